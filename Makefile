@@ -1,0 +1,66 @@
+# Every target does its own set-up; only Python 3.11 or newer has to be there.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+NEWEST_VENV := .venv-newest
+NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+$(VENV)/demo-installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/demo-installed ## Serve the demo site (PORT=8000, ARGS=--spans)
+	@$(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
+
+.PHONY: test
+test: $(VENV)/installed ## Run all tests (REQUIRE_SERVICES=1 fails where a server is missing)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: test-newest
+test-newest: ## Run the tests that need no server on the newest Python and Django
+	@test -x $(NEWEST_VENV)/bin/python || $(NEWEST_PYTHON) -m venv $(NEWEST_VENV)
+	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable . --group test
+	@$(NEWEST_VENV)/bin/python -c 'import django, sys; print("Python", sys.version.split()[0], "Django", django.__version__)'
+	$(NEWEST_VENV)/bin/python -m pytest -n $(WORKERS) -m 'not server and not packaging' $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/installed ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
+
+.PHONY: format
+format: $(VENV)/installed ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: services
+services: ## Install the servers that the tests start (Debian)
+	@test "$$(id -u)" = 0 && SUDO= || SUDO=sudo; \
+	$$SUDO apt-get update --quiet --quiet && \
+	DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install --quiet --quiet --yes --no-install-recommends prometheus
+
+.PHONY: clean
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) $(NEWEST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

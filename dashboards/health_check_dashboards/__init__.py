@@ -1,0 +1,1 @@
+"""Dashboards and alert rules on the metrics of health checks."""

@@ -1,0 +1,16 @@
+"""The Django app."""
+
+from django.apps import AppConfig
+
+
+class HealthCheckOpenTelemetryConfig(AppConfig):
+    """Have spans follow the runs; which SDK gets them, if any, is the site's own choice."""
+
+    name = "health_check_opentelemetry"
+    verbose_name = "Health checks: OpenTelemetry"
+
+    def ready(self) -> None:
+        from health_check.observers import register
+        from health_check_opentelemetry.spans import OBSERVER
+
+        register(OBSERVER)

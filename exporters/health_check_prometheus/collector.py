@@ -1,0 +1,55 @@
+"""The collector: renders the records as metric families, and keeps nothing itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
+
+from health_check.process import read
+from health_check_prometheus.deadline import seconds_left
+from health_check_prometheus.families import families_of
+
+logger = logging.getLogger("health_check")
+
+
+class HealthCheckCollector(Collector):
+    """Collect the state of all endpoints and their checks at each scrape.
+
+    A scrape reads the same records as every other face, and waits ``HEALTH_CHECK["SCRAPE_WAIT"]`` seconds for
+    checks that have to run at most.
+
+    Args:
+        registry: Where to register; None registers nowhere.
+
+    Raises:
+        ValueError: If the registry has metrics of these names already.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = REGISTRY) -> None:
+        if registry is not None:
+            registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families; without samples if the checks are not configured properly."""
+        try:
+            overview = read(wait=seconds_left())
+        except Exception:
+            logger.exception("The metrics of the health checks could not be collected")
+            return families_of(None)
+        return families_of(overview)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the families as they are without any check, so that registering runs none."""
+        return families_of(None)
+
+
+_registered: list[HealthCheckCollector] = []
+
+
+def register_default() -> None:
+    """Register one collector with the default registry, however often this is called."""
+    if not _registered:
+        _registered.append(HealthCheckCollector())

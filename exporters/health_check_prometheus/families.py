@@ -1,0 +1,134 @@
+"""The metric families, as the overview of all endpoints fills them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+
+from health_check.records import NO_RUNS, Outcome, State
+from health_check.reports import Overview, Reading
+
+PREFIX = "django_health_check_"
+
+
+def families_of(overview: Overview | None) -> list[Metric]:
+    """Return all families.
+
+    Args:
+        overview: The endpoints and their checks; None if they could not be read, which ``store_up`` says.
+    """
+    return [
+        *_gauges(overview),
+        _state(overview),
+        _endpoint_status(overview),
+        _endpoint_check_info(overview),
+        _info(overview),
+        _runs(overview),
+        _store_up(overview),
+    ]
+
+
+GAUGES: dict[str, tuple[str, Callable[[Reading], float | None]]] = {
+    "status": (
+        "Whether the check was ok at its last run (1) or not (0); see state for warning, error and unknown.",
+        lambda reading: reading.status,
+    ),
+    "time_taken_seconds": (
+        "How long the last run of the check took.",
+        lambda reading: reading.time_taken,
+    ),
+    "last_run_timestamp_seconds": (
+        "When the last run of the check ended, Unix time.",
+        lambda reading: reading.finished,
+    ),
+    "last_success_timestamp_seconds": (
+        "When the last run of the check that was ok ended, Unix time.",
+        lambda reading: reading.record.last_success if reading.record else None,
+    ),
+    "last_transition_timestamp_seconds": (
+        "When the state of the check last became another one, Unix time.",
+        lambda reading: reading.record.last_transition if reading.record else None,
+    ),
+    "timeout_seconds": (
+        "The time budget of a run of the check.",
+        lambda reading: reading.definition.timeout,
+    ),
+    "max_age_seconds": (
+        "For how long a result of the check counts as fresh.",
+        lambda reading: reading.definition.max_age,
+    ),
+    "in_progress": (
+        "Whether a run of the check is under way or stuck (1) or not (0).",
+        lambda reading: reading.in_progress,
+    ),
+}
+"""The gauges of a check: what they are, and their value, None where there is none."""
+
+
+def _readings(overview: Overview | None) -> tuple[Reading, ...]:
+    return overview.readings if overview else ()
+
+
+def _gauges(overview: Overview | None) -> Iterator[Metric]:
+    for name, (text, value_of) in GAUGES.items():
+        family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=["check"])
+        for reading in _readings(overview):
+            value = value_of(reading)
+            if value is not None:
+                family.add_metric([reading.label], float(value))
+        yield family
+
+
+def _state(overview: Overview | None) -> Metric:
+    text = "Which state the check is in: 1 for that state, 0 for the others."
+    family = GaugeMetricFamily(f"{PREFIX}state", text, labels=["check", "state"])
+    for reading in _readings(overview):
+        for state in State:
+            family.add_metric([reading.label, state.value], float(reading.state is state))
+    return family
+
+
+def _endpoint_status(overview: Overview | None) -> Metric:
+    text = "Whether the endpoint answers that all is in order (1) or not (0)."
+    family = GaugeMetricFamily(f"{PREFIX}endpoint_status", text, labels=["url_name"])
+    for report in overview.reports if overview else ():
+        family.add_metric([report.name], float(report.healthy))
+    return family
+
+
+def _endpoint_check_info(overview: Overview | None) -> Metric:
+    text = "Which checks an endpoint has, and whether they are critical to it; always 1."
+    family = GaugeMetricFamily(f"{PREFIX}endpoint_check_info", text, labels=["url_name", "check", "critical"])
+    for report in overview.reports if overview else ():
+        for row in report.rows:
+            family.add_metric([report.name, row.reading.label, str(row.critical).lower()], 1.0)
+    return family
+
+
+def _info(overview: Overview | None) -> Metric:
+    family = InfoMetricFamily(PREFIX.rstrip("_"), "What the check is.", labels=["check"])
+    for reading in _readings(overview):
+        definition = reading.definition
+        family.add_metric([reading.label], {"backend": definition.backend, "scope": definition.scope})
+    return family
+
+
+def _runs(overview: Overview | None) -> Metric:
+    text = "How many runs of the check ended, by outcome."
+    family = CounterMetricFamily(f"{PREFIX}runs", text, labels=["check", "outcome"])
+    for reading in _readings(overview):
+        runs = reading.record.runs if reading.record else NO_RUNS
+        for outcome in Outcome:
+            family.add_metric([reading.label, outcome.value], float(runs[outcome]))
+    return family
+
+
+def _store_up(overview: Overview | None) -> Metric:
+    text = "Whether the records of the checks could be read (1) or not (0)."
+    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(overview is not None))

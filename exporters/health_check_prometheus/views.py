@@ -1,0 +1,64 @@
+"""The metrics page."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
+from django.views.generic import View
+from prometheus_client.exposition import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    choose_encoder,
+    generate_latest,
+    gzip_accepted,
+)
+from prometheus_client.registry import REGISTRY, Collector
+
+from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
+
+logger = logging.getLogger("health_check")
+
+Encoder = Callable[[Collector], bytes]
+
+
+@method_decorator([transaction.non_atomic_requests, login_not_required], name="dispatch")
+class MetricsView(View):
+    """Show all metrics of prometheus_client's default registry, or of another one.
+
+    Answers in the text format 0.0.4 or in OpenMetrics 1.0, as ``Accept`` prefers, compressed where the client
+    accepts gzip. ``?name[]=`` restricts the page to the metrics named.
+    """
+
+    http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
+    registry: Any = REGISTRY
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Return the page."""
+        encoder, content_type = chosen_encoder(request.META.get("HTTP_ACCEPT", ""))
+        names = request.GET.getlist("name[]")
+        registry = self.registry.restricted_registry(names) if names else self.registry
+        with scrape_timeout(request.headers.get(TIMEOUT_HEADER)):
+            body = encoder(registry)
+        response = HttpResponse(body, content_type=content_type)
+        if gzip_accepted(request.META.get("HTTP_ACCEPT_ENCODING", "")):
+            response.content = gzip.compress(body, compresslevel=1)
+            response.headers["Content-Encoding"] = "gzip"
+        response.headers["Cache-Control"] = "no-store"
+        patch_vary_headers(response, ["Accept", "Accept-Encoding"])
+        return response
+
+
+def chosen_encoder(accept: str) -> tuple[Encoder, str]:
+    """Return the encoder and the content type that an ``Accept`` header prefers; text 0.0.4 for nonsense."""
+    try:
+        encoder, content_type = choose_encoder(accept)
+    except ValueError:
+        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+    return encoder, content_type

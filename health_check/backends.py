@@ -1,0 +1,191 @@
+"""The check: the class that users derive their own checks from."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import dataclasses
+import datetime
+import inspect
+import logging
+import time
+import types
+import warnings
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from health_check.awaiting import run_to_end
+from health_check.conf import settings
+from health_check.exceptions import HealthCheckException
+
+logger = logging.getLogger("health_check")
+
+log_unexpected: contextvars.ContextVar[bool] = contextvars.ContextVar("health_check_log_unexpected", default=True)
+"""Whether ``run_check`` logs unexpected exceptions itself. The runner does so once per change instead."""
+
+
+@dataclasses.dataclass
+class HealthCheck:
+    """Check one thing that the site depends on.
+
+    Derive from this class and write ``check_status``, sync or async. Tell what is wrong by raising a
+    :class:`~health_check.exceptions.HealthCheckException` or by calling :meth:`add_error`, as often as
+    needed. Make it a dataclass if it has options.
+
+    A subclass may say how it is run, as plain class attributes or as options of its entry in ``checks``:
+
+    - ``critical_service``: whether a failure makes its endpoint fail; default True.
+    - ``timeout``: its time budget in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``, 5 s.
+    - ``max_age``: for how many seconds a result counts as fresh; default ``HEALTH_CHECK["MAX_AGE"]``, 10 s.
+    - ``name``: its label; default the ``repr`` of an instance.
+    - ``scope``: ``"host"`` (default) or ``"fleet"``, for what is the same on every host.
+    """
+
+    critical_service: bool = dataclasses.field(init=False, default=True, repr=False)
+    errors: list[HealthCheckException] = dataclasses.field(init=False, default_factory=list, repr=False)
+
+    if TYPE_CHECKING:  # seen by type checkers alone: real attributes would give users' required fields a default
+        timeout: Any = dataclasses.field(init=False, repr=False)
+        time_taken: float = dataclasses.field(init=False, repr=False)
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            """Supply what an ``__init__`` that skipped ``super()``, or a check for version 4.x, leaves out."""
+            if name == "errors":
+                self.errors = []
+                return self.errors
+            if name == "timeout":
+                return datetime.timedelta(seconds=settings.TIMEOUT)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _refuse_lost_critical_service(cls)
+
+    def check_status(self) -> Any:
+        """Look at the service; override this, as a method or a coroutine method.
+
+        Raises:
+            HealthCheckException: To tell what is wrong; any other exception is shown as "unknown error".
+            NotImplementedError: If the check overrides neither this method nor ``run``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define check_status()")
+
+    def run_check(self) -> None:
+        """Run the check now, in this thread, to its end.
+
+        Sets ``errors`` and ``time_taken`` (seconds).
+
+        Raises:
+            Exception: Whatever ``check_status`` raised that is no ``HealthCheckException``, after logging it.
+        """
+        with self._observed():
+            outcome = status_method(self)()
+            if inspect.isawaitable(outcome):
+                run_to_end(outcome)
+
+    async def arun_check(self) -> None:
+        """Run an async check now, on the running event loop; otherwise like :meth:`run_check`."""
+        with self._observed():
+            outcome = status_method(self)()
+            if inspect.isawaitable(outcome):
+                await outcome
+
+    @contextlib.contextmanager
+    def _observed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        self.errors = []
+        try:
+            yield
+        except HealthCheckException as error:
+            self.add_error(error, error)
+        except Exception:
+            if log_unexpected.get():
+                logger.exception("Unexpected error in health check %s", type(self).__name__)
+            raise
+        finally:
+            self.time_taken = time.perf_counter() - start
+
+    def add_error(self, error: object, cause: BaseException | None = None) -> None:
+        """Note what is wrong; may be called several times in one run.
+
+        Args:
+            error: A HealthCheckException, or its message. Anything else is noted as "unknown error".
+            cause: The exception behind it, for the log.
+        """
+        if isinstance(error, str):
+            error = HealthCheckException(error)
+        elif not isinstance(error, HealthCheckException):
+            error = HealthCheckException("unknown error")
+        if cause is not None and cause is not error:
+            error.__cause__ = cause
+        self.errors.append(error)
+
+    def pretty_status(self) -> str:
+        """Return ``"OK"``, or the errors, one a line."""
+        return "\n".join(str(error) for error in self.errors) or "OK"
+
+    @property
+    def status(self) -> int:
+        """1 without errors, else 0."""
+        return int(not self.errors)
+
+    def __repr__(self) -> str:
+        identifier: Callable[[], str] | None = getattr(self, "identifier", None)
+        if identifier is None:
+            return type(self).__name__
+        warnings.warn(
+            f"{type(self).__name__}.identifier() is deprecated: define __repr__() instead.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return identifier()
+
+
+def status_method_name(check_class: type[HealthCheck]) -> str:
+    """Return the name of the method that looks at the service: ``check_status``, or ``run`` as in version 4.x."""
+    overridden = check_class.check_status is not HealthCheck.check_status
+    return "run" if not overridden and callable(getattr(check_class, "run", None)) else "check_status"
+
+
+def status_method(check: HealthCheck) -> Callable[[], Awaitable[None] | None]:
+    """Return the method that looks at the service."""
+    name = status_method_name(type(check))
+    method: Callable[[], Awaitable[None] | None] = getattr(check, name)
+    return method
+
+
+def is_asynchronous(check_class: type[HealthCheck]) -> bool:
+    """Tell whether the checks of this class can run on an event loop."""
+    if check_class.run_check is not HealthCheck.run_check:
+        return False
+    return inspect.iscoroutinefunction(getattr(check_class, status_method_name(check_class)))
+
+
+def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
+    """Refuse a class whose ``critical_service`` was lost when ``@dataclass(slots=True)`` made it anew.
+
+    ``dataclass`` then drops the bare class attribute, and ``__init__`` sets the default of the base class.
+    """
+    own = cls.__dict__.get("critical_service")
+    if isinstance(own, bool):
+        cls._declared_critical_service = own  # type: ignore[attr-defined]
+    elif isinstance(own, types.MemberDescriptorType):
+        declared = getattr(cls, "_declared_critical_service", None)
+        field = cls.__dataclass_fields__["critical_service"]
+        if declared is not None and field.default is not declared:
+            raise TypeError(
+                f"{cls.__name__}: @dataclass(slots=True) loses `critical_service = {declared}`. "
+                f"Write `critical_service: ClassVar[bool] = {declared}`, or leave slots=True out."
+            )
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("BaseHealthCheck", "BaseHealthCheckBackend"):
+        warnings.warn(
+            f"health_check.backends.{name} is deprecated: use health_check.backends.HealthCheck.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return HealthCheck
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,57 @@
+"""The check of a Django cache."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import uuid
+
+from django.core.cache import BaseCache, CacheKeyWarning, caches
+from django.core.cache.backends.base import InvalidCacheBackendError
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
+from health_check.labels import ConciseRepr
+
+KEY_SECONDS = 60
+"""After how long the cache itself forgets the key, should deleting it fail."""
+
+
+@dataclasses.dataclass(repr=False)
+class Cache(ConciseRepr, HealthCheck):
+    """Check that a Django cache keeps what it is given.
+
+    Verifies that a value can be set, read back unchanged, and deleted. That costs the cache three small
+    commands a run, on a key of that run alone.
+
+    Args:
+        alias: The cache, as in ``CACHES``; default ``"default"``.
+        key_prefix: What the key starts with; default ``"djangohealthcheck_test"``.
+    """
+
+    alias: str = "default"
+    key_prefix: str = dataclasses.field(default="djangohealthcheck_test", repr=False)
+
+    def check_status(self) -> None:
+        cache = self._cache()
+        key, value = f"{self.key_prefix}:{uuid.uuid4().hex}", uuid.uuid4().hex
+        try:
+            cache.set(key, value, timeout=KEY_SECONDS)
+            found = cache.get(key)
+        except (CacheKeyWarning, ValueError) as error:
+            raise ServiceReturnedUnexpectedResult("the cache refused the key or the value") from error
+        except Exception as error:  # each client has exceptions of its own
+            raise ServiceUnavailable("cannot write to and read from the cache") from error
+        finally:
+            with contextlib.suppress(Exception):
+                cache.delete(key)
+        if found != value:
+            raise ServiceUnavailable("the cache did not return the value that was set")
+
+    def _cache(self) -> BaseCache:
+        try:
+            return caches[self.alias]
+        except InvalidCacheBackendError as error:
+            raise ServiceUnavailable(
+                f"the cache {self.alias!r} is not in CACHES, or its backend cannot be loaded"
+            ) from error

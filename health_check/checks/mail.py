@@ -1,0 +1,64 @@
+"""The check of the mail server."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import smtplib
+
+from django.core.mail import get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+
+from health_check.backends import HealthCheck
+from health_check.conf import seconds, settings
+from health_check.exceptions import ServiceUnavailable
+from health_check.labels import ConciseRepr
+
+CLIENT_SHARE = 0.8
+"""Which share of the check's budget its client may use, so that the client's message comes first."""
+
+
+@dataclasses.dataclass(repr=False)
+class Mail(ConciseRepr, HealthCheck):
+    """Check that mail can be handed over.
+
+    Verifies that a connection of the mail backend can be opened, which with SMTP includes TLS and the login.
+    Sends nothing. That costs the mail server a connection a run, by default once a minute.
+
+    Args:
+        backend: The dotted path of the mail backend; default ``EMAIL_BACKEND``.
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
+    """
+
+    max_age = 60
+
+    backend: str | None = None
+    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
+
+    def check_status(self) -> None:
+        connection = self._connection()
+        try:
+            connection.open()
+        except smtplib.SMTPAuthenticationError as error:
+            raise ServiceUnavailable("the mail server refused the login") from error
+        except smtplib.SMTPException as error:
+            raise ServiceUnavailable("cannot open a session with the mail server") from error
+        except TimeoutError as error:
+            raise ServiceUnavailable("the mail server did not answer in time") from error
+        except OSError as error:
+            raise ServiceUnavailable(f"cannot connect to the mail server ({type(error).__name__})") from error
+        finally:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                connection.close()
+
+    def _connection(self) -> BaseEmailBackend:
+        try:
+            connection: BaseEmailBackend = get_connection(self.backend, fail_silently=False)
+        except ImportError as error:
+            raise ServiceUnavailable(
+                f"the mail backend {self.backend or 'EMAIL_BACKEND'!r} cannot be imported"
+            ) from error
+        budget = seconds(self.timeout) or settings.TIMEOUT
+        connection.timeout = CLIENT_SHARE * budget  # type: ignore[attr-defined]
+        return connection

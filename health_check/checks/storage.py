@@ -1,0 +1,79 @@
+"""The check of a file storage."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import uuid
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import InvalidStorageError, storages
+from django.core.files.storage import Storage as DjangoStorage
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import HealthCheckException, ServiceUnavailable
+from health_check.labels import ConciseRepr
+
+
+@dataclasses.dataclass(repr=False)
+class Storage(ConciseRepr, HealthCheck):
+    """Check that a file storage keeps what it is given.
+
+    Verifies that a file of a few bytes can be saved, found, read back unchanged and deleted. That costs the
+    storage these operations a run, by default once a minute. Override ``get_file_name`` or
+    ``get_file_content`` where another place or content is needed.
+
+    Args:
+        alias: The storage, as in ``STORAGES``; default ``"default"``.
+    """
+
+    max_age = 60
+
+    alias: str = "default"
+
+    def get_storage(self) -> DjangoStorage:
+        """Return the storage.
+
+        Raises:
+            ServiceUnavailable: If there is none of this alias, or its backend cannot be loaded.
+        """
+        try:
+            return storages[self.alias]
+        except InvalidStorageError as error:
+            raise ServiceUnavailable(
+                f"the storage {self.alias!r} is not in STORAGES, or its backend cannot be loaded"
+            ) from error
+
+    def get_file_name(self) -> str:
+        """Return the name of the file, another one for each run."""
+        return f"health_check_storage_test/{uuid.uuid4().hex}.txt"
+
+    def get_file_content(self) -> bytes:
+        """Return what is written to the file."""
+        return f"written by health_check.Storage: {uuid.uuid4().hex}".encode()
+
+    def check_status(self) -> None:
+        storage = self.get_storage()
+        wanted, content = self.get_file_name(), self.get_file_content()
+        name = wanted
+        try:
+            name = storage.save(wanted, ContentFile(content))
+            _verify(storage, name, content)
+            storage.delete(name)
+            if storage.exists(name):
+                raise ServiceUnavailable("the file is still there after deleting it")
+        except HealthCheckException:
+            raise
+        except Exception as error:  # each storage has exceptions of its own
+            raise ServiceUnavailable(f"cannot save, read and delete a file ({type(error).__name__})") from error
+        finally:
+            with contextlib.suppress(Exception):
+                storage.delete(name)
+
+
+def _verify(storage: DjangoStorage, name: str, content: bytes) -> None:
+    if not storage.exists(name):
+        raise ServiceUnavailable("the file is not there after saving it")
+    with storage.open(name) as file:
+        if file.read() != content:
+            raise ServiceUnavailable("the file does not hold what was saved")

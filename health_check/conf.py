@@ -1,0 +1,209 @@
+"""The settings: the dict ``HEALTH_CHECK``, read live."""
+
+from __future__ import annotations
+
+import datetime
+import difflib
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check.masking import mask
+
+LEGACY = {
+    "DISABLE_THREADING": "set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 instead of DISABLE_THREADING",
+    "DISK_USAGE_MAX": "give health_check.Disk the option max_disk_usage_percent",
+    "MEMORY_MIN": "give health_check.Memory the option min_gibibytes_available",
+}
+"""Settings of django-health-check 3.x that still apply, and what replaces them."""
+
+REMOVED = {
+    "SUBSETS": "mount one HealthCheckView per subset in urls.py, each with its own `checks`",
+    "MAIL_TIMEOUT": "give health_check.Mail the option timeout",
+}
+"""Settings of django-health-check 3.x that no longer do anything, and what replaces them."""
+
+_ABSENT: Any = object()
+
+
+def seconds(value: object) -> float | None:
+    """Return a number of seconds or a timedelta as a float; None for what is neither, negative or not finite."""
+    if isinstance(value, datetime.timedelta):
+        value = value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+class HealthCheckSettings:
+    """The settings as live properties, each with its default.
+
+    Every property raises ImproperlyConfigured, with the remedy, where the value cannot be used.
+    """
+
+    @property
+    def TIMEOUT(self) -> float:
+        """The time budget of a check that states none of its own, in seconds; default 5."""
+        return self._seconds("TIMEOUT", 5.0, above_zero=True)
+
+    @property
+    def MAX_AGE(self) -> float:
+        """For how many seconds a result counts as fresh where a check states nothing itself.
+
+        Default 10; with ``DEBUG`` 1; inside Django's test environment 0, which runs checks at every reading.
+        """
+        if in_test_environment():
+            return self._seconds("MAX_AGE", 0.0)
+        return self._seconds("MAX_AGE", 1.0 if django_settings.DEBUG else 10.0)
+
+    @property
+    def MAX_AGE_OVERRIDES_CHECKS(self) -> bool:
+        """Whether the default above rules over what checks say: in a test suite nothing may outlive its test."""
+        return in_test_environment() and "MAX_AGE" not in _configured()
+
+    @property
+    def MAX_CONCURRENCY(self) -> int:
+        """How many sync checks run at once, stuck ones not counted; default 32.
+
+        0, the default inside Django's test environment, runs checks in the calling thread, without deadline.
+        """
+        configured = _configured()
+        if "MAX_CONCURRENCY" not in configured and legacy("DISABLE_THREADING"):
+            return 0
+        value = configured.get("MAX_CONCURRENCY", 0 if in_test_environment() else 32)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise _unusable("MAX_CONCURRENCY", value, "a whole number of threads, or 0 to use the calling thread")
+        return value
+
+    @property
+    def WAIT(self) -> float:
+        """For how many seconds a reader waits for a new result when an older one can still be shown; default 0.8."""
+        return self._seconds("WAIT", 0.8)
+
+    @property
+    def SCRAPE_WAIT(self) -> float:
+        """For how many seconds a scrape of ``/metrics`` waits for results at most; default 2."""
+        return self._seconds("SCRAPE_WAIT", 2.0)
+
+    @property
+    def WARNINGS_AS_ERRORS(self) -> bool:
+        """Whether a warning of a critical check makes its endpoint fail; default True."""
+        value = _configured().get("WARNINGS_AS_ERRORS", True)
+        if not isinstance(value, bool):
+            raise _unusable("WARNINGS_AS_ERRORS", value, "True or False")
+        return value
+
+    @property
+    def URLCONF(self) -> str:
+        """The URLconf that is searched for endpoints; default ``ROOT_URLCONF``."""
+        value = _configured().get("URLCONF", _ABSENT)
+        if value is _ABSENT:
+            return str(django_settings.ROOT_URLCONF)
+        if not isinstance(value, str):
+            raise _unusable("URLCONF", value, "the dotted path of a URLconf module")
+        return value
+
+    @property
+    def STORE(self) -> Mapping[str, Any]:
+        """Where records are kept: ``{"BACKEND": dotted path, "OPTIONS": {…}}``; default memory."""
+        value = _configured().get("STORE", {"BACKEND": "health_check.stores.memory.MemoryStore"})
+        usable = isinstance(value, Mapping) and isinstance(value.get("BACKEND"), str)
+        if not usable or not isinstance(value.get("OPTIONS", {}), Mapping) or set(value) - {"BACKEND", "OPTIONS"}:
+            raise _unusable("STORE", value, 'a dict like {"BACKEND": "health_check.stores.memory.MemoryStore"}')
+        return {"OPTIONS": {}, **value}
+
+    @property
+    def TRACES(self) -> str:
+        """Which runs the OpenTelemetry exporter traces: ``"all"`` (default) or ``"none"``."""
+        value = _configured().get("TRACES", "all")
+        if value not in ("all", "none"):
+            raise _unusable("TRACES", value, '"all" or "none"')
+        return str(value)
+
+    @staticmethod
+    def _seconds(key: str, default: float, *, above_zero: bool = False) -> float:
+        value = _configured().get(key, default)
+        number = seconds(value)
+        if number is None or (above_zero and number == 0):
+            raise _unusable(key, value, f"a number of seconds {'above 0' if above_zero else 'from 0 up'}")
+        return number
+
+
+settings = HealthCheckSettings()
+
+KNOWN = tuple(name for name in vars(HealthCheckSettings) if name.isupper() and name != "MAX_AGE_OVERRIDES_CHECKS")
+"""The names of all settings."""
+
+
+def in_test_environment() -> bool:
+    """Tell whether Django's ``setup_test_environment()`` is in force: a test suite is running."""
+    return hasattr(mail, "outbox")
+
+
+def legacy(key: str) -> Any:
+    """Return a setting of django-health-check 3.x, or None where it is not set; warns that it is deprecated."""
+    value = _configured().get(key)
+    if value is not None:
+        warnings.warn(f"HEALTH_CHECK['{key}'] is deprecated: {LEGACY[key]}.", DeprecationWarning, stacklevel=3)
+    return value
+
+
+def legacy_number(key: str) -> float | None:
+    """Return a legacy setting that holds a number; None where it is not set.
+
+    Raises:
+        ImproperlyConfigured: If it is not a number.
+    """
+    value = legacy(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise _unusable(key, value, "a number")
+    return value
+
+
+def problems() -> list[str]:
+    """Return what is wrong with the settings, a sentence each."""
+    found = []
+    for name in KNOWN:
+        try:
+            getattr(settings, name)
+        except ImproperlyConfigured as error:
+            if str(error) not in found:
+                found.append(str(error))
+    return found
+
+
+def unknown() -> list[str]:
+    """Return a sentence for each key of the settings that does nothing, with the nearest one that does."""
+    keys = sorted(key for key in configured_keys() if key not in (*KNOWN, *LEGACY, *REMOVED))
+    return [f"HEALTH_CHECK[{key!r}] is not a setting of django-health-exporter.{nearest(key, KNOWN)}" for key in keys]
+
+
+def configured_keys() -> frozenset[str]:
+    """Return the keys of the settings; none if they are no dict."""
+    try:
+        return frozenset(_configured())
+    except ImproperlyConfigured:
+        return frozenset()
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for a misspelt name, or nothing where no known one is like it."""
+    by_upper = {word.upper(): word for word in known}
+    matches = difflib.get_close_matches(str(name).upper(), by_upper, n=1)
+    return f" Did you mean {by_upper[matches[0]]!r}?" if matches else ""
+
+
+def _configured() -> Mapping[str, Any]:
+    value = getattr(django_settings, "HEALTH_CHECK", {})
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(f"HEALTH_CHECK is {mask(repr(value))}: use a dict of settings.")
+    return value
+
+
+def _unusable(key: str, value: object, remedy: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"HEALTH_CHECK[{key!r}] is {mask(repr(value))}: use {remedy}.")

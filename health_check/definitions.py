@@ -1,0 +1,151 @@
+"""The definition of a check: what is run, and under which policy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from health_check.backends import HealthCheck, is_asynchronous, status_method_name
+from health_check.conf import settings
+from health_check.exceptions import HealthCheckException
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How a check is run and counted, as its entry and its class say; None where they say nothing."""
+
+    timeout: float | None = None
+    """Its time budget, in seconds."""
+    max_age: float | None = None
+    """For how many seconds a result counts as fresh."""
+    name: str | None = None
+    """Its label."""
+    scope: str | None = None
+    """``"host"``, or ``"fleet"`` for what is the same on every host."""
+    critical_service: bool | None = None
+    """Whether a failure makes the endpoint fail."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Definition:
+    """One check: a class with options of its own, wherever it is used."""
+
+    label: str
+    """Its name on every face."""
+    check_class: type[HealthCheck]
+    """What it is an instance of."""
+    build: Callable[[], HealthCheck]
+    """Makes a new instance."""
+    prototype: HealthCheck
+    """An instance that is never run, to be copied for a view's ``plugins``."""
+    options: Mapping[str, Any]
+    """The constructor's options, as the entry gave them."""
+    policies: tuple[Policy, ...] = (Policy(),)
+    """What its entries say; the strictest holds."""
+    critical: bool = True
+    """Whether it is critical on any endpoint."""
+
+    @property
+    def backend(self) -> str:
+        """The dotted path of the class."""
+        return f"{self.check_class.__module__}.{self.check_class.__qualname__}"
+
+    @property
+    def method_name(self) -> str:
+        """The name of the method that looks at the service."""
+        return status_method_name(self.check_class)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it runs on the event loop."""
+        return is_asynchronous(self.check_class)
+
+    @property
+    def timeout(self) -> float:
+        """The time budget in force, in seconds."""
+        return min(settings.TIMEOUT if policy.timeout is None else policy.timeout for policy in self.policies)
+
+    @property
+    def max_age(self) -> float:
+        """For how many seconds a result counts as fresh."""
+        if settings.MAX_AGE_OVERRIDES_CHECKS:
+            return settings.MAX_AGE
+        return min(settings.MAX_AGE if policy.max_age is None else policy.max_age for policy in self.policies)
+
+    @property
+    def scope(self) -> str:
+        """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
+        return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
+
+    def copy(self) -> HealthCheck:
+        """Return an instance of a reader's own, without running anything of the check's."""
+        check = object.__new__(self.check_class)
+        vars(check).update(vars(self.prototype))
+        for slot in _slots(self.check_class):
+            if hasattr(self.prototype, slot):
+                object.__setattr__(check, slot, getattr(self.prototype, slot))
+        return check
+
+    def same_check(self, other: Definition) -> bool:
+        """Tell whether two definitions mean the same check: the same class with equal options of its own."""
+        if self.check_class is not other.check_class:
+            return False
+        return equal(self.options, other.options) or equal(own_values(self.prototype), own_values(other.prototype))
+
+
+@dataclasses.dataclass(repr=False)
+class UnusableEntry(HealthCheck):
+    """Stand for an entry that cannot be used: always in error, saying why and what to do."""
+
+    entry: str
+    """The entry, as it can be found in the code."""
+    problem: str
+    """What is wrong with it, and the remedy."""
+
+    def check_status(self) -> None:
+        raise HealthCheckException(self.problem)
+
+    def __repr__(self) -> str:
+        return self.entry
+
+
+def unusable(label: str, problem: str) -> Definition:
+    """Return the definition that is shown in place of an entry that cannot be used."""
+    check = UnusableEntry(label, problem)
+    return Definition(
+        label=label,
+        check_class=UnusableEntry,
+        build=lambda: UnusableEntry(label, problem),
+        prototype=check,
+        options={"entry": label, "problem": problem},
+    )
+
+
+def own_values(check: HealthCheck) -> Mapping[str, Any]:
+    """Return what tells an instance from others of its class: its dataclass fields, else its attributes."""
+    names = [field.name for field in dataclasses.fields(check)]
+    if "__dataclass_fields__" not in vars(type(check)):
+        names = list(vars(check))
+    own = [name for name in names if name not in ("errors", "time_taken", "critical_service")]
+    return {name: getattr(check, name, None) for name in own}
+
+
+def equal(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Compare two mappings value by value; values that cannot be compared are equal only to themselves."""
+    return left.keys() == right.keys() and all(_equal_values(left[key], right[key]) for key in left)
+
+
+def _equal_values(left: object, right: object) -> bool:
+    if left is right:
+        return True
+    try:
+        return bool(left == right)
+    except Exception:
+        return False
+
+
+def _slots(check_class: type) -> list[str]:
+    declared = [vars(base).get("__slots__", ()) for base in check_class.__mro__]
+    names = [name for slots in declared for name in ([slots] if isinstance(slots, str) else slots)]
+    return [name for name in names if name not in ("__dict__", "__weakref__")]

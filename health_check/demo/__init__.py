@@ -1,0 +1,1 @@
+"""A small site to try the health checks on: ``python -m health_check.demo``."""

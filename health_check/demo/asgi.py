@@ -1,0 +1,9 @@
+"""The ASGI application of the demo site, for any server."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "health_check.demo.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,50 @@
+"""The settings of the demo site: SQLite, local memory cache, a folder for files."""
+
+import os
+import pathlib
+import tempfile
+
+from django.core.management.utils import get_random_secret_key
+
+FOLDER = pathlib.Path(os.environ.get("HEALTH_CHECK_DEMO_FOLDER") or tempfile.mkdtemp(prefix="health-check-demo-"))
+"""Where the site keeps its data."""
+
+SECRET_KEY = os.environ.get("HEALTH_CHECK_DEMO_SECRET_KEY") or get_random_secret_key()
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+ROOT_URLCONF = "health_check.demo.urls"
+WSGI_APPLICATION = "health_check.demo.wsgi.application"
+
+INSTALLED_APPS = [
+    "health_check",
+    "health_check_prometheus",
+    "health_check_opentelemetry",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [pathlib.Path(__file__).parent / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "db" / "demo.sqlite3"}}
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": FOLDER / "media"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+HEALTH_CHECK = {"MAX_AGE": 5}

@@ -1,0 +1,18 @@
+"""The URLs of the demo site."""
+
+from django.urls import include, path
+
+from health_check.demo.views import HomeView
+from health_check.endpoints import DEFAULT_CHECKS
+from health_check.views import HealthCheckView
+
+urlpatterns = [
+    path("", HomeView.as_view(), name="home"),
+    path(
+        "health/",
+        HealthCheckView.as_view(checks=[*DEFAULT_CHECKS, "health_check.demo.checks.PriceList"]),
+        name="health_check",
+    ),
+    path("health/live/", HealthCheckView.as_view(checks=[]), name="live"),
+    path("", include("health_check_prometheus.urls")),
+]

@@ -1,0 +1,48 @@
+"""What a check raises, or hands to ``add_error``, to say what is wrong."""
+
+from __future__ import annotations
+
+import datetime
+
+
+class HealthCheckException(Exception):
+    """Tell that a check failed.
+
+    Only the text of this class and its subclasses is ever shown to a reader; it must not hold secrets.
+
+    Args:
+        message: What is wrong, for the people who read the page.
+        timestamp: When it went wrong; the time of construction by default.
+    """
+
+    message_type: str = "unknown error"
+    """The words in front of the message."""
+
+    def __init__(self, message: object = "", *, timestamp: datetime.datetime | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.timestamp = timestamp or datetime.datetime.now(datetime.UTC)
+
+    def __str__(self) -> str:
+        message = str(self.message)
+        if message in ("", self.message_type):
+            return self.message_type
+        return f"{self.message_type}: {message}"
+
+
+class ServiceWarning(HealthCheckException):
+    """Tell that a service works, but not for long if nobody looks after it."""
+
+    message_type = "warning"
+
+
+class ServiceUnavailable(HealthCheckException):
+    """Tell that a service cannot be used."""
+
+    message_type = "unavailable"
+
+
+class ServiceReturnedUnexpectedResult(HealthCheckException):
+    """Tell that a service answered, but not with what it should."""
+
+    message_type = "unexpected result"

@@ -1,0 +1,199 @@
+"""The event loop that async checks run on: a thread of its own, replaced when a check blocks it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from asgiref.sync import SyncToAsync, ThreadSensitiveContext
+
+from health_check import threads
+from health_check.execution import close_connections, execute_async
+from health_check.pool import Pool, Task
+from health_check.run import Run
+
+
+class AsyncRun:
+    """A run of an async check, with the pool threads that work for it.
+
+    It ends when its coroutine and all these threads have: a sync call that hangs outlives the cancellation.
+    """
+
+    def __init__(self, run: Run, pool: Pool) -> None:
+        self.run = run
+        self.task: asyncio.Task[None] | None = None
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._going_on = 1
+        self._thread_tasks: list[Task] = []
+
+    def on_thread(self, work: Callable[[], None]) -> None:
+        """Have a pool thread do something for the check."""
+        with self._lock:
+            self._going_on += 1
+
+        def call() -> None:
+            try:
+                work()
+            finally:
+                close_connections()
+                self.one_ended()
+
+        try:
+            self._thread_tasks.append(self._pool.submit(call))
+        except RuntimeError:
+            self.one_ended()
+            raise
+
+    def abandon_threads(self) -> None:
+        """Stop counting the threads."""
+        for task in self._thread_tasks:
+            self._pool.abandon(task)
+
+    def one_ended(self) -> None:
+        """Note that the coroutine or one of the threads has ended."""
+        with self._lock:
+            self._going_on -= 1
+            last = self._going_on == 0
+        if last:
+            self.run.end()
+
+
+_current: contextvars.ContextVar[AsyncRun] = contextvars.ContextVar("health_check_async_run")
+
+
+class CheckExecutor(concurrent.futures.Executor):
+    """Run the thread-sensitive sync calls of one async check, the ORM's say, one by one on one pool thread."""
+
+    def __init__(self, item: AsyncRun) -> None:
+        self._item = item
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._serving = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future, call = _as_future(fn, args, kwargs)
+        self._calls.put(call)
+        if not self._serving:
+            self._item.on_thread(self._serve)
+            self._serving = True
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Let the thread go; never waits for it."""
+        self._calls.put(None)
+
+    def _serve(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+
+class LoopExecutor(concurrent.futures.ThreadPoolExecutor):
+    """Run what async checks give to their loop's default executor (name look-ups) on the pool's daemon threads.
+
+    asyncio insists on a ThreadPoolExecutor there, whose own threads would hold up the exit of the process.
+    """
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+        future, call = _as_future(fn, args, kwargs)
+        _current.get().on_thread(call)
+        return future
+
+
+class Loop:
+    """An event loop on a daemon thread.
+
+    Args:
+        begun: Hears when a check starts to execute; returns what to call when it has ended.
+
+    Raises:
+        RuntimeError: If no thread can be started.
+    """
+
+    def __init__(self, begun: Callable[[AsyncRun], Callable[[], None]]) -> None:
+        self._begun = begun
+        self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(LoopExecutor(1))
+        self._retired = False
+        self.runs: set[AsyncRun] = set()
+        threads.start(self._loop.run_forever, "loop")
+
+    def submit(self, item: AsyncRun) -> None:
+        """Run an async check."""
+        self.runs.add(item)
+        self._loop.call_soon_threadsafe(self._create_task, item)
+
+    def cancel(self, item: AsyncRun) -> None:
+        """Cancel an async check that has begun."""
+        if item.task is not None:
+            self._loop.call_soon_threadsafe(item.task.cancel)
+
+    def ping(self) -> threading.Event:
+        """Return an event that is set as soon as the loop responds."""
+        answered = threading.Event()
+        self._loop.call_soon_threadsafe(answered.set)
+        return answered
+
+    def retire(self) -> list[AsyncRun]:
+        """Have the loop stop once the check that blocks it lets go, and return the other checks that were on it."""
+        task = asyncio.current_task(self._loop)
+        others = [item for item in list(self.runs) if task is None or item.task is not task]
+        self.runs.difference_update(others)
+        for item in others:
+            self.cancel(item)
+        self._retired = True
+        return others
+
+    def _create_task(self, item: AsyncRun) -> None:
+        if item not in self.runs:
+            return
+        item.task = self._loop.create_task(self._execute(item), context=contextvars.Context())
+
+    async def _execute(self, item: AsyncRun) -> None:
+        _current.set(item)
+        executor = CheckExecutor(item)
+        finished = self._begun(item)
+        try:
+            async with _on_one_thread(executor):
+                with item.run.observer.attach():
+                    ending = await execute_async(item.run.definition)
+            item.run.succeed(ending)
+        finally:
+            finished()
+            executor.shutdown()
+            self.runs.discard(item)
+            item.one_ended()
+            if self._retired and not self.runs:
+                self._loop.call_soon(self._loop.stop)
+
+
+@contextlib.asynccontextmanager
+async def _on_one_thread(executor: CheckExecutor) -> AsyncIterator[None]:
+    try:
+        context = ThreadSensitiveContext(executor=executor)
+    except TypeError:  # asgiref before 3.13 knows no executor of the caller's
+        context = ThreadSensitiveContext()
+        SyncToAsync.context_to_thread_executor[context] = executor
+    async with context:
+        yield
+
+
+def _as_future(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[concurrent.futures.Future[Any], Callable[[], None]]:
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+
+    def call() -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+
+    return future, call

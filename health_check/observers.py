@@ -1,0 +1,107 @@
+"""The observers: what follows runs from outside, as an exporter of spans does."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import ParamSpec, TypeVar
+
+from health_check.definitions import Definition
+from health_check.records import Result
+
+logger = logging.getLogger("health_check")
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class RunObserver:
+    """Follow one run of a check."""
+
+    def attach(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context manager in which the check executes, on whatever thread that is."""
+        return contextlib.nullcontext()
+
+    def end(self, result: Result) -> None:
+        """Note the outcome; called once, at the deadline if the check has not ended by then."""
+
+
+class RoundObserver:
+    """Follow the runs that one reading started."""
+
+    def run(self, definition: Definition) -> RunObserver:
+        """Return the observer of one run, which starts now, on this thread."""
+        return RunObserver()
+
+    def end(self) -> None:
+        """Note that all runs have an outcome."""
+
+
+class Observer:
+    """Follow all runs of this process."""
+
+    def round(self) -> RoundObserver:
+        """Return the observer of the runs that start now."""
+        return RoundObserver()
+
+
+_observers: list[Observer] = []
+
+
+def register(observer: Observer) -> None:
+    """Have an observer follow all runs from now on."""
+    if observer not in _observers:
+        _observers.append(observer)
+
+
+def unregister(observer: Observer) -> None:
+    """Have an observer follow no further runs."""
+    if observer in _observers:
+        _observers.remove(observer)
+
+
+class Observers(RoundObserver):
+    """All observers as one; an exception of theirs is logged and harms nothing."""
+
+    def __init__(self) -> None:
+        self._rounds = _present(_guarded(observer.round) for observer in tuple(_observers))
+
+    def run(self, definition: Definition) -> RunObserver:
+        return _Runs(_present(_guarded(observed.run, definition) for observed in self._rounds))
+
+    def end(self) -> None:
+        for observed in self._rounds:
+            _guarded(observed.end)
+
+
+class _Runs(RunObserver):
+    def __init__(self, runs: Sequence[RunObserver]) -> None:
+        self._runs = runs
+
+    @contextlib.contextmanager
+    def attach(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for run in self._runs:
+                _guarded(_enter, stack, run)
+            yield
+
+    def end(self, result: Result) -> None:
+        for run in self._runs:
+            _guarded(run.end, result)
+
+
+def _enter(stack: contextlib.ExitStack, run: RunObserver) -> None:
+    stack.enter_context(run.attach())
+
+
+def _guarded(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+    try:
+        return function(*args, **kwargs)
+    except Exception:
+        logger.exception("An observer of health checks failed")
+        return None
+
+
+def _present(values: Iterable[T | None]) -> list[T]:
+    return [value for value in values if value is not None]

@@ -1,0 +1,87 @@
+"""The HTML page, rendered so that it appears even when the rest of the site does not work."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template import Context, Engine, TemplateDoesNotExist, loader
+from django.template.response import TemplateResponse
+from django.utils.timesince import timesince
+
+from health_check.renderers import timestamp
+from health_check.reports import Report, Row
+
+TEMPLATES = pathlib.Path(__file__).parent / "templates"
+
+
+def render_page(
+    request: HttpRequest,
+    template_names: Sequence[str],
+    context: dict[str, Any],
+    *,
+    status: int,
+    **response_kwargs: Any,
+) -> HttpResponse:
+    """Return the page.
+
+    The project's own template gets the request and its context processors. Ours needs none of them, and they
+    might query the database that is down; it is also found where the project has no template engine for it.
+
+    Args:
+        request: The request.
+        template_names: The templates, the first that exists counts.
+        context: What the view passes on; ``report`` is the Report.
+        status: The HTTP status.
+        response_kwargs: For the response, ``content_type`` say.
+    """
+    context = {**context, "lines": lines_of(context["report"])}
+    try:
+        template = loader.select_template(template_names)
+    except TemplateDoesNotExist:
+        if list(template_names) != ["health_check/index.html"]:
+            raise
+        template = None
+    if template is not None and not _is_ours(template):
+        response = TemplateResponse(request, template, context, status=status, **response_kwargs)
+        response.render()
+        return response
+    html = Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html").render(Context(context))
+    return HttpResponse(html, status=status, **response_kwargs)
+
+
+def lines_of(report: Report) -> list[dict[str, Any]]:
+    """Return the rows of the report with their times in words."""
+    now = time.time()
+    return [
+        {
+            "row": row,
+            "reading": row.reading,
+            "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
+            "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
+            "age": _age(row, now),
+        }
+        for row in report.rows
+    ]
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it: milliseconds below one second."""
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _age(row: Row, now: float) -> str:
+    if row.reading.finished is None:
+        return "never"
+    age = max(0.0, now - row.reading.finished)
+    if age < 120:
+        return f"{age:.0f} s ago"
+    return f"{timesince(timestamp(row.reading.finished), timestamp(now))} ago"
+
+
+def _is_ours(template: Any) -> bool:
+    origin = getattr(template, "origin", None)
+    return origin is not None and pathlib.Path(str(origin.name)).is_relative_to(TEMPLATES)

@@ -1,0 +1,112 @@
+"""What this process holds: one monitor, and the catalogue of its URLconf. Both are made on first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.urls import get_resolver
+
+from health_check.catalogue import Assembly, Catalogue
+from health_check.clock import Clock
+from health_check.conf import settings
+from health_check.endpoints import Endpoint
+from health_check.monitor import Monitor
+from health_check.reports import Overview, report_on
+from health_check.runner import Runner
+from health_check.stores import create_store
+
+CONSTRUCTION_SECONDS = 5.0
+"""How long the constructors of an endpoint's checks may take before their entries count as unusable."""
+
+
+class Process:
+    """The monitor of this process, and the catalogue of the URLconf in force."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._clock = Clock()
+        self._runner = Runner(self._clock)
+        self._monitor: Monitor | None = None
+        self._catalogue: Catalogue | None = None
+        self._resolver: object = None
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor."""
+        if self._monitor is None:
+            with self._lock:
+                if self._monitor is None:
+                    self._monitor = Monitor(create_store(), self._runner, self._clock)
+        return self._monitor
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue of ``HEALTH_CHECK["URLCONF"]``; a new one whenever Django's resolver is."""
+        resolver = get_resolver(settings.URLCONF)
+        catalogue = self._catalogue
+        if catalogue is None or self._resolver is not resolver:
+            with self._lock:
+                if self._catalogue is None or self._resolver is not resolver:
+                    self._catalogue = Catalogue(
+                        settings.URLCONF,
+                        lambda functions: self._runner.call(functions, CONSTRUCTION_SECONDS),
+                        self._clock,
+                    )
+                    self._resolver = resolver
+                return self._catalogue
+        return catalogue
+
+
+_current: Process | None = None
+
+
+def current() -> Process:
+    """Return what this process holds."""
+    global _current
+    if _current is None:
+        _current = Process()
+    return _current
+
+
+def forget(**_: Any) -> None:
+    """Forget everything: threads, locks and records of a parent process, or made under other settings."""
+    global _current
+    _current = None
+
+
+def _forget_after(*, setting: str, **_: Any) -> None:
+    if setting in ("HEALTH_CHECK", "ROOT_URLCONF", "DEBUG"):
+        forget()
+
+
+os.register_at_fork(after_in_child=forget)
+setting_changed.connect(_forget_after, dispatch_uid="health_check.process")
+
+
+def read(
+    endpoints: Iterable[Endpoint] | None = None,
+    *,
+    assembly: Assembly | None = None,
+    wait: float | None = None,
+    force: bool = False,
+) -> Overview:
+    """Read endpoints and their checks at one moment.
+
+    Args:
+        endpoints: The endpoints; default all.
+        assembly: Tells their checks; default the current one.
+        wait: For how many seconds to wait at most.
+        force: Run every check, fresh or not.
+    """
+    process = current()
+    assembly = assembly or process.catalogue.assembly
+    chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
+    labels = dict.fromkeys(member.label for endpoint in chosen for member in assembly.members[endpoint])
+    here = True if any(endpoint.option("use_threading") is False for endpoint in chosen) else None
+    definitions = [assembly.definitions[label] for label in labels]
+    readings = process.monitor.read(definitions, wait=wait, force=force, here=here)
+    return Overview(readings=readings, reports=tuple(report_on(endpoint, assembly, readings) for endpoint in chosen))

@@ -1,0 +1,118 @@
+"""The report: the checks of an endpoint as they are at one moment, and what they amount to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from health_check.catalogue import Assembly, Member
+from health_check.conf import settings
+from health_check.definitions import Definition
+from health_check.endpoints import Endpoint
+from health_check.records import Message, Record, State
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A check as it is at one moment."""
+
+    definition: Definition
+    """The check."""
+    record: Record | None
+    """What is known of it; None if it has not run yet."""
+    state: State
+    """How it is; ``unknown`` if what is known is too old."""
+    messages: tuple[Message, ...]
+    """What is wrong; empty exactly while the state is ``ok``."""
+    in_progress: bool
+    """Whether a run is under way, or stuck."""
+
+    @property
+    def label(self) -> str:
+        """The name of the check."""
+        return self.definition.label
+
+    @property
+    def status(self) -> int:
+        """1 while the state is ``ok``, else 0."""
+        return int(self.state is State.OK)
+
+    @property
+    def pretty_status(self) -> str:
+        """``"OK"``, or what is wrong, one thing a line."""
+        return "\n".join(message.text for message in self.messages) or "OK"
+
+    @property
+    def time_taken(self) -> float | None:
+        """How long the last run took, in seconds; None if there was none."""
+        return self.record.result.time_taken if self.record else None
+
+    @property
+    def finished(self) -> float | None:
+        """When the last run ended, Unix time in seconds; None if there was none."""
+        return self.record.result.finished if self.record else None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Row:
+    """A check as a part of an endpoint's report."""
+
+    reading: Reading
+    """The check."""
+    critical: bool
+    """Whether its failure makes the endpoint fail."""
+    counts: bool
+    """Whether it makes the endpoint fail now."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """An endpoint as it is at one moment."""
+
+    name: str
+    """The name of the endpoint."""
+    rows: tuple[Row, ...]
+    """Its checks, in its order."""
+    status_code: int
+    """The HTTP status it answers with."""
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing counts against the endpoint."""
+        return not any(row.counts for row in self.rows)
+
+    @property
+    def readings(self) -> tuple[Reading, ...]:
+        """The checks, in the endpoint's order."""
+        return tuple(row.reading for row in self.rows)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Overview:
+    """Several endpoints as they are at one moment, their checks each once."""
+
+    readings: tuple[Reading, ...]
+    """The checks."""
+    reports: tuple[Report, ...]
+    """The endpoints."""
+
+
+def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading]) -> Report:
+    """Return the report of an endpoint: the one place where 200 or 500 is decided.
+
+    Args:
+        endpoint: The endpoint.
+        assembly: Tells which checks it has.
+        readings: Those checks, and maybe others, as they are.
+    """
+    by_label = {reading.label: reading for reading in readings}
+    strict = endpoint.option("warnings_as_errors")
+    strict = settings.WARNINGS_AS_ERRORS if strict is None else strict
+    rows = tuple(_row(member, by_label[member.label], strict) for member in assembly.members[endpoint])
+    failing = any(row.counts for row in rows)
+    return Report(name=endpoint.name, rows=rows, status_code=endpoint.option("error_status_code") if failing else 200)
+
+
+def _row(member: Member, reading: Reading, warnings_count: bool) -> Row:
+    harmless = reading.state is State.OK or (reading.state is State.WARNING and not warnings_count)
+    return Row(reading=reading, critical=member.critical, counts=member.critical and not harmless)

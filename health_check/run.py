@@ -1,0 +1,150 @@
+"""One run of a check, from the moment it is asked for to its outcome."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import socket
+import threading
+from collections.abc import Callable
+
+from health_check.clock import Clock
+from health_check.definitions import Definition
+from health_check.execution import Ending, explain
+from health_check.observers import RoundObserver, RunObserver
+from health_check.records import Message, Record, Result, unavailable
+
+GRACE_SECONDS = 0.5
+"""How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
+
+Decided = Callable[["Run", Result, "BaseException | None"], Record]
+
+
+class Run:
+    """An execution of a check: it gets its outcome once, when it ends or at its deadline.
+
+    Args:
+        definition: The check.
+        decided: Makes a record of the outcome.
+        ended: Hears when nothing of the run is going on any more.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        *,
+        decided: Decided,
+        ended: Callable[[Run], None],
+        clock: Clock,
+    ) -> None:
+        self.definition = definition
+        self.timeout = definition.timeout
+        self.outcome: concurrent.futures.Future[Record] = concurrent.futures.Future()
+        self.started: float | None = None
+        self.started_monotonic: float | None = None
+        self.observer = RunObserver()
+        self._decided = decided
+        self._ended = ended
+        self._round = Round(RoundObserver(), 1)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._has_outcome = False
+        self.timed_out = False
+
+    def join(self, round_: Round) -> None:
+        """Be one of a round of runs."""
+        self._round = round_
+
+    @property
+    def deadline_seconds(self) -> float:
+        """How long after its start the run is given up."""
+        return self.timeout + GRACE_SECONDS
+
+    def seconds_running(self) -> float | None:
+        """Return for how long it has been running; None while it waits for a thread."""
+        return None if self.started_monotonic is None else self._clock.monotonic() - self.started_monotonic
+
+    def waiting_for(self) -> Message:
+        """Return what a reader that cannot wait any longer says of it."""
+        running = self.seconds_running()
+        if running is None:
+            return unavailable("waiting for a free thread")
+        return unavailable(f"still running, started {running:.0f} s ago")
+
+    def begin(self) -> None:
+        """Note that it starts now, on this thread."""
+        self.started = self._clock.now()
+        self.started_monotonic = self._clock.monotonic()
+        self.observer = self._round.observer.run(self.definition)
+
+    def succeed(self, ending: Ending) -> None:
+        """Give it the outcome of an execution; dropped if it has one."""
+        error_type = explain(ending.error) if ending.error is not None else None
+        self._decide(ending.messages, ending.time_taken, error_type=error_type, error=ending.error)
+
+    def expire(self) -> bool:
+        """Give it up: it timed out. Returns whether that was news."""
+        message = unavailable(f"timed out after {self.timeout:g} s")
+        return self._decide((message,), self.deadline_seconds, error_type="timeout", timed_out=True)
+
+    def fail_to_start(self, error: BaseException) -> None:
+        """Give it up: there is no thread for it, or for its deadline."""
+        if self.started is None:
+            self.begin()
+        message = unavailable("no thread could be started to run the check")
+        self._decide((message,), 0.0, error_type=explain(error), error=error)
+
+    def end(self) -> None:
+        """Note that nothing of it is going on any more."""
+        self._ended(self)
+
+    def _decide(
+        self,
+        messages: tuple[Message, ...],
+        time_taken: float,
+        *,
+        error_type: str | None,
+        timed_out: bool = False,
+        error: BaseException | None = None,
+    ) -> bool:
+        with self._lock:
+            if self._has_outcome:
+                return False
+            self._has_outcome = True
+            self.timed_out = timed_out
+        result = Result(
+            messages=messages,
+            timed_out=timed_out,
+            error_type=error_type,
+            time_taken=time_taken,
+            started=self.started if self.started is not None else self._clock.now(),
+            finished=self._clock.now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+        try:
+            self.observer.end(result)
+            self._round.one_less()
+            self.outcome.set_result(self._decided(self, result, error))
+        except BaseException as failure:
+            self.outcome.set_exception(failure)
+            raise
+        return True
+
+
+class Round:
+    """The runs that one reading started; its observer hears when all have an outcome."""
+
+    def __init__(self, observer: RoundObserver, size: int) -> None:
+        self.observer = observer
+        self._lock = threading.Lock()
+        self._left = size
+
+    def one_less(self) -> None:
+        """Note that one more run has its outcome."""
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self.observer.end()

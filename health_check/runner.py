@@ -1,0 +1,151 @@
+"""The runner: runs checks on threads of its own, each under its deadline."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from health_check.clock import Clock
+from health_check.conf import settings
+from health_check.execution import close_connections, execute
+from health_check.loop import AsyncRun, Loop
+from health_check.pool import Pool, Task
+from health_check.run import Run
+from health_check.watchdog import Watchdog
+
+T = TypeVar("T")
+
+LOOP_RESPONSE_SECONDS = 0.2
+"""How long the event loop may take to respond at a deadline before it is replaced."""
+
+
+class Runner:
+    """Run checks at the same time, off the threads and event loops that serve requests.
+
+    Nothing is started before the first run.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
+        self._watchdog = Watchdog(clock)
+        self._lock = threading.Lock()
+        self._loop: Loop | None = None
+
+    def start(self, run: Run) -> None:
+        """Start a run; whatever happens, it gets an outcome."""
+        try:
+            if run.definition.asynchronous:
+                self._start_on_loop(AsyncRun(run, self._pool))
+            else:
+                self._start_on_thread(run)
+        except RuntimeError as error:
+            run.fail_to_start(error)
+            run.end()
+
+    def run_here(self, run: Run) -> None:
+        """Run a check in the calling thread, with its transaction, without deadline."""
+        run.begin()
+        try:
+            with run.observer.attach():
+                ending = execute(run.definition)
+            run.succeed(ending)
+        finally:
+            run.end()
+        if isinstance(ending.error, KeyboardInterrupt):
+            raise ending.error
+
+    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[concurrent.futures.Future[T]]:
+        """Call functions at the same time and wait for them, some seconds at most.
+
+        Returns:
+            Their futures, in the same order; those of functions that have not returned in time are not done.
+        """
+        futures: list[concurrent.futures.Future[T]] = []
+        tasks: list[Task] = []
+        for function in functions:
+            future: concurrent.futures.Future[T] = concurrent.futures.Future()
+            futures.append(future)
+            work = functools.partial(_settle, future, function)
+            if settings.MAX_CONCURRENCY == 0:
+                work()
+                continue
+            try:
+                tasks.append(self._pool.submit(work))
+            except RuntimeError as error:
+                future.set_exception(error)
+        until = time.monotonic() + seconds
+        concurrent.futures.wait(futures, max(0.0, until - time.monotonic()))
+        for task in tasks:
+            self._pool.abandon(task)
+        return futures
+
+    def _start_on_thread(self, run: Run) -> None:
+        task: list[Task] = []
+
+        def work() -> None:
+            run.begin()
+            try:
+                alarm = self._watchdog.set(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
+                with run.observer.attach():
+                    ending = execute(run.definition)
+                alarm.cancel()
+                run.succeed(ending)
+            except RuntimeError as error:
+                run.fail_to_start(error)
+            finally:
+                close_connections()
+                run.end()
+
+        task.append(self._pool.submit(work))
+
+    def _expire_on_thread(self, run: Run, task: Task) -> None:
+        if run.expire():
+            self._pool.abandon(task)
+
+    def _start_on_loop(self, item: AsyncRun) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = Loop(self._begun_on_loop)
+            self._loop.submit(item)
+
+    def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
+        item.run.begin()
+        return self._watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
+
+    def _expire_on_loop(self, item: AsyncRun) -> None:
+        if not item.run.expire():
+            return
+        item.abandon_threads()
+        with self._lock:
+            loop = self._loop
+        if loop is None or item not in loop.runs:
+            return
+        loop.cancel(item)
+        answered = loop.ping()
+        self._watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._replace_if_silent(loop, answered))
+
+    def _replace_if_silent(self, loop: Loop, answered: threading.Event) -> None:
+        """Leave a loop that a check blocks to that check, and take what else was on it off it."""
+        with self._lock:
+            if answered.is_set() or self._loop is not loop:
+                return
+            self._loop = None
+        for item in loop.retire():
+            if item.task is None:
+                self.start(item.run)
+            else:
+                item.run.expire()
+                item.run.end()
+
+
+def _settle(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
+    try:
+        value = function()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)

@@ -1,0 +1,86 @@
+"""The system checks: what ``manage.py check`` says about the settings and the endpoints."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check import conf, process
+from health_check.catalogue import Catalogue
+from health_check.endpoints import walk
+
+DISTRIBUTION = "django-health-exporter"
+
+
+def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
+    unusable = [
+        Error(text, hint="See the section on settings in the documentation.", id="health_check.E001")
+        for text in conf.problems()
+    ]
+    unknown = [
+        CheckWarning(text, hint="Correct its name, or take it out.", id="health_check.W001") for text in conf.unknown()
+    ]
+    return [*unusable, *unknown, *_outdated_settings()]
+
+
+def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints of one name (E002), entries that cannot be used (E003), labels used twice (E004)."""
+    try:
+        names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
+        catalogue = process.current().catalogue
+    except ImproperlyConfigured:
+        return []  # said by check_settings, or by Django's own checks of the URLconf
+    return [*_equal_names(names), *_entry_problems(catalogue)]
+
+
+def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report another distribution that installs a package ``health_check`` (E005)."""
+    owners = set(importlib.metadata.packages_distributions().get("health_check", []))
+    return [
+        Error(
+            f"{owner} is installed beside {DISTRIBUTION}: both bring the package health_check.",
+            hint=f"Uninstall both, then install {DISTRIBUTION} again.",
+            id="health_check.E005",
+        )
+        for owner in sorted(owners - {DISTRIBUTION})
+    ]
+
+
+ALL = (check_settings, check_endpoints, check_distributions)
+"""What the app registers."""
+
+
+def _outdated_settings() -> Iterable[CheckMessage]:
+    configured = conf.configured_keys()
+    for key, remedy in {**conf.LEGACY, **conf.REMOVED}.items():
+        if key in configured:
+            effect = "is deprecated" if key in conf.LEGACY else "has no effect"
+            yield CheckWarning(f"HEALTH_CHECK[{key!r}] {effect}.", hint=f"Please {remedy}.", id="health_check.W002")
+
+
+def _equal_names(names: Counter[str]) -> Iterable[CheckMessage]:
+    for name, count in names.items():
+        if count > 1:
+            yield Error(
+                f"{count} health endpoints have the URL name {name!r}.",
+                hint="Give each path() a name of its own.",
+                id="health_check.E002",
+            )
+
+
+def _entry_problems(catalogue: Catalogue) -> Iterable[CheckMessage]:
+    for problem in catalogue.assembly.problems:
+        text = f"Health endpoint {problem.endpoint!r}: {problem.text}"
+        if problem.kind == "policies":
+            hint = "Use the same options wherever the check is used, or different names for different checks."
+            yield CheckWarning(text, hint=hint, id="health_check.W003")
+        else:
+            number = "E003" if problem.kind == "unusable" else "E004"
+            yield Error(text, hint="Until then it is shown as a failing check.", id=f"health_check.{number}")

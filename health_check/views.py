@@ -1,0 +1,213 @@
+"""The health view: shows the report of its endpoint in the format that is asked for."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.decorators import method_decorator
+from django.views.generic import TemplateView
+
+from health_check import process, renderers
+from health_check.catalogue import Assembly
+from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
+from health_check.exceptions import HealthCheckException
+from health_check.negotiation import MEDIA_TYPES, chosen_format
+from health_check.page import render_page
+from health_check.plugins import Plugins
+from health_check.reports import Report
+
+logger = logging.getLogger("health_check")
+
+
+@method_decorator([transaction.non_atomic_requests, login_not_required], name="dispatch")
+class HealthCheckView(EndpointOptions, TemplateView):
+    """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
+
+    The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
+
+    A subclass may set ``template_name`` and override ``get_plugins``, ``get``, ``get_context_data``,
+    ``render_to_response(plugins, status)`` and ``render_to_response_json(plugins, status)``.
+    """
+
+    http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
+    template_name = "health_check/index.html"
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        """Return the view.
+
+        Args:
+            checks: Dotted paths, classes, or pairs of either with a dict of options. Default: Cache,
+                Database, Disk, Mail, Memory and Storage; an empty list checks nothing and answers 200.
+            warnings_as_errors: Whether warnings of critical checks count; default
+                ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.
+            error_status_code: The HTTP status when something counts; default 500.
+            template_name: The template of the page; default ``health_check/index.html``.
+            use_threading: Deprecated; False runs the checks in the thread of the request.
+        """
+        if initkwargs.get("use_threading") is not None:
+            warnings.warn(
+                "use_threading is deprecated: set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 to run checks in the "
+                "thread of the request.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        return super().as_view(**initkwargs)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase
+        try:
+            response = super().dispatch(request, *args, **kwargs)
+        except ImproperlyConfigured as error:
+            logger.exception("The health checks are not configured properly")
+            response = HttpResponse(
+                f"{error}\n", status=self.error_status_code, content_type="text/plain; charset=utf-8"
+            )
+        response.headers["Cache-Control"] = "no-store"
+        patch_vary_headers(response, ["Accept"])
+        return response
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        chosen = chosen_format(request)
+        if chosen is None:
+            return self.not_acceptable()
+        report = self.report
+        if chosen == "html":
+            return self.render_to_response(self.plugin_list, report.status_code)
+        if chosen == "json":
+            return self.render_to_response_json(self.plugin_list, report.status_code)
+        return self.render_to_response_as(chosen)
+
+    @functools.cached_property
+    def report(self) -> Report:
+        """The endpoint's report, the same for all of this request."""
+        endpoint, assembly = self._endpoint_and_assembly()
+        return process.read([endpoint], assembly=assembly).reports[0]
+
+    @functools.cached_property
+    def plugin_list(self) -> Plugins:
+        """The request's own check instances, filled from their records."""
+        return Plugins(self.report)
+
+    @property
+    def plugins(self) -> dict[str, Any]:
+        """The check instances by label."""
+        return self.plugin_list.by_label
+
+    @property
+    def errors(self) -> list[HealthCheckException]:
+        """The errors of those checks that make the endpoint fail."""
+        return [message.as_exception() for row in self.report.rows if row.counts for message in row.reading.messages]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""
+        context = super().get_context_data(**kwargs)
+        return {
+            "plugins": self.plugin_list,
+            "errors": any(reading.messages for reading in self.report.readings),
+            "report": self.report,
+            **context,
+        }
+
+    def render_to_response(self, plugins: Any, status: int = 200, **response_kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """Return the page; override to answer HTML differently.
+
+        Args:
+            plugins: The check instances; iterates over them and offers ``.items()`` by label. A context dict
+                is taken as it is.
+            status: The HTTP status.
+        """
+        is_context = isinstance(plugins, Mapping) and "plugins" in plugins
+        context = dict(plugins) if is_context else self.get_context_data(plugins=plugins)
+        context.setdefault("report", self.report)
+        try:
+            return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
+        except Exception:
+            logger.exception("The page of the health checks could not be rendered; the answer is plain text")
+            return _response(renderers.as_text(self.report), status, "text/plain")
+
+    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
+        """Return the JSON; override to answer JSON differently.
+
+        Args:
+            plugins: As for ``render_to_response``.
+            status: The HTTP status.
+        """
+        if plugins is self.plugin_list:
+            return _response(renderers.as_json(self.report), status, "application/json")
+        pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
+        body = renderers.json_object({label: str(plugin.pretty_status()) for label, plugin in pairs})
+        return _response(body, status, "application/json")
+
+    def render_to_response_as(self, chosen: str) -> HttpResponse:
+        """Return the report as ``text``, ``health+json``, ``rss`` or ``atom``; feeds always with status 200."""
+        report = self.report
+        if chosen == "text":
+            return _response(renderers.as_text(report), report.status_code, "text/plain")
+        if chosen == "health+json":
+            return _response(renderers.as_health_json(report), report.status_code, "application/health+json")
+        render = renderers.as_rss if chosen == "rss" else renderers.as_atom
+        return _response(render(report, self._link()), 200, f"application/{chosen}+xml")
+
+    def not_acceptable(self) -> HttpResponse:
+        """Return the answer to a request that accepts no format there is."""
+        supported = ", ".join(MEDIA_TYPES)
+        return _response(f"Not acceptable. Ask for one of: {supported}; or add ?format=.\n", 406, "text/plain")
+
+    def _link(self) -> str:
+        try:
+            return self.request.build_absolute_uri(self.request.path)
+        except DisallowedHost:
+            return self.request.path
+
+    def _endpoint_and_assembly(self) -> tuple[Endpoint, Assembly]:
+        """Return the endpoint that this request is for, and the assembly that has its checks."""
+        catalogue = process.current().catalogue
+        match = self.request.resolver_match
+        if match is None:
+            return self._unlisted()
+        name = match.view_name if match.url_name else ""
+        endpoint = endpoint_at(match.func, name=name, route=match.route)
+        if endpoint is None or endpoint.view_class is not type(self):
+            endpoint = catalogue.endpoint(self._as_endpoint(name=name or match.route or "/", route=match.route))
+            return endpoint, catalogue.place(endpoint, self._items(endpoint))
+        endpoint = catalogue.endpoint(endpoint)
+        if endpoint.has_own_plugins:
+            return endpoint, catalogue.place(endpoint, self._items(endpoint))
+        return endpoint, catalogue.assembly
+
+    def _unlisted(self) -> tuple[Endpoint, Assembly]:
+        endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
+        return endpoint, process.current().catalogue.with_unlisted(endpoint, self._items(endpoint))
+
+    def _as_endpoint(self, *, name: str, route: str) -> Endpoint:
+        options = {key: getattr(self, key) for key in ("checks", "warnings_as_errors", "error_status_code")}
+        return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
+
+    def _items(self, endpoint: Endpoint) -> list[Any]:
+        return list(self.get_plugins() if endpoint.has_own_plugins else self.checks)
+
+
+def _response(body: str, status: int, media_type: str) -> HttpResponse:
+    charset = "" if media_type.endswith("json") else "; charset=utf-8"
+    return HttpResponse(body, status=status, content_type=f"{media_type}{charset}")
+
+
+def __getattr__(name: str) -> Any:
+    if name == "MainView":
+        warnings.warn(
+            "health_check.views.MainView is deprecated: use health_check.views.HealthCheckView.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return HealthCheckView
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
