@@ -71,9 +71,10 @@ class Assembly:
     problems: tuple[Problem, ...]
     """What is wrong."""
 
-    def checks_of(self, endpoint: Endpoint) -> tuple[Definition, ...]:
-        """Return the checks of an endpoint."""
-        return tuple(self.definitions[member.label] for member in self.members[endpoint])
+    def checks_of(self, endpoints: Iterable[Endpoint]) -> tuple[Definition, ...]:
+        """Return the checks of some endpoints, each once."""
+        labels = dict.fromkeys(member.label for endpoint in endpoints for member in self.members[endpoint])
+        return tuple(self.definitions[label] for label in labels)
 
 
 class Catalogue:
@@ -178,8 +179,12 @@ def assemble(placed: Mapping[Endpoint, Sequence[Resolved]]) -> Assembly:
     group_of: dict[tuple[Endpoint, int], int] = {}
     for endpoint, entries in placed.items():
         for position, entry in enumerate(entries):
-            index = next((i for i, group in enumerate(groups) if group.same_check(entry.definition)), len(groups))
-            groups[index:] = [_merged(groups[index], entry.definition)] if index < len(groups) else [entry.definition]
+            index = next((i for i, group in enumerate(groups) if group.same_check(entry.definition)), None)
+            if index is None:
+                index = len(groups)
+                groups.append(entry.definition)
+            else:
+                groups[index] = _merged(groups[index], entry.definition)
             group_of[endpoint, position] = index
     return _labelled(placed, groups, group_of)
 

@@ -28,9 +28,12 @@ class AsyncRun:
     def __init__(self, run: Run, pool: Pool) -> None:
         self.run = run
         self.task: asyncio.Task[None] | None = None
+        self.executor = CheckExecutor(self)
         self._pool = pool
         self._lock = threading.Lock()
         self._going_on = 1
+        self._coroutine_ended = False
+        self._given_up = False
         self._thread_tasks: list[Task] = []
 
     def on_thread(self, work: Callable[[], None]) -> None:
@@ -43,12 +46,12 @@ class AsyncRun:
                 work()
             finally:
                 close_connections()
-                self.one_ended()
+                self._one_ended()
 
         try:
             self._thread_tasks.append(self._pool.submit(call))
         except RuntimeError:
-            self.one_ended()
+            self._one_ended()
             raise
 
     def abandon_threads(self) -> None:
@@ -56,11 +59,24 @@ class AsyncRun:
         for task in self._thread_tasks:
             self._pool.abandon(task)
 
-    def one_ended(self) -> None:
-        """Note that the coroutine or one of the threads has ended."""
+    def give_up(self) -> Run:
+        """Have nothing more to do with the run, and return it, for another loop to start it again."""
+        with self._lock:
+            self._given_up = True
+        self.abandon_threads()
+        return self.run
+
+    def coroutine_ended(self) -> None:
+        """Note that the coroutine has ended, or is on a loop that will do nothing but cancel it."""
+        with self._lock:
+            again, self._coroutine_ended = self._coroutine_ended, True
+        if not again:
+            self._one_ended()
+
+    def _one_ended(self) -> None:
         with self._lock:
             self._going_on -= 1
-            last = self._going_on == 0
+            last = self._going_on == 0 and not self._given_up
         if last:
             self.run.end()
 
@@ -139,15 +155,24 @@ class Loop:
         self._loop.call_soon_threadsafe(answered.set)
         return answered
 
-    def retire(self) -> list[AsyncRun]:
-        """Have the loop stop once the check that blocks it lets go, and return the other checks that were on it."""
+    def retire(self) -> list[Run]:
+        """Leave the loop to the check that blocks it, to stop when that lets go.
+
+        Returns:
+            The other runs that were on it and have no outcome yet.
+        """
         task = asyncio.current_task(self._loop)
         others = [item for item in list(self.runs) if task is None or item.task is not task]
         self.runs.difference_update(others)
         for item in others:
             self.cancel(item)
         self._retired = True
-        return others
+        decided = {item for item in others if item.run.outcome.done()}
+        for item in others:
+            item.executor.shutdown()
+        for item in decided:
+            item.coroutine_ended()
+        return [item.give_up() for item in others if item not in decided]
 
     def _create_task(self, item: AsyncRun) -> None:
         if item not in self.runs:
@@ -156,18 +181,18 @@ class Loop:
 
     async def _execute(self, item: AsyncRun) -> None:
         _current.set(item)
-        executor = CheckExecutor(item)
         finished = self._begun(item)
         try:
-            async with _on_one_thread(executor):
+            async with _on_one_thread(item.executor):
                 with item.run.observer.attach():
                     ending = await execute_async(item.run.definition)
-            item.run.succeed(ending)
+            if item in self.runs:
+                item.run.succeed(ending)
         finally:
             finished()
-            executor.shutdown()
+            item.executor.shutdown()
             self.runs.discard(item)
-            item.one_ended()
+            item.coroutine_ended()
             if self._retired and not self.runs:
                 self._loop.call_soon(self._loop.stop)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import dataclasses
 import logging
 import threading
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from health_check.clock import Clock
 from health_check.conf import settings
@@ -49,8 +50,15 @@ class Wanted:
     """A check that a reader asked for, and the run it may have to wait for."""
 
     slot: Slot
-    run: Run | None
-    fresh: Record | None
+    """What is known of the check."""
+    fresh: Record | None = None
+    """Its record, if that is fresh."""
+    run: Run | None = None
+    """The run to wait for otherwise."""
+    until: float = 0.0
+    """Until when, on the monotonic clock."""
+    showable: Record | None = None
+    """What to show if that is not long enough."""
 
 
 class Monitor:
@@ -85,15 +93,20 @@ class Monitor:
             force: Run every check, fresh or not.
             here: Run in the calling thread, without deadline; default if ``MAX_CONCURRENCY`` is 0.
         """
-        arrival = self._clock.monotonic()
         definitions = tuple(definitions)
-        wanted, started = self._begin(definitions, force)
+        limit = self._clock.monotonic() + _patience(definitions, wait)
         here = settings.MAX_CONCURRENCY == 0 if here is None else here
-        for run in started:
-            (self._runner.run_here if here else self._runner.start)(run)
-        patience = max((d.timeout for d in definitions), default=0.0) + PATIENCE_SECONDS
-        limit = patience if wait is None else min(wait, patience)
-        return tuple(self._finish(item, arrival, limit) for item in wanted)
+        wanted = self._begin(definitions, force, limit, self._runner.run_here if here else self._runner.start)
+        return tuple(self._reading_of(item, self._outcome_of(item)) for item in wanted)
+
+    async def aread(
+        self, definitions: Iterable[Definition], *, wait: float | None = None, force: bool = False
+    ) -> tuple[Reading, ...]:
+        """Return the checks as ``read`` does, without blocking the event loop."""
+        definitions = tuple(definitions)
+        limit = self._clock.monotonic() + _patience(definitions, wait)
+        wanted = self._begin(definitions, force, limit, self._runner.start)
+        return tuple([self._reading_of(item, await self._aoutcome_of(item)) for item in wanted])
 
     def peek(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
         """Return the checks as they are if all results are fresh, else None; never blocks."""
@@ -106,8 +119,10 @@ class Monitor:
             readings.append(_reading(slot, slot.record))
         return tuple(readings)
 
-    def _begin(self, definitions: Sequence[Definition], force: bool) -> tuple[list[Wanted], list[Run]]:
-        """Look at every check, and make a run for each that needs one and has none."""
+    def _begin(
+        self, definitions: Sequence[Definition], force: bool, limit: float, start: Callable[[Run], None]
+    ) -> list[Wanted]:
+        """Look at every check, and start a run of each that needs one and has none."""
         wanted: list[Wanted] = []
         started: list[Run] = []
         with self._lock:
@@ -115,21 +130,22 @@ class Monitor:
             for definition in definitions:
                 slot = self._slot(definition)
                 if slot.fresh_until > now and not force:
-                    wanted.append(Wanted(slot=slot, run=None, fresh=slot.record))
+                    wanted.append(Wanted(slot=slot, fresh=slot.record))
                 elif slot.run is not None and slot.run.timed_out:
-                    wanted.append(Wanted(slot=slot, run=None, fresh=self._still_running(slot, slot.run)))
-                elif slot.run is not None:
-                    wanted.append(Wanted(slot=slot, run=slot.run, fresh=None))
+                    wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run)))
                 else:
-                    slot.lease = self._store.acquire(definition.label)
-                    slot.run = self._run(definition)
-                    started.append(slot.run)
-                    wanted.append(Wanted(slot=slot, run=slot.run, fresh=None))
+                    if slot.run is None:
+                        slot.lease = self._store.acquire(definition.label)
+                        slot.run = Run(definition, decided=self._decided, ended=self._ended, clock=self._clock)
+                        started.append(slot.run)
+                    wanted.append(self._awaited(slot, slot.run, now, limit))
         if started:
             round_ = Round(Observers(), len(started))
             for run in started:
                 run.join(round_)
-        return wanted, started
+        for run in started:
+            start(run)
+        return wanted
 
     def _slot(self, definition: Definition) -> Slot:
         slot = self._slots.get(definition.label)
@@ -138,31 +154,32 @@ class Monitor:
         slot.definition = definition
         return slot
 
-    def _run(self, definition: Definition) -> Run:
-        return Run(definition, decided=self._decided, ended=self._ended, clock=self._clock)
-
-    def _finish(self, wanted: Wanted, arrival: float, limit: float) -> Reading:
-        """Wait for a check's run if there is one, and say how the check is."""
-        if wanted.fresh is not None:
-            return _reading(wanted.slot, wanted.fresh)
-        run, slot = wanted.run, wanted.slot
-        showable = self._showable(slot)
-        if run is not None:
-            until = arrival + (min(limit, settings.WAIT) if showable is not None else limit)
-            try:
-                return _reading(slot, run.outcome.result(max(0.0, until - self._clock.monotonic())))
-            except concurrent.futures.TimeoutError:
-                pass
-            except Exception:
-                logger.exception("The outcome of %s could not be recorded", slot.definition.label)
-        if showable is not None:
-            return _reading(slot, showable)
-        return self._unknown(slot, run)
-
-    def _showable(self, slot: Slot) -> Record | None:
+    def _awaited(self, slot: Slot, run: Run, now: float, limit: float) -> Wanted:
+        """Return for how long a reader waits for a run: not long if what is known can still be shown."""
         max_age = slot.definition.max_age
-        young_enough = slot.fresh_until - max_age + SHOWABLE_AGES * max_age > self._clock.monotonic()
-        return slot.record if young_enough else None
+        if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
+            return Wanted(slot=slot, run=run, until=limit)
+        return Wanted(slot=slot, run=run, until=min(limit, now + settings.WAIT), showable=slot.record)
+
+    def _outcome_of(self, wanted: Wanted) -> Record | None:
+        """Wait for a run; return None if it takes longer than the reader waits."""
+        if wanted.run is None:
+            return wanted.fresh
+        concurrent.futures.wait([wanted.run.outcome], max(0.0, wanted.until - self._clock.monotonic()))
+        return _result_of(wanted.run)
+
+    async def _aoutcome_of(self, wanted: Wanted) -> Record | None:
+        if wanted.run is None:
+            return wanted.fresh
+        if not wanted.run.outcome.done():
+            future = asyncio.wrap_future(wanted.run.outcome)
+            await asyncio.wait([future], timeout=max(0.0, wanted.until - self._clock.monotonic()))
+        return _result_of(wanted.run)
+
+    def _reading_of(self, wanted: Wanted, record: Record | None) -> Reading:
+        """Say how a check is, with the outcome that was waited for or without."""
+        record = record or wanted.showable
+        return _reading(wanted.slot, record) if record is not None else self._unknown(wanted.slot, wanted.run)
 
     def _unknown(self, slot: Slot, run: Run | None) -> Reading:
         if run is not None:
@@ -215,6 +232,23 @@ class Monitor:
             slot = self._slots.get(run.definition.label)
             if slot is not None and slot.run is run:
                 slot.run = None
+
+
+def _patience(definitions: Sequence[Definition], wait: float | None) -> float:
+    """Return for how many seconds a reader waits at most: as long as the slowest check may take."""
+    patience = max((definition.timeout for definition in definitions), default=0.0) + PATIENCE_SECONDS
+    return patience if wait is None else min(wait, patience)
+
+
+def _result_of(run: Run) -> Record | None:
+    """Return the record that a run led to, or None if there is none, or not yet."""
+    if not run.outcome.done():
+        return None
+    error = run.outcome.exception()
+    if error is not None:
+        logger.error("The outcome of %s could not be recorded", run.definition.label, exc_info=error)
+        return None
+    return run.outcome.result()
 
 
 def _reading(slot: Slot, record: Record) -> Reading:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.signals import setting_changed
 from django.urls import get_resolver
 
+from health_check import threads
 from health_check.catalogue import Assembly, Catalogue
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.endpoints import Endpoint
 from health_check.monitor import Monitor
-from health_check.reports import Overview, report_on
+from health_check.reports import Overview, overview_of
 from health_check.runner import Runner
 from health_check.stores import create_store
 
@@ -33,6 +35,12 @@ class Process:
         self._monitor: Monitor | None = None
         self._catalogue: Catalogue | None = None
         self._resolver: object = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the catalogue is there, and does not block whoever uses it."""
+        catalogue = self._catalogue
+        return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
 
     @property
     def monitor(self) -> Monitor:
@@ -105,8 +113,19 @@ def read(
     process = current()
     assembly = assembly or process.catalogue.assembly
     chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
-    labels = dict.fromkeys(member.label for endpoint in chosen for member in assembly.members[endpoint])
     here = True if any(endpoint.option("use_threading") is False for endpoint in chosen) else None
-    definitions = [assembly.definitions[label] for label in labels]
-    readings = process.monitor.read(definitions, wait=wait, force=force, here=here)
-    return Overview(readings=readings, reports=tuple(report_on(endpoint, assembly, readings) for endpoint in chosen))
+    readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
+    return overview_of(chosen, assembly, readings)
+
+
+async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overview:
+    """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
+    readings = await current().monitor.aread(assembly.checks_of(endpoints))
+    return overview_of(endpoints, assembly, readings)
+
+
+async def prepare() -> None:
+    """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
+    process = current()
+    if not process.prepared:
+        await asyncio.wrap_future(threads.call(lambda: process.catalogue.assembly, "catalogue"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from health_check.catalogue import Assembly, Member
 from health_check.conf import settings
@@ -95,6 +95,11 @@ class Overview:
     """The checks."""
     reports: tuple[Report, ...]
     """The endpoints."""
+
+
+def overview_of(endpoints: Iterable[Endpoint], assembly: Assembly, readings: tuple[Reading, ...]) -> Overview:
+    """Return the overview of some endpoints, given the readings of their checks."""
+    return Overview(readings=readings, reports=tuple(report_on(endpoint, assembly, readings) for endpoint in endpoints))
 
 
 def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading]) -> Report:

@@ -41,6 +41,7 @@ class Run:
         self.definition = definition
         self.timeout = definition.timeout
         self.outcome: concurrent.futures.Future[Record] = concurrent.futures.Future()
+        self.outcome.set_running_or_notify_cancel()  # a waiting task that is cancelled cannot cancel it for all
         self.started: float | None = None
         self.started_monotonic: float | None = None
         self.observer = RunObserver()
@@ -73,7 +74,9 @@ class Run:
         return unavailable(f"still running, started {running:.0f} s ago")
 
     def begin(self) -> None:
-        """Note that it starts now, on this thread."""
+        """Note that it starts now, on this thread; a second start, on another event loop, is no news."""
+        if self.started is not None:
+            return
         self.started = self._clock.now()
         self.started_monotonic = self._clock.monotonic()
         self.observer = self._round.observer.run(self.definition)
@@ -90,8 +93,7 @@ class Run:
 
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it, or for its deadline."""
-        if self.started is None:
-            self.begin()
+        self.begin()
         message = unavailable("no thread could be started to run the check")
         self._decide((message,), 0.0, error_type=explain(error), error=error)
 

@@ -15,6 +15,7 @@ from health_check.execution import close_connections, execute
 from health_check.loop import AsyncRun, Loop
 from health_check.pool import Pool, Task
 from health_check.run import Run
+from health_check.threads import settle
 from health_check.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -69,7 +70,7 @@ class Runner:
         for function in functions:
             future: concurrent.futures.Future[T] = concurrent.futures.Future()
             futures.append(future)
-            work = functools.partial(_settle, future, function)
+            work = functools.partial(settle, future, function)
             if settings.MAX_CONCURRENCY == 0:
                 work()
                 continue
@@ -117,7 +118,8 @@ class Runner:
         return self._watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
 
     def _expire_on_loop(self, item: AsyncRun) -> None:
-        if not item.run.expire():
+        item.run.expire()
+        if not item.run.timed_out:
             return
         item.abandon_threads()
         with self._lock:
@@ -129,23 +131,10 @@ class Runner:
         self._watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._replace_if_silent(loop, answered))
 
     def _replace_if_silent(self, loop: Loop, answered: threading.Event) -> None:
-        """Leave a loop that a check blocks to that check, and take what else was on it off it."""
+        """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
         with self._lock:
             if answered.is_set() or self._loop is not loop:
                 return
             self._loop = None
-        for item in loop.retire():
-            if item.task is None:
-                self.start(item.run)
-            else:
-                item.run.expire()
-                item.run.end()
-
-
-def _settle(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
-    try:
-        value = function()
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+        for run in loop.retire():
+            self.start(run)

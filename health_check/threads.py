@@ -5,8 +5,12 @@ They are daemons, so that the exit of the process waits for none of them, and st
 
 from __future__ import annotations
 
+import concurrent.futures
 import threading
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def start(target: Callable[[], None], name: str) -> threading.Thread:
@@ -22,3 +26,24 @@ def start(target: Callable[[], None], name: str) -> threading.Thread:
     thread = threading.Thread(target=target, name=f"health-check-{name}", daemon=True)
     thread.start()
     return thread
+
+
+def call(function: Callable[[], T], name: str) -> concurrent.futures.Future[T]:
+    """Call a function on a daemon thread of its own, and return its future.
+
+    Raises:
+        RuntimeError: As ``start`` does.
+    """
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    start(lambda: settle(future, function), name)
+    return future
+
+
+def settle(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
+    """Call a function and give the future what it returns or raises, whatever that is."""
+    try:
+        value = function()
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(value)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.db import transaction
@@ -17,7 +18,9 @@ from django.utils.decorators import method_decorator
 from django.views.generic import TemplateView
 
 from health_check import process, renderers
+from health_check.callback import AsyncView, Callback
 from health_check.catalogue import Assembly
+from health_check.conf import settings
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.exceptions import HealthCheckException
 from health_check.negotiation import MEDIA_TYPES, chosen_format
@@ -26,6 +29,19 @@ from health_check.plugins import Plugins
 from health_check.reports import Report
 
 logger = logging.getLogger("health_check")
+
+SYNC_HOOKS = (
+    "dispatch",
+    "get",
+    "get_context_data",
+    "get_plugins",
+    "options",
+    "render_to_response",
+    "render_to_response_as",
+    "render_to_response_json",
+    "setup",
+)
+"""The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
 @method_decorator([transaction.non_atomic_requests, login_not_required], name="dispatch")
@@ -61,7 +77,29 @@ class HealthCheckView(EndpointOptions, TemplateView):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        return super().as_view(**initkwargs)
+        view = super().as_view(**initkwargs)
+        overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
+        return view if overridden else Callback(view, cls._async_view(view, initkwargs))
+
+    @classmethod
+    def _async_view(cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any]) -> AsyncView:
+        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            self = cls(**initkwargs)
+            self.setup(request, *args, **kwargs)
+            in_thread = self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None
+            if in_thread or request.method == "OPTIONS":
+                return await sync_to_async(view)(request, *args, **kwargs)
+            try:
+                await process.prepare()
+                endpoint, assembly = self._endpoint_and_assembly()
+                self.report = (await process.aread([endpoint], assembly=assembly)).reports[0]
+            except ImproperlyConfigured:  # dispatch turns it into an answer
+                return await sync_to_async(view)(request, *args, **kwargs)
+            if chosen_format(request) == "html":  # the project's template may use the ORM
+                return await sync_to_async(self.dispatch)(request, *args, **kwargs)
+            return self.dispatch(request, *args, **kwargs)
+
+        return answer
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase

@@ -1,0 +1,53 @@
+"""The callback of a health view: an ordinary view under WSGI, a native coroutine under ASGI.
+
+A sync view under ASGI costs a thread per request, and an async one under WSGI an event loop. Django asks a view
+whether it is a coroutine function just before it calls it; this one answers by whether an event loop is running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import markcoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+
+_MARK = vars(markcoroutinefunction(lambda: None))
+"""The attribute by which this version of Python knows a coroutine function."""
+
+View = Callable[..., HttpResponseBase]
+AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+
+
+class Callback:
+    """Answer a request synchronously, or, on an event loop, with a coroutine.
+
+    Args:
+        view: The sync view; its attributes are this callback's, too.
+        async_view: Answers as it does, without blocking the event loop.
+    """
+
+    def __init__(self, view: View, async_view: AsyncView) -> None:
+        functools.update_wrapper(self, view)
+        self._view = view
+        self._async_view = async_view
+
+    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        answer = self._async_view if on_event_loop() else self._view
+        return answer(request, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _MARK and on_event_loop():
+            return _MARK[name]
+        raise AttributeError(name)
+
+
+def on_event_loop() -> bool:
+    """Tell whether an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
