@@ -45,8 +45,11 @@ class HealthCheck:
     errors: list[HealthCheckException] = dataclasses.field(init=False, default_factory=list, repr=False)
 
     if TYPE_CHECKING:  # seen by type checkers alone: real attributes would give users' required fields a default
-        timeout: Any = dataclasses.field(init=False, repr=False)
         time_taken: float = dataclasses.field(init=False, repr=False)
+
+        @property
+        def timeout(self) -> Any: ...
+
     else:
 
         def __getattr__(self, name: str) -> Any:

@@ -94,6 +94,12 @@ class Definition:
         return equal(self.options, other.options) or equal(own_values(self.prototype), own_values(other.prototype))
 
 
+class Misconfigured(HealthCheckException):
+    """Tell that a check cannot be run as the site configures it."""
+
+    message_type = "misconfigured"
+
+
 @dataclasses.dataclass(repr=False)
 class UnusableEntry(HealthCheck):
     """Stand for an entry that cannot be used: always in error, saying why and what to do."""
@@ -104,7 +110,7 @@ class UnusableEntry(HealthCheck):
     """What is wrong with it, and the remedy."""
 
     def check_status(self) -> None:
-        raise HealthCheckException(self.problem)
+        raise Misconfigured(self.problem)
 
     def __repr__(self) -> str:
         return self.entry

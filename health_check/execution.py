@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator
 from django.db import connections
 
 from health_check.backends import HealthCheck, log_unexpected
-from health_check.definitions import Definition
-from health_check.exceptions import HealthCheckException
+from health_check.definitions import Definition, Misconfigured
 from health_check.records import UNKNOWN_ERROR, Kind, Message
 
 
@@ -72,7 +71,7 @@ class _Execution:
         return float(taken) if isinstance(taken, int | float) else time.perf_counter() - self._start
 
 
-class _NotConstructed(HealthCheckException):
+class _NotConstructed(Misconfigured):
     def __init__(self, definition: Definition, error: Exception) -> None:
         super().__init__(
             f"{definition.backend} could not be constructed ({type(error).__name__}): see the log, "

@@ -137,7 +137,15 @@ class Loop:
         self._loop.set_default_executor(LoopExecutor(1))
         self._retired = False
         self.runs: set[AsyncRun] = set()
-        threads.start(self._loop.run_forever, "loop")
+        try:
+            threads.start(self._run, "loop")
+        except RuntimeError:
+            self._loop.close()
+            raise
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
 
     def submit(self, item: AsyncRun) -> None:
         """Run an async check."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 import time
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from django.template import Context, Engine, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
 from django.utils.timesince import timesince
 
+from health_check.records import State
 from health_check.renderers import timestamp
 from health_check.reports import Report, Row
 
@@ -38,7 +40,8 @@ def render_page(
         status: The HTTP status.
         response_kwargs: For the response, ``content_type`` say.
     """
-    context = {**context, "lines": lines_of(context["report"])}
+    report: Report = context["report"]
+    context = {**context, "lines": lines_of(report), "summary": summary_of(report)}
     try:
         template = loader.select_template(template_names)
     except TemplateDoesNotExist:
@@ -68,8 +71,16 @@ def lines_of(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def summary_of(report: Report) -> str:
+    """Return how many checks are in which state, in words; empty without checks."""
+    counts = collections.Counter(reading.state for reading in report.readings)
+    return ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+
+
 def duration(seconds: float) -> str:
     """Return a duration as people read it: milliseconds below one second."""
+    if seconds < 0.0001:
+        return "< 0.1 ms"
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
