@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 import urllib.parse
@@ -39,7 +40,10 @@ examples:
   manage.py health_check health_check_home          as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
   manage.py health_check health_check_home web:8080 --timeout 3
   manage.py health_check health_check_home --no-http --format json
+  manage.py health_check -v 2                       with the log of what went wrong
 """
+
+logger = logging.getLogger("health_check")
 
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """The hosts that Django allows with ``DEBUG`` where ALLOWED_HOSTS is empty."""
@@ -99,6 +103,8 @@ class Command(BaseCommand):
         parser.set_defaults(default_address=f"{host}:{port}")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["verbosity"] < 2 and not logger.hasHandlers():
+            logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
             statuses, healthy = self._ask(options) if self._over_http(options) else self._run(options)
         except (ProbeError, ImproperlyConfigured) as error:
@@ -151,8 +157,8 @@ class Command(BaseCommand):
                 return f"/{candidate.route}"
         names = ", ".join(candidate.name for candidate in known) or "none"
         raise CommandError(
-            f"There is no endpoint {endpoint!r} whose path needs no arguments. Known endpoints: {names}. "
-            "You may give a path instead, as in /health/.",
+            f"No endpoint {endpoint!r} can be asked by its name. Known endpoints: {names}. "
+            "Where a path has arguments, give it instead of a name, as in /en/health/.",
             returncode=2,
         )
 

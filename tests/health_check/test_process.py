@@ -1,0 +1,101 @@
+"""What a process holds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from django.urls import path
+from pytest_django import Settings
+
+from health_check import process
+from health_check.backends import HealthCheck
+from health_check.reports import Overview
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+
+SECONDS = 20.0
+
+
+class Ready(HealthCheck):
+    """A check that is content."""
+
+    def check_status(self) -> None:
+        """Be content."""
+
+
+def test_current__is_one_for_all() -> None:
+    """Everybody gets the same monitor and the same catalogue."""
+    assert process.current() is process.current()
+    assert process.current().monitor is process.current().monitor
+    assert process.current().catalogue is process.current().catalogue
+
+
+def test_current__is_made_anew_under_other_settings(settings: Settings) -> None:
+    """Nothing is kept that was made under other settings."""
+    before = process.current()
+    settings.HEALTH_CHECK = {"MAX_AGE": 3}
+    assert process.current() is not before
+
+
+def test_catalogue__follows_the_urlconf(mount: Mount) -> None:
+    """Another URLconf has other endpoints."""
+    mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
+    assert [endpoint.name for endpoint in process.current().catalogue.endpoints] == ["one"]
+    mount(path("two/", HealthCheckView.as_view(checks=[]), name="two"))
+    assert [endpoint.name for endpoint in process.current().catalogue.endpoints] == ["two"]
+
+
+def test_catalogue__setting_names_the_urlconf(settings: Settings, mount: Mount) -> None:
+    """HEALTH_CHECK["URLCONF"] goes before ROOT_URLCONF."""
+    mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
+    settings.HEALTH_CHECK = {"URLCONF": "tests.urls"}
+    assert [endpoint.name for endpoint in process.current().catalogue.endpoints] == ["health_check", "live"]
+
+
+def test_read__reports_every_endpoint_on_one_reading(mount: Mount) -> None:
+    """A check of two endpoints is read once, and both reports show that reading."""
+    mount(
+        path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"),
+        path("two/", HealthCheckView.as_view(checks=[Ready]), name="two"),
+    )
+    overview = process.read()
+    assert [reading.label for reading in overview.readings] == ["Ready"]
+    assert [report.name for report in overview.reports] == ["one", "two"]
+    assert all(report.readings[0] is overview.readings[0] for report in overview.reports)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork__child_starts_with_nothing_of_its_parent(settings: Settings, mount: Mount) -> None:
+    """A child has no threads and no held locks of its parent's, and reads its checks itself."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
+    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
+    parent_pid = _pid_of(process.read())
+    lock = process.current().monitor._lock
+    with lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _pid_of(process.read()) == os.getpid() else 1)
+    assert _exit_code_of(child) == 0
+    assert parent_pid == os.getpid()
+    assert _pid_of(process.read()) == os.getpid()
+
+
+def _pid_of(overview: Overview) -> int:
+    record = overview.readings[0].record
+    return record.result.pid if record else -1
+
+
+def _exit_code_of(child: int) -> int:
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return os.waitstatus_to_exitcode(status)
+        threading.Event().wait(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    raise AssertionError("the child hangs")

@@ -1,0 +1,121 @@
+"""The examples of the documentation: each runs as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+SETTINGS = """\
+SECRET_KEY = "docs"
+ALLOWED_HOSTS = ["*"]
+ROOT_URLCONF = "urls"
+INSTALLED_APPS = []
+USE_TZ = True
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+MEDIA_ROOT = "media"
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+HEALTH_CHECK = {"MAX_CONCURRENCY": 0}
+"""
+TRY = """\
+import importlib, json, sys
+import django
+django.setup()
+importlib.import_module(sys.argv[1])
+from django.core.management import call_command
+call_command("check", fail_level="WARNING")
+from django.test import Client
+from health_check.process import current
+paths = [f"/{endpoint.route}" for endpoint in current().catalogue.endpoints]
+print(json.dumps({path: Client().get(path, {"format": "json"}).json() for path in paths}))
+"""
+
+
+def blocks_of(document: pathlib.Path) -> list[tuple[str, str]]:
+    """Return the examples of a document: the name of the file that each is of, and its code."""
+    return [(match["file"], match["code"]) for match in BLOCK.finditer(document.read_text())]
+
+
+def first(document: pathlib.Path, file: str) -> str:
+    """Return the first example of a file in a document."""
+    return next(code for name, code in blocks_of(document) if name == file)
+
+
+EXAMPLES = [
+    pytest.param(document, number, id=f"{document.stem}-{number}-{file}")
+    for document in DOCUMENTS
+    for number, (file, _) in enumerate(blocks_of(document))
+]
+
+
+def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
+    """Write a site as it is when somebody has followed the README, and a document up to an example."""
+    readme = DOCUMENTS[0]
+    files = {name: first(readme, name) for name in ("urls.py", "checks.py")}
+    settings = SETTINGS + first(readme, "settings.py")
+    for name, code in blocks_of(document)[: last + 1]:
+        if name != "settings.py":
+            files[name] = code
+        elif document is not readme:
+            settings += code
+    for name, code in {**files, "settings.py": settings}.items():
+        (folder / name).write_text(code)
+
+
+def python(folder: pathlib.Path, *arguments: str) -> str:
+    """Run Python on a site and return what it printed."""
+    paths = [str(folder), str(ROOT), str(ROOT / "exporters")]
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("document", "number"), EXAMPLES)
+def test_example__runs(tmp_path: pathlib.Path, document: pathlib.Path, number: int) -> None:
+    """The example can be imported, the system checks are silent, and every endpoint answers."""
+    project(tmp_path, document, number)
+    module = blocks_of(document)[number][0].removesuffix(".py")
+    answers = json.loads(python(tmp_path, "-c", TRY, module).splitlines()[-1])
+    assert answers
+
+
+def test_readme__answers_what_it_says(tmp_path: pathlib.Path) -> None:
+    """The labels of the README's JSON are those of a new site."""
+    project(tmp_path, DOCUMENTS[0], 1)
+    answers = json.loads(python(tmp_path, "-c", TRY, "urls").splitlines()[-1])
+    match = re.search(r"^\{.*\}$", DOCUMENTS[0].read_text(), re.MULTILINE)
+    assert match is not None
+    assert list(answers["/health/"]) == list(json.loads(match[0]))
+    assert answers["/health/live/"] == {}
+
+
+def test_testing__examples_pass(tmp_path: pathlib.Path) -> None:
+    """The tests of the page on testing pass under pytest."""
+    document = ROOT / "docs" / "testing.md"
+    project(tmp_path, document, len(blocks_of(document)))
+    python(tmp_path, "-m", "pytest", "-p", "no:randomly", "--rootdir", str(tmp_path), "tests.py", "tests_of_checks.py")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
+def test_links__lead_somewhere(document: pathlib.Path) -> None:
+    """Every link to a file of the repository finds it."""
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert missing == []
