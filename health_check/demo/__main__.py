@@ -56,24 +56,19 @@ def _serve(folder: pathlib.Path, options: argparse.Namespace) -> int:
         )
         return 2
     with server:
-        server.set_app(_application(folder, spans=options.spans))
+        server.set_app(_application(spans=options.spans))
         print(_welcome(f"http://{options.host}:{server.server_port}"), flush=True)
         server.serve_forever()
     return 0
 
 
-def _application(folder: pathlib.Path, *, spans: bool) -> WSGIHandler:
-    for name in ("db", "media"):
-        (folder / name).mkdir(exist_ok=True)
+def _application(*, spans: bool) -> WSGIHandler:
     from health_check.demo.wsgi import application  # it reads the environment that was set just now
 
     if spans:
         from health_check_opentelemetry.sdk import trace_to_console
 
         trace_to_console("health-check-demo")
-    from health_check.demo.checks import mend
-
-    mend()
     return application
 
 

@@ -1,28 +1,10 @@
 """The demo's own check, written as a user would write one."""
 
 import dataclasses
-import pathlib
-
-from django.conf import settings
 
 from health_check.backends import HealthCheck
+from health_check.demo.data import price_list
 from health_check.exceptions import ServiceUnavailable
-
-
-def price_list() -> pathlib.Path:
-    """Return the file that the demo's shop depends on."""
-    return pathlib.Path(settings.DATABASES["default"]["NAME"]).parent.parent / "prices.csv"
-
-
-def mend() -> None:
-    """Put the price list in its place."""
-    price_list().parent.mkdir(parents=True, exist_ok=True)
-    price_list().write_text("tea,2.50\ncoffee,3.00\n")
-
-
-def break_it() -> None:
-    """Take the price list away."""
-    price_list().unlink(missing_ok=True)
 
 
 @dataclasses.dataclass

@@ -1,13 +1,16 @@
 """The settings of the demo site: SQLite, local memory cache, a folder for files."""
 
+import getpass
 import os
 import pathlib
 import tempfile
 
 from django.core.management.utils import get_random_secret_key
 
-FOLDER = pathlib.Path(os.environ.get("HEALTH_CHECK_DEMO_FOLDER") or tempfile.mkdtemp(prefix="health-check-demo-"))
-"""Where the site keeps its data."""
+FOLDER = pathlib.Path(
+    os.environ.get("HEALTH_CHECK_DEMO_FOLDER") or f"{tempfile.gettempdir()}/health-check-demo-{getpass.getuser()}"
+)
+"""Where the site keeps its data; made by ``health_check.demo.data.prepare``."""
 
 SECRET_KEY = os.environ.get("HEALTH_CHECK_DEMO_SECRET_KEY") or get_random_secret_key()
 DEBUG = False

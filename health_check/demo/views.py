@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.generic import TemplateView
 
-from health_check.demo.checks import break_it, mend, price_list
+from health_check.demo.data import break_it, mend, price_list
 
 
 class HomeView(TemplateView):
