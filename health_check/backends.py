@@ -170,17 +170,17 @@ def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
 
     ``dataclass`` then drops the bare class attribute, and ``__init__`` sets the default of the base class.
     """
-    own = cls.__dict__.get("critical_service")
-    if isinstance(own, bool):
-        cls._declared_critical_service = own  # type: ignore[attr-defined]
-    elif isinstance(own, types.MemberDescriptorType):
-        declared = getattr(cls, "_declared_critical_service", None)
-        field = cls.__dataclass_fields__["critical_service"]
-        if declared is not None and field.default is not declared:
-            raise TypeError(
-                f"{cls.__name__}: @dataclass(slots=True) loses `critical_service = {declared}`. "
-                f"Write `critical_service: ClassVar[bool] = {declared}`, or leave slots=True out."
-            )
+    own = [vars(base).get("critical_service") for base in cls.__mro__]
+    if isinstance(own[0], bool) and "critical_service" not in vars(cls).get("__annotations__", {}):
+        cls._declared_critical_service = own[0]  # type: ignore[attr-defined]
+    declared = getattr(cls, "_declared_critical_service", None)
+    default = cls.__dataclass_fields__["critical_service"].default
+    has_slot = any(isinstance(value, types.MemberDescriptorType) for value in own)
+    if has_slot and declared is not None and default is not declared:
+        raise TypeError(
+            f"{cls.__name__}: @dataclass(slots=True) loses `critical_service = {declared}`. "
+            f"Write `critical_service: ClassVar[bool] = {declared}`, or leave slots=True out."
+        )
 
 
 def __getattr__(name: str) -> Any:

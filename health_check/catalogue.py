@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
+import itertools
 import logging
 import threading
 import traceback
@@ -12,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from health_check.backends import HealthCheck
 from health_check.clock import Clock
-from health_check.definitions import Definition, unusable
+from health_check.definitions import Definition, UnusableEntry, problem_of, unusable
 from health_check.endpoints import Endpoint, discover
 from health_check.entries import EntryError, from_instance, parse, unusable_entry
 from health_check.masking import mask
@@ -86,7 +88,7 @@ class Catalogue:
         self._lock = threading.RLock()
         self._retry_at = clock.monotonic() + RETRY_SECONDS
         self._placed: dict[Endpoint, tuple[Resolved, ...]] = {}
-        self._endpoints: dict[tuple[str, type], Endpoint] = {}
+        self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
         for endpoint in discover(urlconf):
             self._add(endpoint)
         self._assembly = assemble(self._placed)
@@ -115,7 +117,7 @@ class Catalogue:
 
     def endpoint(self, wanted: Endpoint) -> Endpoint:
         """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
-        key = _key(wanted)
+        key = wanted.key
         known = self._endpoints.get(key)
         if known is None:
             with self._lock:
@@ -141,7 +143,7 @@ class Catalogue:
         return assemble({**self._placed, endpoint: resolve(items, self._construct)})
 
     def _add(self, endpoint: Endpoint) -> None:
-        self._endpoints[_key(endpoint)] = endpoint
+        self._endpoints[endpoint.key] = endpoint
         try:
             items = endpoint.items()
         except Exception:
@@ -155,7 +157,8 @@ class Catalogue:
         self._retry_at = self._clock.monotonic() + RETRY_SECONDS
         for endpoint, entries in list(self._placed.items()):
             if any(entry.retry is not None and entry.retry.done() for entry in entries):
-                self._placed[endpoint] = resolve(endpoint.items(), self._construct)
+                with contextlib.suppress(Exception):  # plugins that need a request are placed when there is one
+                    self._placed[endpoint] = resolve(endpoint.items(), self._construct)
         self._assembly = assemble(self._placed)
 
 
@@ -199,8 +202,10 @@ def _labelled(
     clashes: dict[int, str] = {}
     for index, group in enumerate(groups):
         if group.label in definitions:
-            group = _clashing(group, definitions)
-            clashes[index] = str(group.options["problem"])
+            shown = _clashing(group, definitions)
+            if group.check_class is not UnusableEntry:
+                clashes[index] = problem_of(shown)
+            group = shown
         definitions[group.label] = group
         labels.append(group.label)
     members = {
@@ -237,15 +242,14 @@ def _merged(group: Definition, other: Definition) -> Definition:
 
 
 def _clashing(group: Definition, taken: Mapping[str, Definition]) -> Definition:
-    problem = (
+    """Return what is shown in place of a check whose label is taken: always in error, under a label of its own."""
+    problem = problem_of(group) or (
         f"The entry {group.backend!r} has the label {group.label!r}, as another check has: "
         "give one of the two the option `name`, or a __repr__ that tells them apart."
     )
-    label = f"{group.label} ({group.backend})"
-    number = 2
-    while label in taken:
-        label = f"{group.label} ({group.backend} {number})"
-        number += 1
+    backend = "" if problem_of(group) else f"{group.backend} "
+    numbers = itertools.count(2)
+    label = next(text for n in numbers if (text := f"{group.label} ({backend}{n})") not in taken)
     return unusable(label, problem)
 
 
@@ -277,14 +281,17 @@ def _outcome(item: object, future: concurrent.futures.Future[Definition]) -> Res
     if not future.done():
         return _failed(item, TimeoutError("not constructed in time"), future)
     error = future.exception()
-    return Resolved(definition=future.result()) if error is None else _failed(item, error, future)
+    if error is not None:
+        return _failed(item, error, future)
+    definition = future.result()
+    return Resolved(definition=definition, problem=problem_of(definition))
 
 
 def _failed(item: object, error: BaseException, future: concurrent.futures.Future[Definition] | None) -> Resolved:
     definition = unusable_entry(item, error)
     cause = error.__cause__ if isinstance(error, EntryError) else error
     details = mask("".join(traceback.format_exception(cause))) if cause else ""
-    problem = str(definition.options["problem"])
+    problem = problem_of(definition)
     logger.error("%s%s", problem, f"\n{details}" if details else "")
     return Resolved(definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future)
 
@@ -296,7 +303,3 @@ def _alike(left: Sequence[Resolved], right: Sequence[Resolved]) -> bool:
         and a.definition.same_check(b.definition)
         for a, b in zip(left, right, strict=True)
     )
-
-
-def _key(endpoint: Endpoint) -> tuple[str, type]:
-    return endpoint.route, endpoint.view_class

@@ -145,23 +145,25 @@ def in_test_environment() -> bool:
     return hasattr(mail, "outbox")
 
 
-def legacy(key: str) -> Any:
-    """Return a setting of django-health-check 3.x, or None where it is not set; warns that it is deprecated."""
-    value = _configured().get(key)
-    if value is not None:
+def legacy(key: str, default: Any = None) -> Any:
+    """Return a setting of django-health-check 3.x, or the default where it is not set; warns that it is deprecated."""
+    value = _configured().get(key, _ABSENT)
+    if value is _ABSENT:
+        return default
+    if value is not default:
         warnings.warn(f"HEALTH_CHECK['{key}'] is deprecated: {LEGACY[key]}.", DeprecationWarning, stacklevel=3)
     return value
 
 
-def legacy_number(key: str) -> float | None:
-    """Return a legacy setting that holds a number; None where it is not set.
+def legacy_number(key: str, default: float | None = None) -> float | None:
+    """Return a legacy setting that holds a number, or None for "never"; the default where it is not set.
 
     Raises:
         ImproperlyConfigured: If it is not a number.
     """
-    value = legacy(key)
+    value = legacy(key, default)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise _unusable(key, value, "a number")
+        raise _unusable(key, value, "a number, or None")
     return value
 
 
@@ -170,7 +172,9 @@ def problems() -> list[str]:
     found = []
     for name in KNOWN:
         try:
-            getattr(settings, name)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # a system check of its own tells of these
+                getattr(settings, name)
         except ImproperlyConfigured as error:
             if str(error) not in found:
                 found.append(str(error))
@@ -179,7 +183,7 @@ def problems() -> list[str]:
 
 def unknown() -> list[str]:
     """Return a sentence for each key of the settings that does nothing, with the nearest one that does."""
-    keys = sorted(key for key in configured_keys() if key not in (*KNOWN, *LEGACY, *REMOVED))
+    keys = sorted(configured_keys() - {*KNOWN, *LEGACY, *REMOVED}, key=str)
     return [f"HEALTH_CHECK[{key!r}] is not a setting of django-health-exporter.{nearest(key, KNOWN)}" for key in keys]
 
 

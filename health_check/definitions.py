@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from health_check.backends import HealthCheck, is_asynchronous, status_method_name
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
+
+ENTRY = "_health_check_entry"
+"""Where an instance that was made for a view's ``get_plugins`` remembers its entry."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +43,8 @@ class Definition:
     """Makes a new instance."""
     prototype: HealthCheck
     """An instance that is never run, to be copied for a view's ``plugins``."""
-    options: Mapping[str, Any]
-    """The constructor's options, as the entry gave them."""
+    options: Mapping[str, Any] | None
+    """The constructor's options, as the entry gave them; None where a view gave an instance."""
     policies: tuple[Policy, ...] = (Policy(),)
     """What its entries say; the strictest holds."""
     critical: bool = True
@@ -91,7 +95,14 @@ class Definition:
         """Tell whether two definitions mean the same check: the same class with equal options of its own."""
         if self.check_class is not other.check_class:
             return False
-        return equal(self.options, other.options) or equal(own_values(self.prototype), own_values(other.prototype))
+        if self.options is None or other.options is None:
+            return equal(attributes_of(self.prototype), attributes_of(other.prototype))
+        return equal(self.options, other.options) or equal(self._arguments(), other._arguments())
+
+    def _arguments(self) -> Mapping[str, Any]:
+        """Return the constructor's arguments; a default that is made for each instance is taken from one."""
+        options = self.options or {}
+        return {**defaults_of(self.prototype), **options}
 
 
 class Misconfigured(HealthCheckException):
@@ -128,13 +139,26 @@ def unusable(label: str, problem: str) -> Definition:
     )
 
 
-def own_values(check: HealthCheck) -> Mapping[str, Any]:
-    """Return what tells an instance from others of its class: its dataclass fields, else its attributes."""
-    names = [field.name for field in dataclasses.fields(check)]
-    if "__dataclass_fields__" not in vars(type(check)):
-        names = list(vars(check))
-    own = [name for name in names if name not in ("errors", "time_taken", "critical_service")]
+def problem_of(definition: Definition) -> str:
+    """Return what is wrong with an entry that cannot be used; empty for one that can."""
+    return definition.prototype.problem if isinstance(definition.prototype, UnusableEntry) else ""
+
+
+def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
+    """Return what tells an instance from others of its class: its attributes, but for what a run leaves."""
+    names = [*vars(check), *_slots(type(check))]
+    own = [name for name in names if name not in ("errors", "time_taken", "critical_service", ENTRY)]
     return {name: getattr(check, name, None) for name in own}
+
+
+def defaults_of(check: HealthCheck) -> Mapping[str, Any]:
+    """Return the defaults of the constructor's parameters."""
+    try:
+        parameters = inspect.signature(type(check)).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    made = {f.name for f in dataclasses.fields(check) if f.default_factory is not dataclasses.MISSING}
+    return {p.name: getattr(check, p.name, None) if p.name in made else p.default for p in parameters}
 
 
 def equal(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:

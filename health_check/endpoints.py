@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+from django.core.exceptions import ImproperlyConfigured
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from health_check.conf import configured_keys
 from health_check.entries import parse, unusable_entry
 
 DEFAULT_CHECKS = (
@@ -42,7 +44,7 @@ class EndpointOptions:
         for item in self.checks:
             try:
                 definition = parse(item).define()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 definition = unusable_entry(item, error)
             yield definition.label, definition.prototype
 
@@ -61,6 +63,13 @@ class Endpoint:
     """The view."""
     initkwargs: Mapping[str, Any]
     """The arguments of ``as_view``."""
+    callback_id: int = 0
+    """What tells its callback from others; 0 for a view that is called by a function of the site's."""
+
+    @property
+    def key(self) -> tuple[str, type, int]:
+        """What a request's endpoint is recognised by; not the route, which may depend on the language."""
+        return self.url_name or self.route, self.view_class, self.callback_id
 
     def option(self, name: str) -> Any:
         """Return an option of the view, as ``as_view`` or the class says."""
@@ -89,9 +98,17 @@ def walk(urlconf: str) -> Iterator[Endpoint]:
 
     Args:
         urlconf: The dotted path of a URLconf module.
+
+    Raises:
+        ImproperlyConfigured: If it cannot be imported.
     """
+    try:
+        patterns = get_resolver(urlconf).url_patterns
+    except (ImportError, ValueError) as error:
+        name = "HEALTH_CHECK['URLCONF']" if "URLCONF" in configured_keys() else "ROOT_URLCONF"
+        raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {error}.") from error
     routes: set[str] = set()
-    for endpoint in _walk(get_resolver(urlconf).url_patterns, "", ()):
+    for endpoint in _walk(patterns, "", ()):
         if endpoint.route not in routes:  # of two at one route the second is never served
             routes.add(endpoint.route)
             yield endpoint
@@ -128,7 +145,12 @@ def endpoint_at(callback: Callable[..., Any], *, name: str, route: str) -> Endpo
     if not isinstance(view_class, type) or not issubclass(view_class, EndpointOptions):
         return None
     return Endpoint(
-        name=name or route or "/", url_name=name, route=route, view_class=view_class, initkwargs=view.view_initkwargs
+        name=name or route or "/",
+        url_name=name,
+        route=route,
+        view_class=view_class,
+        initkwargs=view.view_initkwargs,
+        callback_id=id(view.view_initkwargs),
     )
 
 

@@ -14,14 +14,12 @@ from django.utils.module_loading import import_string
 
 from health_check.backends import HealthCheck
 from health_check.conf import nearest, seconds
-from health_check.definitions import Definition, Policy, unusable
+from health_check.definitions import ENTRY, Definition, Policy, unusable
 from health_check.labels import label_of
 from health_check.masking import mask
 
 POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
 """The options that every entry may have, whatever its check."""
-
-_GIVEN_POLICY = "_health_check_given_policy"
 
 
 class EntryError(Exception):
@@ -32,8 +30,6 @@ class EntryError(Exception):
 class Entry:
     """An item of ``checks`` that was understood, its check not yet constructed."""
 
-    path: str
-    """Its class, as a dotted path."""
     check_class: type[HealthCheck]
     """Its class."""
     options: Mapping[str, Any]
@@ -54,7 +50,7 @@ class Entry:
         """
         prototype = self.build()
         policy = policy_of(prototype, self.given, own_names(self.check_class))
-        vars(prototype)[_GIVEN_POLICY] = self.given
+        vars(prototype)[ENTRY] = self
         return Definition(
             label=label_of(prototype, policy.name),
             check_class=self.check_class,
@@ -72,6 +68,10 @@ def parse(item: object) -> Entry:
     Raises:
         EntryError: If it is none of these, or names no check, or has options that nobody takes.
     """
+    if isinstance(item, tuple | list) and len(item) != 2:
+        raise EntryError(
+            f"The entry {describe(item)!r} has {len(item)} parts: use a path, a class, or a pair of either and options."
+        )
     target, options = item if isinstance(item, tuple | list) and len(item) == 2 else (item, {})
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         raise EntryError(f"The entry {describe(item)!r} needs a dict of options as its second part.")
@@ -79,9 +79,8 @@ def parse(item: object) -> Entry:
     own = own_names(check_class)
     _refuse_unknown(check_class, options, own)
     return Entry(
-        path=describe(item),
         check_class=check_class,
-        options={key: value for key, value in options.items() if _is_own(check_class, key, own)},
+        options={key: value for key, value in options.items() if _is_passed_on(check_class, key)},
         given={key: value for key, value in options.items() if key in POLICY_OPTIONS},
     )
 
@@ -108,20 +107,26 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
         Exception: Whatever its ``__repr__`` raises.
     """
     check_class = type(check)
-    given = vars(check).get(_GIVEN_POLICY, {})
-    policy = policy_of(check, given, own_names(check_class))
+    entry: Entry | None = vars(check).get(ENTRY)
+    policy = policy_of(check, entry.given if entry else {}, own_names(check_class))
     label = label_of(check, policy.name)
     if key is not None and key not in (label, repr(check)):
         label = label_of(check, key)
     return Definition(
         label=label,
         check_class=check_class,
-        build=lambda: copy.copy(check),
+        build=entry.build if entry else lambda: _copy(check),
         prototype=check,
-        options={"": check},
+        options=entry.options if entry else None,
         policies=(policy,),
         critical=policy.critical_service is not False,
     )
+
+
+def _copy(check: HealthCheck) -> HealthCheck:
+    copied = copy.copy(check)
+    copied.errors = []
+    return copied
 
 
 def unusable_entry(item: object, error: BaseException) -> Definition:
@@ -167,6 +172,8 @@ def policy_of(check: HealthCheck, given: Mapping[str, Any], own: frozenset[str])
                 )
         if values.get(name) is None and not passed_on:
             values[name] = _policy_value(name, _declared(check, name))
+    if values.get("critical_service") is None:  # a property or a text of the user's own counts as what it reads as
+        values["critical_service"] = bool(check.critical_service)
     return Policy(**values)
 
 
@@ -202,19 +209,25 @@ def _load(target: object) -> type[HealthCheck]:
     if isinstance(target, str):
         path = target
         try:
-            target = import_string(path)
+            return _as_check_class(import_string(path), path)
         except ImportError as error:
             raise EntryError(f"The entry {path!r} cannot be imported: {mask(str(error))}. Correct the path.") from error
-        except Exception as error:
+        except EntryError:
+            raise
+        except (Exception, SystemExit) as error:
             raise EntryError(
                 f"The entry {path!r} cannot be imported: its module raised {type(error).__name__}, see the log."
             ) from error
-    if not isinstance(target, type) or not issubclass(target, HealthCheck):
+    return _as_check_class(target, describe(target))
+
+
+def _as_check_class(found: object, entry: str) -> type[HealthCheck]:
+    if not isinstance(found, type) or not issubclass(found, HealthCheck):
         raise EntryError(
-            f"The entry {describe(target)!r} is no health check: "
+            f"The entry {entry!r} is no health check: "
             "use the dotted path or the class of a subclass of health_check.backends.HealthCheck."
         )
-    return target
+    return found
 
 
 def _parameters(check_class: type[HealthCheck]) -> list[str]:
@@ -235,13 +248,14 @@ def _takes_any(check_class: type[HealthCheck]) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in _signature(check_class).values())
 
 
-def _is_own(check_class: type[HealthCheck], key: str, own: frozenset[str]) -> bool:
-    return key in own or (key not in POLICY_OPTIONS and _takes_any(check_class))
+def _is_passed_on(check_class: type[HealthCheck], key: str) -> bool:
+    return key in _parameters(check_class) or (key not in POLICY_OPTIONS and _takes_any(check_class))
 
 
 def _refuse_unknown(check_class: type[HealthCheck], options: Mapping[str, Any], own: frozenset[str]) -> None:
     for key in options:
-        if key not in POLICY_OPTIONS and not _is_own(check_class, key, own):
+        is_policy = key in POLICY_OPTIONS and (key not in own or key in ("timeout", "critical_service"))
+        if not is_policy and not _is_passed_on(check_class, key):
             parameters = _parameters(check_class)
             known = ", ".join(dict.fromkeys([*parameters, *POLICY_OPTIONS]))
             hint = nearest(key, [*parameters, *POLICY_OPTIONS])

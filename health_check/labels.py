@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from health_check.backends import HealthCheck
-from health_check.masking import mask
+from health_check.masking import showable
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -22,7 +22,7 @@ def label_of(check: HealthCheck, name: str | None = None) -> str:
         ValueError: If nothing is left to call it by.
     """
     text = name if name is not None else _ADDRESS.sub("", repr(check)).removesuffix("()")
-    label = " ".join(mask(text).split())
+    label = " ".join(showable(text).split())
     if not label:
         raise ValueError("the label is empty")
     return label

@@ -6,16 +6,24 @@ import re
 
 MASK = "***"
 
-_USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.\-]*://)[^\s/?#'\"@]*(?:@[^\s/?#'\"@]*)*@", re.IGNORECASE)
+_USERINFO = re.compile(r"://[^\s/?#'\"]*@")
 """The userinfo of a URL, RFC 3986 §3.2.1; greedy, as passwords are often written with a bare ``@``."""
 
+_NAMES = (
+    r"pass(?:word|wd|phrase)|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|token|credentials?"
+    r"|(?:api|access|private)[_-]?key"
+)
 _ASSIGNMENT = re.compile(
-    r"(?P<name>\b[\w.\-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api_?key|access_?key|credentials?)\b['\"]?\s*[=:]\s*)"
-    r"(?P<value>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;&)\]}]+)",
+    rf"(?P<name>(?:{_NAMES})['\"]?\s{{0,9}}[=:]\s{{0,9}})"
+    r"(?:[bru]{0,2}(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|[^\s,;&)\]}]+)",
     re.IGNORECASE,
 )
+_HEADER = re.compile(r"(?P<name>authorization['\"]?\s{0,9}[=:]\s{0,9})['\"]?(?:\w+ )?[^\s,;'\"]+", re.IGNORECASE)
+_SCHEME = re.compile(r"(?P<scheme>\b(?:Bearer|Basic|Token) )(?=\S*[\d=])[\w+/=.~\-]{6,}", re.IGNORECASE)
+"""Credentials as RFC 9110 §11.4 writes them; a word without digits after ``Basic`` is just a word."""
 
-_AUTHORIZATION = re.compile(r"(?P<scheme>\b(?:Bearer|Basic)\s+)[A-Za-z0-9+/=._~\-]{6,}", re.IGNORECASE)
+_UNSHOWABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+"""Control characters and lone surrogates: what is no Char of XML 1.0, §2.2."""
 
 
 def mask(text: str) -> str:
@@ -24,12 +32,17 @@ def mask(text: str) -> str:
     Masked are the userinfo of URLs, what is assigned to names such as ``password``, ``secret``, ``token`` or
     ``api_key``, and the credentials of ``Bearer`` and ``Basic`` authorization.
     """
-    if "://" in text:
-        text = _USERINFO.sub(rf"\g<scheme>{MASK}@", text)
-    text = _AUTHORIZATION.sub(rf"\g<scheme>{MASK}", text)
+    text = _USERINFO.sub(f"://{MASK}@", text)
+    text = _HEADER.sub(rf"\g<name>{MASK}", text)
+    text = _SCHEME.sub(rf"\g<scheme>{MASK}", text)
     return _ASSIGNMENT.sub(_mask_value, text)
 
 
+def showable(text: str) -> str:
+    """Return the text masked, and without the characters that XML 1.0 or UTF-8 cannot carry."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", mask(text))
+
+
 def _mask_value(match: re.Match[str]) -> str:
-    quote = match["value"][0] if match["value"][0] in "'\"" else ""
+    quote = match["quoted"][0] if match["quoted"] else ""
     return f"{match['name']}{quote}{MASK}{quote}"

@@ -149,7 +149,7 @@ class Monitor:
 
     def _slot(self, definition: Definition) -> Slot:
         slot = self._slots.get(definition.label)
-        if slot is None or not (slot.definition is definition or slot.definition.same_check(definition)):
+        if slot is None or slot.definition.check_class is not definition.check_class:
             slot = self._slots[definition.label] = Slot(definition)
         slot.definition = definition
         return slot

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 
 from django.http import HttpRequest
+from django.http.request import MediaType
 
 MEDIA_TYPES = {
     "text/html": "html",
@@ -36,17 +38,33 @@ def chosen_format(request: HttpRequest) -> str | None:
 
 @functools.lru_cache(maxsize=256)
 def acceptable_format(accept: str) -> str | None:
-    """Return the format that an ``Accept`` header prefers; HTML where it has no preference."""
-    ranges = [part.strip() for part in accept.split(",") if part.strip()]
+    """Return the format that an ``Accept`` header prefers; HTML where it has no preference.
+
+    Of each media type the most specific range that matches counts. Among types of equal quality the one that is
+    named more specifically, then the one that is named first, is preferred.
+    """
+    ranges = [_range(part) for part in accept.split(",") if part.strip()]
     if not ranges:
         return "html"
-    request = HttpRequest()
-    request.META["HTTP_ACCEPT"] = ",".join(_as_range(part) for part in ranges)
-    media_type = request.get_preferred_type(list(MEDIA_TYPES))
-    return MEDIA_TYPES[media_type] if media_type else None
+    preferences = [
+        (-quality, -specificity, -position, offered)
+        for offered in MEDIA_TYPES
+        for specificity, position, quality in [max(_matches(offered, ranges), default=(0, 0, 0.0))]
+        if quality > 0
+    ]
+    return MEDIA_TYPES[min(preferences, key=lambda found: found[:3])[3]] if preferences else None
 
 
-def _as_range(part: str) -> str:
-    """Return a media range; some clients write ``*`` for ``*/*``."""
-    media_type, separator, parameters = part.partition(";")
-    return f"*/*{separator}{parameters}" if media_type.strip() == "*" else part
+def _matches(offered: str, ranges: Sequence[tuple[str, float]]) -> Iterator[tuple[int, int, float]]:
+    """Yield how specific each range is that matches, how far in front it stands, and its quality."""
+    for position, (media_range, quality) in enumerate(ranges):
+        if media_range in (offered, f"{offered.partition('/')[0]}/*", "*/*"):
+            specificity = 2 - media_range.count("*")
+            yield specificity, -position, quality
+
+
+def _range(part: str) -> tuple[str, float]:
+    """Return a media range without its parameters, and its quality; some clients write ``*`` for ``*/*``."""
+    media_type = MediaType(part.strip())
+    name = f"{media_type.main_type}/{media_type.sub_type or '*'}".lower()
+    return name, media_type.quality if media_type.quality == media_type.quality else 1.0

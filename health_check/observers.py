@@ -92,7 +92,9 @@ class _Runs(RunObserver):
 
 
 def _enter(stack: contextlib.ExitStack, run: RunObserver) -> None:
-    stack.enter_context(run.attach())
+    context = run.attach()
+    context.__enter__()
+    stack.callback(_guarded, context.__exit__, None, None, None)
 
 
 def _guarded(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

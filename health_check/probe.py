@@ -50,6 +50,8 @@ def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
             f"{url} redirects (HTTP {status}). If the site insists on HTTPS, add --forwarded-proto https, "
             "or give the address as https://HOST:PORT."
         )
+    if status in (401, 403, 404, 405, 406):
+        raise ProbeError(f"{url} answers HTTP {status}: no health endpoint answers there. Check the path and the port.")
     if status == 400:
         raise ProbeError(f"{url} answers HTTP 400: the site may refuse this host name; add --forwarded-host NAME.")
     try:
@@ -64,22 +66,28 @@ def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
 
 
 def _fetch(url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
     try:
-        request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - the scheme is checked
-        with opener.open(request, timeout=timeout) as response:
-            return response.status, response.read(BODY_BYTES)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(BODY_BYTES)
-    except TimeoutError as error:
-        raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
+        with _open(url, headers, timeout) as response:
+            return int(response.status or 0), response.read(BODY_BYTES)
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
         raise ProbeError(f"{url} cannot be reached: {error.reason}. Is the server running there?") from error
+    except TimeoutError as error:
+        raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ProbeError(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
+
+
+def _open(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse | urllib.error.HTTPError:
+    """Return the response, whatever its status."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - the scheme is checked
+    try:
+        response: http.client.HTTPResponse = opener.open(request, timeout=timeout)
+    except urllib.error.HTTPError as error:
+        return error
+    return response
 
 
 def url_of(address: str, path: str) -> str:

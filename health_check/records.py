@@ -12,7 +12,7 @@ from health_check.exceptions import (
     ServiceUnavailable,
     ServiceWarning,
 )
-from health_check.masking import mask
+from health_check.masking import showable
 
 
 class State(enum.StrEnum):
@@ -68,7 +68,7 @@ class Message:
             return UNKNOWN_ERROR
         kind = next(kind for kind, exception in _EXCEPTIONS.items() if isinstance(error, exception))
         try:
-            return cls(kind=kind, text=mask(str(error)))
+            return cls(kind=kind, text=showable(str(error)))
         except Exception:
             return UNKNOWN_ERROR
 

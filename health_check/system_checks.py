@@ -14,16 +14,14 @@ from django.core.exceptions import ImproperlyConfigured
 from health_check import conf, process
 from health_check.catalogue import Catalogue
 from health_check.endpoints import walk
+from health_check.stores import create_store
 
 DISTRIBUTION = "django-health-exporter"
 
 
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
-    unusable = [
-        Error(text, hint="See the section on settings in the documentation.", id="health_check.E001")
-        for text in conf.problems()
-    ]
+    unusable = _unusable(conf.problems() or _store_problems())
     unknown = [
         CheckWarning(text, hint="Correct its name, or take it out.", id="health_check.W001") for text in conf.unknown()
     ]
@@ -35,8 +33,8 @@ def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
     try:
         names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
         catalogue = process.current().catalogue
-    except ImproperlyConfigured:
-        return []  # said by check_settings, or by Django's own checks of the URLconf
+    except ImproperlyConfigured as error:
+        return _unusable([text for text in [str(error)] if text not in conf.problems()])
     return [*_equal_names(names), *_entry_problems(catalogue)]
 
 
@@ -55,6 +53,19 @@ def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any)
 
 ALL = (check_settings, check_endpoints, check_distributions)
 """What the app registers."""
+
+
+def _unusable(texts: Iterable[str]) -> list[CheckMessage]:
+    hint = "See the section on settings in the documentation."
+    return [Error(text, hint=hint, id="health_check.E001") for text in texts]
+
+
+def _store_problems() -> list[str]:
+    try:
+        create_store()
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    return []
 
 
 def _outdated_settings() -> Iterable[CheckMessage]:

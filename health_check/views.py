@@ -5,22 +5,23 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.views.generic import TemplateView
 
 from health_check import process, renderers
+from health_check.atomicity import non_atomic_requests
 from health_check.callback import AsyncView, Callback
 from health_check.catalogue import Assembly
 from health_check.conf import settings
+from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.exceptions import HealthCheckException
 from health_check.negotiation import MEDIA_TYPES, chosen_format
@@ -44,7 +45,7 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
-@method_decorator([transaction.non_atomic_requests, login_not_required], name="dispatch")
+@method_decorator([non_atomic_requests, login_not_required], name="dispatch")
 class HealthCheckView(EndpointOptions, TemplateView):
     """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
 
@@ -77,6 +78,8 @@ class HealthCheckView(EndpointOptions, TemplateView):
                 DeprecationWarning,
                 stacklevel=2,
             )
+        if isinstance(initkwargs.get("checks"), Iterator):
+            initkwargs["checks"] = tuple(initkwargs["checks"])
         view = super().as_view(**initkwargs)
         overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
         return view if overridden else Callback(view, cls._async_view(view, initkwargs))
@@ -87,8 +90,10 @@ class HealthCheckView(EndpointOptions, TemplateView):
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
             in_thread = self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None
-            if in_thread or request.method == "OPTIONS":
+            if in_thread:
                 return await sync_to_async(view)(request, *args, **kwargs)
+            if request.method not in ("GET", "HEAD") or chosen_format(request) is None:
+                return self.dispatch(request, *args, **kwargs)
             try:
                 await process.prepare()
                 endpoint, assembly = self._endpoint_and_assembly()
@@ -232,7 +237,14 @@ class HealthCheckView(EndpointOptions, TemplateView):
         return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
 
     def _items(self, endpoint: Endpoint) -> list[Any]:
-        return list(self.get_plugins() if endpoint.has_own_plugins else self.checks)
+        if not endpoint.has_own_plugins:
+            return list(self.checks)
+        try:
+            return list(self.get_plugins())
+        except Exception as error:
+            logger.exception("%s.get_plugins failed", type(self).__name__)
+            problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
+            return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
@@ -21,6 +20,7 @@ from prometheus_client.exposition import (
 )
 from prometheus_client.registry import REGISTRY, Collector
 
+from health_check.atomicity import non_atomic_requests
 from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
 
 logger = logging.getLogger("health_check")
@@ -28,7 +28,7 @@ logger = logging.getLogger("health_check")
 Encoder = Callable[[Collector], bytes]
 
 
-@method_decorator([transaction.non_atomic_requests, login_not_required], name="dispatch")
+@method_decorator([non_atomic_requests, login_not_required], name="dispatch")
 class MetricsView(View):
     """Show all metrics of prometheus_client's default registry, or of another one.
 
@@ -59,6 +59,6 @@ def chosen_encoder(accept: str) -> tuple[Encoder, str]:
     """Return the encoder and the content type that an ``Accept`` header prefers; text 0.0.4 for nonsense."""
     try:
         encoder, content_type = choose_encoder(accept)
-    except ValueError:
+    except (TypeError, ValueError):
         return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
     return encoder, content_type

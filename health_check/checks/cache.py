@@ -21,7 +21,7 @@ KEY_SECONDS = 60
 class Cache(ConciseRepr, HealthCheck):
     """Check that a Django cache keeps what it is given.
 
-    Verifies that a value can be set, read back unchanged, and deleted. That costs the cache three small
+    Verifies that a value can be set and read back unchanged, and deletes it. That costs the cache three small
     commands a run, on a key of that run alone.
 
     Args:

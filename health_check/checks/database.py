@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.connection import ConnectionDoesNotExist
@@ -33,6 +34,8 @@ class Database(ConciseRepr, HealthCheck):
             with connection.cursor() as cursor:
                 cursor.execute(query)
                 row = cursor.fetchone()
+        except ImproperlyConfigured as error:
+            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
         except Error as error:
             raise ServiceUnavailable(f"the database did not answer ({type(error).__name__})") from error
         if tuple(row or ()) != (1,):
@@ -41,5 +44,7 @@ class Database(ConciseRepr, HealthCheck):
     def _connection(self) -> BaseDatabaseWrapper:
         try:
             return connections[self.alias]
+        except ImproperlyConfigured as error:
+            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
         except ConnectionDoesNotExist as error:
             raise ServiceUnavailable(f"the database {self.alias!r} is not in DATABASES") from error

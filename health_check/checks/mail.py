@@ -9,6 +9,7 @@ import smtplib
 
 from django.core.mail import get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
 from health_check.backends import HealthCheck
 from health_check.conf import seconds, settings
@@ -38,11 +39,15 @@ class Mail(ConciseRepr, HealthCheck):
 
     def check_status(self) -> None:
         connection = self._connection()
+        if isinstance(connection, FileEmailBackend):
+            return  # it has verified its folder by now, and opening it makes a file
         try:
             connection.open()
         except smtplib.SMTPAuthenticationError as error:
             raise ServiceUnavailable("the mail server refused the login") from error
         except smtplib.SMTPException as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise ServiceUnavailable("the mail server did not answer in time") from error
             raise ServiceUnavailable("cannot open a session with the mail server") from error
         except TimeoutError as error:
             raise ServiceUnavailable("the mail server did not answer in time") from error

@@ -46,7 +46,7 @@ class Storage(ConciseRepr, HealthCheck):
 
     def get_file_name(self) -> str:
         """Return the name of the file, another one for each run."""
-        return f"health_check_storage_test/{uuid.uuid4().hex}.txt"
+        return f"health_check_storage_test-{uuid.uuid4().hex}.txt"
 
     def get_file_content(self) -> bytes:
         """Return what is written to the file."""

@@ -16,13 +16,12 @@ from health_check.labels import ConciseRepr
 GIBIBYTE = 1024**3
 
 
-def _max_disk_usage_percent() -> float:
-    configured = legacy_number("DISK_USAGE_MAX")
-    return 90.0 if configured is None else configured
+def _max_disk_usage_percent() -> float | None:
+    return legacy_number("DISK_USAGE_MAX", 90.0)
 
 
 def _min_gibibytes_available() -> float | None:
-    megabytes = legacy_number("MEMORY_MIN")
+    megabytes = legacy_number("MEMORY_MIN", None)
     return None if megabytes is None else megabytes / 1024
 
 

@@ -260,7 +260,7 @@ def test_start__without_threads__is_an_error_at_once(bench: Bench, monkeypatch: 
 _marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="")
 
 
-class _Recorder(Observer, RoundObserver, RunObserver):
+class _Recorder(Observer):
     def __init__(self) -> None:
         self.events: list[str] = []
         self.ended = threading.Event()

@@ -1,0 +1,77 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import types
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connections
+from django.db.utils import ConnectionHandler
+from django.urls import URLPattern, URLResolver, path
+from pytest_django import DjangoDbBlocker, Settings
+
+from health_check import process
+from health_check.views import HealthCheckView
+
+Pattern = URLPattern | URLResolver
+Mount = Callable[..., None]
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _forgotten_process() -> Iterator[None]:
+    """Leave no record, thread or catalogue of one test to the next."""
+    process.forget()
+    yield
+    process.forget()
+
+
+@pytest.fixture
+def mount(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A function that makes these URL patterns the site's only ones."""
+
+    def mount_patterns(*patterns: Pattern) -> None:
+        name = f"tests.mounted_urls_{next(_numbers)}"
+        module = types.ModuleType(name)
+        vars(module)["urlpatterns"] = list(patterns)
+        monkeypatch.setitem(sys.modules, name, module)
+        settings.ROOT_URLCONF = name
+
+    return mount_patterns
+
+
+@pytest.fixture
+def mount_checks(mount: Mount) -> Callable[..., None]:
+    """A function that makes an endpoint of these checks, at ``/health/``, and a metrics page the site's only URLs."""
+
+    def mount_endpoint(*checks: object, **options: object) -> None:
+        from health_check_prometheus.views import MetricsView
+
+        mount(
+            path("health/", HealthCheckView.as_view(checks=list(checks), **options), name="health"),
+            path("metrics", MetricsView.as_view(), name="metrics"),
+        )
+
+    return mount_endpoint
+
+
+@pytest.fixture
+def add_database(django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """A function that adds a database alias, configured by keywords; the only one that may be used."""
+    added: list[str] = []
+
+    def add(alias: str, **configuration: object) -> None:
+        handler = ConnectionHandler({"default": {}, alias: configuration})
+        monkeypatch.setitem(connections.settings, alias, handler.settings[alias])
+        added.append(alias)
+
+    with django_db_blocker.unblock():
+        yield add
+        for connection in connections.all(initialized_only=True):
+            if connection.alias in added:
+                connection.close()
+                del connections[connection.alias]

@@ -1,0 +1,233 @@
+"""The settings."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django import Settings
+
+from health_check import conf
+from health_check.conf import nearest, seconds
+from health_check.conf import settings as ours
+
+
+@pytest.fixture
+def _outside_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be in a process that runs no test suite."""
+    monkeypatch.delattr(mail, "outbox")
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0.0),
+        (2, 2.0),
+        (1.5, 1.5),
+        (datetime.timedelta(minutes=1), 60.0),
+        (datetime.timedelta(0), 0.0),
+        (-1, None),
+        (datetime.timedelta(seconds=-1), None),
+        (math.inf, None),
+        (math.nan, None),
+        (True, None),
+        ("5", None),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_seconds__numbers_and_timedeltas(value: object, number: float | None) -> None:
+    """A number from 0 up and a timedelta are seconds, anything else is not."""
+    assert seconds(value) == number
+
+
+DEFAULTS = {
+    "TIMEOUT": 5.0,
+    "MAX_AGE": 10.0,
+    "MAX_CONCURRENCY": 32,
+    "WAIT": 0.8,
+    "SCRAPE_WAIT": 2.0,
+    "WARNINGS_AS_ERRORS": True,
+    "URLCONF": "tests.urls",
+    "TRACES": "all",
+}
+
+
+@pytest.mark.usefixtures("_outside_tests")
+@pytest.mark.parametrize("configured", [None, {}])
+def test_settings__defaults(configured: object, settings: Settings) -> None:
+    """Without settings the documented defaults hold."""
+    if configured is not None:
+        settings.HEALTH_CHECK = configured
+    assert {name: getattr(ours, name) for name in DEFAULTS} == DEFAULTS
+
+
+@pytest.mark.usefixtures("_outside_tests")
+def test_settings__debug(settings: Settings) -> None:
+    """With DEBUG results are fresh for a second, unless a setting says otherwise."""
+    settings.DEBUG = True
+    assert ours.MAX_AGE == 1
+    settings.HEALTH_CHECK = {"MAX_AGE": 30}
+    assert ours.MAX_AGE == 30
+
+
+def test_settings__test_environment(settings: Settings) -> None:
+    """In a test suite nothing is kept and nothing leaves the thread, unless a setting says otherwise."""
+    assert (ours.MAX_AGE, ours.MAX_CONCURRENCY, ours.MAX_AGE_OVERRIDES_CHECKS) == (0, 0, True)
+    settings.HEALTH_CHECK = {"MAX_AGE": 30, "MAX_CONCURRENCY": 4}
+    assert (ours.MAX_AGE, ours.MAX_CONCURRENCY, ours.MAX_AGE_OVERRIDES_CHECKS) == (30, 4, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("TIMEOUT", datetime.timedelta(seconds=3), 3.0),
+        ("MAX_AGE", 0, 0.0),
+        ("WAIT", 0, 0.0),
+        ("MAX_CONCURRENCY", 0, 0),
+        ("WARNINGS_AS_ERRORS", False, False),
+        ("URLCONF", "shop.urls", "shop.urls"),
+        ("TRACES", "none", "none"),
+        ("STORE", {"BACKEND": "a.B"}, {"BACKEND": "a.B", "OPTIONS": {}}),
+        ("STORE", {"BACKEND": "a.B", "OPTIONS": {"x": 1}}, {"BACKEND": "a.B", "OPTIONS": {"x": 1}}),
+    ],
+)
+def test_settings__configured(key: str, value: object, expected: object, settings: Settings) -> None:
+    """What the site sets holds, from that moment on."""
+    settings.HEALTH_CHECK = {key: value}
+    assert getattr(ours, key) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "remedy"),
+    [
+        ("TIMEOUT", 0, "use a number of seconds above 0."),
+        ("TIMEOUT", "5", "use a number of seconds above 0."),
+        ("TIMEOUT", None, "use a number of seconds above 0."),
+        ("MAX_AGE", -1, "use a number of seconds from 0 up."),
+        ("MAX_AGE", math.inf, "use a number of seconds from 0 up."),
+        ("WAIT", True, "use a number of seconds from 0 up."),
+        ("SCRAPE_WAIT", "x", "use a number of seconds from 0 up."),
+        ("MAX_CONCURRENCY", -1, "use a whole number of threads"),
+        ("MAX_CONCURRENCY", 1.5, "use a whole number of threads"),
+        ("MAX_CONCURRENCY", True, "use a whole number of threads"),
+        ("WARNINGS_AS_ERRORS", "yes", "use True or False."),
+        ("URLCONF", 3, "use the dotted path of a URLconf module."),
+        ("STORE", "memory", "use a dict like"),
+        ("STORE", {}, "use a dict like"),
+        ("STORE", {"BACKEND": "a.B", "OPTIONS": []}, "use a dict like"),
+        ("STORE", {"BACKEND": "a.B", "LOCATION": "x"}, "use a dict like"),
+        ("TRACES", "some", 'use "all"'),
+        ("TRACES", ["all"], 'use "all"'),
+    ],
+)
+def test_settings__unusable(key: str, value: object, remedy: str, settings: Settings) -> None:
+    """A value that cannot be used is refused with its key, itself and the remedy."""
+    settings.HEALTH_CHECK = {key: value}
+    with pytest.raises(ImproperlyConfigured) as caught:
+        getattr(ours, key)
+    text = str(caught.value)
+    assert text.startswith(f"HEALTH_CHECK[{key!r}] is {value!r}: {remedy}")
+    assert conf.problems() == [text]
+
+
+def test_settings__secrets_stay_out_of_messages(settings: Settings) -> None:
+    """A value that cannot be used is shown without what is secret in it."""
+    settings.HEALTH_CHECK = {"STORE": {"LOCATION": "redis://:hunter2@cache", "PASSWORD": "hunter2"}}
+    (text,) = conf.problems()
+    assert "LOCATION" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 3])
+def test_settings__no_dict(value: object, settings: Settings) -> None:
+    """HEALTH_CHECK itself has to be a dict; that is one problem, not one for each key."""
+    settings.HEALTH_CHECK = value
+    assert conf.problems() == [f"HEALTH_CHECK is {value!r}: use a dict of settings."]
+    assert conf.unknown() == []
+
+
+def test_problems__all_of_them(settings: Settings) -> None:
+    """Each setting that cannot be used is told, not only the first."""
+    settings.HEALTH_CHECK = {"TIMEOUT": 0, "MAX_AGE": 5, "TRACES": 3}
+    assert [text.partition(" is ")[0] for text in conf.problems()] == [
+        "HEALTH_CHECK['TIMEOUT']",
+        "HEALTH_CHECK['TRACES']",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("TIMEOUTS", " Did you mean 'TIMEOUT'?"),
+        ("timeout", " Did you mean 'TIMEOUT'?"),
+        ("MAXAGE", " Did you mean 'MAX_AGE'?"),
+        ("MAX_CONCURENCY", " Did you mean 'MAX_CONCURRENCY'?"),
+        ("ZZZ", ""),
+        (7, ""),
+    ],
+)
+def test_unknown__nearest_known_key(key: object, hint: str, settings: Settings) -> None:
+    """A key that does nothing is named, with the one that may have been meant."""
+    settings.HEALTH_CHECK = {key: 1, "TIMEOUT": 5}
+    assert conf.unknown() == [f"HEALTH_CHECK[{key!r}] is not a setting of django-health-exporter.{hint}"]
+
+
+def test_unknown__keys_of_all_kinds(settings: Settings) -> None:
+    """Keys that cannot be sorted are told as well."""
+    settings.HEALTH_CHECK = {7: 1, "ZZZ": 1, None: 1}
+    assert len(conf.unknown()) == 3
+
+
+@pytest.mark.parametrize("key", [*conf.KNOWN, *conf.LEGACY, *conf.REMOVED])
+def test_unknown__known_and_old_keys(key: str, settings: Settings) -> None:
+    """Keys of ours and of version 3.x are not unknown."""
+    settings.HEALTH_CHECK = {key: 1}
+    assert conf.unknown() == []
+
+
+@pytest.mark.parametrize("key", ["MAX_AGE_OVERRIDES_CHECKS", "DEBUG"])
+def test_unknown__what_cannot_be_set(key: str, settings: Settings) -> None:
+    """What looks like a setting and is none is unknown."""
+    settings.HEALTH_CHECK = {key: 1}
+    assert len(conf.unknown()) == 1
+
+
+def test_nearest__nothing_like_it() -> None:
+    """A name that is like no known one gets no hint."""
+    assert nearest("alais", ["alias", "path"]) == " Did you mean 'alias'?"
+    assert nearest("xyz", ["alias", "path"]) == ""
+    assert nearest("x", []) == ""
+
+
+@pytest.mark.usefixtures("_outside_tests")
+def test_disable_threading__means_no_concurrency(settings: Settings) -> None:
+    """3.x's DISABLE_THREADING still applies, with a warning, where MAX_CONCURRENCY is not set."""
+    settings.HEALTH_CHECK = {"DISABLE_THREADING": True}
+    with pytest.warns(DeprecationWarning, match="DISABLE_THREADING.*MAX_CONCURRENCY"):
+        assert ours.MAX_CONCURRENCY == 0
+    settings.HEALTH_CHECK = {"DISABLE_THREADING": True, "MAX_CONCURRENCY": 4}
+    assert ours.MAX_CONCURRENCY == 4
+
+
+@pytest.mark.parametrize("value", ["90", True])
+def test_legacy_number__no_number(value: Any, settings: Settings) -> None:
+    """A threshold of 3.x that is no number is refused with its key and itself."""
+    settings.HEALTH_CHECK = {"DISK_USAGE_MAX": value}
+    with (
+        pytest.warns(DeprecationWarning, match="max_disk_usage_percent"),
+        pytest.raises(ImproperlyConfigured, match=rf"HEALTH_CHECK\['DISK_USAGE_MAX'\] is {value!r}: use a number"),
+    ):
+        conf.legacy_number("DISK_USAGE_MAX")
+
+
+def test_legacy_number__number(settings: Settings) -> None:
+    """A threshold of 3.x applies with a warning, and one that is not set is None without."""
+    settings.HEALTH_CHECK = {"MEMORY_MIN": 100}
+    assert conf.legacy_number("DISK_USAGE_MAX") is None
+    with pytest.warns(DeprecationWarning, match="min_gibibytes_available"):
+        assert conf.legacy_number("MEMORY_MIN") == 100

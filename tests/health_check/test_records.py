@@ -1,0 +1,186 @@
+"""Messages, results and records."""
+
+from __future__ import annotations
+
+import pytest
+
+from health_check.exceptions import (
+    HealthCheckException,
+    ServiceReturnedUnexpectedResult,
+    ServiceUnavailable,
+    ServiceWarning,
+)
+from health_check.records import (
+    UNKNOWN_ERROR,
+    Kind,
+    Message,
+    Outcome,
+    Record,
+    Result,
+    State,
+    state_of,
+    unavailable,
+)
+
+WARNING = Message.of(ServiceWarning("soon"))
+ERROR = Message.of(ServiceUnavailable("gone"))
+
+
+class Overload(ServiceWarning):
+    """A user's own kind of warning."""
+
+    message_type = "overload"
+
+
+class Unspeakable(HealthCheckException):
+    """Cannot be turned into a text."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def result(*messages: Message, finished: float = 1000.0, timed_out: bool = False) -> Result:
+    """Return the outcome of a run."""
+    return Result(
+        messages=messages,
+        timed_out=timed_out,
+        time_taken=0.5,
+        started=finished - 0.5,
+        finished=finished,
+        host="host",
+        pid=1,
+    )
+
+
+def history(*results: Result) -> Record:
+    """Return the record after these runs."""
+    record = None
+    for one in results:
+        record = Record.after(record, one, max_age=10)
+    assert record is not None
+    return record
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (ServiceWarning("soon"), Kind.WARNING, "warning: soon"),
+        (ServiceUnavailable("gone"), Kind.UNAVAILABLE, "unavailable: gone"),
+        (ServiceReturnedUnexpectedResult("odd"), Kind.UNEXPECTED, "unexpected result: odd"),
+        (HealthCheckException("what?"), Kind.UNKNOWN, "unknown error: what?"),
+        (Overload("busy"), Kind.WARNING, "overload: busy"),
+        ("just words", Kind.UNKNOWN, "unknown error: just words"),
+        (ServiceUnavailable("at http://me:hunter2@x"), Kind.UNAVAILABLE, "unavailable: at http://***@x"),
+    ],
+)
+def test_message_of__health_check_exceptions(error: object, kind: Kind, text: str) -> None:
+    """The text of a HealthCheckException is shown, secrets masked; its class says what kind it is."""
+    assert Message.of(error) == Message(kind=kind, text=text)
+
+
+@pytest.mark.parametrize("error", [ValueError("hunter2"), SystemExit(3), None, 42, Unspeakable("x")])
+def test_message_of__anything_else(error: object) -> None:
+    """Of anything else, only that it happened is shown."""
+    assert Message.of(error) == UNKNOWN_ERROR
+    assert UNKNOWN_ERROR.text == "unknown error"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceWarning("soon"),
+        ServiceWarning(""),
+        ServiceUnavailable("gone"),
+        ServiceUnavailable("unavailable: gone"),
+        ServiceReturnedUnexpectedResult("odd\nindeed"),
+        HealthCheckException("what?"),
+        HealthCheckException("unknown error"),
+        HealthCheckException(),
+    ],
+)
+def test_as_exception__same_class_and_text(error: HealthCheckException) -> None:
+    """A message gives back an exception like the one it came from."""
+    again = Message.of(error).as_exception()
+    assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_as_exception__own_class() -> None:
+    """An exception class of the user's becomes the one of ours that it derives from, with its text."""
+    again = Message.of(Overload("busy")).as_exception()
+    assert (type(again), str(again)) == (ServiceWarning, "overload: busy")
+
+
+def test_unavailable__is_a_service_unavailable() -> None:
+    """What we say ourselves has the form of a ServiceUnavailable."""
+    assert unavailable("no result yet") == Message(kind=Kind.UNAVAILABLE, text="unavailable: no result yet")
+
+
+@pytest.mark.parametrize(
+    ("messages", "state"),
+    [
+        ((), State.OK),
+        ((WARNING,), State.WARNING),
+        ((WARNING, WARNING), State.WARNING),
+        ((ERROR,), State.ERROR),
+        ((WARNING, ERROR), State.ERROR),
+        ((Message.of(Overload("busy")),), State.WARNING),
+        ((Message.of("warning"),), State.ERROR),
+        ((UNKNOWN_ERROR,), State.ERROR),
+    ],
+)
+def test_state_of__messages(messages: tuple[Message, ...], state: State) -> None:
+    """Without errors ok; only warnings are a warning; anything else is an error."""
+    assert state_of(messages) is state
+    assert result(*messages).state is state
+    assert result(*messages).outcome == state.value
+
+
+def test_outcome__timeout() -> None:
+    """A run past its deadline is in error, and counted as a timeout."""
+    timed_out = result(unavailable("timed out after 5 s"), timed_out=True)
+    assert (timed_out.state, timed_out.outcome) == (State.ERROR, Outcome.TIMEOUT)
+
+
+def test_after__first_run() -> None:
+    """The first record counts one run, and from zero whatever else there might have been."""
+    record = history(result())
+    assert (record.seq, record.streak, record.last_success, record.last_transition) == (1, 1, 1000.0, 1000.0)
+    assert record.fresh_until == 1010.0
+    assert record.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
+
+
+def test_after__first_run_fails() -> None:
+    """A check that never was ok has no last success."""
+    assert history(result(ERROR), result(ERROR, finished=1010)).last_success is None
+
+
+def test_after__same_state() -> None:
+    """A state that stays makes a streak, and keeps the time at which it came about."""
+    record = history(result(ERROR), result(UNKNOWN_ERROR, finished=1010), result(ERROR, finished=1020, timed_out=True))
+    assert (record.seq, record.streak, record.last_transition, record.fresh_until) == (3, 3, 1000.0, 1030.0)
+    assert record.runs == {Outcome.OK: 0, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 1}
+
+
+def test_after__other_state() -> None:
+    """Another state starts a new streak; the last success stays known."""
+    record = history(result(), result(finished=1010), result(WARNING, finished=1020), result(ERROR, finished=1030))
+    assert (record.seq, record.streak, record.last_transition, record.last_success) == (4, 1, 1030.0, 1010.0)
+    assert record.runs == {Outcome.OK: 2, Outcome.WARNING: 1, Outcome.ERROR: 1, Outcome.TIMEOUT: 0}
+
+
+def test_after__leaves_the_record_before_alone() -> None:
+    """Records are frozen: a later run does not count in an earlier record."""
+    first = history(result())
+    Record.after(first, result(ERROR), max_age=10)
+    assert first.runs[Outcome.OK] == 1
+    assert first.runs[Outcome.ERROR] == 0
+
+
+def test_still_running__no_new_run() -> None:
+    """A stuck run that goes on is something new to say, and no new run."""
+    before = history(result(), result(unavailable("timed out after 5 s"), finished=1010, timed_out=True))
+    after = before.still_running(unavailable("still running, started 42 s ago"), fresh_until=1052.0)
+    assert [message.text for message in after.result.messages] == ["unavailable: still running, started 42 s ago"]
+    assert (after.seq, after.fresh_until) == (3, 1052.0)
+    assert (after.runs, after.streak, after.result.finished) == (before.runs, 1, 1010)
+    assert after.result.state is State.ERROR

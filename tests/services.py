@@ -1,0 +1,26 @@
+"""The servers that tests need but cannot install themselves."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def require(command: str, *, package: str) -> str:
+    """Return the path of a server's program.
+
+    Without it the test is skipped, or fails where ``REQUIRE_SERVICES=1`` says that it has to be there.
+
+    Args:
+        command: The program.
+        package: The Debian package that brings it.
+    """
+    found = shutil.which(command)
+    if found is not None:
+        return found
+    reason = f"{command} is not installed: apt-get install {package}"
+    if os.environ.get("REQUIRE_SERVICES") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,127 @@
+"""The wheel, as it is built, installed and used."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.end_to_end.servers import ROOT, clean_environment
+
+pytestmark = pytest.mark.packaging
+
+PACKAGES = ("health_check", "health_check_prometheus", "health_check_opentelemetry", "health_check_dashboards")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The built wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)], ROOT)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def python(wheel: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The Python of a new environment with the wheel; what it depends on comes from this environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    run([sys.executable, "-m", "venv", "--without-pip", str(folder)], folder)
+    python = folder / "bin" / "python"
+    install = ["install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
+    run([sys.executable, "-m", "pip", "--python", str(python), *install, str(wheel)], folder)
+    purelib = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
+    # A .pth file adds the path alone: the .pth file there, by which this project is installed, is not read.
+    pathlib.Path(purelib, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return python
+
+
+def run(
+    command: Sequence[str], folder: pathlib.Path, *, environment: Mapping[str, str] | None = None, code: int = 0
+) -> str:
+    """Run a command that has to end with this exit code, and return its output."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**_environment_of_a_user(), **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def _environment_of_a_user() -> dict[str, str]:
+    found = clean_environment()
+    del found["PYTHONPATH"]
+    return found
+
+
+def test_wheel__holds_what_it_should_and_nothing_else(wheel: pathlib.Path) -> None:
+    """The wheel has four typed packages with their templates and command, and no folder that holds packages."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    top = {name.partition("/")[0] for name in names}
+    assert {folder for folder in top if not folder.endswith(".dist-info")} == set(PACKAGES)
+    for name in (
+        *(f"{package}/py.typed" for package in PACKAGES),
+        "health_check/templates/health_check/index.html",
+        "health_check/demo/templates/demo/home.html",
+        "health_check/management/commands/health_check.py",
+        "health_check_prometheus/collector.py",
+        "health_check_opentelemetry/spans.py",
+    ):
+        assert name in names
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")] != []
+    assert [name for name in names if name.endswith(".pyc") or "tests" in name.split("/")] == []
+
+
+def test_wheel__brings_all_packages(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Every package is imported from the new environment, not from this checkout."""
+    imports = "; ".join(f"import {package}; print({package}.__file__)" for package in PACKAGES)
+    program = (
+        f"import django; django.setup(); {imports}; from health_check_prometheus import HealthCheckCollector;"
+        "from health_check_opentelemetry import SpanObserver; import health_check_opentelemetry.sdk"
+    )
+    files = run([str(python), "-c", program], tmp_path, environment=_demo(tmp_path)).splitlines()
+    assert len(files) == len(PACKAGES)
+    for file in files:
+        assert pathlib.Path(file).is_relative_to(python.parents[1])
+
+
+def test_wheel__renders_the_page_and_the_metrics(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A site on the installed packages shows the page from the packaged template, and the metrics."""
+    program = (
+        "import django; django.setup(); from django.test import Client;"
+        "client = Client(headers={'host': '127.0.0.1'});"
+        "print(client.get('/health/').content.decode(), client.get('/metrics').content.decode())"
+    )
+    output = run([str(python), "-c", program], tmp_path, environment=_demo(tmp_path))
+    assert '<th scope="row">Database</th>' in output
+    assert 'django_health_check_status{check="Database"} 1.0' in output
+
+
+def test_wheel__has_the_command(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """``manage.py health_check`` runs, and fails for what is broken: the price list is not there."""
+    output = run([str(python), "-m", "django", "health_check"], tmp_path, code=1, environment=_demo(tmp_path))
+    assert "Database                 ... OK\n" in output
+    assert "PriceList                ... unavailable: the price list is missing" in output
+
+
+def test_wheel__has_the_demo(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """``python -m health_check.demo`` is there."""
+    assert "--spans" in run([str(python), "-m", "health_check.demo", "--help"], tmp_path)
+
+
+def _demo(folder: pathlib.Path) -> dict[str, str]:
+    for name in ("db", "media"):
+        folder.joinpath(name).mkdir(exist_ok=True)
+    return {"DJANGO_SETTINGS_MODULE": "health_check.demo.settings", "HEALTH_CHECK_DEMO_FOLDER": str(folder)}
