@@ -14,4 +14,4 @@ class HealthCheckConfig(AppConfig):
         from health_check import system_checks
 
         for check in system_checks.ALL:
-            register(check)
+            register(check, "health_check")
