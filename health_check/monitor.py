@@ -131,8 +131,8 @@ class Monitor:
                 slot = self._slot(definition)
                 if slot.fresh_until > now and not force:
                     wanted.append(Wanted(slot=slot, fresh=slot.record))
-                elif slot.run is not None and slot.run.timed_out:
-                    wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run)))
+                elif slot.run is not None and slot.record is not None and slot.run.is_stuck:
+                    wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run, slot.record)))
                 else:
                     if slot.run is None:
                         slot.lease = self._store.acquire(definition.label)
@@ -143,8 +143,13 @@ class Monitor:
             round_ = Round(Observers(), len(started))
             for run in started:
                 run.join(round_)
-        for run in started:
-            start(run)
+        try:
+            while started:
+                start(started.pop())
+        finally:
+            for run in started:  # Ctrl-C during a run in this thread: nobody shall wait for the others
+                run.fail_to_start(RuntimeError("interrupted"))
+                run.end()
         return wanted
 
     def _slot(self, definition: Definition) -> Slot:
@@ -197,11 +202,10 @@ class Monitor:
             in_progress=run is not None,
         )
 
-    def _still_running(self, slot: Slot, run: Run) -> Record:
+    def _still_running(self, slot: Slot, run: Run, last: Record) -> Record:
         """Publish that a stuck run goes on, which is no new run; called with the lock held."""
-        assert slot.record is not None  # noqa: S101 - a run times out only with a record
         max_age = slot.definition.max_age
-        record = slot.record.still_running(run.waiting_for(), fresh_until=self._clock.now() + max_age)
+        record = last.still_running(run.waiting_for(), fresh_until=self._clock.now() + max_age)
         lease = self._store.acquire(slot.definition.label)
         self._publish(slot, record, lease, max_age)
         return record

@@ -50,8 +50,7 @@ class Run:
         self._round = Round(RoundObserver(), 1)
         self._clock = clock
         self._lock = threading.Lock()
-        self._has_outcome = False
-        self.timed_out = False
+        self._result: Result | None = None
 
     def join(self, round_: Round) -> None:
         """Be one of a round of runs."""
@@ -61,6 +60,16 @@ class Run:
     def deadline_seconds(self) -> float:
         """How long after its start the run is given up."""
         return self.timeout + GRACE_SECONDS
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was given up at its deadline."""
+        return self._result is not None and self._result.timed_out
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it was given up, and all know; meant for runs that have not ended."""
+        return self.timed_out and self.outcome.done()
 
     def seconds_running(self) -> float | None:
         """Return for how long it has been running; None while it waits for a thread."""
@@ -86,10 +95,10 @@ class Run:
         error_type = explain(ending.error) if ending.error is not None else None
         self._decide(ending.messages, ending.time_taken, error_type=error_type, error=ending.error)
 
-    def expire(self) -> bool:
-        """Give it up: it timed out. Returns whether that was news."""
+    def expire(self) -> None:
+        """Give it up: it timed out."""
         message = unavailable(f"timed out after {self.timeout:g} s")
-        return self._decide((message,), self.deadline_seconds, error_type="timeout", timed_out=True)
+        self._decide((message,), self.deadline_seconds, error_type="timeout", timed_out=True)
 
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it, or for its deadline."""
@@ -109,12 +118,8 @@ class Run:
         error_type: str | None,
         timed_out: bool = False,
         error: BaseException | None = None,
-    ) -> bool:
-        with self._lock:
-            if self._has_outcome:
-                return False
-            self._has_outcome = True
-            self.timed_out = timed_out
+    ) -> None:
+        """Give it its outcome, unless it has one: observers hear first, so that who waits finds their work done."""
         result = Result(
             messages=messages,
             timed_out=timed_out,
@@ -125,14 +130,18 @@ class Run:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
+        with self._lock:
+            if self._result is not None:
+                return
+            self._result = result
+        self.observer.end(result)
+        self._round.one_less()
         try:
-            self.observer.end(result)
-            self._round.one_less()
-            self.outcome.set_result(self._decided(self, result, error))
-        except BaseException as failure:
+            record = self._decided(self, result, error)
+        except Exception as failure:
             self.outcome.set_exception(failure)
             raise
-        return True
+        self.outcome.set_result(record)
 
 
 class Round:

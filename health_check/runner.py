@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from health_check import threads
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.execution import close_connections, execute
@@ -104,8 +105,8 @@ class Runner:
         task.append(self._pool.submit(work))
 
     def _expire_on_thread(self, run: Run, task: Task) -> None:
-        if run.expire():
-            self._pool.abandon(task)
+        self._pool.abandon(task)
+        _expire(run)
 
     def _start_on_loop(self, item: AsyncRun) -> None:
         with self._lock:
@@ -118,9 +119,7 @@ class Runner:
         return self._watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
 
     def _expire_on_loop(self, item: AsyncRun) -> None:
-        item.run.expire()
-        if not item.run.timed_out:
-            return
+        _expire(item.run)
         item.abandon_threads()
         with self._lock:
             loop = self._loop
@@ -138,3 +137,11 @@ class Runner:
             self._loop = None
         for run in loop.retire():
             self.start(run)
+
+
+def _expire(run: Run) -> None:
+    """Give a run up on a thread of its own: the watchdog's must not wait for observers, or for a store."""
+    try:
+        threads.start(run.expire, "deadline")
+    except RuntimeError:
+        run.expire()

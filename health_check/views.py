@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +13,7 @@ from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 from django.views.generic import TemplateView
 
 from health_check import process, renderers
@@ -130,13 +130,13 @@ class HealthCheckView(EndpointOptions, TemplateView):
             return self.render_to_response_json(self.plugin_list, report.status_code)
         return self.render_to_response_as(chosen)
 
-    @functools.cached_property
+    @cached_property
     def report(self) -> Report:
         """The endpoint's report, the same for all of this request."""
         endpoint, assembly = self._endpoint_and_assembly()
         return process.read([endpoint], assembly=assembly).reports[0]
 
-    @functools.cached_property
+    @cached_property
     def plugin_list(self) -> Plugins:
         """The request's own check instances, filled from their records."""
         return Plugins(self.report)

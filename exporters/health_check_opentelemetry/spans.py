@@ -22,6 +22,10 @@ CHECK_SPAN = "health_check.check"
 """What the name of a run's span starts with; the label of the check follows."""
 
 
+NANOSECONDS = 1_000_000_000
+"""What a span's times count in."""
+
+
 class SpanObserver(Observer):
     """Follow all runs with spans of one tracer provider.
 
@@ -83,4 +87,4 @@ class _RunSpan(RunObserver):
             if result.error_type is not None:
                 self._span.set_attribute("error.type", result.error_type)
             self._span.set_status(Status(StatusCode.ERROR, "; ".join(m.text for m in result.messages)))
-        self._span.end()
+        self._span.end(int(result.finished * NANOSECONDS))

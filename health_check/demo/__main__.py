@@ -6,6 +6,7 @@ import argparse
 import os
 import pathlib
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the demo site until it is interrupted.
 
     Returns:
-        The exit code: 0 after Ctrl-C, 2 if the port cannot be had.
+        The exit code: 0 after Ctrl-C or SIGTERM, 2 if the port cannot be had.
     """
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="health-check-demo-") as folder:
         try:
             return _serve(pathlib.Path(folder), options)

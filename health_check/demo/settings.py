@@ -16,6 +16,7 @@ SECRET_KEY = os.environ.get("HEALTH_CHECK_DEMO_SECRET_KEY") or get_random_secret
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = "health_check.demo.urls"
 WSGI_APPLICATION = "health_check.demo.wsgi.application"
 

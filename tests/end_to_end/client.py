@@ -1,0 +1,114 @@
+"""What tests ask running servers with."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import http.client
+import json
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 60.0
+"""How long a server may take to answer before it counts as stuck."""
+
+POLL_SECONDS = 0.05
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    """Its status code."""
+    body: str
+    """Its body."""
+    headers: http.client.HTTPMessage
+    """Its headers."""
+    seconds: float
+    """How long it took."""
+
+    def json(self) -> Any:
+        """Return the body, parsed."""
+        return json.loads(self.body)
+
+
+def get(url: str, **query: str) -> Answer:
+    """Ask for a URL."""
+    return send("GET", f"{url}?{urllib.parse.urlencode(query)}" if query else url)
+
+
+def send(method: str, url: str, *, headers: Mapping[str, str] | None = None, body: str | None = None) -> Answer:
+    """Send a request on a connection of its own; follows no redirect."""
+    parts = urllib.parse.urlsplit(url)
+    start = time.monotonic()
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
+    with contextlib.closing(connection):
+        target = parts.path + (f"?{parts.query}" if parts.query else "")
+        connection.request(method, target, body=body, headers={"Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        text = response.read().decode()
+    return Answer(status=response.status, body=text, headers=response.headers, seconds=time.monotonic() - start)
+
+
+def get_at_once(urls: list[str]) -> list[Answer]:
+    """Ask for several URLs at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(len(urls)) as pool:
+        return list(pool.map(get, urls))
+
+
+def eventually(condition: Callable[[], T | None], *, what: str, seconds: float = 60.0) -> T:
+    """Return what a condition returns as soon as that is true.
+
+    Args:
+        condition: Called again and again; a connection that is refused or reset counts as false.
+        what: What is awaited, for the message of the failure.
+        seconds: How long to try.
+
+    Raises:
+        AssertionError: If it did not become true in time.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(ConnectionError):
+            if value := condition():
+                return value
+        if time.monotonic() > until:
+            raise AssertionError(f"Not within {seconds:g} s: {what}")
+        time.sleep(POLL_SECONDS)
+
+
+class Lag:
+    """How late this machine lets a thread run that has nothing to do but wake up."""
+
+    def __init__(self) -> None:
+        self._worst = 0.0
+
+    @property
+    def slack(self) -> float:
+        """What to add to an upper bound on a time measured meanwhile: that lag in every one of its steps."""
+        return 0.2 + 10 * self._worst
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure it meanwhile."""
+        done = threading.Event()
+        thread = threading.Thread(target=self._measure, args=(done,))
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _measure(self, done: threading.Event) -> None:
+        while not done.is_set():
+            start = time.monotonic()
+            done.wait(0.01)
+            self._worst = max(self._worst, time.monotonic() - start - 0.01)

@@ -1,0 +1,75 @@
+"""Nothing starts before it is needed, and everything starts again after a fork."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.end_to_end.client import eventually, get_at_once
+from tests.end_to_end.servers import clean_environment, site_under_gunicorn
+from tests.site.checks import noted_runs
+from tests.site.configuration import Site
+from tests.site.views import PROCESS_HEADER
+
+pytestmark = pytest.mark.server
+
+FORKABLE = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Cache"]
+"""Checks of nothing that has locks of its own: a child made while SQLite opens a file hangs in SQLite."""
+
+CHECKS = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"]
+
+
+def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
+    """A process that has set up Django, its URLs and its application has one thread."""
+    program = (
+        "import pathlib, django, health_check.demo.wsgi, health_check.demo.asgi, health_check.demo.urls;"
+        "django.setup();"
+        "print([line for line in pathlib.Path('/proc/self/status').read_text().splitlines() if 'Threads' in line])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**clean_environment(), **Site(folder=tmp_path, checks=CHECKS).environment()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "['Threads:\\t1']" in done.stdout
+    assert noted_runs(tmp_path, "Counting") == []
+
+
+@pytest.mark.parametrize("application", ["health_check.demo.wsgi", "tests.site.warm_wsgi"])
+def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: str) -> None:
+    """Workers that were forked from a loaded application answer, even if that one had run its checks already."""
+    site = Site(folder=tmp_path, checks=CHECKS)
+    with site_under_gunicorn(site, "--preload", "--workers=2", application=application) as server:
+        seen: set[str] = set()
+
+        def both_have_answered() -> bool:
+            for answer in get_at_once([f"{server.url}/health/?format=json"] * 8):
+                assert (answer.status, set(answer.json().values())) == (200, {"OK"})
+                seen.add(answer.headers[PROCESS_HEADER])
+            return len(seen) == 2
+
+        eventually(both_have_answered, what="an answer of each worker")
+        runs = {str(run.pid) for run in noted_runs(tmp_path, "Counting")}
+        assert seen <= runs
+        assert (str(server.process.pid) in runs) == (application == "tests.site.warm_wsgi")
+
+
+def test_fork__in_the_middle_of_runs_leaves_children_working(tmp_path: pathlib.Path) -> None:
+    """Children forked while other threads run checks answer right, and none waits for a lock of its parent's."""
+    children = 10
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.site.forking", str(children)],
+        env={**clean_environment(), **Site(folder=tmp_path, checks=FORKABLE, max_age=0).environment()},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len({run.pid for run in noted_runs(tmp_path, "Counting")}) == 1 + children
