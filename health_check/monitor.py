@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import dataclasses
 import logging
@@ -124,7 +125,7 @@ class Monitor:
     ) -> list[Wanted]:
         """Look at every check, and start a run of each that needs one and has none."""
         wanted: list[Wanted] = []
-        started: list[Run] = []
+        started: collections.deque[Run] = collections.deque()
         with self._lock:
             now = self._clock.monotonic()
             for definition in definitions:
@@ -145,7 +146,7 @@ class Monitor:
                 run.join(round_)
         try:
             while started:
-                start(started.pop())
+                start(started.popleft())
         finally:
             for run in started:  # Ctrl-C during a run in this thread: nobody shall wait for the others
                 run.fail_to_start(RuntimeError("interrupted"))

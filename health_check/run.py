@@ -93,47 +93,62 @@ class Run:
     def succeed(self, ending: Ending) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
         error_type = explain(ending.error) if ending.error is not None else None
-        self._decide(ending.messages, ending.time_taken, error_type=error_type, error=ending.error)
+        result = self._ended_with(ending.messages, ending.time_taken, error_type)
+        if self._claim(result):
+            self._publish(result, ending.error)
 
-    def expire(self) -> None:
-        """Give it up: it timed out."""
+    def expire(self, elsewhere: Callable[[Callable[[], None]], None]) -> bool:
+        """Give it up: it timed out.
+
+        Args:
+            elsewhere: Has another thread tell of it: observers, or a store, may be slow.
+
+        Returns:
+            Whether that was news.
+        """
         message = unavailable(f"timed out after {self.timeout:g} s")
-        self._decide((message,), self.deadline_seconds, error_type="timeout", timed_out=True)
+        result = self._ended_with((message,), self.deadline_seconds, "timeout", timed_out=True)
+        if not self._claim(result):
+            return False
+        elsewhere(lambda: self._publish(result, None))
+        return True
 
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it, or for its deadline."""
         self.begin()
         message = unavailable("no thread could be started to run the check")
-        self._decide((message,), 0.0, error_type=explain(error), error=error)
+        result = self._ended_with((message,), 0.0, explain(error))
+        if self._claim(result):
+            self._publish(result, error)
 
     def end(self) -> None:
         """Note that nothing of it is going on any more."""
         self._ended(self)
 
-    def _decide(
-        self,
-        messages: tuple[Message, ...],
-        time_taken: float,
-        *,
-        error_type: str | None,
-        timed_out: bool = False,
-        error: BaseException | None = None,
-    ) -> None:
-        """Give it its outcome, unless it has one: observers hear first, so that who waits finds their work done."""
-        result = Result(
+    def _ended_with(
+        self, messages: tuple[Message, ...], time_taken: float, error_type: str | None, *, timed_out: bool = False
+    ) -> Result:
+        now = self._clock.now()
+        return Result(
             messages=messages,
             timed_out=timed_out,
             error_type=error_type,
             time_taken=time_taken,
-            started=self.started if self.started is not None else self._clock.now(),
-            finished=self._clock.now(),
+            started=now if self.started is None else self.started,
+            finished=now,
             host=socket.gethostname(),
             pid=os.getpid(),
         )
+
+    def _claim(self, result: Result) -> bool:
+        """Make this its outcome, unless it has one."""
         with self._lock:
-            if self._result is not None:
-                return
-            self._result = result
+            if self._result is None:
+                self._result = result
+            return self._result is result
+
+    def _publish(self, result: Result, error: BaseException | None) -> None:
+        """Tell of the outcome: the observers first, so that who waits for it finds their work done."""
         self.observer.end(result)
         self._round.one_less()
         try:

@@ -105,8 +105,8 @@ class Runner:
         task.append(self._pool.submit(work))
 
     def _expire_on_thread(self, run: Run, task: Task) -> None:
-        self._pool.abandon(task)
-        _expire(run)
+        if run.expire(_elsewhere):
+            self._pool.abandon(task)
 
     def _start_on_loop(self, item: AsyncRun) -> None:
         with self._lock:
@@ -119,7 +119,8 @@ class Runner:
         return self._watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
 
     def _expire_on_loop(self, item: AsyncRun) -> None:
-        _expire(item.run)
+        if not (item.run.expire(_elsewhere) or item.run.timed_out):
+            return
         item.abandon_threads()
         with self._lock:
             loop = self._loop
@@ -139,9 +140,9 @@ class Runner:
             self.start(run)
 
 
-def _expire(run: Run) -> None:
-    """Give a run up on a thread of its own: the watchdog's must not wait for observers, or for a store."""
+def _elsewhere(work: Callable[[], None]) -> None:
+    """Do something on a thread of its own: the watchdog's keeps the deadlines of others."""
     try:
-        threads.start(run.expire, "deadline")
+        threads.start(work, "deadline")
     except RuntimeError:
-        run.expire()
+        work()
