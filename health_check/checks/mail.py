@@ -7,7 +7,9 @@ import dataclasses
 import datetime
 import smtplib
 
-from django.core.mail import get_connection
+from django.conf import settings as django_settings
+from django.core import mail
+from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
@@ -28,12 +30,14 @@ class Mail(ConciseRepr, HealthCheck):
     Sends nothing. That costs the mail server a connection a run, by default once a minute.
 
     Args:
-        backend: The dotted path of the mail backend; default ``EMAIL_BACKEND``.
+        alias: The mailer, as in ``MAILERS``; default ``"default"``. Needs Django 6.1.
+        backend: The dotted path of the mail backend, for sites without ``MAILERS``; default ``EMAIL_BACKEND``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     max_age = 60
 
+    alias: str = "default"
     backend: str | None = None
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
@@ -58,12 +62,30 @@ class Mail(ConciseRepr, HealthCheck):
                 connection.close()
 
     def _connection(self) -> BaseEmailBackend:
-        try:
-            connection: BaseEmailBackend = get_connection(self.backend, fail_silently=False)
-        except ImportError as error:
-            raise ServiceUnavailable(
-                f"the mail backend {self.backend or 'EMAIL_BACKEND'!r} cannot be imported"
-            ) from error
+        connection = self._new_connection()
         budget = seconds(self.timeout) or settings.TIMEOUT
         connection.timeout = CLIENT_SHARE * budget  # type: ignore[attr-defined]
+        return connection
+
+    def _new_connection(self) -> BaseEmailBackend:
+        """Return a connection of the mailer, or of the backend where the site has no ``MAILERS``."""
+        if hasattr(django_settings, "MAILERS") and hasattr(mail, "mailers"):
+            if self.backend is not None:
+                raise ServiceUnavailable("the option `backend` cannot be used with MAILERS: use `alias`")
+            return self._mailer()
+        if self.alias != "default":
+            raise ServiceUnavailable("the option `alias` needs the setting MAILERS, and Django 6.1")
+        try:
+            return mail.get_connection(self.backend)
+        except ImportError as error:
+            name = self.backend or "EMAIL_BACKEND"
+            raise ServiceUnavailable(f"the mail backend {name!r} cannot be imported") from error
+
+    def _mailer(self) -> BaseEmailBackend:
+        try:
+            connection: BaseEmailBackend = mail.mailers[self.alias]
+        except (KeyError, ImproperlyConfigured) as error:
+            raise ServiceUnavailable(
+                f"the mailer {self.alias!r} is not in MAILERS, or not configured properly, see the log"
+            ) from error
         return connection

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import pathlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, connections
+from django.db import connections
 from pytest_django import Settings
 
 from health_check import threads
@@ -196,22 +197,24 @@ def test_check__that_cannot_be_constructed__says_so(bench: Bench) -> None:
     assert "no such file" not in reading.pretty_status
 
 
-@pytest.mark.django_db(transaction=True)
-def test_connections__of_the_threads_are_closed_after_each_run(bench: Bench) -> None:
+def test_connections__of_the_threads_are_closed_after_each_run(
+    bench: Bench, add_database: Callable[..., None], tmp_path: pathlib.Path
+) -> None:
     """A check's database connection does not outlive its run; the reader's own is left alone."""
+    add_database("shop", ENGINE="django.db.backends.sqlite3", NAME=tmp_path / "shop.sqlite3")
     opened: list[object] = []
     closed = threading.Event()
 
     def check_status(check: HealthCheck) -> None:
-        connection.ensure_connection()
-        wrapper = connections["default"]
+        wrapper = connections["shop"]
+        wrapper.ensure_connection()
         close = wrapper.close
         wrapper.close = lambda: (close(), closed.set())  # type: ignore[assignment,method-assign,func-returns-value]
         opened.append(wrapper)
 
     assert bench.read(defined(check_status)).state is State.OK
     assert closed.wait(SECONDS)
-    assert opened[0] is not connections["default"]
+    assert opened[0] is not connections["shop"]
 
 
 def test_here__runs_in_the_calling_thread(bench: Bench, settings: Settings) -> None:

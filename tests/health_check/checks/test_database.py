@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable
 
 import pytest
@@ -58,9 +59,9 @@ def test_check__configured_wrongly(add_database: Callable[..., None], configurat
     assert "'replica'" in str(error)
 
 
-def test_check__answers_with_something_else(add_database: Callable[..., None]) -> None:
+def test_check__answers_with_something_else(add_database: Callable[..., None], tmp_path: pathlib.Path) -> None:
     """An answer other than 1 is an unexpected result."""
-    add_database("odd", ENGINE=SQLITE, NAME="file:odd?mode=memory")
+    add_database("odd", ENGINE=SQLITE, NAME=tmp_path / "odd.sqlite3")
     odd = connections["odd"]
     odd.ensure_connection()
     odd.connection.row_factory = lambda cursor, row: (2,)

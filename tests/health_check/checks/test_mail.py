@@ -185,3 +185,36 @@ def test_max_age__a_minute() -> None:
 def test_label__backend_alone(check: Mail, label: str) -> None:
     """The label has the backend where it is not the default, and nothing else."""
     assert label_of(check) == label
+
+
+needs_mailers = pytest.mark.skipif(not hasattr(mail, "mailers"), reason="MAILERS came with Django 6.1")
+
+
+@needs_mailers
+def test_mailers__alias(settings: Settings, server: SMTPServer) -> None:
+    """With MAILERS the alias chooses the server, and the options of its mailer hold."""
+    host, port = server.server_address[:2]
+    settings.MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"},
+        "bulk": {"BACKEND": SMTP, "OPTIONS": {"host": host, "port": port}},
+    }
+    assert errors_of(Mail()) == []
+    assert server.commands == []
+    assert errors_of(Mail(alias="bulk")) == []
+    assert server.commands[-1] == "QUIT"
+
+
+@needs_mailers
+def test_mailers__wrong(settings: Settings) -> None:
+    """A mailer that is not there, and a backend beside MAILERS, are named."""
+    settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
+    [error] = errors_of(Mail(alias="missing"))
+    assert "'missing' is not in MAILERS" in error
+    [error] = errors_of(Mail(backend=SMTP))
+    assert "use `alias`" in error
+
+
+def test_alias__without_mailers() -> None:
+    """Without MAILERS there is only one mailer."""
+    [error] = errors_of(Mail(alias="bulk"))
+    assert "needs the setting MAILERS" in error
