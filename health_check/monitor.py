@@ -109,17 +109,6 @@ class Monitor:
         wanted = self._begin(definitions, force, limit, self._runner.start)
         return tuple([self._reading_of(item, await self._aoutcome_of(item)) for item in wanted])
 
-    def peek(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
-        """Return the checks as they are if all results are fresh, else None; never blocks."""
-        now = self._clock.monotonic()
-        slots = [self._slots.get(definition.label) for definition in definitions]
-        readings = []
-        for slot, definition in zip(slots, definitions, strict=True):
-            if slot is None or slot.record is None or slot.fresh_until <= now or slot.definition is not definition:
-                return None
-            readings.append(_reading(slot, slot.record))
-        return tuple(readings)
-
     def _begin(
         self, definitions: Sequence[Definition], force: bool, limit: float, start: Callable[[Run], None]
     ) -> list[Wanted]:

@@ -10,6 +10,10 @@ import subprocess
 import sys
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from health_check_prometheus import HealthCheckCollector
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -119,3 +123,21 @@ def test_links__lead_somewhere(document: pathlib.Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     missing = [target for target in targets if not (document.parent / target).exists()]
     assert missing == []
+
+
+def test_metrics__table_is_complete() -> None:
+    """The page on Prometheus has a row for each metric there is, with its labels, and no other."""
+    page = (ROOT / "docs" / "prometheus.md").read_text()
+    rows = re.findall(r"^\| `(django_health_check_\w+)` \| (\w+) \| ([\w, ]*?) ?\|", page, re.MULTILINE)
+    assert {name: ", ".join(sorted(labels.split(", "))) for name, _, labels in rows} == emitted()
+
+
+def emitted() -> dict[str, str]:
+    """Return the labels of each metric that a site with one check and one endpoint emits."""
+    registry = CollectorRegistry()
+    HealthCheckCollector(registry=registry)
+    found: dict[str, str] = {}
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            found[sample.name] = ", ".join(sorted(sample.labels))
+    return found

@@ -184,18 +184,6 @@ def test_read__without_free_thread__says_so(bench: Bench, held: Held, settings: 
     assert waiting.pretty_status == "unavailable: waiting for a free thread"
 
 
-def test_peek__returns_only_what_is_fresh(bench: Bench) -> None:
-    """Peeking never runs anything."""
-    runs, check_status = counting([None])
-    definition = defined(check_status)  # type: ignore[arg-type]
-    assert bench.monitor.peek([definition]) is None
-    bench.read(definition)
-    assert bench.monitor.peek([definition]) is not None
-    bench.clock.forward(11)
-    assert bench.monitor.peek([definition]) is None
-    assert len(runs) == 1
-
-
 def test_aread__shares_the_run_and_does_not_block_the_loop(bench: Bench, held: Held) -> None:
     """Tasks that read at once share a run, while the event loop goes on."""
     definition = defined(held)
