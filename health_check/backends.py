@@ -7,7 +7,6 @@ import contextvars
 import dataclasses
 import datetime
 import inspect
-import logging
 import time
 import types
 import warnings
@@ -17,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from health_check.awaiting import run_to_end
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
-
-logger = logging.getLogger("health_check")
+from health_check.logs import log_error
 
 log_unexpected: contextvars.ContextVar[bool] = contextvars.ContextVar("health_check_log_unexpected", default=True)
 """Whether ``run_check`` logs unexpected exceptions itself. The runner does so once per change instead."""
@@ -102,9 +100,9 @@ class HealthCheck:
             yield
         except HealthCheckException as error:
             self.add_error(error, error)
-        except Exception:
+        except Exception as error:
             if log_unexpected.get():
-                logger.exception("Unexpected error in health check %s", type(self).__name__)
+                log_error(f"Unexpected error in health check {type(self).__name__}.", error)
             raise
         finally:
             self.time_taken = time.perf_counter() - start

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
-import functools
 import itertools
-import logging
 import threading
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from health_check.backends import HealthCheck
 from health_check.clock import Clock
-from health_check.definitions import Definition, UnusableEntry, problem_of, unusable
+from health_check.definitions import Definition, UnusableEntry, equal, problem_of, unusable
 from health_check.endpoints import Endpoint, discover
-from health_check.entries import EntryError, from_instance, parse, unusable_entry
-from health_check.masking import mask
-
-logger = logging.getLogger("health_check")
+from health_check.entries import Entry, EntryError, from_instance, parse, unusable_entry
+from health_check.logs import log_once
+from health_check.threads import settle
 
 RETRY_SECONDS = 10.0
 """How long an entry whose constructor failed stays unusable before it is tried again."""
@@ -32,6 +27,8 @@ Constructor = Callable[[Sequence[Callable[[], Definition]]], "Sequence[concurren
 class Resolved:
     """What one entry of an endpoint turned out to be."""
 
+    item: object
+    """The entry, as it stands in ``checks``."""
     definition: Definition
     """Its check, or what stands for an entry that cannot be used."""
     problem: str = ""
@@ -89,6 +86,8 @@ class Catalogue:
         self._retry_at = clock.monotonic() + RETRY_SECONDS
         self._placed: dict[Endpoint, tuple[Resolved, ...]] = {}
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
+        self.deferred: tuple[Endpoint, ...] = ()
+        """The endpoints whose own ``get_plugins`` needs a request."""
         for endpoint in discover(urlconf):
             self._add(endpoint)
         self._assembly = assemble(self._placed)
@@ -115,50 +114,64 @@ class Catalogue:
         """The endpoints whose checks are known, in the order of the URLconf."""
         return tuple(self._assembly.members)
 
-    def endpoint(self, wanted: Endpoint) -> Endpoint:
-        """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
-        key = wanted.key
-        known = self._endpoints.get(key)
-        if known is None:
-            with self._lock:
-                if key not in self._endpoints:
-                    names = {endpoint.name for endpoint in self._endpoints.values()}
-                    self._add(dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted)
-                    self._assembly = assemble(self._placed)
-                known = self._endpoints[key]
-        return known
+    def listed(self, wanted: Endpoint) -> tuple[Endpoint, Assembly] | None:
+        """Return the endpoint that a request was routed to, with the assembly, if it is known; never blocks long."""
+        known, assembly = self._endpoints.get(wanted.key), self.assembly
+        return (known, assembly) if known is not None and known in assembly.members else None
 
-    def place(self, endpoint: Endpoint, items: Iterable[object]) -> Assembly:
-        """Make these the checks of an endpoint that chooses them in code, and return the new assembly."""
+    def add(self, wanted: Endpoint) -> tuple[Endpoint, Assembly]:
+        """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
         with self._lock:
-            resolved = resolve(items, self._construct)
+            if wanted.key not in self._endpoints:
+                names = {endpoint.name for endpoint in self._endpoints.values()}
+                self._add(dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted)
+                self._assembly = assemble(self._placed)
+            return self._endpoints[wanted.key], self._assembly
+
+    def place(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Endpoint, Assembly]:
+        """Make these the checks of an endpoint that chooses them in code, and return it with the new assembly."""
+        resolved = self._resolved_before(wanted, items) or resolve(items, self._construct)
+        with self._lock:
+            endpoint = self._endpoints.setdefault(wanted.key, wanted)
             known = self._placed.get(endpoint)
             if known is None or not _alike(known, resolved):
                 self._placed[endpoint] = resolved
                 self._assembly = assemble(self._placed)
-            return self._assembly
+            return endpoint, self._assembly
 
-    def with_unlisted(self, endpoint: Endpoint, items: Iterable[object]) -> Assembly:
+    def with_unlisted(self, endpoint: Endpoint, items: Sequence[object]) -> Assembly:
         """Return the assembly with an endpoint that is in no URLconf, without keeping it."""
         return assemble({**self._placed, endpoint: resolve(items, self._construct)})
 
+    def _resolved_before(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Resolved, ...] | None:
+        """Return what the same items turned out to be last time, so that no request constructs checks again."""
+        endpoint = self._endpoints.get(wanted.key)
+        known = self._placed.get(endpoint) if endpoint is not None else None
+        if known is None or not equal(_numbered(items), _numbered(entry.item for entry in known)):
+            return None
+        return None if any(isinstance(item, HealthCheck | tuple | list) for item in items) else known
+
     def _add(self, endpoint: Endpoint) -> None:
-        self._endpoints[endpoint.key] = endpoint
         try:
-            items = endpoint.items()
+            self._placed[endpoint] = resolve(endpoint.items(), self._construct)
         except Exception:
             if not endpoint.has_own_plugins:
                 raise
-            logger.debug("The checks of %s will be known once it is served", endpoint.name, exc_info=True)
-            return
-        self._placed[endpoint] = resolve(items, self._construct)
+            self.deferred = (*self.deferred, endpoint)
+        else:
+            self._endpoints[endpoint.key] = endpoint
 
     def _try_again(self) -> None:
         self._retry_at = self._clock.monotonic() + RETRY_SECONDS
         for endpoint, entries in list(self._placed.items()):
-            if any(entry.retry is not None and entry.retry.done() for entry in entries):
-                with contextlib.suppress(Exception):  # plugins that need a request are placed when there is one
-                    self._placed[endpoint] = resolve(endpoint.items(), self._construct)
+            due = [entry.retry is not None and entry.retry.done() for entry in entries]
+            again = iter(
+                resolve([entry.item for entry, is_due in zip(entries, due, strict=True) if is_due], self._construct)
+            )
+            if any(due):
+                self._placed[endpoint] = tuple(
+                    next(again) if is_due else entry for entry, is_due in zip(entries, due, strict=True)
+                )
         self._assembly = assemble(self._placed)
 
 
@@ -168,12 +181,8 @@ def resolve(items: Iterable[object], construct: Constructor) -> tuple[Resolved, 
     Modules are imported here, one after the other; checks are constructed at the same time, elsewhere.
     """
     steps = [(item, _step(item)) for item in items]
-    functions = [step for _, step in steps if not isinstance(step, EntryError)]
-    futures = iter(construct(functions))
-    return tuple(
-        _failed(item, step, None) if isinstance(step, EntryError) else _outcome(item, next(futures))
-        for item, step in steps
-    )
+    futures = iter(construct([step.define for _, step in steps if isinstance(step, Entry)]))
+    return tuple(_resolved(item, next(futures) if isinstance(step, Entry) else step) for item, step in steps)
 
 
 def assemble(placed: Mapping[Endpoint, Sequence[Resolved]]) -> Assembly:
@@ -258,42 +267,62 @@ def _problems(endpoint: Endpoint, entry: Resolved, group: Definition, clash: str
         yield Problem(kind="unusable", endpoint=endpoint.name, text=entry.problem)
     if clash:
         yield Problem(kind="clash", endpoint=endpoint.name, text=clash)
-    timeouts = {policy.timeout for policy in group.policies}
-    ages = {policy.max_age for policy in group.policies}
-    names = {policy.name for policy in group.policies if policy.name}
-    if len(timeouts) > 1 or len(ages) > 1 or len(names) > 1:
-        text = f"The check {group.label!r} is used with different timeouts, max_ages or names: the strictest holds."
+    values: dict[str, set[object]] = {
+        "timeout": {policy.timeout for policy in group.policies},
+        "max_age": {policy.max_age for policy in group.policies},
+        "name": {policy.name for policy in group.policies if policy.name},
+    }
+    differing = [f"{name} {' and '.join(sorted(map(str, found)))}" for name, found in values.items() if len(found) > 1]
+    if differing:
+        text = (
+            f"The check {group.label!r} is used with different options ({', '.join(differing)}; None is the default): "
+            "the strictest timeout and max_age and the first name hold everywhere."
+        )
         yield Problem(kind="policies", endpoint=endpoint.name, text=text)
 
 
-def _step(item: object) -> Callable[[], Definition] | EntryError:
-    if isinstance(item, HealthCheck):
-        return functools.partial(from_instance, None, item)
-    if isinstance(item, tuple | list) and len(item) == 2 and isinstance(item[1], HealthCheck):
-        return functools.partial(from_instance, str(item[0]), item[1])
+def _step(item: object) -> Entry | concurrent.futures.Future[Definition]:
+    """Return the entry that an item is, to be constructed, or what it turned out to be at once."""
     try:
-        return parse(item).define
-    except EntryError as error:
-        return error
+        return _given(item) or parse(item)
+    except Exception as error:
+        failed: concurrent.futures.Future[Definition] = concurrent.futures.Future()
+        failed.set_exception(error)
+        return failed
 
 
-def _outcome(item: object, future: concurrent.futures.Future[Definition]) -> Resolved:
+def _given(item: object) -> concurrent.futures.Future[Definition] | None:
+    """Return the definition of an item of ``get_plugins``: an instance, or a pair of its name and it."""
+    key, check = item if isinstance(item, tuple | list) and len(item) == 2 else (None, item)
+    if not isinstance(check, HealthCheck):
+        return None
+    found: concurrent.futures.Future[Definition] = concurrent.futures.Future()
+    settle(found, lambda: from_instance(None if key is None else str(key), check))
+    return found
+
+
+def _resolved(item: object, future: concurrent.futures.Future[Definition]) -> Resolved:
     if not future.done():
         return _failed(item, TimeoutError("not constructed in time"), future)
     error = future.exception()
     if error is not None:
         return _failed(item, error, future)
     definition = future.result()
-    return Resolved(definition=definition, problem=problem_of(definition))
+    return Resolved(item=item, definition=definition, problem=problem_of(definition))
 
 
-def _failed(item: object, error: BaseException, future: concurrent.futures.Future[Definition] | None) -> Resolved:
+def _failed(item: object, error: BaseException, future: concurrent.futures.Future[Definition]) -> Resolved:
     definition = unusable_entry(item, error)
-    cause = error.__cause__ if isinstance(error, EntryError) else error
-    details = mask("".join(traceback.format_exception(cause))) if cause else ""
     problem = problem_of(definition)
-    logger.error("%s%s", problem, f"\n{details}" if details else "")
-    return Resolved(definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future)
+    unexpected = error.__cause__ if isinstance(error, EntryError) else error
+    log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected)
+    return Resolved(
+        item=item, definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future
+    )
+
+
+def _numbered(items: Iterable[object]) -> dict[str, object]:
+    return {str(number): item for number, item in enumerate(items)}
 
 
 def _alike(left: Sequence[Resolved], right: Sequence[Resolved]) -> bool:

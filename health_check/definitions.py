@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.utils.functional import cached_property
+
 from health_check.backends import HealthCheck, is_asynchronous, status_method_name
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
@@ -97,12 +99,13 @@ class Definition:
             return False
         if self.options is None or other.options is None:
             return equal(attributes_of(self.prototype), attributes_of(other.prototype))
-        return equal(self.options, other.options) or equal(self._arguments(), other._arguments())
+        return equal(self._arguments, other._arguments)
 
+    @cached_property
     def _arguments(self) -> Mapping[str, Any]:
-        """Return the constructor's arguments; a default that is made for each instance is taken from one."""
-        options = self.options or {}
-        return {**defaults_of(self.prototype), **options}
+        """The constructor's arguments but ``timeout``; a default that is made for each instance is taken from one."""
+        arguments = {**defaults_of(self.prototype), **(self.options or {})}
+        return {name: value for name, value in arguments.items() if name != "timeout"}
 
 
 class Misconfigured(HealthCheckException):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 import time
 from collections.abc import Iterable, Iterator
 
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
 from django.db import connections
 
 from health_check.backends import HealthCheck, log_unexpected
@@ -68,7 +71,9 @@ class _Execution:
 
     def _time_taken(self) -> float:
         taken = vars(self._check).get("time_taken") if self._check is not None else None
-        return float(taken) if isinstance(taken, int | float) else time.perf_counter() - self._start
+        if isinstance(taken, int | float) and math.isfinite(taken):
+            return float(taken)
+        return time.perf_counter() - self._start
 
 
 class _NotConstructed(Misconfigured):
@@ -91,7 +96,13 @@ async def execute_async(definition: Definition) -> Ending:
     """Run an async check on this event loop; a cancellation ends it."""
     execution = _Execution()
     with execution.boundary():
-        await execution.begin(definition).arun_check()
+        try:
+            check = execution.begin(definition)
+        except Misconfigured as error:
+            if not isinstance(error.__cause__, SynchronousOnlyOperation):
+                raise
+            check = await sync_to_async(execution.begin)(definition)  # its constructor uses the ORM
+        await check.arun_check()
     return execution.ending()
 
 

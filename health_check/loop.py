@@ -18,6 +18,9 @@ from health_check.execution import close_connections, execute_async
 from health_check.pool import Pool, Task
 from health_check.run import Run
 
+LEAVING_SECONDS = 1.0
+"""How long the tasks on a loop that was replaced may take to clean up."""
+
 
 class AsyncRun:
     """A run of an async check, with the pool threads that work for it.
@@ -117,7 +120,11 @@ class LoopExecutor(concurrent.futures.ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
         future, call = _as_future(fn, args, kwargs)
-        _current.get().on_thread(call)
+        item = _current.get(None)
+        if item is None:
+            threads.start(call, "executor")
+        else:
+            item.on_thread(call)
         return future
 
 
@@ -135,7 +142,7 @@ class Loop:
         self._begun = begun
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(LoopExecutor(1))
-        self._retired = False
+        self.watched = False
         self.runs: set[AsyncRun] = set()
         try:
             threads.start(self._run, "loop")
@@ -145,7 +152,16 @@ class Loop:
 
     def _run(self) -> None:
         self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:  # they get to their `finally`, if they do not take long
+            self._loop.run_until_complete(asyncio.wait(left, timeout=LEAVING_SECONDS))
         self._loop.close()
+
+    def stop(self) -> None:
+        """Have the loop end as soon as it can."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
 
     def submit(self, item: AsyncRun) -> None:
         """Run an async check."""
@@ -172,9 +188,7 @@ class Loop:
         task = asyncio.current_task(self._loop)
         others = [item for item in list(self.runs) if task is None or item.task is not task]
         self.runs.difference_update(others)
-        for item in others:
-            self.cancel(item)
-        self._retired = True
+        self.stop()
         decided = {item for item in others if item.run.outcome.done()}
         for item in others:
             item.executor.shutdown()
@@ -189,20 +203,22 @@ class Loop:
 
     async def _execute(self, item: AsyncRun) -> None:
         _current.set(item)
-        finished = self._begun(item)
+        finished: Callable[[], None] | None = None
         try:
+            finished = self._begun(item)
             async with _on_one_thread(item.executor):
                 with item.run.observer.attach():
                     ending = await execute_async(item.run.definition)
             if item in self.runs:
-                item.run.succeed(ending)
+                item.run.finish(ending)
+        except RuntimeError as error:
+            item.run.fail_to_start(error)
         finally:
-            finished()
+            if finished is not None:
+                finished()
             item.executor.shutdown()
             self.runs.discard(item)
             item.coroutine_ended()
-            if self._retired and not self.runs:
-                self._loop.call_soon(self._loop.stop)
 
 
 @contextlib.asynccontextmanager

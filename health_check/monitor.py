@@ -8,14 +8,13 @@ import concurrent.futures
 import dataclasses
 import logging
 import threading
-import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.definitions import Definition
 from health_check.exceptions import HealthCheckException
-from health_check.masking import mask
+from health_check.logs import details, log_once, logger
 from health_check.observers import Observers
 from health_check.records import Record, Result, State, unavailable
 from health_check.reports import Reading
@@ -23,11 +22,11 @@ from health_check.run import Round, Run
 from health_check.runner import Runner
 from health_check.stores import Lease, Store
 
-logger = logging.getLogger("health_check")
-logger.parent = logging.getLogger("health-check")  # what was configured for django-health-check 3.x goes on working
-
 SHOWABLE_AGES = 3
 """How many times its max_age a result may be old and still be shown while a new one is awaited."""
+
+MOST_SLOTS = 5000
+"""How many checks to know at once; beyond that those that nobody reads any more are forgotten."""
 
 PATIENCE_SECONDS = 0.9
 """How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
@@ -36,14 +35,13 @@ PATIENCE_SECONDS = 0.9
 class Slot:
     """What this process knows of one check."""
 
-    __slots__ = ("definition", "fresh_until", "lease", "record", "run")
+    __slots__ = ("definition", "fresh_until", "record", "run")
 
     def __init__(self, definition: Definition) -> None:
         self.definition = definition
         self.record: Record | None = None
         self.fresh_until = float("-inf")
         self.run: Run | None = None
-        self.lease: Lease | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,46 +113,68 @@ class Monitor:
         """Look at every check, and start a run of each that needs one and has none."""
         wanted: list[Wanted] = []
         started: collections.deque[Run] = collections.deque()
-        with self._lock:
-            now = self._clock.monotonic()
-            for definition in definitions:
-                slot = self._slot(definition)
-                if slot.fresh_until > now and not force:
-                    wanted.append(Wanted(slot=slot, fresh=slot.record))
-                elif slot.run is not None and slot.record is not None and slot.run.is_stuck:
-                    wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run, slot.record)))
-                else:
-                    if slot.run is None:
-                        slot.lease = self._store.acquire(definition.label)
-                        slot.run = Run(definition, decided=self._decided, ended=self._ended, clock=self._clock)
-                        started.append(slot.run)
-                    wanted.append(self._awaited(slot, slot.run, now, limit))
-        if started:
-            round_ = Round(Observers(), len(started))
-            for run in started:
-                run.join(round_)
+        strangers = self._strangers(definitions)
+        ages = [definition.max_age for definition in definitions]
+        patience = settings.WAIT
         try:
+            with self._lock:
+                now = self._clock.monotonic()
+                for definition, max_age in zip(definitions, ages, strict=True):
+                    slot = self._slot(definition, strangers, now)
+                    if slot.fresh_until > now and not force:
+                        wanted.append(Wanted(slot=slot, fresh=slot.record))
+                    elif slot.run is not None and slot.record is not None and slot.run.is_stuck:
+                        wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run, slot.record)))
+                    else:
+                        if slot.run is None:
+                            slot.run = self._new_run(definition)
+                            started.append(slot.run)
+                        wanted.append(_awaited(slot, slot.run, max_age, now, limit, patience))
+            if started:
+                round_ = Round(Observers(), len(started))
+                for run in started:
+                    run.join(round_)
             while started:
                 start(started.popleft())
         finally:
-            for run in started:  # Ctrl-C during a run in this thread: nobody shall wait for the others
+            for run in started:  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
                 run.fail_to_start(RuntimeError("interrupted"))
                 run.end()
         return wanted
 
-    def _slot(self, definition: Definition) -> Slot:
+    def _new_run(self, definition: Definition) -> Run:
+        lease = self._store.acquire(definition.label)
+        return Run(definition, decided=self._decided, ended=self._ended, lease=lease, clock=self._clock)
+
+    def _strangers(self, definitions: Iterable[Definition]) -> set[int]:
+        """Return which definitions mean another check than is known by their label.
+
+        Called without the lock, as comparing options runs code of the user's.
+        """
+        known = [(definition, self._slots.get(definition.label)) for definition in definitions]
+        return {
+            id(definition)
+            for definition, slot in known
+            if slot is not None and slot.definition is not definition and not slot.definition.same_check(definition)
+        }
+
+    def _slot(self, definition: Definition, strangers: Container[int], now: float) -> Slot:
         slot = self._slots.get(definition.label)
-        if slot is None or slot.definition.check_class is not definition.check_class:
+        if slot is None:
+            self._forget_some(now)
+        is_stuck = slot is not None and slot.run is not None and slot.run.is_stuck
+        if slot is None or (id(definition) in strangers and not is_stuck):  # one label has one thread that hangs
             slot = self._slots[definition.label] = Slot(definition)
         slot.definition = definition
         return slot
 
-    def _awaited(self, slot: Slot, run: Run, now: float, limit: float) -> Wanted:
-        """Return for how long a reader waits for a run: not long if what is known can still be shown."""
-        max_age = slot.definition.max_age
-        if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
-            return Wanted(slot=slot, run=run, until=limit)
-        return Wanted(slot=slot, run=run, until=min(limit, now + settings.WAIT), showable=slot.record)
+    def _forget_some(self, now: float) -> None:
+        """Forget checks that nobody reads any more: labels may come from requests."""
+        if len(self._slots) >= MOST_SLOTS:
+            old = [label for label, slot in self._slots.items() if slot.run is None and slot.fresh_until <= now]
+            for label in old:
+                del self._slots[label]
+            self._store.forget(old)
 
     def _outcome_of(self, wanted: Wanted) -> Record | None:
         """Wait for a run; return None if it takes longer than the reader waits."""
@@ -177,7 +197,7 @@ class Monitor:
         return _reading(wanted.slot, record) if record is not None else self._unknown(wanted.slot, wanted.run)
 
     def _unknown(self, slot: Slot, run: Run | None) -> Reading:
-        if run is not None:
+        if run is not None and not run.outcome.done():
             message = run.waiting_for()
         elif slot.record is not None:
             age = self._clock.now() - slot.record.result.finished
@@ -201,14 +221,17 @@ class Monitor:
         return record
 
     def _decided(self, run: Run, result: Result, error: BaseException | None) -> Record:
-        """Make the outcome of a run the check's newest record."""
+        """Make the outcome of a run the check's newest record, unless it was outrun."""
         with self._lock:
-            slot = self._slot(run.definition)
+            slot = self._slots.get(run.definition.label)
+            if slot is None or slot.run is not run:
+                return Record.after(None, result, max_age=0)
             previous = slot.record
             max_age = slot.definition.max_age
             record = Record.after(previous, result, max_age=max_age)
-            self._publish(slot, record, slot.lease, max_age)
-            if not result.timed_out and slot.run is run:
+            self._publish(slot, record, run.lease, max_age)
+            run.is_recorded = True
+            if run.is_over or not result.timed_out:
                 slot.run = None
         _log_change(run.definition, previous, record, error)
         return record
@@ -217,15 +240,22 @@ class Monitor:
         if lease is not None:
             self._store.publish(lease, record)
             self._store.release(lease)
-        slot.lease = None
         slot.record = record
         slot.fresh_until = self._clock.monotonic() + max_age
 
     def _ended(self, run: Run) -> None:
         with self._lock:
+            run.is_over = True
             slot = self._slots.get(run.definition.label)
-            if slot is not None and slot.run is run:
+            if slot is not None and slot.run is run and run.is_recorded:
                 slot.run = None
+
+
+def _awaited(slot: Slot, run: Run, max_age: float, now: float, limit: float, patience: float) -> Wanted:
+    """Return for how long a reader waits for a run: not long if what is known can still be shown."""
+    if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
+        return Wanted(slot=slot, run=run, until=limit)
+    return Wanted(slot=slot, run=run, until=min(limit, now + patience), showable=slot.record)
 
 
 def _patience(definitions: Sequence[Definition], wait: float | None) -> float:
@@ -240,7 +270,7 @@ def _result_of(run: Run) -> Record | None:
         return None
     error = run.outcome.exception()
     if error is not None:
-        logger.error("The outcome of %s could not be recorded", run.definition.label, exc_info=error)
+        log_once(run.definition.label, f"The outcome of {run.definition.label} could not be recorded.", error)
         return None
     return run.outcome.result()
 
@@ -264,20 +294,13 @@ def _log_change(definition: Definition, previous: Record | None, record: Record,
         return
     level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
     texts = "; ".join(message.text for message in result.messages)
-    details = _details(error)
+    unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
     logger.log(
         level,
         "%s is %s%s%s",
         definition.label,
         result.state.value,
         f": {texts}" if texts else "",
-        f"\n{details}".rstrip(),
+        details(unexpected),
         extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
     )
-
-
-def _details(error: BaseException | None) -> str:
-    """Return the masked traceback of what nobody meant for readers."""
-    if isinstance(error, HealthCheckException):
-        error = error.__cause__
-    return mask("".join(traceback.format_exception(error))) if error is not None else ""

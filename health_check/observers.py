@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ParamSpec, TypeVar
 
 from health_check.definitions import Definition
+from health_check.logs import log_once
 from health_check.records import Result
-
-logger = logging.getLogger("health_check")
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -100,8 +98,8 @@ def _enter(stack: contextlib.ExitStack, run: RunObserver) -> None:
 def _guarded(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
     try:
         return function(*args, **kwargs)
-    except Exception:
-        logger.exception("An observer of health checks failed")
+    except Exception as error:
+        log_once(f"observer {getattr(function, '__qualname__', '')}", "An observer of health checks failed.", error)
         return None
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import functools
 import pathlib
 import time
 from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.template import Context, Engine, TemplateDoesNotExist, loader
+from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
 from django.utils.timesince import timesince
 
@@ -52,8 +53,13 @@ def render_page(
         response = TemplateResponse(request, template, context, status=status, **response_kwargs)
         response.render()
         return response
-    html = Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html").render(Context(context))
+    html = _our_template().render(Context(context))
     return HttpResponse(html, status=status, **response_kwargs)
+
+
+@functools.cache
+def _our_template() -> Template:
+    return Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html")
 
 
 def lines_of(report: Report) -> list[dict[str, Any]]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import collections
-import logging
 import threading
 from collections.abc import Callable
 
 from health_check import threads
-
-logger = logging.getLogger("health_check")
+from health_check.logs import log_error
 
 IDLE_SECONDS = 60.0
 """How long a thread waits for another task before it ends."""
@@ -73,13 +71,13 @@ class Pool:
             return
         try:
             threads.start(self._work, "run")
-        except RuntimeError:
+        except RuntimeError as error:
             if self._size:
                 return
             if task is not None:
                 self._tasks.remove(task)
                 raise
-            logger.exception("No thread can be started for the health checks that wait for one")
+            log_error("No thread can be started for the health checks that wait for one.", error)
         else:
             self._size += 1
 
@@ -87,8 +85,8 @@ class Pool:
         while (task := self._next()) is not None:
             try:
                 task.run()
-            except Exception:
-                logger.exception("A thread of the health checks failed")
+            except Exception as error:
+                log_error("A thread of the health checks failed.", error)
             with self._condition:
                 task.ended = True
                 if task.abandoned:

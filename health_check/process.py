@@ -42,6 +42,10 @@ class Process:
         catalogue = self._catalogue
         return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
 
+    def close(self) -> None:
+        """Let what runs in the background go."""
+        self._runner.close()
+
     @property
     def monitor(self) -> Monitor:
         """The monitor."""
@@ -69,21 +73,25 @@ class Process:
         return catalogue
 
 
-_current: Process | None = None
+_current = Process()
 
 
 def current() -> Process:
     """Return what this process holds."""
-    global _current
-    if _current is None:
-        _current = Process()
     return _current
 
 
-def forget(**_: Any) -> None:
-    """Forget everything: threads, locks and records of a parent process, or made under other settings."""
+def forget() -> None:
+    """Start anew, as under other settings."""
     global _current
-    _current = None
+    before, _current = _current, Process()
+    before.close()
+
+
+def _forget_parent() -> None:
+    """Start anew in a child process: the threads are not there, and locks may be held for ever."""
+    global _current
+    _current = Process()
 
 
 def _forget_after(*, setting: str, **_: Any) -> None:
@@ -91,7 +99,7 @@ def _forget_after(*, setting: str, **_: Any) -> None:
         forget()
 
 
-os.register_at_fork(after_in_child=forget)
+os.register_at_fork(after_in_child=_forget_parent)
 setting_changed.connect(_forget_after, dispatch_uid="health_check.process")
 
 
@@ -113,7 +121,7 @@ def read(
     process = current()
     assembly = assembly or process.catalogue.assembly
     chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
-    here = True if any(endpoint.option("use_threading") is False for endpoint in chosen) else None
+    here = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
     readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
     return overview_of(chosen, assembly, readings)
 

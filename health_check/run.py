@@ -13,6 +13,7 @@ from health_check.definitions import Definition
 from health_check.execution import Ending, explain
 from health_check.observers import RoundObserver, RunObserver
 from health_check.records import Message, Record, Result, unavailable
+from health_check.stores import Lease
 
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
@@ -27,6 +28,7 @@ class Run:
         definition: The check.
         decided: Makes a record of the outcome.
         ended: Hears when nothing of the run is going on any more.
+        lease: The right to run it.
         clock: Tells the time.
     """
 
@@ -36,6 +38,7 @@ class Run:
         *,
         decided: Decided,
         ended: Callable[[Run], None],
+        lease: Lease | None,
         clock: Clock,
     ) -> None:
         self.definition = definition
@@ -45,6 +48,9 @@ class Run:
         self.started: float | None = None
         self.started_monotonic: float | None = None
         self.observer = RunObserver()
+        self.lease = lease
+        self.is_recorded = False
+        self.is_over = False
         self._decided = decided
         self._ended = ended
         self._round = Round(RoundObserver(), 1)
@@ -90,7 +96,7 @@ class Run:
         self.started_monotonic = self._clock.monotonic()
         self.observer = self._round.observer.run(self.definition)
 
-    def succeed(self, ending: Ending) -> None:
+    def finish(self, ending: Ending) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
         error_type = explain(ending.error) if ending.error is not None else None
         result = self._ended_with(ending.messages, ending.time_taken, error_type)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -24,6 +23,13 @@ T = TypeVar("T")
 LOOP_RESPONSE_SECONDS = 0.2
 """How long the event loop may take to respond at a deadline before it is replaced."""
 
+BEAT_SECONDS = 0.5
+"""How long the event loop may take to respond while checks are on it."""
+
+MOST_HELPERS = 1000
+"""How many threads may work for async checks, or construct checks: they wait for each other, so one must never wait
+for a place."""
+
 
 class Runner:
     """Run checks at the same time, off the threads and event loops that serve requests.
@@ -33,6 +39,7 @@ class Runner:
 
     def __init__(self, clock: Clock) -> None:
         self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
+        self._helpers = Pool(lambda: MOST_HELPERS)
         self._watchdog = Watchdog(clock)
         self._lock = threading.Lock()
         self._loop: Loop | None = None
@@ -41,7 +48,7 @@ class Runner:
         """Start a run; whatever happens, it gets an outcome."""
         try:
             if run.definition.asynchronous:
-                self._start_on_loop(AsyncRun(run, self._pool))
+                self._start_on_loop(AsyncRun(run, self._helpers))
             else:
                 self._start_on_thread(run)
         except RuntimeError as error:
@@ -54,7 +61,7 @@ class Runner:
         try:
             with run.observer.attach():
                 ending = execute(run.definition)
-            run.succeed(ending)
+            run.finish(ending)
         finally:
             run.end()
         if isinstance(ending.error, KeyboardInterrupt):
@@ -71,19 +78,24 @@ class Runner:
         for function in functions:
             future: concurrent.futures.Future[T] = concurrent.futures.Future()
             futures.append(future)
-            work = functools.partial(settle, future, function)
             if settings.MAX_CONCURRENCY == 0:
-                work()
+                settle(future, function)
                 continue
             try:
-                tasks.append(self._pool.submit(work))
+                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, future, function)))
             except RuntimeError as error:
                 future.set_exception(error)
-        until = time.monotonic() + seconds
-        concurrent.futures.wait(futures, max(0.0, until - time.monotonic()))
+        concurrent.futures.wait(futures, seconds)
         for task in tasks:
-            self._pool.abandon(task)
+            self._helpers.abandon(task)
         return futures
+
+    def close(self) -> None:
+        """Let the event loop go."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
 
     def _start_on_thread(self, run: Run) -> None:
         task: list[Task] = []
@@ -95,7 +107,7 @@ class Runner:
                 with run.observer.attach():
                     ending = execute(run.definition)
                 alarm.cancel()
-                run.succeed(ending)
+                run.finish(ending)
             except RuntimeError as error:
                 run.fail_to_start(error)
             finally:
@@ -112,7 +124,34 @@ class Runner:
         with self._lock:
             if self._loop is None:
                 self._loop = Loop(self._begun_on_loop)
+            if not self._loop.watched:
+                self._beat(self._loop)
+                self._loop.watched = True
             self._loop.submit(item)
+
+    def _listen(self, loop: Loop, answered: threading.Event) -> None:
+        """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
+        with self._lock:
+            if self._loop is not loop:
+                return
+            if answered.is_set():
+                return
+            self._loop = None
+        for run in loop.retire():
+            self.start(run)
+
+    def _beat(self, loop: Loop) -> None:
+        """Listen to a loop as long as checks are on it."""
+        answered = loop.ping()
+
+        def listen() -> None:
+            self._listen(loop, answered)
+            with self._lock:
+                loop.watched = bool(loop.runs) and self._loop is loop
+                if loop.watched:
+                    self._beat(loop)
+
+        self._watchdog.set(BEAT_SECONDS, listen)
 
     def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
         item.run.begin()
@@ -128,16 +167,7 @@ class Runner:
             return
         loop.cancel(item)
         answered = loop.ping()
-        self._watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._replace_if_silent(loop, answered))
-
-    def _replace_if_silent(self, loop: Loop, answered: threading.Event) -> None:
-        """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
-        with self._lock:
-            if answered.is_set() or self._loop is not loop:
-                return
-            self._loop = None
-        for run in loop.retire():
-            self.start(run)
+        self._watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
 
 
 def _elsewhere(work: Callable[[], None]) -> None:
@@ -146,3 +176,8 @@ def _elsewhere(work: Callable[[], None]) -> None:
         threads.start(work, "deadline")
     except RuntimeError:
         work()
+
+
+def _settle_and_close(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
+    settle(future, function)
+    close_connections()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,11 +12,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
-from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 from django.views.generic import TemplateView
 
-from health_check import process, renderers
+from health_check import process, renderers, threads
 from health_check.atomicity import non_atomic_requests
 from health_check.callback import AsyncView, Callback
 from health_check.catalogue import Assembly
@@ -24,12 +23,11 @@ from health_check.conf import settings
 from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.exceptions import HealthCheckException
+from health_check.logs import log_once
 from health_check.negotiation import MEDIA_TYPES, chosen_format
 from health_check.page import render_page
 from health_check.plugins import Plugins
 from health_check.reports import Report
-
-logger = logging.getLogger("health_check")
 
 SYNC_HOOKS = (
     "dispatch",
@@ -45,7 +43,6 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
-@method_decorator([non_atomic_requests, login_not_required], name="dispatch")
 class HealthCheckView(EndpointOptions, TemplateView):
     """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
 
@@ -80,7 +77,8 @@ class HealthCheckView(EndpointOptions, TemplateView):
             )
         if isinstance(initkwargs.get("checks"), Iterator):
             initkwargs["checks"] = tuple(initkwargs["checks"])
-        view = super().as_view(**initkwargs)
+        _refuse_unusable(cls, initkwargs)
+        view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
         return view if overridden else Callback(view, cls._async_view(view, initkwargs))
 
@@ -89,16 +87,18 @@ class HealthCheckView(EndpointOptions, TemplateView):
         async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
-            in_thread = self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None
-            if in_thread:
-                return await sync_to_async(view)(request, *args, **kwargs)
             if request.method not in ("GET", "HEAD") or chosen_format(request) is None:
                 return self.dispatch(request, *args, **kwargs)
             try:
+                if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
+                    return await sync_to_async(view)(request, *args, **kwargs)
                 await process.prepare()
-                endpoint, assembly = self._endpoint_and_assembly()
+                found = self._listed()
+                if found is None:
+                    found = await asyncio.wrap_future(threads.call(self._placed, "catalogue"))
+                endpoint, assembly = found
                 self.report = (await process.aread([endpoint], assembly=assembly)).reports[0]
-            except ImproperlyConfigured:  # dispatch turns it into an answer
+            except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
                 return await sync_to_async(self.dispatch)(request, *args, **kwargs)
@@ -111,7 +111,7 @@ class HealthCheckView(EndpointOptions, TemplateView):
         try:
             response = super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
-            logger.exception("The health checks are not configured properly")
+            log_once("configuration", "The health checks are not configured properly.", error)
             response = HttpResponse(
                 f"{error}\n", status=self.error_status_code, content_type="text/plain; charset=utf-8"
             )
@@ -126,14 +126,14 @@ class HealthCheckView(EndpointOptions, TemplateView):
         report = self.report
         if chosen == "html":
             return self.render_to_response(self.plugin_list, report.status_code)
-        if chosen == "json":
+        if chosen == "json" and type(self).render_to_response_json is not HealthCheckView.render_to_response_json:
             return self.render_to_response_json(self.plugin_list, report.status_code)
         return self.render_to_response_as(chosen)
 
     @cached_property
     def report(self) -> Report:
         """The endpoint's report, the same for all of this request."""
-        endpoint, assembly = self._endpoint_and_assembly()
+        endpoint, assembly = self._listed() or self._placed()
         return process.read([endpoint], assembly=assembly).reports[0]
 
     @cached_property
@@ -150,6 +150,14 @@ class HealthCheckView(EndpointOptions, TemplateView):
     def errors(self) -> list[HealthCheckException]:
         """The errors of those checks that make the endpoint fail."""
         return [message.as_exception() for row in self.report.rows if row.counts for message in row.reading.messages]
+
+    def check(self, subset: str | None = None) -> list[HealthCheckException]:
+        """Return ``errors``, as views written for django-health-check 3.2x expect."""
+        return self.errors
+
+    def filter_plugins(self, subset: str | None = None) -> dict[str, Any]:
+        """Return ``plugins``, as views written for django-health-check 3.2x expect."""
+        return self.plugins
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""
@@ -174,8 +182,8 @@ class HealthCheckView(EndpointOptions, TemplateView):
         context.setdefault("report", self.report)
         try:
             return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
-        except Exception:
-            logger.exception("The page of the health checks could not be rendered; the answer is plain text")
+        except Exception as error:
+            log_once("page", "The page of the health checks could not be rendered; the answer is plain text.", error)
             return _response(renderers.as_text(self.report), status, "text/plain")
 
     def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
@@ -185,15 +193,15 @@ class HealthCheckView(EndpointOptions, TemplateView):
             plugins: As for ``render_to_response``.
             status: The HTTP status.
         """
-        if plugins is self.plugin_list:
-            return _response(renderers.as_json(self.report), status, "application/json")
         pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
         body = renderers.json_object({label: str(plugin.pretty_status()) for label, plugin in pairs})
         return _response(body, status, "application/json")
 
     def render_to_response_as(self, chosen: str) -> HttpResponse:
-        """Return the report as ``text``, ``health+json``, ``rss`` or ``atom``; feeds always with status 200."""
+        """Return the report in any format but HTML; feeds always with status 200."""
         report = self.report
+        if chosen == "json":
+            return _response(renderers.as_json(report), report.status_code, "application/json")
         if chosen == "text":
             return _response(renderers.as_text(report), report.status_code, "text/plain")
         if chosen == "health+json":
@@ -212,28 +220,34 @@ class HealthCheckView(EndpointOptions, TemplateView):
         except DisallowedHost:
             return self.request.path
 
-    def _endpoint_and_assembly(self) -> tuple[Endpoint, Assembly]:
-        """Return the endpoint that this request is for, and the assembly that has its checks."""
+    def _listed(self) -> tuple[Endpoint, Assembly] | None:
+        """Return the endpoint that this request is for, and the assembly that has its checks, if both are known."""
+        match = self.request.resolver_match
+        if match is None:
+            return None
+        endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+        if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
+            return None
+        return process.current().catalogue.listed(endpoint)
+
+    def _placed(self) -> tuple[Endpoint, Assembly]:
+        """Return the same where the checks have to be found out for this request, which may take a while."""
         catalogue = process.current().catalogue
         match = self.request.resolver_match
         if match is None:
-            return self._unlisted()
+            endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
+            return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
         name = match.view_name if match.url_name else ""
-        endpoint = endpoint_at(match.func, name=name, route=match.route)
-        if endpoint is None or endpoint.view_class is not type(self):
-            endpoint = catalogue.endpoint(self._as_endpoint(name=name or match.route or "/", route=match.route))
-            return endpoint, catalogue.place(endpoint, self._items(endpoint))
-        endpoint = catalogue.endpoint(endpoint)
-        if endpoint.has_own_plugins:
-            return endpoint, catalogue.place(endpoint, self._items(endpoint))
-        return endpoint, catalogue.assembly
-
-    def _unlisted(self) -> tuple[Endpoint, Assembly]:
-        endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
-        return endpoint, process.current().catalogue.with_unlisted(endpoint, self._items(endpoint))
+        listed = endpoint_at(match.func, name=name, route=match.route)
+        if listed is None or listed.view_class is not type(self):
+            listed = self._as_endpoint(name=name or match.route or "/", route=match.route)
+        elif not listed.has_own_plugins:
+            return catalogue.add(listed)
+        return catalogue.place(listed, self._items(listed))
 
     def _as_endpoint(self, *, name: str, route: str) -> Endpoint:
-        options = {key: getattr(self, key) for key in ("checks", "warnings_as_errors", "error_status_code")}
+        names = ("checks", "warnings_as_errors", "error_status_code", "use_threading")
+        options = {key: getattr(self, key) for key in names}
         return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
 
     def _items(self, endpoint: Endpoint) -> list[Any]:
@@ -242,9 +256,20 @@ class HealthCheckView(EndpointOptions, TemplateView):
         try:
             return list(self.get_plugins())
         except Exception as error:
-            logger.exception("%s.get_plugins failed", type(self).__name__)
+            log_once(f"{type(self).__name__}.get_plugins", f"{type(self).__name__}.get_plugins() failed.", error)
             problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
             return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
+
+
+def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``as_view`` that would give a wrong answer."""
+    name = view_class.__name__
+    status = initkwargs.get("error_status_code", view_class.error_status_code)
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
+    strict = initkwargs.get("warnings_as_errors", view_class.warnings_as_errors)
+    if strict is not None and not isinstance(strict, bool):
+        raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

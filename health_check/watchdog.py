@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import logging
 import threading
 from collections.abc import Callable
 
 from health_check import threads
 from health_check.clock import Clock
-
-logger = logging.getLogger("health_check")
+from health_check.logs import log_error
 
 IDLE_SECONDS = 60.0
 """How long the thread waits for another deadline before it ends."""
@@ -22,10 +20,10 @@ class Alarm:
 
     __slots__ = ("at", "callback", "number")
 
-    def __init__(self, at: float, number: int, callback: Callable[[], None]) -> None:
+    def __init__(self, at: float, number: int, callback: Callable[[], object]) -> None:
         self.at = at
         self.number = number
-        self.callback: Callable[[], None] | None = callback
+        self.callback: Callable[[], object] | None = callback
 
     def cancel(self) -> None:
         """Call the deadline off; no harm if it has passed."""
@@ -45,7 +43,7 @@ class Watchdog:
         self._numbers = itertools.count()
         self._awake = False
 
-    def set(self, seconds: float, callback: Callable[[], None]) -> Alarm:
+    def set(self, seconds: float, callback: Callable[[], object]) -> Alarm:
         """Have a function called after some seconds, unless the alarm is cancelled before.
 
         Raises:
@@ -68,8 +66,8 @@ class Watchdog:
                 continue
             try:
                 callback()
-            except Exception:
-                logger.exception("A deadline of a health check could not be kept")
+            except Exception as error:
+                log_error("A deadline of a health check could not be kept.", error)
 
     def _next(self) -> Alarm | None:
         with self._condition:

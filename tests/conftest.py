@@ -13,7 +13,7 @@ from django.db.utils import ConnectionHandler
 from django.urls import URLPattern, URLResolver, path
 from pytest_django import DjangoDbBlocker, Settings
 
-from health_check import process
+from health_check import logs, process
 from health_check.views import HealthCheckView
 
 Pattern = URLPattern | URLResolver
@@ -26,6 +26,7 @@ _numbers = itertools.count()
 def _forgotten_process() -> Iterator[None]:
     """Leave no record, thread or catalogue of one test to the next."""
     process.forget()
+    logs.forget()
     yield
     process.forget()
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
+from health_check.logs import log_once
 from health_check.process import read
 from health_check_prometheus.deadline import seconds_left
 from health_check_prometheus.families import families_of
-
-logger = logging.getLogger("health_check")
 
 
 class HealthCheckCollector(Collector):
@@ -36,8 +34,8 @@ class HealthCheckCollector(Collector):
         """Return the families; without samples if the checks are not configured properly."""
         try:
             overview = read(wait=seconds_left())
-        except Exception:
-            logger.exception("The metrics of the health checks could not be collected")
+        except Exception as error:
+            log_once("collector", "The metrics of the health checks could not be collected.", error)
             return families_of(None)
         return families_of(overview)
 

@@ -49,6 +49,10 @@ class Store(abc.ABC):
     def release(self, lease: Lease) -> None:
         """Give the lease back, so that the check can be run again."""
 
+    @abc.abstractmethod
+    def forget(self, labels: Iterable[str]) -> None:
+        """Drop the records of checks that are no more."""
+
 
 def create_store() -> Store:
     """Return a new store as ``HEALTH_CHECK["STORE"]`` says.

@@ -42,3 +42,8 @@ class MemoryStore(Store):
         with self._lock:
             if self._leases.get(lease.label) == lease:
                 del self._leases[lease.label]
+
+    def forget(self, labels: Iterable[str]) -> None:
+        with self._lock:
+            for label in labels:
+                self._records.pop(label, None)

@@ -228,7 +228,7 @@ def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, setti
     assert catalogue.endpoints == ()
     wanted = endpoint_at(resolve("/health/").func, name="health", route="health/")
     assert wanted is not None
-    catalogue.place(catalogue.endpoint(wanted), [Unnameable()])
+    catalogue.place(wanted, [Unnameable()])
     clock.forward(11)
     assert list(catalogue.assembly.definitions) == ["Unnameable"]
 
@@ -238,8 +238,8 @@ def test_catalogue__served_view_that_the_walk_missed(mount: Mount, settings: Set
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
     catalogue = catalogue_of(settings)
     missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
-    added = catalogue.endpoint(missed)
-    assert catalogue.endpoint(dataclasses.replace(missed)) is added
+    added, _ = catalogue.add(missed)
+    assert catalogue.add(dataclasses.replace(missed))[0] is added
     assert [(e.name, e.route) for e in catalogue.endpoints] == [("health", "health/"), ("hidden/", "hidden/")]
     assert list(catalogue.assembly.definitions) == ["Fine", "Broken"]
 
@@ -253,7 +253,7 @@ def test_catalogue__one_endpoint_in_all_languages(settings: Settings) -> None:
         match = resolve("/de/health/")
         wanted = endpoint_at(match.func, name=match.view_name, route=match.route)
         assert wanted is not None
-        found = catalogue.endpoint(wanted)
+        found, _ = catalogue.add(wanted)
     assert found.name == "health"
     assert [e.name for e in catalogue.endpoints] == ["health"]
 
@@ -263,9 +263,9 @@ def test_catalogue__place_keeps_what_is_alike(mount: Mount, settings: Settings) 
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
     catalogue = catalogue_of(settings)
     (known,) = catalogue.endpoints
-    first = catalogue.place(known, [("a", Alias("a")), Fine()])
-    assert catalogue.place(known, [("a", Alias("a")), Fine()]) is first
-    assert list(catalogue.place(known, [("a", Alias("b"))]).definitions) == ["a"]
+    _, first = catalogue.place(known, [("a", Alias("a")), Fine()])
+    assert catalogue.place(known, [("a", Alias("a")), Fine()])[1] is first
+    assert list(catalogue.place(known, [("a", Alias("b"))])[1].definitions) == ["a"]
 
 
 def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settings) -> None:

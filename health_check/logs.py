@@ -1,0 +1,48 @@
+"""The log: says each thing once, and without secrets."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from health_check.masking import mask
+
+logger = logging.getLogger("health_check")
+logger.parent = logging.getLogger("health-check")  # what was configured for django-health-check 3.x goes on working
+
+MOST = 1000
+"""How many things to remember as said."""
+
+_said: dict[str, str] = {}
+
+
+def details(error: BaseException | None) -> str:
+    """Return the masked traceback of an exception, on lines of its own; nothing for None."""
+    return "\n" + mask("".join(traceback.format_exception(error))).rstrip() if error is not None else ""
+
+
+def log_error(text: str, error: BaseException | None = None) -> None:
+    """Log an error of our own with its traceback."""
+    logger.error("%s%s", mask(text), details(error))
+
+
+def log_once(key: str, text: str, error: BaseException | None = None) -> None:
+    """Log an error, unless it is what was logged last under this key: a probe meets it again and again.
+
+    Args:
+        key: What the error is about.
+        text: What is wrong.
+        error: The exception behind it.
+    """
+    said = f"{text} {type(error).__qualname__}"
+    if _said.get(key) == said:
+        return
+    if len(_said) >= MOST:
+        _said.clear()
+    _said[key] = said
+    log_error(text, error)
+
+
+def forget() -> None:
+    """Log everything anew."""
+    _said.clear()
