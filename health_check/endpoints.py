@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from health_check.conf import configured_keys
 from health_check.entries import parse, unusable_entry
+from health_check.masking import mask
 
 DEFAULT_CHECKS = (
     "health_check.Cache",
@@ -104,9 +105,12 @@ def walk(urlconf: str) -> Iterator[Endpoint]:
     """
     try:
         patterns = get_resolver(urlconf).url_patterns
-    except (ImportError, ValueError) as error:
+    except ImproperlyConfigured:
+        raise
+    except Exception as error:
         name = "HEALTH_CHECK['URLCONF']" if "URLCONF" in configured_keys() else "ROOT_URLCONF"
-        raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {error}.") from error
+        problem = f"{type(error).__name__}: {mask(str(error))}"
+        raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {problem}.") from error
     routes: set[str] = set()
     for endpoint in _walk(patterns, "", ()):
         if endpoint.route not in routes:  # of two at one route the second is never served

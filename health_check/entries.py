@@ -10,6 +10,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from health_check.backends import HealthCheck
@@ -77,7 +78,8 @@ def parse(item: object) -> Entry:
         raise EntryError(f"The entry {describe(item)!r} needs a dict of options as its second part.")
     check_class = _load(target)
     own = own_names(check_class)
-    _refuse_unknown(check_class, options, own)
+    _refuse_unknown(describe(item), check_class, options, own)
+    _refuse_missing(describe(item), check_class, options)
     return Entry(
         check_class=check_class,
         options={key: value for key, value in options.items() if _is_passed_on(check_class, key)},
@@ -132,8 +134,8 @@ def _copy(check: HealthCheck) -> HealthCheck:
 def unusable_entry(item: object, error: BaseException) -> Definition:
     """Return the definition that is shown in place of an item that cannot be used."""
     path = describe(item)
-    if isinstance(error, EntryError):
-        return unusable(path, str(error))
+    if isinstance(error, EntryError | ImproperlyConfigured):
+        return unusable(path, mask(str(error)))
     return unusable(
         path,
         f"The entry {path!r} could not be constructed and named: {type(error).__name__}, see the log. "
@@ -171,7 +173,9 @@ def policy_of(check: HealthCheck, given: Mapping[str, Any], own: frozenset[str])
                     f"{mask(repr(given[name]))}: use {_REMEDIES[name]}."
                 )
         if values.get(name) is None and not passed_on:
-            values[name] = _policy_value(name, _declared(check, name))
+            declared = _policy_value(name, _declared(check, name))
+            on_class = _policy_value(name, inspect.getattr_static(type(check), name, None))
+            values[name] = on_class if declared is None else declared
     if values.get("critical_service") is None:  # a property or a text of the user's own counts as what it reads as
         values["critical_service"] = bool(check.critical_service)
     return Policy(**values)
@@ -252,11 +256,19 @@ def _is_passed_on(check_class: type[HealthCheck], key: str) -> bool:
     return key in _parameters(check_class) or (key not in POLICY_OPTIONS and _takes_any(check_class))
 
 
-def _refuse_unknown(check_class: type[HealthCheck], options: Mapping[str, Any], own: frozenset[str]) -> None:
+def _refuse_missing(entry: str, check_class: type[HealthCheck], options: Mapping[str, Any]) -> None:
+    for name, parameter in _signature(check_class).items():
+        if parameter.kind not in _VARIADIC and parameter.default is parameter.empty and name not in options:
+            raise EntryError(f"The entry {entry!r} needs the option {name!r}: make it a pair with a dict of options.")
+
+
+def _refuse_unknown(
+    entry: str, check_class: type[HealthCheck], options: Mapping[str, Any], own: frozenset[str]
+) -> None:
     for key in options:
         is_policy = key in POLICY_OPTIONS and (key not in own or key in ("timeout", "critical_service"))
         if not is_policy and not _is_passed_on(check_class, key):
             parameters = _parameters(check_class)
             known = ", ".join(dict.fromkeys([*parameters, *POLICY_OPTIONS]))
             hint = nearest(key, [*parameters, *POLICY_OPTIONS])
-            raise EntryError(f"The entry {describe(check_class)!r} has no option {key!r}.{hint} It takes: {known}.")
+            raise EntryError(f"The entry {entry!r} has no option {key!r}.{hint} It takes: {known}.")

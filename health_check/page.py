@@ -42,7 +42,7 @@ def render_page(
         response_kwargs: For the response, ``content_type`` say.
     """
     report: Report = context["report"]
-    context = {**context, "lines": lines_of(report), "summary": summary_of(report)}
+    context = {**context, "lines": lines_of(report), "summary": summary_of(report), "mood": mood_of(report)}
     try:
         template = loader.select_template(template_names)
     except TemplateDoesNotExist:
@@ -75,6 +75,13 @@ def lines_of(report: Report) -> list[dict[str, Any]]:
         }
         for row in report.rows
     ]
+
+
+def mood_of(report: Report) -> str:
+    """Return ``"ok"``, ``"warning"`` where something is wrong that does not count, or ``"error"``."""
+    if not report.healthy:
+        return "error"
+    return "ok" if all(reading.state is State.OK for reading in report.readings) else "warning"
 
 
 def summary_of(report: Report) -> str:

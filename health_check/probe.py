@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import http.client
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+
+from django.utils.encoding import iri_to_uri
+
+from health_check.masking import mask
 
 BODY_BYTES = 4 * 1024 * 1024
 """How much of an answer is read at most."""
@@ -39,17 +44,17 @@ def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
     Args:
         url: The endpoint.
         headers: More request headers.
-        timeout: For how many seconds to wait for the connection and for each part of the answer.
+        timeout: For how many seconds to wait for the answer.
 
     Raises:
         ProbeError: If there is no answer in time, or not one of a health endpoint.
     """
-    status, body = _fetch(url, {"Accept": "application/json", **headers}, timeout)
+    status, body, location = _fetch(url, {"Accept": "application/json", **headers}, timeout)
     if status in (301, 302, 303, 307, 308):
-        raise ProbeError(
-            f"{url} redirects (HTTP {status}). If the site insists on HTTPS, add --forwarded-proto https, "
-            "or give the address as https://HOST:PORT."
-        )
+        https = "Add --forwarded-proto https, or give the address as https://HOST:PORT."
+        other = "Check the path, its trailing slash, and whether the site asks for a login."
+        remedy = https if location.startswith("https:") else other
+        raise ProbeError(f"{url} redirects to {location} (HTTP {status}). {remedy}")
     if status in (401, 403, 404, 405, 406):
         raise ProbeError(f"{url} answers HTTP {status}: no health endpoint answers there. Check the path and the port.")
     if status == 400:
@@ -65,10 +70,11 @@ def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
     )
 
 
-def _fetch(url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, bytes]:
+def _fetch(url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, bytes, str]:
+    until = time.monotonic() + timeout
     try:
         with _open(url, headers, timeout) as response:
-            return int(response.status or 0), response.read(BODY_BYTES)
+            return int(response.status or 0), _read(response, until), mask(response.headers.get("Location", ""))
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
@@ -77,6 +83,20 @@ def _fetch(url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, b
         raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise ProbeError(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
+
+
+def _read(response: http.client.HTTPResponse | urllib.error.HTTPError, until: float) -> bytes:
+    """Return the body.
+
+    Raises:
+        TimeoutError: If it is not there in time, even if it comes in drips.
+    """
+    body = b""
+    while len(body) < BODY_BYTES and (part := response.read1(65536)):
+        body += part
+        if time.monotonic() > until:
+            raise TimeoutError
+    return body
 
 
 def _open(url: str, headers: Mapping[str, str], timeout: float) -> http.client.HTTPResponse | urllib.error.HTTPError:
@@ -103,10 +123,10 @@ def url_of(address: str, path: str) -> str:
     """
     scheme, separator, rest = address.rpartition("://")
     scheme = scheme if separator else "http"
-    rest = f"127.0.0.1:{rest}" if rest.isdigit() else rest
+    rest = f"127.0.0.1:{rest}" if rest.isdigit() else rest.removesuffix("/")
     if not _is_origin(f"{scheme}://{rest}"):
         raise ProbeError(f"{address!r} is no address: use HOST:PORT, for example 127.0.0.1:8000.")
-    return f"{scheme}://{rest}{path}"
+    return f"{scheme}://{rest}{iri_to_uri(path)}"
 
 
 def _is_origin(url: str) -> bool:

@@ -69,7 +69,13 @@ def as_atom(report: Report, link: str) -> str:
 
 def _feed(feed_class: type[SyndicationFeed], report: Report, link: str) -> str:
     """Return a feed; an item has a new id, and so is news, whenever the state of its check changes."""
-    feed = feed_class(title="System status", link=link, description="The state of each health check", feed_url=link)
+    feed = feed_class(
+        title="System status",
+        link=link,
+        description="The state of each health check",
+        feed_url=link,
+        author_name="django-health-exporter",
+    )
     for reading in report.readings:
         changed = timestamp(reading.record.last_transition) if reading.record else None
         feed.add_item(

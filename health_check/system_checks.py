@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +19,16 @@ from health_check.stores import create_store
 
 DISTRIBUTION = "django-health-exporter"
 
+METHODS_OF_VERSION_4 = (
+    "get_checks",
+    "get_executor",
+    "render_to_response_atom",
+    "render_to_response_openmetrics",
+    "render_to_response_rss",
+    "render_to_response_text",
+)
+"""What views for django-health-check 4.x override, and nobody calls here."""
+
 
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
@@ -29,13 +40,14 @@ def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
 
 
 def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report endpoints of one name (E002), entries that cannot be used (E003), labels used twice (E004)."""
+    """Report endpoints of one name (E002), unusable entries (E003), labels used twice (E004), odd methods (E006)."""
     try:
         names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
         catalogue = process.current().catalogue
     except ImproperlyConfigured as error:
         return _unusable([text for text in [str(error)] if text not in conf.problems()])
-    return [*_equal_names(names), *_entry_problems(catalogue)]
+    views = dict.fromkeys(endpoint.view_class for endpoint in catalogue.endpoints)
+    return [*_equal_names(names), *_entry_problems(catalogue), *_foreign_methods(views)]
 
 
 def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -83,6 +95,19 @@ def _equal_names(names: Counter[str]) -> Iterable[CheckMessage]:
                 f"{count} health endpoints have the URL name {name!r}.",
                 hint="Give each path() a name of its own.",
                 id="health_check.E002",
+            )
+
+
+def _foreign_methods(views: Iterable[type]) -> Iterable[CheckMessage]:
+    for view in views:
+        without_effect = [name for name in METHODS_OF_VERSION_4 if hasattr(view, name)]
+        cannot_be_async = [name for name in ("get", "dispatch") if inspect.iscoroutinefunction(getattr(view, name))]
+        for name in [*without_effect, *cannot_be_async]:
+            what = "is async, which does not work" if name in cannot_be_async else "has no effect"
+            yield Error(
+                f"{view.__module__}.{view.__qualname__}.{name}() {what}.",
+                hint="Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods.",
+                id="health_check.E006",
             )
 
 

@@ -41,7 +41,7 @@ class Cache(ConciseRepr, HealthCheck):
         except (CacheKeyWarning, ValueError) as error:
             raise ServiceReturnedUnexpectedResult("the cache refused the key or the value") from error
         except Exception as error:  # each client has exceptions of its own
-            raise ServiceUnavailable("cannot write to and read from the cache") from error
+            raise ServiceUnavailable(f"cannot write to and read from the cache ({type(error).__name__})") from error
         finally:
             with contextlib.suppress(Exception):
                 cache.delete(key)
@@ -55,3 +55,5 @@ class Cache(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(
                 f"the cache {self.alias!r} is not in CACHES, or its backend cannot be loaded"
             ) from error
+        except Exception as error:  # its backend's client may be missing, or its folder
+            raise ServiceUnavailable(f"the cache {self.alias!r} cannot be used ({type(error).__name__})") from error

@@ -63,7 +63,7 @@ class Mail(ConciseRepr, HealthCheck):
 
     def _connection(self) -> BaseEmailBackend:
         connection = self._new_connection()
-        budget = seconds(self.timeout) or settings.TIMEOUT
+        budget = seconds(self.timeout) or seconds(type(self).timeout) or settings.TIMEOUT
         connection.timeout = CLIENT_SHARE * budget  # type: ignore[attr-defined]
         return connection
 

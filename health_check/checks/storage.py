@@ -54,21 +54,25 @@ class Storage(ConciseRepr, HealthCheck):
 
     def check_status(self) -> None:
         storage = self.get_storage()
-        wanted, content = self.get_file_name(), self.get_file_content()
-        name = wanted
+        content = self.get_file_content()
+        name = self.get_file_name()
+        # what a failing save leaves is ours to delete only under a name that nobody else uses
+        saved = name if type(self).get_file_name is Storage.get_file_name else None
         try:
-            name = storage.save(wanted, ContentFile(content))
-            _verify(storage, name, content)
-            storage.delete(name)
-            if storage.exists(name):
+            saved = storage.save(name, ContentFile(content))
+            _verify(storage, saved, content)
+            storage.delete(saved)
+            gone, saved = saved, None
+            if storage.exists(gone):
                 raise ServiceUnavailable("the file is still there after deleting it")
         except HealthCheckException:
             raise
         except Exception as error:  # each storage has exceptions of its own
             raise ServiceUnavailable(f"cannot save, read and delete a file ({type(error).__name__})") from error
         finally:
-            with contextlib.suppress(Exception):
-                storage.delete(name)
+            if saved is not None:
+                with contextlib.suppress(Exception):
+                    storage.delete(saved)
 
 
 def _verify(storage: DjangoStorage, name: str, content: bytes) -> None:

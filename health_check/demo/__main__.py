@@ -52,7 +52,7 @@ def _serve(folder: pathlib.Path, options: argparse.Namespace) -> int:
         server = _Server((options.host, options.port), _Handler)
     except (OSError, OverflowError) as error:
         print(
-            f"Cannot listen on {options.host}:{options.port}: {error}. "
+            f"Cannot listen on {options.host}:{options.port} ({error}). "
             "Choose another port: make demo PORT=8001, or python -m health_check.demo --port 8001.",
             file=sys.stderr,
         )

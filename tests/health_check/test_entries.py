@@ -195,7 +195,7 @@ def test_define__keywords() -> None:
         ((Fine, {"errors": []}), ["tests.checks.Fine", "no option 'errors'"]),
         ((Derived, {"client": 1}), ["Derived", "no option 'client'"]),
         ((Derived, {"name": "x"}), ["Derived", "'name'"]),
-        (("health_check.Database", {"password": "hunter2"}), ["health_check.checks.database.Database", "'password'"]),
+        (("health_check.Database", {"password": "hunter2"}), ["health_check.Database", "'password'"]),
     ],
 )
 def test_parse__unusable(item: object, words: list[str]) -> None:

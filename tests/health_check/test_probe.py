@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import threading
 
 import pytest
 
@@ -31,11 +33,35 @@ def test_ask__statuses_that_are_no_text() -> None:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_ask__redirect(status: int) -> None:
-    """A redirect is not followed: it may lead to another server; the remedy is named."""
+    """A redirect is not followed: it may lead to another server, which is named."""
     with serving(says(200, {})) as other, serving(says(status, b"", Location=other.url)) as server:
-        with pytest.raises(ProbeError, match=rf"redirects \(HTTP {status}\).*--forwarded-proto https"):
+        with pytest.raises(ProbeError, match=rf"redirects to {other.url} \(HTTP {status}\)\. Check the path"):
             ask(server.url, headers={}, timeout=10)
         assert other.requests == []
+
+
+def test_ask__redirect_to_https() -> None:
+    """A site that insists on HTTPS gives the remedy away."""
+    with (
+        serving(says(301, b"", Location="https://shop.example/health/")) as server,
+        pytest.raises(ProbeError, match="--forwarded-proto https"),
+    ):
+        ask(server.url, headers={}, timeout=10)
+
+
+def test_ask__dripping_body() -> None:
+    """A server that sends a byte now and then does not answer in time."""
+
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(200):
+                handler.wfile.write(b" ")
+                threading.Event().wait(0.05)
+
+    with serving(drip) as server, pytest.raises(ProbeError, match="did not answer within"):
+        ask(server.url, headers={}, timeout=0.3)
 
 
 def test_ask__refused_host() -> None:
@@ -169,7 +195,7 @@ def test_url_of__addresses(address: str, url: str) -> None:
         "[::1",
         "web/health/",
         "http://",
-        "http://web:8000/",
+        "http://web:8000//",
         "ftp://web",
         "file:///etc/passwd",
         "me:hunter2@web",

@@ -237,3 +237,20 @@ def test_e005__not_for_other_packages(tmp_path: Path, monkeypatch: pytest.Monkey
     (metadata / "top_level.txt").write_text("health_checks\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert check_distributions() == []
+
+
+def test_e006__methods_of_version_4(mount: Mount) -> None:
+    """A view that overrides what nobody calls, or with a coroutine what must be sync, is told so."""
+
+    class Old(HealthCheckView):
+        def get_checks(self) -> list[object]:
+            return []
+
+        async def get(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+            """Answer nothing."""
+
+    mount(path("health/", Old.as_view(checks=[]), name="health"))
+    messages = check_endpoints()
+    assert ids(messages) == ["health_check.E006"] * 2
+    assert "get_checks() has no effect" in messages[0].msg
+    assert "get() is async" in messages[1].msg

@@ -15,12 +15,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from health_check import process
 from health_check.catalogue import Catalogue
 from health_check.conf import settings as health_check_settings
-from health_check.endpoints import Endpoint
+from health_check.endpoints import Endpoint, endpoint_at
 from health_check.probe import ProbeError, ask, url_of
 from health_check.records import State
 from health_check.reports import Overview
@@ -129,6 +129,8 @@ class Command(BaseCommand):
         catalogue = process.current().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
         overview = process.read(endpoints, force=options["fresh"])
+        for endpoint in [] if options["endpoint"] else catalogue.deferred:
+            self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
@@ -167,6 +169,9 @@ class Command(BaseCommand):
         for endpoint in catalogue.endpoints:
             if wanted in (endpoint.name, f"/{endpoint.route}") or wanted == f"health_check:{endpoint.name}":
                 return endpoint
+        found = _routed(catalogue, wanted) if wanted.startswith("/") else None
+        if found is not None:
+            return found
         names = ", ".join(endpoint.name for endpoint in catalogue.endpoints) or "none"
         raise CommandError(f"There is no endpoint {wanted!r}. Known endpoints: {names}.", returncode=2)
 
@@ -183,6 +188,17 @@ class Command(BaseCommand):
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Keep the epilog's lines."""
+
+
+def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
+    """Return the endpoint that a path leads to, in any language."""
+    try:
+        match = resolve(path, urlconf=health_check_settings.URLCONF)
+    except Resolver404:
+        return None
+    endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+    found = catalogue.listed(endpoint) if endpoint is not None else None
+    return found[0] if found is not None else None
 
 
 def _healthy(overview: Overview) -> bool:
