@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.http.request import MediaType
 
@@ -31,7 +32,10 @@ def chosen_format(request: HttpRequest) -> str | None:
 
     ``?format=`` counts if it names a format; otherwise the ``Accept`` header does, RFC 9110 §12.5.1.
     """
-    name = request.GET.get("format", "")
+    try:
+        name = request.GET.get("format", "")
+    except SuspiciousOperation:  # more parameters than Django reads
+        name = ""
     name = VARIANTS.get(name, name)
     return name if name in FORMATS else acceptable_format(request.META.get("HTTP_ACCEPT", ""))
 

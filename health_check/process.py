@@ -12,7 +12,8 @@ from django.core.signals import setting_changed
 from django.urls import get_resolver
 
 from health_check import threads
-from health_check.catalogue import Assembly, Catalogue
+from health_check.assembly import Assembly
+from health_check.catalogue import Catalogue
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.endpoints import Endpoint

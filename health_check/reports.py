@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from health_check.catalogue import Assembly, Member
+from health_check.assembly import Assembly, Member
 from health_check.conf import settings
 from health_check.definitions import Definition
 from health_check.endpoints import Endpoint

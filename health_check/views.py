@@ -16,9 +16,9 @@ from django.utils.functional import cached_property  # that of functools holds o
 from django.views.generic import TemplateView
 
 from health_check import process, renderers, threads
+from health_check.assembly import Assembly
 from health_check.atomicity import non_atomic_requests
 from health_check.callback import AsyncView, Callback
-from health_check.catalogue import Assembly
 from health_check.conf import settings
 from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at

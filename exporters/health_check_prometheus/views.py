@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
@@ -42,7 +43,10 @@ class MetricsView(View):
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the page."""
         encoder, content_type = chosen_encoder(request.META.get("HTTP_ACCEPT", ""))
-        names = request.GET.getlist("name[]")
+        try:
+            names = request.GET.getlist("name[]")
+        except SuspiciousOperation:  # more parameters than Django reads
+            return HttpResponse("Too many parameters.\n", status=400, content_type="text/plain; charset=utf-8")
         registry = self.registry.restricted_registry(names) if names else self.registry
         with scrape_timeout(request.headers.get(TIMEOUT_HEADER)):
             body = encoder(registry)

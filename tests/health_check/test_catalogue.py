@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from django.urls import path, resolve
 from django.utils.translation import override
 from pytest_django import Settings
 
+from health_check.assembly import Assembly, Resolved, assemble
 from health_check.backends import HealthCheck
-from health_check.catalogue import Assembly, Catalogue, Resolved, assemble
+from health_check.catalogue import Catalogue
 from health_check.catalogue import resolve as resolve_items
 from health_check.definitions import Definition
 from health_check.endpoints import Endpoint, endpoint_at
@@ -285,3 +288,56 @@ def test_catalogue__checks_that_are_no_list(checks: object, mount: Mount, settin
     assembly = catalogue_of(settings).assembly
     assert len(assembly.definitions) == 1
     assert (list(assembly.definitions) == ["Fine"]) is (assembly.problems == ())
+
+
+def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:
+    """Requests that meet while the checks of a missed view are constructed wait for them."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
+    meeting = threading.Barrier(8, timeout=20)
+
+    def ask() -> list[str]:
+        meeting.wait()
+        found, assembly = catalogue.listed(missed) or catalogue.add(missed)
+        return [definition.label for definition in assembly.checks_of([found])]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask) for _ in range(8)]
+        assert {tuple(answer.result()) for answer in answers} == {("Broken",)}
+
+
+def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Settings) -> None:
+    """A constructor that hangs is not called again while it does, whatever else is tried again."""
+    calls: list[str] = []
+    gate = threading.Event()
+
+    class Hangs(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("hangs")
+            gate.wait(20)
+
+    class Raises(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("raises")
+            raise OSError("not yet")
+
+    class Works(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("works")
+
+    mount(path("health/", HealthCheckView.as_view(checks=[Hangs, Raises, Works]), name="health"))
+    clock = MovableClock()
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
+    runner = Runner(clock)
+    try:
+        catalogue = Catalogue(settings.ROOT_URLCONF, lambda functions: runner.call(functions, 0.2), clock)
+        for _ in range(3):
+            clock.forward(11)
+            assert len(catalogue.assembly.definitions) == 3
+    finally:
+        gate.set()
+    assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)

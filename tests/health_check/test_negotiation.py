@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.test import RequestFactory
+from pytest_django import Settings
 
 from health_check.negotiation import acceptable_format, chosen_format
 
@@ -118,3 +119,10 @@ def test_chosen_format__named_none(query: str) -> None:
     assert chosen_format(factory.get(f"/health/?{query}")) == "html"
     assert chosen_format(factory.get(f"/health/?{query}", headers={"Accept": "text/plain"})) == "text"
     assert chosen_format(factory.get(f"/health/?{query}", headers={"Accept": "image/png"})) is None
+
+
+def test_chosen_format__too_many_parameters(settings: Settings) -> None:
+    """A query string that Django does not read names no format, and is no error."""
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 2
+    request = RequestFactory().get("/health/?a=1&b=2&format=json", headers={"accept": "text/plain"})
+    assert chosen_format(request) == "text"
