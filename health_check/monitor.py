@@ -93,6 +93,8 @@ class Monitor:
             here: Run in the calling thread, without deadline; default if ``MAX_CONCURRENCY`` is 0.
         """
         definitions = tuple(definitions)
+        if not force and (fresh := self._fresh(definitions)) is not None:
+            return fresh
         limit = self._clock.monotonic() + _patience(definitions, wait)
         here = settings.MAX_CONCURRENCY == 0 if here is None else here
         wanted = self._begin(definitions, force, limit, self._runner.run_here if here else self._runner.start)
@@ -103,9 +105,22 @@ class Monitor:
     ) -> tuple[Reading, ...]:
         """Return the checks as ``read`` does, without blocking the event loop."""
         definitions = tuple(definitions)
+        if not force and (fresh := self._fresh(definitions)) is not None:
+            return fresh
         limit = self._clock.monotonic() + _patience(definitions, wait)
         wanted = self._begin(definitions, force, limit, self._runner.start)
         return tuple([self._reading_of(item, await self._aoutcome_of(item)) for item in wanted])
+
+    def _fresh(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
+        """Return the checks if all results are fresh, as they are for most readers: without the lock."""
+        now = self._clock.monotonic()
+        readings = []
+        for definition in definitions:
+            slot = self._slots.get(definition.label)
+            if slot is None or slot.definition is not definition or slot.fresh_until <= now or slot.record is None:
+                return None
+            readings.append(_reading(slot, slot.record))
+        return tuple(readings)
 
     def _begin(
         self, definitions: Sequence[Definition], force: bool, limit: float, start: Callable[[Run], None]
