@@ -17,6 +17,7 @@ from health_check import threads
 from health_check.execution import close_connections, execute_async
 from health_check.pool import Pool, Task
 from health_check.run import Run
+from health_check.threads import settle
 
 LEAVING_SECONDS = 1.0
 """How long the tasks on a loop that was replaced may take to clean up."""
@@ -240,9 +241,6 @@ def _as_future(
     def call() -> None:
         if not future.set_running_or_notify_cancel():
             return
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            future.set_exception(error)
+        settle(future, lambda: fn(*args, **kwargs))
 
     return future, call

@@ -10,14 +10,16 @@ _USERINFO = re.compile(r"://[^\s/?#'\"]*@")
 """The userinfo of a URL, RFC 3986 §3.2.1; greedy, as passwords are often written with a bare ``@``."""
 
 _NAMES = (
-    r"pass(?:word|wd|phrase)|pwd|secret(?:[_-]?(?:access[_-]?)?key)?|token|credentials?"
-    r"|(?:api|access|private)[_-]?key"
+    r"pass(?:word|wd|phrase)|\b(?:pass|pw|sig)|pwd|token|credentials?|sessionid"
+    r"|secret(?:[_-]?(?:access[_-]?)?key(?:[_-]?base)?)?|(?:api|access|account|private)[_-]?key"
 )
 _ASSIGNMENT = re.compile(
     rf"(?P<name>(?:{_NAMES})['\"]?\s{{0,9}}[=:]\s{{0,9}})"
-    r"(?:[bru]{0,2}(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|[^\s,;&)\]}]+)",
+    r"(?:[bru]{0,2}(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|['\"][^\n]*|[^\s,;&)\]}]+)",
     re.IGNORECASE,
 )
+"""What is assigned to the name of a secret; a quote that is not closed counts to the end of the line."""
+
 _HEADER = re.compile(r"(?P<name>authorization['\"]?\s{0,9}[=:]\s{0,9})['\"]?(?:\w+ )?[^\s,;'\"]+", re.IGNORECASE)
 _SCHEME = re.compile(r"(?P<scheme>\b(?:Bearer|Basic|Token) )(?=\S*[\d=])[\w+/=.~\-]{6,}", re.IGNORECASE)
 """Credentials as RFC 9110 §11.4 writes them; a word without digits after ``Basic`` is just a word."""

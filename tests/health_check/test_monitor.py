@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -21,20 +20,6 @@ from tests.health_check.monitoring import SECONDS, Bench, Held, defined
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.8}
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """A monitor of the test's own."""
-    return Bench()
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    """A check that is held until the test lets it go."""
-    check = Held()
-    yield check
-    check.let_go.set()
 
 
 def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,14 +11,6 @@ from health_check import threads
 from health_check.pool import Pool, Task
 
 SECONDS = 20
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Something to wait for, opened at the end so that no thread stays behind."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def blocked(pool: Pool, gate: threading.Event) -> tuple[threading.Event, Task]:

@@ -7,7 +7,7 @@ import contextvars
 import pathlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -26,20 +26,6 @@ from tests.health_check.monitoring import SECONDS, Bench, Held, defined
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32}
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """A monitor of the test's own."""
-    return Bench()
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Something to wait for, opened at the end so that no thread stays behind."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def test_sync_check__runs_on_a_thread_of_the_runner(bench: Bench) -> None:
@@ -306,11 +292,3 @@ def test_observers__hear_of_round_and_runs(bench: Bench, held: Held) -> None:
     assert recorder.events[0] == "round"
     assert recorder.events[-1] == "end of round"
     assert sorted(recorder.events[1:-1]) == ["end: ok", "end: timeout", "run", "run"]
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    """A check that is held until the test lets it go."""
-    check = Held()
-    yield check
-    check.let_go.set()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -25,20 +25,6 @@ from tests.health_check.monitoring import SECONDS, Bench, defined
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 32}
-
-
-@pytest.fixture
-def bench() -> Bench:
-    """A monitor of the test's own."""
-    return Bench()
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """Something to wait for, opened at the end so that no thread stays behind."""
-    event = threading.Event()
-    yield event
-    event.set()
 
 
 def eventually(condition: Callable[[], bool]) -> None:
