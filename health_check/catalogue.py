@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
@@ -96,7 +97,7 @@ class Catalogue:
         known = self._placed.get(endpoint) if endpoint is not None else None
         if known is None or not equal(_numbered(items), _numbered(entry.item for entry in known)):
             return None
-        return None if any(isinstance(item, HealthCheck | tuple | list) for item in items) else known
+        return None if any(_given(item) is not None for item in items) else known
 
     def _add(self, endpoint: Endpoint) -> None:
         try:
@@ -112,10 +113,8 @@ class Catalogue:
         self._retry_at = self._clock.monotonic() + RETRY_SECONDS
         for endpoint, entries in list(self._placed.items()):
             due = [entry.retry is not None and entry.retry.done() for entry in entries]
-            again = iter(
-                resolve([entry.item for entry, is_due in zip(entries, due, strict=True) if is_due], self._construct)
-            )
             if any(due):
+                again = iter(resolve(itertools.compress((entry.item for entry in entries), due), self._construct))
                 self._placed[endpoint] = tuple(
                     next(again) if is_due else entry for entry, is_due in zip(entries, due, strict=True)
                 )

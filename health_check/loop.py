@@ -15,6 +15,7 @@ from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from health_check import threads
 from health_check.execution import close_connections, execute_async
+from health_check.logs import log_once
 from health_check.pool import Pool, Task
 from health_check.run import Run
 from health_check.threads import settle
@@ -143,6 +144,7 @@ class Loop:
         self._begun = begun
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(LoopExecutor(1))
+        self._leaving = False
         self.watched = False
         self.runs: set[AsyncRun] = set()
         try:
@@ -152,7 +154,11 @@ class Loop:
             raise
 
     def _run(self) -> None:
-        self._loop.run_forever()
+        while not self._leaving:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:  # of a task or callback that a check made
+                log_once("loop", "A health check tried to end the process.", error)
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()
@@ -162,6 +168,7 @@ class Loop:
 
     def stop(self) -> None:
         """Have the loop end as soon as it can."""
+        self._leaving = True
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def submit(self, item: AsyncRun) -> None:

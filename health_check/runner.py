@@ -132,9 +132,7 @@ class Runner:
     def _listen(self, loop: Loop, answered: threading.Event) -> None:
         """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
         with self._lock:
-            if self._loop is not loop:
-                return
-            if answered.is_set():
+            if self._loop is not loop or answered.is_set():
                 return
             self._loop = None
         for run in loop.retire():

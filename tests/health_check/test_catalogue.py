@@ -341,3 +341,20 @@ def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Setting
     finally:
         gate.set()
     assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)
+
+
+def test_place__same_entries__construct_nothing_again(mount: Mount, settings: Settings) -> None:
+    """A function view that names its checks anew at each request does not have them constructed anew."""
+    made: list[int] = []
+
+    class Counted(HealthCheck):
+        def __init__(self, number: int = 0) -> None:
+            super().__init__()
+            made.append(number)
+
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    wanted = dataclasses.replace(endpoint("health"), route="hidden/")
+    for _ in range(3):
+        catalogue.place(wanted, [Counted, (Counted, {"number": 1, "name": "one"})])
+    assert made == [0, 1]

@@ -195,3 +195,20 @@ def test_threads__module__is_the_only_way(monkeypatch: pytest.MonkeyPatch, bench
     bench.monitor.read([defined(lambda check: None), defined(content)])
     assert {"run", "watchdog", "loop"} <= set(started)
     assert len(set(threading.enumerate()) - before) <= len(started)
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_loop__outlives_what_a_task_of_a_check_raises(bench: Bench, error: BaseException) -> None:
+    """A task that a check made cannot end the loop, whatever it raises."""
+    raised = threading.Event()
+
+    async def leave_a_task(check: HealthCheck) -> None:
+        async def end_all() -> None:
+            raised.set()
+            raise error
+
+        check.task = asyncio.create_task(end_all())  # type: ignore[attr-defined]
+
+    bench.read(defined(leave_a_task))
+    assert raised.wait(SECONDS)
+    assert bench.read(defined(content)).state is State.OK
