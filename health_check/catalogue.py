@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
@@ -31,14 +32,14 @@ class Catalogue:
         self._construct = construct
         self._clock = clock
         self._lock = threading.RLock()
-        self._retry_at = clock.monotonic() + RETRY_SECONDS
+        self._retry_at = math.inf
         self._placed: dict[Endpoint, tuple[Resolved, ...]] = {}
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
         self.deferred: tuple[Endpoint, ...] = ()
         """The endpoints whose own ``get_plugins`` needs a request."""
         for endpoint in discover(urlconf):
             self._add(endpoint)
-        self._assembly = assemble(self._placed)
+        self._reassemble()
 
     @property
     def assembly(self) -> Assembly:
@@ -53,9 +54,7 @@ class Catalogue:
     @property
     def needs_work(self) -> bool:
         """Whether the next look at ``assembly`` constructs checks, which may block."""
-        return self._clock.monotonic() >= self._retry_at and any(
-            entry.retry is not None for entries in self._placed.values() for entry in entries
-        )
+        return self._clock.monotonic() >= self._retry_at
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -73,7 +72,7 @@ class Catalogue:
             if wanted.key not in self._endpoints:
                 names = {endpoint.name for endpoint in self._endpoints.values()}
                 self._add(dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted)
-                self._assembly = assemble(self._placed)
+                self._reassemble()
             return self._endpoints[wanted.key], self._assembly
 
     def place(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Endpoint, Assembly]:
@@ -84,7 +83,7 @@ class Catalogue:
             known = self._placed.get(endpoint)
             if known is None or not _alike(known, resolved):
                 self._placed[endpoint] = resolved
-                self._assembly = assemble(self._placed)
+                self._reassemble()
             return endpoint, self._assembly
 
     def with_unlisted(self, endpoint: Endpoint, items: Sequence[object]) -> Assembly:
@@ -110,7 +109,7 @@ class Catalogue:
             self._endpoints[endpoint.key] = endpoint
 
     def _try_again(self) -> None:
-        self._retry_at = self._clock.monotonic() + RETRY_SECONDS
+        self._retry_at = math.inf
         for endpoint, entries in list(self._placed.items()):
             due = [entry.retry is not None and entry.retry.done() for entry in entries]
             if any(due):
@@ -118,7 +117,13 @@ class Catalogue:
                 self._placed[endpoint] = tuple(
                     next(again) if is_due else entry for entry, is_due in zip(entries, due, strict=True)
                 )
+        self._reassemble()
+
+    def _reassemble(self) -> None:
+        """Merge anew what was placed, and note when to try again what failed."""
         self._assembly = assemble(self._placed)
+        failed = any(entry.retry is not None for entries in self._placed.values() for entry in entries)
+        self._retry_at = min(self._retry_at, self._clock.monotonic() + RETRY_SECONDS) if failed else math.inf
 
 
 def resolve(items: Iterable[object], construct: Constructor) -> tuple[Resolved, ...]:

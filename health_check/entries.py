@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -78,13 +78,11 @@ def parse(item: object) -> Entry:
         raise EntryError(f"The entry {describe(item)!r} needs a dict of options as its second part.")
     check_class = _load(target)
     own = own_names(check_class)
-    _refuse_unknown(describe(item), check_class, options, own)
-    _refuse_missing(describe(item), check_class, options)
-    return Entry(
-        check_class=check_class,
-        options={key: value for key, value in options.items() if _is_passed_on(check_class, key)},
-        given={key: value for key, value in options.items() if key in POLICY_OPTIONS},
-    )
+    passed_on = {key: value for key, value in options.items() if _is_passed_on(check_class, key)}
+    given = {key: value for key, value in options.items() if _is_policy(key, own)}
+    _refuse_unknown(describe(item), check_class, [key for key in options if key not in passed_on | given])
+    _refuse_missing(describe(item), check_class, passed_on)
+    return Entry(check_class=check_class, options=passed_on, given=given)
 
 
 def describe(item: object) -> str:
@@ -164,15 +162,14 @@ def policy_of(check: HealthCheck, given: Mapping[str, Any], own: frozenset[str])
     """
     values: dict[str, Any] = {}
     for name in POLICY_OPTIONS:
-        passed_on = name in own and name not in ("timeout", "critical_service")
-        if name in given and not passed_on:
+        if name in given:
             values[name] = _policy_value(name, given[name])
             if values[name] is None and name not in own:
                 raise EntryError(
                     f"The entry {describe(type(check))!r} has the option {name!r} with the value "
                     f"{mask(repr(given[name]))}: use {_REMEDIES[name]}."
                 )
-        if values.get(name) is None and not passed_on:
+        if values.get(name) is None and _is_policy(name, own):
             declared = _policy_value(name, _declared(check, name))
             on_class = _policy_value(name, inspect.getattr_static(type(check), name, None))
             values[name] = on_class if declared is None else declared
@@ -252,6 +249,11 @@ def _takes_any(check_class: type[HealthCheck]) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in _signature(check_class).values())
 
 
+def _is_policy(name: str, own: Container[str]) -> bool:
+    """Tell whether an option is policy: the check's own names are not, but for two that are passed on as well."""
+    return name in POLICY_OPTIONS and (name not in own or name in ("timeout", "critical_service"))
+
+
 def _is_passed_on(check_class: type[HealthCheck], key: str) -> bool:
     return key in _parameters(check_class) or (key not in POLICY_OPTIONS and _takes_any(check_class))
 
@@ -262,13 +264,8 @@ def _refuse_missing(entry: str, check_class: type[HealthCheck], options: Mapping
             raise EntryError(f"The entry {entry!r} needs the option {name!r}: make it a pair with a dict of options.")
 
 
-def _refuse_unknown(
-    entry: str, check_class: type[HealthCheck], options: Mapping[str, Any], own: frozenset[str]
-) -> None:
-    for key in options:
-        is_policy = key in POLICY_OPTIONS and (key not in own or key in ("timeout", "critical_service"))
-        if not is_policy and not _is_passed_on(check_class, key):
-            parameters = _parameters(check_class)
-            known = ", ".join(dict.fromkeys([*parameters, *POLICY_OPTIONS]))
-            hint = nearest(key, [*parameters, *POLICY_OPTIONS])
-            raise EntryError(f"The entry {entry!r} has no option {key!r}.{hint} It takes: {known}.")
+def _refuse_unknown(entry: str, check_class: type[HealthCheck], keys: Iterable[str]) -> None:
+    known = list(dict.fromkeys([*_parameters(check_class), *POLICY_OPTIONS]))
+    for key in keys:
+        hint = nearest(key, known)
+        raise EntryError(f"The entry {entry!r} has no option {key!r}.{hint} It takes: {', '.join(known)}.")

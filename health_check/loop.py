@@ -191,13 +191,13 @@ class Loop:
         """Leave the loop to the check that blocks it, to stop when that lets go.
 
         Returns:
-            The other runs that were on it and have no outcome yet.
+            The other runs that were on it and are not decided yet.
         """
         task = asyncio.current_task(self._loop)
         others = [item for item in list(self.runs) if task is None or item.task is not task]
         self.runs.difference_update(others)
         self.stop()
-        decided = {item for item in others if item.run.outcome.done()}
+        decided = {item for item in others if item.run.is_decided}
         for item in others:
             item.executor.shutdown()
         for item in decided:

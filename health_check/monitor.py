@@ -240,6 +240,8 @@ class Monitor:
         with self._lock:
             slot = self._slots.get(run.definition.label)
             if slot is None or slot.run is not run:
+                if run.lease is not None:
+                    self._store.release(run.lease)
                 return Record.after(None, result, max_age=0)
             previous = slot.record
             max_age = slot.definition.max_age

@@ -68,6 +68,11 @@ class Run:
         return self.timeout + GRACE_SECONDS
 
     @property
+    def is_decided(self) -> bool:
+        """Whether its outcome is settled, though maybe not told yet."""
+        return self._result is not None
+
+    @property
     def timed_out(self) -> bool:
         """Whether it was given up at its deadline."""
         return self._result is not None and self._result.timed_out

@@ -16,7 +16,8 @@ from pytest_django import Settings
 from health_check import threads
 from health_check.backends import HealthCheck
 from health_check.entries import parse
-from health_check.records import State
+from health_check.observers import Observer, RoundObserver, RunObserver, register, unregister
+from health_check.records import Result, State
 from health_check.stores import Lease
 from tests.health_check.monitoring import SECONDS, Bench, defined
 
@@ -212,3 +213,66 @@ def test_loop__outlives_what_a_task_of_a_check_raises(bench: Bench, error: BaseE
     bench.read(defined(leave_a_task))
     assert raised.wait(SECONDS)
     assert bench.read(defined(content)).state is State.OK
+
+
+def test_read__outrun_run__gives_its_lease_back(bench: Bench, settings: Settings, gate: threading.Event) -> None:
+    """A run whose place another check of its label has taken keeps nobody from publishing."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
+
+    class Tenant(HealthCheck):
+        def __init__(self, slow: bool) -> None:
+            super().__init__()
+            self.slow = slow
+
+        def check_status(self) -> None:
+            if self.slow:
+                gate.wait(SECONDS)
+
+    slow, quick = (parse((Tenant, {"slow": value, "name": "tenant"})).define() for value in (True, False))
+    assert bench.read(slow, wait=0.0).state is State.UNKNOWN
+    assert bench.read(quick).state is State.OK
+    gate.set()
+
+    def lease_is_free() -> bool:
+        lease = bench.store.acquire("tenant")
+        if lease is not None:
+            bench.store.release(lease)
+        return lease is not None
+
+    eventually(lease_is_free)
+
+
+def test_loop__replaced__starts_no_check_again_whose_time_is_up(bench: Bench, gate: threading.Event) -> None:
+    """A check that timed out is not started on the new loop, even if its observers have not heard yet."""
+    told, runs = threading.Event(), []
+
+    class Slow(Observer):
+        def round(self) -> RoundObserver:
+            return SlowRound()
+
+    class SlowRound(RoundObserver):
+        def run(self, definition: object) -> RunObserver:
+            return SlowRun()
+
+    class SlowRun(RunObserver):
+        def end(self, result: Result) -> None:
+            told.wait(SECONDS)
+
+    async def hang(check: HealthCheck) -> None:
+        runs.append("hang")
+        await asyncio.Event().wait()
+
+    async def block(check: HealthCheck) -> None:
+        while not runs:
+            await asyncio.sleep(0)
+        gate.wait(SECONDS)
+
+    observer = Slow()
+    register(observer)
+    try:
+        definitions = [defined(hang, timeout=0.1), defined(block, timeout=0.1)]
+        assert {reading.state for reading in bench.monitor.read(definitions)} == {State.UNKNOWN}
+    finally:
+        unregister(observer)
+        told.set()
+    assert runs == ["hang"]

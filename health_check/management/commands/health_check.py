@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
@@ -21,6 +21,7 @@ from health_check import process
 from health_check.catalogue import Catalogue
 from health_check.conf import settings as health_check_settings
 from health_check.endpoints import Endpoint, endpoint_at
+from health_check.logs import logger
 from health_check.probe import ProbeError, ask, url_of
 from health_check.records import State
 from health_check.reports import Overview
@@ -43,8 +44,6 @@ examples:
   manage.py health_check -v 2                       with the log of what went wrong
 """
 
-logger = logging.getLogger("health_check")
-
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """The hosts that Django allows with ``DEBUG`` where ALLOWED_HOSTS is empty."""
 
@@ -58,10 +57,9 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, **kwargs)
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.formatter_class = _Formatter
         host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
         parser.add_argument(
             "endpoint", nargs="?", metavar="ENDPOINT", help="URL name of a health endpoint, or its path, as in /health/"
@@ -186,8 +184,8 @@ class Command(BaseCommand):
             self.stdout.write(f"{label:<24} ... {style('; '.join(text.splitlines()))}")
 
 
-class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Keep the epilog's lines."""
+class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keep the epilog's lines, and show the options that all commands have last."""
 
 
 def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
