@@ -107,6 +107,7 @@ def test_abandon__leaves_a_task_that_waits_in_its_place(gate: threading.Event) -
     second, waiting = blocked(pool, gate)
     third, _ = blocked(pool, gate)
     pool.abandon(waiting)
+    assert not waiting.abandoned
     assert not second.is_set()
     gate.set()
     assert second.wait(SECONDS)

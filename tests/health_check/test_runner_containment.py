@@ -276,3 +276,28 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(bench: Bench, ga
         unregister(observer)
         told.set()
     assert runs == ["hang"]
+
+
+def test_loop__blocked_after_a_while__lets_the_others_go_on(
+    bench: Bench, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop is listened to as long as checks are on it: a late block does not cost an innocent check its time."""
+    monkeypatch.setattr("health_check.runner.BEAT_SECONDS", 0.05)
+    turns = 0
+    first = True
+
+    async def innocent(check: HealthCheck) -> None:
+        nonlocal first
+        if first:
+            first = False
+            await asyncio.Event().wait()
+
+    async def block_later(check: HealthCheck) -> None:
+        nonlocal turns
+        while turns < 20:
+            turns += 1
+            await asyncio.sleep(0.02)
+        gate.wait(SECONDS)
+
+    readings = bench.monitor.read([defined(innocent, timeout=1.5), defined(block_later, timeout=1.5)])
+    assert [reading.state for reading in readings] == [State.OK, State.ERROR]
