@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from health_check.definitions import Definition, UnusableEntry, problem_of, unusable
 from health_check.endpoints import Endpoint
+from health_check.promises import Promise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Resolved:
     """Its check, or what stands for an entry that cannot be used."""
     problem: str = ""
     """What is wrong with the entry; empty if nothing is."""
-    retry: concurrent.futures.Future[Definition] | None = None
+    retry: Promise[Definition] | None = None
     """Its failed construction, to be tried again once that has ended."""
 
 

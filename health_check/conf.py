@@ -28,6 +28,9 @@ REMOVED = {
 }
 """Settings of django-health-check 3.x that no longer do anything, and what replaces them."""
 
+MEMORY_STORE = "health_check.stores.memory.MemoryStore"
+SQLITE_STORE = "health_check.stores.sqlite.SQLiteStore"
+
 _ABSENT: Any = object()
 
 
@@ -97,10 +100,7 @@ class HealthCheckSettings:
     @property
     def WARNINGS_AS_ERRORS(self) -> bool:
         """Whether a warning of a critical check makes its endpoint fail; default True."""
-        value = _configured().get("WARNINGS_AS_ERRORS", True)
-        if not isinstance(value, bool):
-            raise _unusable("WARNINGS_AS_ERRORS", value, "True or False")
-        return value
+        return self._flag("WARNINGS_AS_ERRORS", default=True)
 
     @property
     def URLCONF(self) -> str:
@@ -114,12 +114,23 @@ class HealthCheckSettings:
 
     @property
     def STORE(self) -> Mapping[str, Any]:
-        """Where records are kept: ``{"BACKEND": dotted path, "OPTIONS": {…}}``; default memory."""
-        value = _configured().get("STORE", {"BACKEND": "health_check.stores.memory.MemoryStore"})
+        """Where records are kept: ``{"BACKEND": dotted path, "OPTIONS": {…}}``.
+
+        Default an SQLite file that all processes of the host share; inside Django's test environment memory.
+        """
+        value = _configured().get("STORE", {"BACKEND": MEMORY_STORE if in_test_environment() else SQLITE_STORE})
         usable = isinstance(value, Mapping) and isinstance(value.get("BACKEND"), str)
         if not usable or not isinstance(value.get("OPTIONS", {}), Mapping) or set(value) - {"BACKEND", "OPTIONS"}:
-            raise _unusable("STORE", value, 'a dict like {"BACKEND": "health_check.stores.memory.MemoryStore"}')
+            raise _unusable("STORE", value, f'a dict like {{"BACKEND": "{SQLITE_STORE}", "OPTIONS": {{}}}}')
         return {"OPTIONS": {}, **value}
+
+    @property
+    def SCHEDULER(self) -> bool:
+        """Whether each server process runs checks as their results expire, so that readers need not wait.
+
+        Default False.
+        """
+        return self._flag("SCHEDULER", default=False)
 
     @property
     def TRACES(self) -> str:
@@ -128,6 +139,13 @@ class HealthCheckSettings:
         if value not in ("all", "none"):
             raise _unusable("TRACES", value, '"all" or "none"')
         return str(value)
+
+    @staticmethod
+    def _flag(key: str, *, default: bool) -> bool:
+        value = _configured().get(key, default)
+        if not isinstance(value, bool):
+            raise _unusable(key, value, "True or False")
+        return value
 
     @staticmethod
     def _seconds(key: str, default: float, *, above_zero: bool = False) -> float:

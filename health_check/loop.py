@@ -17,8 +17,8 @@ from health_check import threads
 from health_check.execution import close_connections, execute_async
 from health_check.logs import log_once
 from health_check.pool import Pool, Task
+from health_check.promises import settle
 from health_check.run import Run
-from health_check.threads import settle
 
 LEAVING_SECONDS = 1.0
 """How long the tasks on a loop that was replaced may take to clean up."""
@@ -35,7 +35,7 @@ class AsyncRun:
         self.task: asyncio.Task[None] | None = None
         self.executor = CheckExecutor(self)
         self._pool = pool
-        self._lock = threading.Lock()
+        self._lock = threads.new_lock()
         self._going_on = 1
         self._coroutine_ended = False
         self._given_up = False
@@ -94,7 +94,7 @@ class CheckExecutor(concurrent.futures.Executor):
 
     def __init__(self, item: AsyncRun) -> None:
         self._item = item
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = threads.new_queue()
         self._serving = False
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
@@ -142,7 +142,7 @@ class Loop:
 
     def __init__(self, begun: Callable[[AsyncRun], Callable[[], None]]) -> None:
         self._begun = begun
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop(threads.original("selectors", "DefaultSelector")())
         self._loop.set_default_executor(LoopExecutor(1))
         self._leaving = False
         self.watched = False

@@ -1,59 +1,48 @@
-"""The monitor: answers how checks are, running those whose last result is no longer fresh."""
+"""The monitor: answers how checks are, seeing to it that those run whose last result is no longer fresh."""
 
 from __future__ import annotations
 
-import asyncio
-import collections
-import concurrent.futures
+import contextvars
 import dataclasses
-import logging
-import threading
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from health_check.changes import log_change
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.definitions import Definition
-from health_check.exceptions import HealthCheckException
-from health_check.logs import details, log_once, logger
+from health_check.desk import Desk
+from health_check.keeper import ALONE, Keeper
 from health_check.observers import Observers
 from health_check.records import Record, Result, State, unavailable
 from health_check.reports import Reading
-from health_check.run import Round, Run
+from health_check.run import GRACE_SECONDS, Round, Run
 from health_check.runner import Runner
-from health_check.stores import Lease, Store
+from health_check.slots import Pending, Slot, Slots
+from health_check.stores import LEASE_SECONDS, Entry, Key, Lease, Publication, Query, Store
+from health_check.threads import new_lock
 
 SHOWABLE_AGES = 3
 """How many times its max_age a result may be old and still be shown while a new one is awaited."""
 
-MOST_SLOTS = 5000
-"""How many checks to know at once; beyond that those that nobody reads any more are forgotten."""
-
 PATIENCE_SECONDS = 0.9
 """How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
 
+SLOWEST_POLL_SECONDS = 0.05
+"""How long to wait at most before looking again for what another process is about to publish."""
 
-class Slot:
-    """What this process knows of one check."""
-
-    __slots__ = ("definition", "fresh_until", "record", "run")
-
-    def __init__(self, definition: Definition) -> None:
-        self.definition = definition
-        self.record: Record | None = None
-        self.fresh_until = float("-inf")
-        self.run: Run | None = None
+Starter = Callable[[Sequence[Run]], None]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A check that a reader asked for, and the run it may have to wait for."""
+    """A check that a reader asked for, and what it may have to wait for."""
 
     slot: Slot
     """What is known of the check."""
     fresh: Record | None = None
     """Its record, if that is fresh."""
-    run: Run | None = None
-    """The run to wait for otherwise."""
+    pending: Pending | None = None
+    """What to wait for otherwise."""
     until: float = 0.0
     """Until when, on the monotonic clock."""
     showable: Record | None = None
@@ -61,20 +50,21 @@ class Wanted:
 
 
 class Monitor:
-    """Read checks: each is run once for all who ask while its result is fresh.
+    """Read checks: each is run once for all who ask while its result is fresh, in this process and in others.
 
     Args:
-        store: Where records are kept.
+        create_store: Makes the store of the records.
         runner: Runs the checks.
         clock: Tells the time.
     """
 
-    def __init__(self, store: Store, runner: Runner, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, create_store: Callable[[], Store], runner: Runner, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
-        self._lock = threading.Lock()
-        self._slots: dict[str, Slot] = {}
+        self._watchdog = runner.watchdog
+        self.keeper = Keeper(create_store, clock, runner.watchdog, self._adopt_late)
+        self._lock = new_lock()
+        self._slots = Slots()
 
     def read(
         self,
@@ -97,8 +87,14 @@ class Monitor:
             return fresh
         limit = self._clock.monotonic() + _patience(definitions, wait)
         here = settings.MAX_CONCURRENCY == 0 if here is None else here
-        wanted = self._begin(definitions, force, limit, self._runner.run_here if here else self._runner.start)
-        return tuple(self._reading_of(item, self._outcome_of(item)) for item in wanted)
+        if here:
+            wanted = self._read_here(definitions, force, limit)
+        else:
+            wanted = self._begin(definitions, force, limit, self._start)
+            for item in wanted:
+                if item.pending is not None:
+                    item.pending.promise.wait(item.until - self._clock.monotonic())
+        return tuple(self._reading_of(item) for item in wanted)
 
     async def aread(
         self, definitions: Iterable[Definition], *, wait: float | None = None, force: bool = False
@@ -108,8 +104,20 @@ class Monitor:
         if not force and (fresh := self._fresh(definitions)) is not None:
             return fresh
         limit = self._clock.monotonic() + _patience(definitions, wait)
-        wanted = self._begin(definitions, force, limit, self._runner.start)
-        return tuple([self._reading_of(item, await self._aoutcome_of(item)) for item in wanted])
+        wanted = self._begin(definitions, force, limit, self._start)
+        for item in wanted:
+            if item.pending is not None:
+                await item.pending.promise.wait_on_loop(item.until - self._clock.monotonic())
+        return tuple(self._reading_of(item) for item in wanted)
+
+    def trigger(self, definitions: Iterable[Definition]) -> None:
+        """See to it that checks run whose result is not fresh, without waiting for them."""
+        self._begin(tuple(definitions), False, 0.0, self._start)
+
+    def seconds_fresh(self, definition: Definition) -> float:
+        """Return for how many seconds this process has a fresh record of a check; negative if it has not."""
+        slot = self._slots.get(definition.label)
+        return (slot.fresh_until if slot is not None else float("-inf")) - self._clock.monotonic()
 
     def _fresh(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
         """Return the checks if all results are fresh, as they are for most readers: without the lock."""
@@ -122,101 +130,150 @@ class Monitor:
             readings.append(_reading(slot, slot.record))
         return tuple(readings)
 
-    def _begin(
-        self, definitions: Sequence[Definition], force: bool, limit: float, start: Callable[[Run], None]
-    ) -> list[Wanted]:
-        """Look at every check, and start a run of each that needs one and has none."""
-        wanted: list[Wanted] = []
-        started: collections.deque[Run] = collections.deque()
-        strangers = self._strangers(definitions)
-        ages = [definition.max_age for definition in definitions]
-        patience = settings.WAIT
+    def _read_here(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Wanted]:
+        """Begin to read, run what this process has to run in this thread, and wait for what others run."""
+        desk = Desk()
         try:
-            with self._lock:
-                now = self._clock.monotonic()
-                for definition, max_age in zip(definitions, ages, strict=True):
-                    slot = self._slot(definition, strangers, now)
-                    if slot.fresh_until > now and not force:
-                        wanted.append(Wanted(slot=slot, fresh=slot.record))
-                    elif slot.run is not None and slot.record is not None and slot.run.is_stuck:
-                        wanted.append(Wanted(slot=slot, fresh=self._still_running(slot, slot.run, slot.record)))
-                    else:
-                        if slot.run is None:
-                            slot.run = self._new_run(definition)
-                            started.append(slot.run)
-                        wanted.append(_awaited(slot, slot.run, max_age, now, limit, patience))
-            if started:
-                round_ = Round(Observers(), len(started))
-                for run in started:
-                    run.join(round_)
-            while started:
-                start(started.popleft())
+            wanted = self._begin(definitions, force, limit, lambda runs: self._put_on(desk, runs))
+            for item in wanted:
+                if item.pending is not None:
+                    item.pending.promise.on_done(desk.ring)
+            while True:
+                news = desk.news
+                while (run := desk.take()) is not None:
+                    self._runner.run_here(run)
+                waiting = [item.until for item in wanted if item.pending and not item.pending.promise.done()]
+                left = max(waiting, default=0.0) - self._clock.monotonic()
+                if not waiting or left <= 0:
+                    return wanted
+                news.wait(left)
         finally:
-            for run in started:  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
+            for run in desk.leave():  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
                 run.fail_to_start(RuntimeError("interrupted"))
                 run.end()
+
+    def _put_on(self, desk: Desk, runs: Sequence[Run]) -> None:
+        if not desk.put(runs):
+            self._start(runs)
+
+    def _start(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            self._runner.start(run)
+
+    def _begin(self, definitions: Sequence[Definition], force: bool, limit: float, start: Starter) -> list[Wanted]:
+        """Look at every check, and ask the store for each that is not fresh and was not asked for yet."""
+        wanted: list[Wanted] = []
+        asked: list[Slot] = []
+        strangers = self._slots.strangers(definitions)
+        ages = [definition.max_age for definition in definitions]
+        patience = settings.WAIT
+        with self._lock:
+            now = self._clock.monotonic()
+            forgotten = self._slots.forget_some(now)
+            for definition, max_age in zip(definitions, ages, strict=True):
+                slot = self._slots.of(definition, strangers)
+                if slot.is_fresh(now) and not force:
+                    wanted.append(Wanted(slot=slot, fresh=slot.record))
+                    continue
+                if slot.pending is None:
+                    slot.pending = Pending(force=force)
+                    asked.append(slot)
+                wanted.append(_awaited(slot, slot.pending, max_age, now, limit, patience))
+        if forgotten:
+            self.keeper.forget(forgotten)
+        if asked:
+            self._ask(asked, contextvars.copy_context(), start)
         return wanted
 
-    def _new_run(self, definition: Definition) -> Run:
-        lease = self._store.acquire(definition.label)
-        return Run(definition, decided=self._decided, ended=self._ended, lease=lease, clock=self._clock)
+    def _ask(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
+        """Ask the store, and begin to run what it gives the lease of."""
+        private = [slot for slot in slots if slot.is_private]
+        if private:
+            self._looked(private, [_granted(slot.key) for slot in private], context, start)
+        shared = [slot for slot in slots if not slot.is_private]
+        if shared:
+            queries = [self._query(slot) for slot in shared]
+            self.keeper.look(queries, lambda entries: self._looked(shared, entries, context, start))
 
-    def _strangers(self, definitions: Iterable[Definition]) -> set[int]:
-        """Return which definitions mean another check than is known by their label.
+    def _query(self, slot: Slot) -> Query:
+        definition, pending = slot.definition, slot.pending
+        return Query(
+            key=slot.key,
+            backend=definition.backend,
+            lease_seconds=None if slot.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
+            force=pending is not None and pending.force,
+        )
 
-        Called without the lock, as comparing options runs code of the user's.
-        """
-        known = [(definition, self._slots.get(definition.label)) for definition in definitions]
-        return {
-            id(definition)
-            for definition, slot in known
-            if slot is not None and slot.definition is not definition and not slot.definition.same_check(definition)
-        }
+    def _looked(
+        self, slots: Sequence[Slot], entries: Sequence[Entry], context: contextvars.Context, start: Starter
+    ) -> None:
+        """Take what the store knows: show it, run the check, or look again while another process runs it."""
+        answered: list[tuple[Pending, Record | None]] = []
+        runs: list[Run] = []
+        again: list[Slot] = []
+        with self._lock:
+            for slot, entry in zip(slots, entries, strict=True):
+                pending = slot.pending
+                self._adopt(slot, entry)
+                if pending is None:
+                    continue
+                if entry.lease is not None:
+                    pending.run = slot.run = self._new_run(slot, pending, entry.lease)
+                    runs.append(slot.run)
+                elif _is_answer(slot, pending, entry):
+                    slot.pending = None
+                    answered.append((pending, entry.record))
+                elif slot.is_stuck:
+                    slot.pending = None
+                    answered.append((pending, None))
+                else:
+                    pending.note(entry)
+                    again.append(slot)
+        for pending, record in answered:
+            pending.promise.set_result(record)
+        if runs:
+            round_ = Round(context.copy().run(Observers), len(runs))
+            for run in runs:
+                run.join(round_)
+            start(runs)
+        if again:
+            self._look_again(again, context, start)
 
-    def _slot(self, definition: Definition, strangers: Container[int], now: float) -> Slot:
-        slot = self._slots.get(definition.label)
-        if slot is None:
-            self._forget_some(now)
-        is_stuck = slot is not None and slot.run is not None and slot.run.is_stuck
-        if slot is None or (id(definition) in strangers and not is_stuck):  # one label has one thread that hangs
-            slot = self._slots[definition.label] = Slot(definition)
-        slot.definition = definition
-        return slot
+    def _look_again(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
+        """Look again in a moment: another process is about to publish."""
+        looks = max((slot.pending.looks for slot in slots if slot.pending is not None), default=0)
+        seconds = min(SLOWEST_POLL_SECONDS, self.keeper.poll_seconds * 1.3**looks)
+        self._watchdog.set(seconds, lambda: self._ask(slots, context, start))
 
-    def _forget_some(self, now: float) -> None:
-        """Forget checks that nobody reads any more: labels may come from requests."""
-        if len(self._slots) >= MOST_SLOTS:
-            old = [label for label, slot in self._slots.items() if slot.run is None and slot.fresh_until <= now]
-            for label in old:
-                del self._slots[label]
-            self._store.forget(old)
+    def _new_run(self, slot: Slot, pending: Pending, lease: Lease) -> Run:
+        return Run(
+            slot.definition,
+            outcome=pending.promise,
+            decided=self._decided,
+            ended=self._ended,
+            lease=lease,
+            clock=self._clock,
+        )
 
-    def _outcome_of(self, wanted: Wanted) -> Record | None:
-        """Wait for a run; return None if it takes longer than the reader waits."""
-        if wanted.run is None:
-            return wanted.fresh
-        concurrent.futures.wait([wanted.run.outcome], max(0.0, wanted.until - self._clock.monotonic()))
-        return _result_of(wanted.run)
-
-    async def _aoutcome_of(self, wanted: Wanted) -> Record | None:
-        if wanted.run is None:
-            return wanted.fresh
-        if not wanted.run.outcome.done():
-            future = asyncio.wrap_future(wanted.run.outcome)
-            await asyncio.wait([future], timeout=max(0.0, wanted.until - self._clock.monotonic()))
-        return _result_of(wanted.run)
-
-    def _reading_of(self, wanted: Wanted, record: Record | None) -> Reading:
+    def _reading_of(self, wanted: Wanted) -> Reading:
         """Say how a check is, with the outcome that was waited for or without."""
+        slot, pending = wanted.slot, wanted.pending
+        record = wanted.fresh
+        if pending is not None:
+            record = pending.promise.result() if pending.promise.done() else None
+            run = slot.run
+            if record is None and run is not None and slot.is_stuck and slot.record is not None:
+                result = dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
+                record = dataclasses.replace(slot.record, result=result)
         record = record or wanted.showable
-        return _reading(wanted.slot, record) if record is not None else self._unknown(wanted.slot, wanted.run)
+        return _reading(slot, record) if record is not None else self._unknown(slot, pending)
 
-    def _unknown(self, slot: Slot, run: Run | None) -> Reading:
-        if run is not None and not run.outcome.done():
-            message = run.waiting_for()
+    def _unknown(self, slot: Slot, pending: Pending | None) -> Reading:
+        now = self._clock.now()
+        if pending is not None and not pending.promise.done():
+            message = pending.waiting_for(now)
         elif slot.record is not None:
-            age = self._clock.now() - slot.record.result.finished
-            message = unavailable(f"no result for {max(0.0, age):.0f} s")
+            message = unavailable(f"no result for {max(0.0, now - slot.record.result.finished):.0f} s")
         else:
             message = unavailable("no result yet")
         return Reading(
@@ -224,41 +281,40 @@ class Monitor:
             record=slot.record,
             state=State.UNKNOWN,
             messages=(message,),
-            in_progress=run is not None,
+            in_progress=slot.pending is not None or slot.run is not None,
         )
 
-    def _still_running(self, slot: Slot, run: Run, last: Record) -> Record:
-        """Publish that a stuck run goes on, which is no new run; called with the lock held."""
-        max_age = slot.definition.max_age
-        record = last.still_running(run.waiting_for(), fresh_until=self._clock.now() + max_age)
-        lease = self._store.acquire(slot.definition.label)
-        self._publish(slot, record, lease, max_age)
-        return record
-
-    def _decided(self, run: Run, result: Result, error: BaseException | None) -> Record:
-        """Make the outcome of a run the check's newest record, unless it was outrun."""
+    def _decided(self, run: Run, result: Result, error: BaseException | None) -> None:
+        """Publish the outcome of a run, unless it was outrun."""
         with self._lock:
             slot = self._slots.get(run.definition.label)
-            if slot is None or slot.run is not run:
-                if run.lease is not None:
-                    self._store.release(run.lease)
-                return Record.after(None, result, max_age=0)
-            previous = slot.record
-            max_age = slot.definition.max_age
-            record = Record.after(previous, result, max_age=max_age)
-            self._publish(slot, record, run.lease, max_age)
-            run.is_recorded = True
-            if run.is_over or not result.timed_out:
-                slot.run = None
-        _log_change(run.definition, previous, record, error)
-        return record
+            is_known = slot is not None and slot.run is run
+        if slot is None or not is_known:
+            self.keeper.release([run.lease])
+            run.outcome.set_result(Record.after(None, result, max_age=0))
+            return
+        publication = Publication(key=slot.key, lease=run.lease, result=result, max_age=slot.definition.max_age)
+        previous = slot.record
+        if slot.is_private:
+            record = Record.after(previous, result, max_age=publication.max_age)
+            self._published(run, previous, error, Entry(record=record, fresh_for=record.max_age))
+        else:
+            self.keeper.publish(publication, lambda entry: self._published(run, previous, error, entry))
 
-    def _publish(self, slot: Slot, record: Record, lease: Lease | None, max_age: float) -> None:
-        if lease is not None:
-            self._store.publish(lease, record)
-            self._store.release(lease)
-        slot.record = record
-        slot.fresh_until = self._clock.monotonic() + max_age
+    def _published(self, run: Run, previous: Record | None, error: BaseException | None, entry: Entry) -> None:
+        """Show what is known after a run, which is its outcome unless another process was first."""
+        with self._lock:
+            slot = self._slots.get(run.definition.label)
+            if slot is not None and slot.run is run:
+                self._adopt(slot, entry)
+                run.is_recorded = True
+                if slot.pending is not None and slot.pending.run is run:
+                    slot.pending = None
+                if run.is_over or not run.timed_out:
+                    slot.run = None
+        if entry.record is not None and entry.accepted:
+            log_change(run.definition, previous, entry.record, error)
+        run.outcome.set_result(entry.record if entry.accepted or entry.fresh_for > 0 else None)
 
     def _ended(self, run: Run) -> None:
         with self._lock:
@@ -267,12 +323,34 @@ class Monitor:
             if slot is not None and slot.run is run and run.is_recorded:
                 slot.run = None
 
+    def _adopt(self, slot: Slot, entry: Entry) -> None:
+        """Make what the store knows what this process knows; called with the lock held."""
+        if entry.record is None or (entry.record.result.backend != slot.definition.backend):
+            return
+        slot.record = entry.record
+        slot.fresh_until = self._clock.monotonic() + entry.fresh_for
 
-def _awaited(slot: Slot, run: Run, max_age: float, now: float, limit: float, patience: float) -> Wanted:
-    """Return for how long a reader waits for a run: not long if what is known can still be shown."""
+    def _adopt_late(self, key: Key, entry: Entry) -> None:
+        with self._lock:
+            slot = self._slots.get(key.label)
+            if slot is not None and slot.key == key and not slot.is_private:
+                self._adopt(slot, entry)
+
+
+def _awaited(slot: Slot, pending: Pending, max_age: float, now: float, limit: float, patience: float) -> Wanted:
+    """Return for how long a reader waits: not long if what is known can still be shown."""
     if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
-        return Wanted(slot=slot, run=run, until=limit)
-    return Wanted(slot=slot, run=run, until=min(limit, now + patience), showable=slot.record)
+        return Wanted(slot=slot, pending=pending, until=limit)
+    return Wanted(slot=slot, pending=pending, until=min(limit, now + patience), showable=slot.record)
+
+
+def _is_answer(slot: Slot, pending: Pending, entry: Entry) -> bool:
+    """Tell whether a record is what a reader waits for: one that is fresh, or was published since it asked."""
+    if entry.record is None or entry.record.result.backend != slot.definition.backend:
+        return False
+    if pending.looks and entry.record.result_id != pending.seen:
+        return True
+    return entry.fresh_for > 0 and not pending.force
 
 
 def _patience(definitions: Sequence[Definition], wait: float | None) -> float:
@@ -281,15 +359,8 @@ def _patience(definitions: Sequence[Definition], wait: float | None) -> float:
     return patience if wait is None else min(wait, patience)
 
 
-def _result_of(run: Run) -> Record | None:
-    """Return the record that a run led to, or None if there is none, or not yet."""
-    if not run.outcome.done():
-        return None
-    error = run.outcome.exception()
-    if error is not None:
-        log_once(run.definition.label, f"The outcome of {run.definition.label} could not be recorded.", error)
-        return None
-    return run.outcome.result()
+def _granted(key: Key) -> Entry:
+    return Entry(lease=Lease(key=key, token=ALONE))
 
 
 def _reading(slot: Slot, record: Record) -> Reading:
@@ -298,26 +369,5 @@ def _reading(slot: Slot, record: Record) -> Reading:
         record=record,
         state=record.result.state,
         messages=record.result.messages,
-        in_progress=slot.run is not None,
-    )
-
-
-def _log_change(definition: Definition, previous: Record | None, record: Record, error: BaseException | None) -> None:
-    """Log a change of state, once."""
-    result, before = record.result, previous.result.state if previous else State.OK
-    if result.state is before and (
-        error is None or previous is None or previous.result.error_type == result.error_type
-    ):
-        return
-    level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
-    texts = "; ".join(message.text for message in result.messages)
-    unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
-    logger.log(
-        level,
-        "%s is %s%s%s",
-        definition.label,
-        result.state.value,
-        f": {texts}" if texts else "",
-        details(unexpected),
-        extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
+        in_progress=slot.pending is not None or slot.run is not None,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import threading
 from collections.abc import Callable
 
 from health_check import threads
@@ -36,7 +35,7 @@ class Pool:
 
     def __init__(self, limit: Callable[[], int]) -> None:
         self._limit = limit
-        self._condition = threading.Condition()
+        self._condition = threads.Condition()
         self._tasks: collections.deque[Task] = collections.deque()
         self._idle = 0
         self._size = 0

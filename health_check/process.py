@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Iterable, Sequence
@@ -11,13 +10,13 @@ from typing import Any
 from django.core.signals import setting_changed
 from django.urls import get_resolver
 
-from health_check import threads
 from health_check.assembly import Assembly
 from health_check.catalogue import Catalogue
 from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.endpoints import Endpoint
 from health_check.monitor import Monitor
+from health_check.promises import call
 from health_check.reports import Overview, overview_of
 from health_check.runner import Runner
 from health_check.stores import create_store
@@ -46,6 +45,8 @@ class Process:
     def close(self) -> None:
         """Let what runs in the background go."""
         self._runner.close()
+        if self._monitor is not None:
+            self._monitor.keeper.close()
 
     @property
     def monitor(self) -> Monitor:
@@ -53,7 +54,7 @@ class Process:
         if self._monitor is None:
             with self._lock:
                 if self._monitor is None:
-                    self._monitor = Monitor(create_store(), self._runner, self._clock)
+                    self._monitor = Monitor(create_store, self._runner, self._clock)
         return self._monitor
 
     @property
@@ -75,6 +76,7 @@ class Process:
 
 
 _current = Process()
+_inherited: list[Process] = []
 
 
 def current() -> Process:
@@ -92,6 +94,7 @@ def forget() -> None:
 def _forget_parent() -> None:
     """Start anew in a child process: the threads are not there, and locks may be held for ever."""
     global _current
+    _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
     _current = Process()
 
 
@@ -137,4 +140,4 @@ async def prepare() -> None:
     """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
     process = current()
     if not process.prepared:
-        await asyncio.wrap_future(threads.call(lambda: process.catalogue.assembly, "catalogue"))
+        await call(lambda: process.catalogue.assembly, "catalogue")

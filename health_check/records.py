@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from health_check.exceptions import (
     HealthCheckException,
@@ -119,6 +122,8 @@ class Result:
     """The host that ran it."""
     pid: int
     """The process that ran it."""
+    backend: str = ""
+    """The dotted path of the check that ran."""
 
     @property
     def state(self) -> State:
@@ -133,6 +138,50 @@ class Result:
 
 NO_RUNS: Mapping[Outcome, int] = dict.fromkeys(Outcome, 0)
 
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, math.inf)
+"""The upper bounds in seconds by which durations are counted."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Totals:
+    """What is counted of all runs of a check."""
+
+    runs: Mapping[Outcome, int] = dataclasses.field(default_factory=lambda: NO_RUNS)
+    """How many there were, by outcome."""
+    durations: Mapping[float, int] = dataclasses.field(default_factory=dict)
+    """How many took longer than the bucket before and at most so many seconds."""
+    seconds: float = 0.0
+    """How long all of them took together."""
+
+    @classmethod
+    def of(cls, result: Result) -> Totals:
+        """Return the totals of one run."""
+        bound = next((bound for bound in BUCKETS if result.time_taken <= bound), math.inf)
+        return cls(runs={**NO_RUNS, result.outcome: 1}, durations={bound: 1}, seconds=result.time_taken)
+
+    def plus(self, other: Totals) -> Totals:
+        """Return the totals of these runs and of others."""
+        return self._with(other, operator.add)
+
+    def minus(self, other: Totals) -> Totals:
+        """Return the totals without some of the runs."""
+        return self._with(other, operator.sub)
+
+    def at_least(self, other: Totals) -> Totals:
+        """Return what both know of the same runs, when each may have missed some."""
+        return self._with(other, max)
+
+    def _with(self, other: Totals, combined: Callable[[Any, Any], Any]) -> Totals:
+        bounds = sorted({*self.durations, *other.durations})
+        return Totals(
+            runs={outcome: combined(self.runs[outcome], other.runs[outcome]) for outcome in Outcome},
+            durations={b: combined(self.durations.get(b, 0), other.durations.get(b, 0)) for b in bounds},
+            seconds=combined(self.seconds, other.seconds),
+        )
+
+
+NO_TOTALS = Totals()
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:
@@ -144,14 +193,24 @@ class Record:
     """Until when it is fresh and not replaced, Unix time in seconds."""
     seq: int = 1
     """The number of this record; each published one is greater than the one before."""
-    runs: Mapping[Outcome, int] = dataclasses.field(default_factory=lambda: NO_RUNS)
-    """How many runs there were, by outcome."""
+    totals: Totals = NO_TOTALS
+    """What is counted of all runs."""
     last_success: float | None = None
     """When a run last ended without errors, Unix time in seconds."""
     last_transition: float
     """When the state last became another one, Unix time in seconds."""
     streak: int = 1
     """How many runs in a row ended in this state."""
+
+    @property
+    def max_age(self) -> float:
+        """For how many seconds it is fresh from the end of the run on."""
+        return max(0.0, self.fresh_until - self.result.finished)
+
+    @property
+    def result_id(self) -> str:
+        """What tells this result from others of the check."""
+        return f"{self.result.finished} {self.result.host} {self.result.pid}"
 
     @classmethod
     def after(cls, previous: Record | None, result: Result, *, max_age: float) -> Record:
@@ -163,18 +222,13 @@ class Record:
             max_age: For how many seconds it is fresh.
         """
         same = previous is not None and previous.result.state is result.state
-        runs = previous.runs if previous else NO_RUNS
+        totals = previous.totals if previous else NO_TOTALS
         return cls(
             result=result,
             fresh_until=result.finished + max_age,
             seq=previous.seq + 1 if previous else 1,
-            runs={**runs, result.outcome: runs[result.outcome] + 1},
+            totals=totals.plus(Totals.of(result)),
             last_success=result.finished if result.state is State.OK else (previous.last_success if previous else None),
             last_transition=previous.last_transition if previous and same else result.finished,
             streak=previous.streak + 1 if previous and same else 1,
         )
-
-    def still_running(self, message: Message, *, fresh_until: float) -> Record:
-        """Return the record of a check whose timed-out run goes on: no new run, but something new to say."""
-        result = dataclasses.replace(self.result, messages=(message,))
-        return dataclasses.replace(self, result=result, fresh_until=fresh_until, seq=self.seq + 1)

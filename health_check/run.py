@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import socket
-import threading
 from collections.abc import Callable
 
 from health_check.clock import Clock
 from health_check.definitions import Definition
 from health_check.execution import Ending, explain
+from health_check.logs import log_error
 from health_check.observers import RoundObserver, RunObserver
+from health_check.promises import Promise
 from health_check.records import Message, Record, Result, unavailable
 from health_check.stores import Lease
+from health_check.threads import new_lock
 
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
 
-Decided = Callable[["Run", Result, "BaseException | None"], Record]
+Decided = Callable[["Run", Result, "BaseException | None"], None]
 
 
 class Run:
@@ -26,7 +27,8 @@ class Run:
 
     Args:
         definition: The check.
-        decided: Makes a record of the outcome.
+        outcome: To be settled by the record that the run leads to.
+        decided: Publishes the result.
         ended: Hears when nothing of the run is going on any more.
         lease: The right to run it.
         clock: Tells the time.
@@ -36,15 +38,15 @@ class Run:
         self,
         definition: Definition,
         *,
+        outcome: Promise[Record | None],
         decided: Decided,
         ended: Callable[[Run], None],
-        lease: Lease | None,
+        lease: Lease,
         clock: Clock,
     ) -> None:
         self.definition = definition
         self.timeout = definition.timeout
-        self.outcome: concurrent.futures.Future[Record] = concurrent.futures.Future()
-        self.outcome.set_running_or_notify_cancel()  # a waiting task that is cancelled cannot cancel it for all
+        self.outcome = outcome
         self.started: float | None = None
         self.started_monotonic: float | None = None
         self.observer = RunObserver()
@@ -55,7 +57,7 @@ class Run:
         self._ended = ended
         self._round = Round(RoundObserver(), 1)
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._result: Result | None = None
 
     def join(self, round_: Round) -> None:
@@ -149,6 +151,7 @@ class Run:
             finished=now,
             host=socket.gethostname(),
             pid=os.getpid(),
+            backend=self.definition.backend,
         )
 
     def _claim(self, result: Result) -> bool:
@@ -163,11 +166,10 @@ class Run:
         self.observer.end(result)
         self._round.one_less()
         try:
-            record = self._decided(self, result, error)
+            self._decided(self, result, error)
         except Exception as failure:
-            self.outcome.set_exception(failure)
-            raise
-        self.outcome.set_result(record)
+            log_error(f"The outcome of {self.definition.label} could not be published.", failure)
+            self.outcome.set_result(Record.after(None, result, max_age=0))
 
 
 class Round:
@@ -175,7 +177,7 @@ class Round:
 
     def __init__(self, observer: RoundObserver, size: int) -> None:
         self.observer = observer
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._left = size
 
     def one_less(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,8 +14,8 @@ from health_check.conf import settings
 from health_check.execution import close_connections, execute
 from health_check.loop import AsyncRun, Loop
 from health_check.pool import Pool, Task
+from health_check.promises import Promise, settle
 from health_check.run import Run
-from health_check.threads import settle
 from health_check.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -40,8 +40,8 @@ class Runner:
     def __init__(self, clock: Clock) -> None:
         self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
         self._helpers = Pool(lambda: MOST_HELPERS)
-        self._watchdog = Watchdog(clock)
-        self._lock = threading.Lock()
+        self.watchdog = Watchdog(clock)
+        self._lock = threads.new_lock()
         self._loop: Loop | None = None
 
     def start(self, run: Run) -> None:
@@ -67,28 +67,30 @@ class Runner:
         if isinstance(ending.error, KeyboardInterrupt):
             raise ending.error
 
-    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[concurrent.futures.Future[T]]:
+    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Promise[T]]:
         """Call functions at the same time and wait for them, some seconds at most.
 
         Returns:
-            Their futures, in the same order; those of functions that have not returned in time are not done.
+            Their promises, in the same order; those of functions that have not returned in time are not settled.
         """
-        futures: list[concurrent.futures.Future[T]] = []
+        promises: list[Promise[T]] = []
         tasks: list[Task] = []
         for function in functions:
-            future: concurrent.futures.Future[T] = concurrent.futures.Future()
-            futures.append(future)
+            promise: Promise[T] = Promise()
+            promises.append(promise)
             if settings.MAX_CONCURRENCY == 0:
-                settle(future, function)
+                settle(promise, function)
                 continue
             try:
-                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, future, function)))
+                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, promise, function)))
             except RuntimeError as error:
-                future.set_exception(error)
-        concurrent.futures.wait(futures, seconds)
+                promise.set_exception(error)
+        end = time.monotonic() + seconds
+        for promise in promises:
+            promise.wait(end - time.monotonic())
         for task in tasks:
             self._helpers.abandon(task)
-        return futures
+        return promises
 
     def close(self) -> None:
         """Let the event loop go."""
@@ -103,7 +105,7 @@ class Runner:
         def work() -> None:
             run.begin()
             try:
-                alarm = self._watchdog.set(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
+                alarm = self.watchdog.set(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
                 with run.observer.attach():
                     ending = execute(run.definition)
                 alarm.cancel()
@@ -149,11 +151,11 @@ class Runner:
                 if loop.watched:
                     self._beat(loop)
 
-        self._watchdog.set(BEAT_SECONDS, listen)
+        self.watchdog.set(BEAT_SECONDS, listen)
 
     def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
         item.run.begin()
-        return self._watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
+        return self.watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
 
     def _expire_on_loop(self, item: AsyncRun) -> None:
         if not (item.run.expire(_elsewhere) or item.run.timed_out):
@@ -165,7 +167,7 @@ class Runner:
             return
         loop.cancel(item)
         answered = loop.ping()
-        self._watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
+        self.watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
 
 
 def _elsewhere(work: Callable[[], None]) -> None:
@@ -176,6 +178,6 @@ def _elsewhere(work: Callable[[], None]) -> None:
         work()
 
 
-def _settle_and_close(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
-    settle(future, function)
+def _settle_and_close(promise: Promise[T], function: Callable[[], T]) -> None:
+    settle(promise, function)
     close_connections()

@@ -1,19 +1,88 @@
-"""The threads that checks run on: the one place that knows how a thread is made.
+"""The threads that checks run on, and what they share with others: the one place that knows how these are made.
 
-They are daemons, so that the exit of the process waits for none of them, and start on first use.
+Threads are daemons, so that the exit of the process waits for none of them, and start on first use. All are the
+operating system's, and all locks, too: gevent's monkey patching, where it is in force, turns those of ``threading``
+into something that only greenlets of one thread can share without harm.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
+import importlib
+import queue
+import sys
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
-def start(target: Callable[[], None], name: str) -> threading.Thread:
+def is_patched() -> bool:
+    """Tell whether gevent has replaced the threads of this process by greenlets."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey is not None and bool(monkey.is_module_patched("threading"))
+
+
+def original(module: str, name: str) -> Any:
+    """Return what a module offers by a name where nothing is monkey-patched."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey.get_original(module, name) if monkey else getattr(importlib.import_module(module), name)
+
+
+def new_lock() -> threading.Lock:
+    """Return a lock that threads of the operating system share; hold it for moments only."""
+    lock: threading.Lock = original("_thread", "allocate_lock")()
+    return lock
+
+
+def new_queue() -> queue.SimpleQueue[Any]:
+    """Return a queue between threads of the operating system."""
+    made: queue.SimpleQueue[Any] = original("queue", "SimpleQueue")()
+    return made
+
+
+class Condition:
+    """Let threads wait for each other, as ``threading.Condition`` does."""
+
+    def __init__(self) -> None:
+        self._lock = new_lock()
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def notify(self) -> None:
+        """Wake one thread; called with the condition held."""
+        if self._waiting:
+            self._waiting.popleft().release()
+
+    def wait(self, seconds: float) -> None:
+        """Let go of the condition until notified, or until some seconds have passed."""
+        waiter = new_lock()
+        waiter.acquire()
+        self._waiting.append(waiter)
+        self._lock.release()
+        try:
+            waiter.acquire(timeout=seconds)
+        finally:
+            self._lock.acquire()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def wait_for(self, predicate: Callable[[], object], seconds: float) -> bool:
+        """Wait until something holds, and return whether it does, after some seconds at most."""
+        end = time.monotonic() + seconds
+        while not predicate() and (left := end - time.monotonic()) > 0:
+            self.wait(left)
+        return bool(predicate())
+
+
+def start(target: Callable[[], None], name: str) -> None:
     """Start a daemon thread.
 
     Args:
@@ -23,27 +92,20 @@ def start(target: Callable[[], None], name: str) -> threading.Thread:
     Raises:
         RuntimeError: If the system has no thread left, or the interpreter is shutting down.
     """
-    thread = threading.Thread(target=target, name=f"health-check-{name}", daemon=True)
-    thread.start()
-    return thread
+    name = f"health-check-{name}"
+    if not is_patched():
+        threading.Thread(target=target, name=name, daemon=True).start()
+        return
+    importlib.import_module("gevent").get_hub()  # gevent is not to set itself up in several threads at once
+    original("_thread", "start_new_thread")(_without_gevent, (target, name))
 
 
-def call(function: Callable[[], T], name: str) -> concurrent.futures.Future[T]:
-    """Call a function on a daemon thread of its own, and return its future.
-
-    Raises:
-        RuntimeError: As ``start`` does.
-    """
-    future: concurrent.futures.Future[T] = concurrent.futures.Future()
-    start(lambda: settle(future, function), name)
-    return future
-
-
-def settle(future: concurrent.futures.Future[T], function: Callable[[], T]) -> None:
-    """Call a function and give the future what it returns or raises, whatever that is."""
+def _without_gevent(target: Callable[[], None], name: str) -> None:
+    """Be a thread that gevent knows nothing of, until something there waits and makes it have a hub of its own."""
+    threading.current_thread().name = name
     try:
-        value = function()
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+        target()
+    finally:
+        hub = importlib.import_module("gevent.hub").get_hub_if_exists()
+        if hub is not None:
+            hub.destroy(destroy_loop=True)

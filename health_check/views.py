@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 from django.views.generic import TemplateView
 
-from health_check import process, renderers, threads
+from health_check import process, renderers
 from health_check.assembly import Assembly
 from health_check.atomicity import non_atomic_requests
 from health_check.callback import AsyncView, Callback
@@ -27,6 +26,7 @@ from health_check.logs import log_once
 from health_check.negotiation import MEDIA_TYPES, chosen_format
 from health_check.page import render_page
 from health_check.plugins import Plugins
+from health_check.promises import call
 from health_check.reports import Report
 
 SYNC_HOOKS = (
@@ -95,7 +95,7 @@ class HealthCheckView(EndpointOptions, TemplateView):
                 await process.prepare()
                 found = self._listed()
                 if found is None:
-                    found = await asyncio.wrap_future(threads.call(self._placed, "catalogue"))
+                    found = await call(self._placed, "catalogue")
                 endpoint, assembly = found
                 self.report = (await process.aread([endpoint], assembly=assembly)).reports[0]
             except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer

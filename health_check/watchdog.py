@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 from collections.abc import Callable
 
 from health_check import threads
@@ -38,7 +37,7 @@ class Watchdog:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._condition = threading.Condition()
+        self._condition = threads.Condition()
         self._alarms: list[Alarm] = []
         self._numbers = itertools.count()
         self._awake = False

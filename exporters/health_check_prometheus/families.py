@@ -123,7 +123,7 @@ def _runs(overview: Overview | None) -> Metric:
     text = "How many runs of the check ended, by outcome."
     family = CounterMetricFamily(f"{PREFIX}runs", text, labels=["check", "outcome"])
     for reading in _readings(overview):
-        runs = reading.record.runs if reading.record else NO_RUNS
+        runs = reading.record.totals.runs if reading.record else NO_RUNS
         for outcome in Outcome:
             family.add_metric([reading.label, outcome.value], float(runs[outcome]))
     return family

@@ -1,5 +1,15 @@
 """Where records are kept."""
 
-from health_check.stores.base import Lease, Store, create_store
+from health_check.stores.base import (
+    LEASE_SECONDS,
+    Entry,
+    Key,
+    Lease,
+    Publication,
+    Query,
+    Store,
+    StoreError,
+    create_store,
+)
 
-__all__ = ["Lease", "Store", "create_store"]
+__all__ = ["LEASE_SECONDS", "Entry", "Key", "Lease", "Publication", "Query", "Store", "StoreError", "create_store"]

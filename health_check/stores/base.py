@@ -1,57 +1,188 @@
-"""What a store promises."""
+"""What a store promises, and what is exchanged with it."""
 
 from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping
+import functools
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from health_check.conf import settings
-from health_check.records import Record
+from health_check.records import NO_TOTALS, Record, Result, Totals
+
+LEASE_SECONDS = 2.0
+"""How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
+
+
+class StoreError(Exception):
+    """A store cannot be used, at present at least; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Key:
+    """What a store knows a check by."""
+
+    label: str
+    """The name of the check."""
+    scope: str = "host"
+    """``"host"``, or ``"fleet"`` for what is the same on all hosts."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lease:
     """The right to run one check and to publish the outcome."""
 
-    label: str
+    key: Key
     """The check."""
-    token: int
+    token: str
     """What tells this lease from the ones before and after it."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Query:
+    """What is asked of one check."""
+
+    key: Key
+    """The check."""
+    backend: str = ""
+    """Its dotted path; the result of another one under the same label is not fresh."""
+    lease_seconds: float | None = None
+    """For how long to have the lease if the check has to run; None does not ask for it."""
+    force: bool = False
+    """Whether to have the lease even while the record is fresh."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a store knows of one check."""
+
+    record: Record | None = None
+    """The newest record."""
+    fresh_for: float = -math.inf
+    """For how many seconds it is still fresh; negative, for how many it has not been."""
+    lease: Lease | None = None
+    """The lease that was asked for, if it was to be had."""
+    held_since: float | None = None
+    """When another holder got the lease, Unix time in seconds; None if there is no other."""
+    accepted: bool = True
+    """Whether what was published is in the record; False if it was outrun."""
+
+    def is_fresh_for(self, query: Query) -> bool:
+        """Tell whether the record can be shown as it is."""
+        return self.record is not None and self.fresh_for > 0 and self.record.result.backend == query.backend
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What a process has to tell of one check."""
+
+    key: Key
+    """The check."""
+    lease: Lease | None = None
+    """The right to publish; without it the result does not replace a record that is fresh."""
+    result: Result | None = None
+    """The outcome of a run."""
+    max_age: float = 0.0
+    """For how many seconds it is fresh."""
+    known: Record | None = None
+    """The newest record that this process knows; a store that lost its own goes on from there."""
+    unsent: Totals = NO_TOTALS
+    """What is to be counted besides: runs that could not be published at their time."""
+
+    def applied_to(self, stored: Record | None, *, fresh: bool) -> Record | None:
+        """Return what the record is to be.
+
+        Args:
+            stored: What the store has.
+            fresh: Whether that is fresh.
+        """
+        both = [record for record in (stored, self.known) if record is not None]
+        newest = stored if fresh else max(both, key=lambda record: record.result.finished, default=None)
+        record, totals = newest, self.unsent
+        if self.result is not None:
+            totals = totals.plus(Totals.of(self.result))
+            if self.lease is not None or not fresh:
+                record = Record.after(newest, self.result, max_age=self.max_age)
+        if record is None:
+            return None
+        totals = functools.reduce(Totals.at_least, (record.totals for record in both), NO_TOTALS).plus(totals)
+        if record is stored and totals == stored.totals:
+            return stored
+        return dataclasses.replace(record, seq=max((record.seq for record in both), default=0) + 1, totals=totals)
+
+
 class Store(abc.ABC):
-    """Keep the newest record of each check, and the leases to run them."""
+    """Keep the newest record of each check, and the leases to run them.
 
-    shared: bool = False
-    """Whether other processes see the records."""
+    Used by one thread at a time, but for stores that are not ``shared``.
+    """
+
+    shared: bool = True
+    """Whether using it means I/O: then that happens on a thread of its own."""
+
+    poll_seconds: float = 0.02
+    """How long to wait before looking again for what another process is about to publish."""
+
+    generation: str | None = None
+    """What tells this life of the store from earlier ones: it is another one after all was lost."""
+
+    settled_at: float = 0.0
+    """From when on its totals are complete, Unix time in seconds: after a loss, processes bring what they know."""
 
     @abc.abstractmethod
-    def read(self, labels: Iterable[str]) -> Mapping[str, Record]:
-        """Return the records of those checks that have one, by label."""
+    def describe(self) -> str:
+        """Return where the records are, for people."""
+
+    def trouble(self) -> str:
+        """Return what is wrong with the place before it is used, and what to do about it; empty if nothing is seen."""
+        return ""
 
     @abc.abstractmethod
-    def acquire(self, label: str) -> Lease | None:
-        """Return the lease of a check, or None while another holder has it."""
+    def look(self, queries: Sequence[Query]) -> list[Entry]:
+        """Return what is known of some checks, in their order, with the leases of those that have to run."""
 
     @abc.abstractmethod
-    def publish(self, lease: Lease, record: Record) -> bool:
-        """Make a record the check's newest one.
+    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+        """Make outcomes part of the records, give their leases back, and return what is known then.
 
-        Returns:
-            False, with nothing changed, if the lease is no longer the one in force or a newer record is there.
+        A result whose lease is no longer in force is dropped.
         """
 
     @abc.abstractmethod
-    def release(self, lease: Lease) -> None:
-        """Give the lease back, so that the check can be run again."""
+    def release(self, leases: Iterable[Lease]) -> None:
+        """Give leases back, so that the checks can be run again."""
 
     @abc.abstractmethod
-    def forget(self, labels: Iterable[str]) -> None:
-        """Drop the records of checks that are no more."""
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drop what is known of checks in this process's memory: they may be no more."""
+
+    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
+        """Return the newest results of checks, oldest first; none where the store keeps no history."""
+        return {}
+
+    def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
+        """Return the records that other hosts have of checks, by host; none where the store has but one host."""
+        return {}
+
+    @abc.abstractmethod
+    def probe(self) -> None:
+        """Find out whether the store can be used, and which ``generation`` it is.
+
+        Raises:
+            StoreError: If it cannot be used.
+        """
+
+    @abc.abstractmethod
+    def settle_at(self, moment: float) -> None:
+        """Note from when on the totals are complete, Unix time in seconds."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of connections; the next use makes new ones."""
 
 
 def create_store() -> Store:

@@ -2,48 +2,99 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from health_check.records import Record
-from health_check.stores.base import Lease, Store
+from health_check.clock import Clock
+from health_check.records import Record, Result
+from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store
+from health_check.threads import new_lock
+
+HISTORY_ROWS = 60
+"""How many results of a check to keep."""
 
 
 class MemoryStore(Store):
     """Keep records in this process's memory: nothing is shared, and nothing outlives the process."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    shared = False
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
+        self._lock = new_lock()
         self._tokens = itertools.count(1)
-        self._records: dict[str, Record] = {}
-        self._leases: dict[str, Lease] = {}
+        self._records: dict[Key, tuple[Record, float]] = {}
+        self._leases: dict[Key, tuple[Lease, float]] = {}
+        self._history: dict[Key, collections.deque[Result]] = {}
 
-    def read(self, labels: Iterable[str]) -> Mapping[str, Record]:
-        with self._lock:
-            return {label: self._records[label] for label in labels if label in self._records}
+    def describe(self) -> str:
+        return "the memory of each process"
 
-    def acquire(self, label: str) -> Lease | None:
+    def look(self, queries: Sequence[Query]) -> list[Entry]:
         with self._lock:
-            if label in self._leases:
-                return None
-            self._leases[label] = Lease(label=label, token=next(self._tokens))
-            return self._leases[label]
+            return [self._look(query) for query in queries]
 
-    def publish(self, lease: Lease, record: Record) -> bool:
+    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
         with self._lock:
-            newest = self._records.get(lease.label)
-            if self._leases.get(lease.label) != lease or (newest is not None and newest.seq >= record.seq):
-                return False
-            self._records[lease.label] = record
-            return True
+            return [self._publish(publication) for publication in publications]
 
-    def release(self, lease: Lease) -> None:
+    def release(self, leases: Iterable[Lease]) -> None:
         with self._lock:
-            if self._leases.get(lease.label) == lease:
-                del self._leases[lease.label]
+            for lease in leases:
+                if self._is_in_force(lease):
+                    del self._leases[lease.key]
 
-    def forget(self, labels: Iterable[str]) -> None:
+    def forget(self, keys: Iterable[Key]) -> None:
         with self._lock:
-            for label in labels:
-                self._records.pop(label, None)
+            for key in keys:
+                self._records.pop(key, None)
+                self._history.pop(key, None)
+
+    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
+        with self._lock:
+            return {key: tuple(self._history[key]) for key in keys if key in self._history}
+
+    def probe(self) -> None:
+        """Do nothing: memory can always be used."""
+
+    def settle_at(self, moment: float) -> None:
+        """Do nothing: nobody else knows anything."""
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+    def _look(self, query: Query) -> Entry:
+        entry = self._entry(query.key)
+        if query.lease_seconds is None or (entry.is_fresh_for(query) and not query.force):
+            return entry
+        if entry.held_since is not None:
+            return entry
+        lease = Lease(key=query.key, token=str(next(self._tokens)))
+        self._leases[query.key] = lease, self._clock.now()
+        return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
+
+    def _publish(self, publication: Publication) -> Entry:
+        key, lease = publication.key, publication.lease
+        before = self._entry(key)
+        if lease is not None and not self._is_in_force(lease):
+            return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
+        record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
+        if record is not None:
+            self._records[key] = record, self._clock.monotonic() + record.max_age
+        if publication.result is not None:
+            self._history.setdefault(key, collections.deque(maxlen=HISTORY_ROWS)).append(publication.result)
+        if lease is not None:
+            del self._leases[key]
+        return self._entry(key)
+
+    def _entry(self, key: Key) -> Entry:
+        held_since = self._leases[key][1] if key in self._leases else None
+        if key not in self._records:
+            return Entry(held_since=held_since)
+        record, fresh_until = self._records[key]
+        return Entry(record=record, fresh_for=fresh_until - self._clock.monotonic(), held_since=held_since)
+
+    def _is_in_force(self, lease: Lease) -> bool:
+        held = self._leases.get(lease.key)
+        return held is not None and held[0] == lease

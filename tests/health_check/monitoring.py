@@ -43,8 +43,8 @@ class Bench:
 
     def __init__(self) -> None:
         self.clock = MovableClock()
-        self.store = MemoryStore()
-        self.monitor = Monitor(self.store, Runner(self.clock), self.clock)
+        self.store = MemoryStore(clock=self.clock)
+        self.monitor = Monitor(lambda: self.store, Runner(self.clock), self.clock)
 
     def read(self, definition: Definition, **options: object) -> Reading:
         """Read one check."""

@@ -101,7 +101,7 @@ def test_read__hung_check__times_out_and_is_not_started_again(bench: Bench, held
     assert later.in_progress
     assert later.finished == first.finished
     assert later.record is not None
-    assert later.record.runs[Outcome.TIMEOUT] == 1
+    assert later.record.totals.runs[Outcome.TIMEOUT] == 1
     assert held.runs == 1
 
 
@@ -118,7 +118,7 @@ def test_read__hung_check__runs_again_once_it_let_go(bench: Bench, held: Held) -
         threading.Event().wait(0.005)
     assert reading.state is State.OK
     assert reading.record is not None
-    assert reading.record.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 1}
+    assert reading.record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 1}
     assert held.runs == 2
 
 
@@ -194,7 +194,7 @@ def test_record__counts_runs_and_keeps_the_last_success(bench: Bench) -> None:
     assert first is not None
     assert third is not None
     assert last is not None
-    assert last.runs == {Outcome.OK: 1, Outcome.WARNING: 1, Outcome.ERROR: 2, Outcome.TIMEOUT: 0}
+    assert last.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 1, Outcome.ERROR: 2, Outcome.TIMEOUT: 0}
     assert last.last_success == first.result.finished
     assert last.last_transition == third.result.finished
     assert last.streak == 2

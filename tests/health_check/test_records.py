@@ -146,7 +146,7 @@ def test_after__first_run() -> None:
     record = history(result())
     assert (record.seq, record.streak, record.last_success, record.last_transition) == (1, 1, 1000.0, 1000.0)
     assert record.fresh_until == 1010.0
-    assert record.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
+    assert record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
 
 
 def test_after__first_run_fails() -> None:
@@ -158,29 +158,19 @@ def test_after__same_state() -> None:
     """A state that stays makes a streak, and keeps the time at which it came about."""
     record = history(result(ERROR), result(UNKNOWN_ERROR, finished=1010), result(ERROR, finished=1020, timed_out=True))
     assert (record.seq, record.streak, record.last_transition, record.fresh_until) == (3, 3, 1000.0, 1030.0)
-    assert record.runs == {Outcome.OK: 0, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 1}
+    assert record.totals.runs == {Outcome.OK: 0, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 1}
 
 
 def test_after__other_state() -> None:
     """Another state starts a new streak; the last success stays known."""
     record = history(result(), result(finished=1010), result(WARNING, finished=1020), result(ERROR, finished=1030))
     assert (record.seq, record.streak, record.last_transition, record.last_success) == (4, 1, 1030.0, 1010.0)
-    assert record.runs == {Outcome.OK: 2, Outcome.WARNING: 1, Outcome.ERROR: 1, Outcome.TIMEOUT: 0}
+    assert record.totals.runs == {Outcome.OK: 2, Outcome.WARNING: 1, Outcome.ERROR: 1, Outcome.TIMEOUT: 0}
 
 
 def test_after__leaves_the_record_before_alone() -> None:
     """Records are frozen: a later run does not count in an earlier record."""
     first = history(result())
     Record.after(first, result(ERROR), max_age=10)
-    assert first.runs[Outcome.OK] == 1
-    assert first.runs[Outcome.ERROR] == 0
-
-
-def test_still_running__no_new_run() -> None:
-    """A stuck run that goes on is something new to say, and no new run."""
-    before = history(result(), result(unavailable("timed out after 5 s"), finished=1010, timed_out=True))
-    after = before.still_running(unavailable("still running, started 42 s ago"), fresh_until=1052.0)
-    assert [message.text for message in after.result.messages] == ["unavailable: still running, started 42 s ago"]
-    assert (after.seq, after.fresh_until) == (3, 1052.0)
-    assert (after.runs, after.streak, after.result.finished) == (before.runs, 1, 1010)
-    assert after.result.state is State.ERROR
+    assert first.totals.runs[Outcome.OK] == 1
+    assert first.totals.runs[Outcome.ERROR] == 0

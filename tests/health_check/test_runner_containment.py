@@ -18,7 +18,7 @@ from health_check.backends import HealthCheck
 from health_check.entries import parse
 from health_check.observers import Observer, RoundObserver, RunObserver, register, unregister
 from health_check.records import Result, State
-from health_check.stores import Lease
+from health_check.stores import Entry, Key, Query
 from tests.health_check.monitoring import SECONDS, Bench, defined
 
 
@@ -104,7 +104,7 @@ def test_loop__without_a_thread_for_the_deadline__fails_once(bench: Bench, monke
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.monitor._runner._watchdog, "set", refuse)
+        patch.setattr(bench.monitor._runner.watchdog, "set", refuse)
         assert "no thread could be started" in bench.read(definition).pretty_status
     assert bench.read(definition).state is State.OK
 
@@ -138,21 +138,17 @@ def test_async_check__constructor_may_use_the_orm(
     assert bench.read(parse(Check).define()).state is State.OK
 
 
-def test_read__that_fails_half_way__leaves_no_run_waiting(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that fails at the second check does not leave the first one waiting for ever."""
+def test_read__a_store_that_fails__goes_on_without(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that fails does not leave anybody waiting, nor without a result."""
     definitions = [defined(lambda check: None), defined(lambda check: None)]
-    acquire = bench.store.acquire
 
-    def fail_at_second(label: str) -> Lease | None:
-        if label == definitions[1].label:
-            raise OSError("gone")
-        return acquire(label)
+    def fail(*_: object) -> list[Entry]:
+        raise OSError("gone")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.store, "acquire", fail_at_second)
-        with pytest.raises(OSError, match="gone"):
-            bench.monitor.read(definitions)
-    assert [reading.state for reading in bench.monitor.read(definitions)] == [State.OK] * 2
+    for method in ("look", "publish"):
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.store, method, fail)
+            assert [reading.state for reading in bench.monitor.read(definitions)] == [State.OK] * 2
 
 
 def test_read__other_options_under_one_label__is_another_check(bench: Bench, settings: Settings) -> None:
@@ -175,7 +171,7 @@ def test_read__other_options_under_one_label__is_another_check(bench: Bench, set
 
 def test_slots__are_forgotten_when_there_are_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels that come and go with requests do not fill the memory."""
-    monkeypatch.setattr("health_check.monitor.MOST_SLOTS", 10)
+    monkeypatch.setattr("health_check.slots.MOST_SLOTS", 10)
     for _ in range(50):
         bench.read(defined(lambda check: None))
     assert len(bench.monitor._slots) <= 11
@@ -187,9 +183,9 @@ def test_threads__module__is_the_only_way(monkeypatch: pytest.MonkeyPatch, bench
     started: list[str] = []
     start = threads.start
 
-    def note(target: Callable[[], None], name: str) -> threading.Thread:
+    def note(target: Callable[[], None], name: str) -> None:
         started.append(name)
-        return start(target, name)
+        start(target, name)
 
     monkeypatch.setattr(threads, "start", note)
     before = set(threading.enumerate())
@@ -234,10 +230,8 @@ def test_read__outrun_run__gives_its_lease_back(bench: Bench, settings: Settings
     gate.set()
 
     def lease_is_free() -> bool:
-        lease = bench.store.acquire("tenant")
-        if lease is not None:
-            bench.store.release(lease)
-        return lease is not None
+        (entry,) = bench.store.look([Query(key=Key(label="tenant"))])
+        return entry.held_since is None
 
     eventually(lease_is_free)
 

@@ -1,0 +1,31 @@
+"""The log of what changes: a check that goes on failing is not news."""
+
+from __future__ import annotations
+
+import logging
+
+from health_check.definitions import Definition
+from health_check.exceptions import HealthCheckException
+from health_check.logs import details, logger
+from health_check.records import Record, State
+
+
+def log_change(definition: Definition, previous: Record | None, record: Record, error: BaseException | None) -> None:
+    """Log a change of state, once."""
+    result, before = record.result, previous.result.state if previous else State.OK
+    if result.state is before and (
+        error is None or previous is None or previous.result.error_type == result.error_type
+    ):
+        return
+    level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
+    texts = "; ".join(message.text for message in result.messages)
+    unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
+    logger.log(
+        level,
+        "%s is %s%s%s",
+        definition.label,
+        result.state.value,
+        f": {texts}" if texts else "",
+        details(unexpected),
+        extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
+    )

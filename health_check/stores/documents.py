@@ -1,0 +1,108 @@
+"""Records as JSON text, as stores that other processes see keep them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from health_check.records import NO_RUNS, Kind, Message, Outcome, Record, Result, Totals
+
+T = TypeVar("T")
+
+VERSION = 1
+"""The version of the form; what bears another one is not read."""
+
+
+def dump_result(result: Result) -> str:
+    """Return a result as JSON."""
+    return _text(_of_result(result))
+
+
+def load_result(text: str) -> Result:
+    """Return the result that a JSON text is.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return _loaded(text, _to_result)
+
+
+def dump(record: Record) -> str:
+    """Return a record as JSON."""
+    totals = record.totals
+    return _text(
+        {
+            "version": VERSION,
+            "result": _of_result(record.result),
+            "fresh_until": record.fresh_until,
+            "seq": record.seq,
+            "totals": {
+                "runs": totals.runs,
+                "durations": {str(bound): count for bound, count in totals.durations.items()},
+                "seconds": totals.seconds,
+            },
+            "last_success": record.last_success,
+            "last_transition": record.last_transition,
+            "streak": record.streak,
+        }
+    )
+
+
+def load(text: str) -> Record:
+    """Return the record that a JSON text is.
+
+    Raises:
+        ValueError: If it is none, or one of another version.
+    """
+    return _loaded(text, _to_record)
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+
+
+def _loaded(text: str, convert: Callable[[Any], T]) -> T:
+    try:
+        return convert(json.loads(text))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a record: {error!r}") from error
+
+
+def _of_result(result: Result) -> dict[str, Any]:
+    document = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    return {**document, "messages": [[message.kind, message.text] for message in result.messages]}
+
+
+def _to_result(document: Mapping[str, Any]) -> Result:
+    return Result(
+        messages=tuple(Message(kind=Kind(kind), text=str(text)) for kind, text in document["messages"]),
+        timed_out=bool(document["timed_out"]),
+        error_type=document["error_type"],
+        time_taken=float(document["time_taken"]),
+        started=float(document["started"]),
+        finished=float(document["finished"]),
+        host=str(document["host"]),
+        pid=int(document["pid"]),
+        backend=str(document["backend"]),
+    )
+
+
+def _to_record(document: Mapping[str, Any]) -> Record:
+    if document["version"] != VERSION:
+        raise ValueError(f"a record of version {document['version']!r}")
+    totals, success = document["totals"], document["last_success"]
+    return Record(
+        result=_to_result(document["result"]),
+        fresh_until=float(document["fresh_until"]),
+        seq=int(document["seq"]),
+        totals=Totals(
+            runs={**NO_RUNS, **{Outcome(outcome): int(count) for outcome, count in totals["runs"].items()}},
+            durations={float(bound): int(count) for bound, count in totals["durations"].items()},
+            seconds=float(totals["seconds"]),
+        ),
+        last_success=None if success is None else float(success),
+        last_transition=float(document["last_transition"]),
+        streak=int(document["streak"]),
+    )

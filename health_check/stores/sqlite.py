@@ -1,0 +1,348 @@
+"""The store that all processes of a host share: one SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pathlib
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from health_check.clock import Clock
+from health_check.records import Record, Result
+from health_check.stores import documents, holder
+from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores.file import OtherVersionError, SharedFile
+
+T = TypeVar("T")
+
+VERSION = 1
+"""The version of the tables."""
+
+BUSY_SECONDS = 0.2
+"""How long to wait for another process that writes."""
+
+FORGET_AFTER_SECONDS = 7 * 86400.0
+"""How long a check keeps its record without a run."""
+
+FUTURE_SECONDS = 2.0
+"""How far in the future a record of an earlier boot may be; beyond that the clock was wrong."""
+
+APPLICATION = int.from_bytes(b"dhex", "big")
+"""What marks our files."""
+
+MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+
+TABLES = """
+CREATE TABLE life (generation TEXT NOT NULL, settled_at REAL NOT NULL);
+CREATE TABLE records (
+    label TEXT PRIMARY KEY, document TEXT NOT NULL, boot TEXT NOT NULL, fresh_until REAL NOT NULL, written REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE leases (
+    label TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, since REAL NOT NULL,
+    boot TEXT NOT NULL, begins REAL NOT NULL, ends REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE history (id INTEGER PRIMARY KEY, label TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
+CREATE INDEX history_of ON history (label, id);
+"""
+
+Row = tuple[Any, ...]
+
+
+class SQLiteStore(Store):
+    """Share records, leases and history among the processes of a host.
+
+    Freshness and leases are told by the monotonic clock, which all processes of a host share: no step of the wall
+    clock makes a record older or younger. The lease of a process that died is free at once.
+
+    Args:
+        path: The file, in a folder that is there; default one for this site and user in the folder for temporary
+            files.
+        history_rows: How many results of a check to keep at most.
+        history_seconds: For how long to keep them.
+        clock: Tells the time.
+
+    Raises:
+        TypeError: If an option is of no use.
+    """
+
+    poll_seconds = 0.005
+
+    def __init__(
+        self,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        history_rows: int = 60,
+        history_seconds: float = 86400.0,
+        clock: Clock | None = None,
+    ) -> None:
+        _refuse_unusable(path, history_rows, history_seconds)
+        self._file = SharedFile(None if path is None else pathlib.Path(path), build=_build, refuse=_refusal)
+        self._history_rows = history_rows
+        self._history_seconds = history_seconds
+        self._clock = clock or Clock()
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def path(self) -> pathlib.Path:
+        """The file."""
+        return self._file.path
+
+    def describe(self) -> str:
+        return str(self.path)
+
+    def trouble(self) -> str:
+        return self._file.problem()
+
+    def look(self, queries: Sequence[Query]) -> list[Entry]:
+        def read(database: sqlite3.Connection) -> list[Entry]:
+            return self._entries(database, [query.key for query in queries])
+
+        def acquire(database: sqlite3.Connection) -> list[Entry]:
+            return [self._acquired(database, q, e) for q, e in zip(queries, read(database), strict=True)]
+
+        entries = self._do(read)
+        wanting = [_is_wanting(query, entry) for query, entry in zip(queries, entries, strict=True)]
+        return self._do(acquire, writes=True) if any(wanting) else entries
+
+    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+        def write(database: sqlite3.Connection) -> list[Entry]:
+            keys = list(dict.fromkeys(publication.key for publication in publications))
+            entries = dict(zip(keys, self._entries(database, keys), strict=True))
+            return [self._published(database, publication, entries) for publication in publications]
+
+        return self._do(write, writes=True)
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        rows = [(lease.key.label, lease.token) for lease in leases]
+        self._do(lambda database: database.executemany("DELETE FROM leases WHERE label = ? AND token = ?", rows), True)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Do nothing: other processes may still know the checks; what nobody runs is dropped after a week."""
+
+    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
+        def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
+            query = "SELECT document FROM history WHERE label = ? AND finished > ? ORDER BY id"
+            since = self._clock.now() - self._history_seconds
+            return {key: _results(database.execute(query, (key.label, since))) for key in keys}
+
+        return self._do(read)
+
+    def probe(self) -> None:
+        self._do(lambda database: None)
+
+    def settle_at(self, moment: float) -> None:
+        self._do(lambda database: database.execute("UPDATE life SET settled_at = ?", (moment,)), True)
+        self.settled_at = moment
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _do(self, work: Callable[[sqlite3.Connection], T], writes: bool = False) -> T:
+        """Do something in one transaction; a file that is no good is replaced, once."""
+        try:
+            return self._attempt(work, writes)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if not _is_damage(error):
+                raise StoreError(f"{self.path}: {error}") from error
+            self._file.set_aside(str(error))
+        except OSError as error:
+            self.close()
+            raise StoreError(f"{self.path}: {error.strerror or error}") from error
+        try:
+            return self._attempt(work, writes)
+        except (sqlite3.DatabaseError, OSError) as error:
+            self.close()
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
+        database = self._opened()
+        with _transaction(database, writes=writes):
+            value = work(database)
+            if writes and self._file.was_replaced():
+                raise sqlite3.OperationalError("the file was replaced meanwhile")
+        return value
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is not None and self._file.was_replaced():
+            self.close()
+        if self._connection is None:
+            with self._file.locked():
+                self._file.ensure()
+                self._connection = _connect(self.path)
+            with _transaction(self._connection, writes=True):
+                self._clean(self._connection)
+        self.generation, self.settled_at = self._connection.execute(
+            "SELECT generation, settled_at FROM life"
+        ).fetchone()
+        return self._connection
+
+    def _clean(self, database: sqlite3.Connection) -> None:
+        now = self._clock.now()
+        database.execute("DELETE FROM records WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
+        database.execute("DELETE FROM history WHERE finished < ?", (now - self._history_seconds,))
+
+    def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[Entry]:
+        return [self._entry(database, key) for key in keys]
+
+    def _entry(self, database: sqlite3.Connection, key: Key) -> Entry:
+        row = database.execute(
+            "SELECT document, boot, fresh_until FROM records WHERE label = ?", (key.label,)
+        ).fetchone()
+        record = _record(row[0]) if row is not None else None
+        return Entry(
+            record=record,
+            fresh_for=self._fresh_for(record, row[1], row[2]) if record is not None else -math.inf,
+            held_since=self._held_since(database, key),
+        )
+
+    def _fresh_for(self, record: Record, boot: str, fresh_until: float) -> float:
+        if boot == holder.boot():
+            return min(record.max_age, fresh_until - self._clock.monotonic())
+        now = self._clock.now()
+        return -math.inf if record.result.finished > now + FUTURE_SECONDS else record.fresh_until - now
+
+    def _held_since(self, database: sqlite3.Connection, key: Key) -> float | None:
+        row = database.execute(
+            "SELECT holder, since, boot, begins, ends FROM leases WHERE label = ?", (key.label,)
+        ).fetchone()
+        if row is None or row[2] != holder.boot() or not row[3] <= self._clock.monotonic() < row[4]:
+            return None
+        return None if holder.is_dead(row[0]) else float(row[1])
+
+    def _acquired(self, database: sqlite3.Connection, query: Query, entry: Entry) -> Entry:
+        if not _is_wanting(query, entry) or query.lease_seconds is None:
+            return entry
+        lease = Lease(key=query.key, token=secrets.token_hex(8))
+        now = self._clock.monotonic()
+        times = (self._clock.now(), holder.boot(), now, now + query.lease_seconds)
+        database.execute(
+            "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (query.key.label, lease.token, holder.myself(), *times),
+        )
+        return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
+
+    def _published(self, database: sqlite3.Connection, publication: Publication, entries: dict[Key, Entry]) -> Entry:
+        key, lease, before = publication.key, publication.lease, entries[publication.key]
+        if lease is not None:
+            owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.label, lease.token))
+            if not owned.rowcount:
+                return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
+        record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
+        if record is not None and record is not before.record:
+            self._write(database, key, record, before)
+        if publication.result is not None:
+            self._remember(database, key, publication.result)
+        entries[key] = self._entry(database, key)
+        return entries[key]
+
+    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: Entry) -> None:
+        now = self._clock.monotonic()
+        if before.record is not None and record.result == before.record.result:
+            fresh_for = before.fresh_for
+        else:
+            age = self._clock.now() - record.result.finished
+            fresh_for = min(record.max_age, record.max_age - age)
+        database.execute(
+            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
+            (key.label, documents.dump(record), holder.boot(), now + fresh_for, self._clock.now()),
+        )
+
+    def _remember(self, database: sqlite3.Connection, key: Key, result: Result) -> None:
+        database.execute(
+            "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
+            (key.label, result.finished, documents.dump_result(result)),
+        )
+        database.execute(
+            "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
+            "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+            (key.label, self._history_rows),
+        )
+
+
+def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
+    if path is not None and (path == "" or not isinstance(path, str | os.PathLike)):
+        raise TypeError(f"path is {path!r}, use the name of a file")
+    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+        raise TypeError(f"history_rows is {rows!r}, use a whole number from 0 up")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        raise TypeError(f"history_seconds is {seconds!r}, use a number from 0 up")
+
+
+def _is_wanting(query: Query, entry: Entry) -> bool:
+    if query.lease_seconds is None or entry.held_since is not None:
+        return False
+    return query.force or not entry.is_fresh_for(query)
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Tell whether an error means that the file itself is no good, not just that it cannot be had at present."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+
+
+def _record(document: str) -> Record | None:
+    try:
+        return documents.load(document)
+    except ValueError:
+        return None
+
+
+def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
+    found = []
+    for (document,) in rows:
+        with contextlib.suppress(ValueError):
+            found.append(documents.load_result(document))
+    return tuple(found)
+
+
+def _connect(path: pathlib.Path) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA journal_mode = TRUNCATE")
+    database.execute("PRAGMA synchronous = OFF")  # what a crash of the machine takes is measured again
+    return database
+
+
+def _build(path: pathlib.Path) -> None:
+    """Make a new file."""
+    with contextlib.closing(_connect(path)) as database:
+        database.executescript(f"BEGIN; {MARKS} {TABLES}")
+        database.execute("INSERT INTO life VALUES (?, 0)", (secrets.token_hex(8),))
+        database.execute("COMMIT")
+
+
+def _refusal(path: pathlib.Path) -> str:
+    """Return why a file that is there is not what this version makes; empty if it is."""
+    try:
+        with contextlib.closing(_connect(path)) as database:
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            lives = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'life'").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if _is_damage(error):
+            return str(error)
+        raise
+    if application != APPLICATION or not lives:
+        return "it is no store of health checks"
+    if version != VERSION:
+        raise OtherVersionError(f"{path} is of version {version} of the store, not {VERSION}: restart what is older")
+    return ""
+
+
+@contextlib.contextmanager
+def _transaction(database: sqlite3.Connection, *, writes: bool) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    try:
+        yield
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
