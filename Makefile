@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 WORKERS ?= auto
+SERVICES := faketime memcached prometheus redis-server
 
 .DEFAULT_GOAL := help
 
@@ -59,7 +60,7 @@ format: $(VENV)/installed ## Format the code
 services: ## Install the servers that the tests start (Debian)
 	@test "$$(id -u)" = 0 && SUDO= || SUDO=sudo; \
 	$$SUDO apt-get update --quiet --quiet && \
-	DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install --quiet --quiet --yes --no-install-recommends prometheus
+	DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install --quiet --quiet --yes --no-install-recommends $(SERVICES)
 
 .PHONY: clean
 clean: ## Remove what the other targets made

@@ -265,14 +265,15 @@ class Keeper:
             if clerk is not None and self._stuck >= MOST_STUCK:
                 return None
             store = self._store if clerk is None else self._create()
-            new = Clerk(store)
+            new = self._clerk = Clerk(store)
             try:
                 start(lambda: self._serve(new), "store")
             except RuntimeError:
+                self._clerk = clerk
                 return None
             if clerk is not None:
                 self._stuck += 1
-            self._clerk, self._store = new, store
+            self._store = store
             return new
 
     def _is_stuck(self, clerk: Clerk) -> bool:
@@ -285,10 +286,11 @@ class Keeper:
             return
         since = clerk.busy_since
         left = ANSWER_SECONDS if since is None else since + ANSWER_SECONDS - self._clock.monotonic()
-        if left > 0:
+        if left > 0 and self._clerk is clerk:
             self._watchdog.set(left, lambda: self._overdue(errand, clerk))
             return
-        self._lost(StoreError(f"{self.describe()} does not answer"))
+        if self._clerk is clerk:
+            self._lost(StoreError(f"{self.describe()} does not answer"))
         errand.give_up()
 
     def _serve(self, clerk: Clerk) -> None:
