@@ -111,13 +111,16 @@ class Monitor:
         return tuple(self._reading_of(item) for item in wanted)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
-        """See to it that checks run whose result is not fresh, without waiting for them."""
-        self._begin(tuple(definitions), False, 0.0, self._start)
+        """See to it that checks run that are due, without waiting for them.
 
-    def seconds_fresh(self, definition: Definition) -> float:
-        """Return for how many seconds this process has a fresh record of a check; negative if it has not."""
+        They may be due a little before their results expire: the new ones are published when they do.
+        """
+        self._begin(tuple(definitions), False, 0.0, self._start, early=True)
+
+    def next_run_at(self, definition: Definition) -> float:
+        """Return when to run a check so that its outcome is there as its result expires, on the monotonic clock."""
         slot = self._slots.get(definition.label)
-        return (slot.fresh_until if slot is not None else float("-inf")) - self._clock.monotonic()
+        return slot.fresh_until - slot.lead if slot is not None else float("-inf")
 
     def _fresh(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
         """Return the checks if all results are fresh, as they are for most readers: without the lock."""
@@ -160,7 +163,9 @@ class Monitor:
         for run in runs:
             self._runner.start(run)
 
-    def _begin(self, definitions: Sequence[Definition], force: bool, limit: float, start: Starter) -> list[Wanted]:
+    def _begin(
+        self, definitions: Sequence[Definition], force: bool, limit: float, start: Starter, *, early: bool = False
+    ) -> list[Wanted]:
         """Look at every check, and ask the store for each that is not fresh and was not asked for yet."""
         wanted: list[Wanted] = []
         asked: list[Slot] = []
@@ -172,11 +177,11 @@ class Monitor:
             forgotten = self._slots.forget_some(now)
             for definition, max_age in zip(definitions, ages, strict=True):
                 slot = self._slots.of(definition, strangers)
-                if slot.is_fresh(now) and not force:
+                if slot.is_fresh(now + slot.lead if early else now) and not force:
                     wanted.append(Wanted(slot=slot, fresh=slot.record))
                     continue
                 if slot.pending is None:
-                    slot.pending = Pending(force=force)
+                    slot.pending = Pending(force=force, lead=slot.lead if early else 0.0)
                     asked.append(slot)
                 wanted.append(_awaited(slot, slot.pending, max_age, now, limit, patience))
         if forgotten:
@@ -202,6 +207,7 @@ class Monitor:
             backend=definition.backend,
             lease_seconds=None if slot.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
             force=pending is not None and pending.force,
+            lead=pending.lead if pending is not None else 0.0,
         )
 
     def _looked(
@@ -286,12 +292,14 @@ class Monitor:
 
     def _decided(self, run: Run, result: Result, error: BaseException | None) -> None:
         """Publish the outcome of a run, unless it was outrun."""
-        with self._lock:
-            slot = self._slots.get(run.definition.label)
-            is_known = slot is not None and slot.run is run
-        if slot is None or not is_known:
+        slot = self._slots.get(run.definition.label)
+        if slot is None or slot.run is not run:
             self.keeper.release([run.lease])
             run.outcome.set_result(Record.after(None, result, max_age=0))
+            return
+        left = slot.fresh_until - self._clock.monotonic()
+        if left > 0 and slot.is_early:  # a record that others show as fresh is not replaced
+            self._watchdog.set(left, lambda: self._decided(run, result, error))
             return
         publication = Publication(key=slot.key, lease=run.lease, result=result, max_age=slot.definition.max_age)
         previous = slot.record

@@ -14,9 +14,14 @@ from django.template import Context, Engine, Template, TemplateDoesNotExist, loa
 from django.template.response import TemplateResponse
 from django.utils.timesince import timesince
 
-from health_check.records import State
+from health_check import process
+from health_check.records import Result, State
 from health_check.renderers import timestamp
-from health_check.reports import Report, Row
+from health_check.reports import Report
+from health_check.survey import NOTHING, Past
+
+MOST_BARS = 30
+"""How many former runs of a check to show."""
 
 TEMPLATES = pathlib.Path(__file__).parent / "templates"
 
@@ -42,7 +47,14 @@ def render_page(
         response_kwargs: For the response, ``content_type`` say.
     """
     report: Report = context["report"]
-    context = {**context, "lines": lines_of(report), "summary": summary_of(report), "mood": mood_of(report)}
+    past = process.past(report.readings)
+    context = {
+        **context,
+        "lines": lines_of(report, past),
+        "hosts": hosts_of(past),
+        "summary": summary_of(report),
+        "mood": mood_of(report),
+    }
     try:
         template = loader.select_template(template_names)
     except TemplateDoesNotExist:
@@ -62,8 +74,8 @@ def _our_template() -> Template:
     return Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html")
 
 
-def lines_of(report: Report) -> list[dict[str, Any]]:
-    """Return the rows of the report with their times in words."""
+def lines_of(report: Report, past: Past = NOTHING) -> list[dict[str, Any]]:
+    """Return the rows of the report with their times in words, and with what former runs said."""
     now = time.time()
     return [
         {
@@ -71,10 +83,28 @@ def lines_of(report: Report) -> list[dict[str, Any]]:
             "reading": row.reading,
             "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
             "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
-            "age": _age(row, now),
+            "age": _age(row.reading.finished, now),
+            "past": [_bar(result, now) for result in past.history.get(row.reading.label, ())[-MOST_BARS:]],
         }
         for row in report.rows
     ]
+
+
+def hosts_of(past: Past) -> list[dict[str, Any]]:
+    """Return how other hosts are, as they said last."""
+    now = time.time()
+    hosts = []
+    for host, records in past.elsewhere.items():
+        counts = collections.Counter(record.result.state for record in records.values())
+        hosts.append(
+            {
+                "name": host,
+                "summary": ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]),
+                "age": _age(max(record.result.finished for record in records.values()), now),
+                "records": [(label, record.result) for label, record in records.items() if record.result.messages],
+            }
+        )
+    return hosts
 
 
 def mood_of(report: Report) -> str:
@@ -97,13 +127,20 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _age(row: Row, now: float) -> str:
-    if row.reading.finished is None:
+def _bar(result: Result, now: float) -> dict[str, str]:
+    """Return what stands for a former run."""
+    text = "; ".join([result.state.value, *(message.text for message in result.messages)])
+    title = f"{_age(result.finished, now)}: {text}, {duration(result.time_taken)}"
+    return {"state": result.state.value, "title": title}
+
+
+def _age(finished: float | None, now: float) -> str:
+    if finished is None:
         return "never"
-    age = max(0.0, now - row.reading.finished)
+    age = max(0.0, now - finished)
     if age < 120:
         return f"{age:.0f} s ago"
-    return f"{timesince(timestamp(row.reading.finished), timestamp(now))} ago"
+    return f"{timesince(timestamp(finished), timestamp(now))} ago"
 
 
 def _is_ours(template: Any) -> bool:

@@ -14,12 +14,15 @@ from health_check.assembly import Assembly
 from health_check.catalogue import Catalogue
 from health_check.clock import Clock
 from health_check.conf import settings
+from health_check.definitions import Definition
 from health_check.endpoints import Endpoint
 from health_check.monitor import Monitor
 from health_check.promises import call
-from health_check.reports import Overview, overview_of
+from health_check.reports import Overview, Reading, overview_of
 from health_check.runner import Runner
+from health_check.scheduler import Scheduler
 from health_check.stores import create_store
+from health_check.survey import Past, Survey, Surveyor
 
 CONSTRUCTION_SECONDS = 5.0
 """How long the constructors of an endpoint's checks may take before their entries count as unusable."""
@@ -33,6 +36,8 @@ class Process:
         self._clock = Clock()
         self._runner = Runner(self._clock)
         self._monitor: Monitor | None = None
+        self._surveyor: Surveyor | None = None
+        self._scheduler: Scheduler | None = None
         self._catalogue: Catalogue | None = None
         self._resolver: object = None
 
@@ -42,11 +47,33 @@ class Process:
         catalogue = self._catalogue
         return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
 
+    @property
+    def surveyor(self) -> Surveyor:
+        """What asks the store for more than the last results."""
+        if self._surveyor is None:
+            self._surveyor = Surveyor(self.monitor.keeper)
+        return self._surveyor
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What has the checks of all endpoints run in time, once it is started."""
+        if self._scheduler is None:
+            with self._lock:
+                if self._scheduler is None:
+                    self._scheduler = Scheduler(self._all_checks, self.monitor, self._clock)
+        return self._scheduler
+
+    def _all_checks(self) -> Sequence[Definition]:
+        assembly = self.catalogue.assembly
+        return assembly.checks_of(tuple(assembly.members))
+
     def close(self) -> None:
         """Let what runs in the background go."""
         self._runner.close()
         if self._monitor is not None:
             self._monitor.keeper.close()
+        if self._scheduler is not None:
+            self._scheduler.close()
 
     @property
     def monitor(self) -> Monitor:
@@ -126,12 +153,27 @@ def read(
     assembly = assembly or process.catalogue.assembly
     chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
     here = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
+    if settings.SCHEDULER:
+        process.scheduler.start()
     readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
     return overview_of(chosen, assembly, readings)
 
 
+def survey(readings: Iterable[Reading]) -> Survey:
+    """Return what is counted of checks that were read, by all processes together."""
+    return current().surveyor.survey([reading.definition for reading in readings])
+
+
+def past(readings: Sequence[Reading]) -> Past:
+    """Return what is known of former runs of checks that were read, and of other hosts."""
+    stamp = [reading.record.result_id if reading.record else None for reading in readings]
+    return current().surveyor.past([reading.definition for reading in readings], stamp)
+
+
 async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overview:
     """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
+    if settings.SCHEDULER:
+        current().scheduler.start()
     readings = await current().monitor.aread(assembly.checks_of(endpoints))
     return overview_of(endpoints, assembly, readings)
 

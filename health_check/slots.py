@@ -17,12 +17,13 @@ MOST_SLOTS = 5000
 class Pending:
     """The next record of a check, which somebody asked for: this process runs it, or another one does."""
 
-    __slots__ = ("force", "held_since", "looks", "promise", "run", "seen")
+    __slots__ = ("force", "held_since", "lead", "looks", "promise", "run", "seen")
 
-    def __init__(self, *, force: bool) -> None:
+    def __init__(self, *, force: bool, lead: float) -> None:
         self.promise: Promise[Record | None] = Promise()
         self.seen: str | None = None
         self.force = force
+        self.lead = lead
         self.run: Run | None = None
         self.held_since: float | None = None
         self.looks = 0
@@ -66,6 +67,16 @@ class Slot:
     def is_stuck(self) -> bool:
         """Whether a run was given up and still goes on."""
         return self.run is not None and self.run.is_stuck
+
+    @property
+    def is_early(self) -> bool:
+        """Whether a run began before the record expired."""
+        return self.pending is not None and self.pending.lead > 0
+
+    @property
+    def lead(self) -> float:
+        """How long before its record expires a run has to start so as to end then, as it seems, in seconds."""
+        return min(self.record.result.time_taken, self.definition.timeout) if self.record is not None else 0.0
 
     @property
     def is_idle(self) -> bool:

@@ -4,12 +4,18 @@ from django.apps import AppConfig
 
 
 class HealthCheckPrometheusConfig(AppConfig):
-    """Add the collector to prometheus_client's default registry; nothing runs before a scrape."""
+    """Add the collector to prometheus_client's default registry, and the page to the standalone exporter.
+
+    Nothing runs before a scrape.
+    """
 
     name = "health_check_prometheus"
     verbose_name = "Health checks: Prometheus"
 
     def ready(self) -> None:
+        from health_check import pages
         from health_check_prometheus.collector import register_default
+        from health_check_prometheus.views import MetricsView
 
         register_default()
+        pages.register("/metrics", MetricsView.as_view())

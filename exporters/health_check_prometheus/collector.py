@@ -8,7 +8,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from health_check.logs import log_once
-from health_check.process import read
+from health_check.process import read, survey
+from health_check.survey import Survey
 from health_check_prometheus.deadline import seconds_left
 from health_check_prometheus.families import families_of
 
@@ -34,14 +35,15 @@ class HealthCheckCollector(Collector):
         """Return the families; without samples if the checks are not configured properly."""
         try:
             overview = read(wait=seconds_left())
+            counted = survey(overview.readings)
         except Exception as error:
             log_once("collector", "The metrics of the health checks could not be collected.", error)
-            return families_of(None)
-        return families_of(overview)
+            return families_of(None, Survey())
+        return families_of(overview, counted)
 
     def describe(self) -> Iterable[Metric]:
         """Return the families as they are without any check, so that registering runs none."""
-        return families_of(None)
+        return families_of(None, Survey())
 
 
 _registered: list[HealthCheckCollector] = []

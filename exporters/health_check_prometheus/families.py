@@ -11,26 +11,29 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
-from health_check.records import NO_RUNS, Outcome, State
+from health_check.records import NO_TOTALS, Outcome, State
 from health_check.reports import Overview, Reading
+from health_check.survey import Survey
 
 PREFIX = "django_health_check_"
 
 
-def families_of(overview: Overview | None) -> list[Metric]:
+def families_of(overview: Overview | None, survey: Survey) -> list[Metric]:
     """Return all families.
 
     Args:
-        overview: The endpoints and their checks; None if they could not be read, which ``store_up`` says.
+        overview: The endpoints and their checks; None if they could not be read.
+        survey: What is counted of the checks.
     """
     return [
         *_gauges(overview),
+        _in_progress(overview, survey),
         _state(overview),
         _endpoint_status(overview),
         _endpoint_check_info(overview),
         _info(overview),
-        _runs(overview),
-        _store_up(overview),
+        _runs(overview, survey),
+        _store_up(survey),
     ]
 
 
@@ -63,10 +66,6 @@ GAUGES: dict[str, tuple[str, Callable[[Reading], float | None]]] = {
         "For how long a result of the check counts as fresh.",
         lambda reading: reading.definition.max_age,
     ),
-    "in_progress": (
-        "Whether a run of the check is under way or stuck (1) or not (0).",
-        lambda reading: reading.in_progress,
-    ),
 }
 """The gauges of a check: what they are, and their value, None where there is none."""
 
@@ -83,6 +82,14 @@ def _gauges(overview: Overview | None) -> Iterator[Metric]:
             if value is not None:
                 family.add_metric([reading.label], float(value))
         yield family
+
+
+def _in_progress(overview: Overview | None, survey: Survey) -> Metric:
+    text = "Whether a run of the check is under way or stuck (1) or not (0)."
+    family = GaugeMetricFamily(f"{PREFIX}in_progress", text, labels=["check"])
+    for reading in _readings(overview):
+        family.add_metric([reading.label], float(reading.in_progress or reading.label in survey.running))
+    return family
 
 
 def _state(overview: Overview | None) -> Metric:
@@ -119,16 +126,18 @@ def _info(overview: Overview | None) -> Metric:
     return family
 
 
-def _runs(overview: Overview | None) -> Metric:
+def _runs(overview: Overview | None, survey: Survey) -> Metric:
     text = "How many runs of the check ended, by outcome."
     family = CounterMetricFamily(f"{PREFIX}runs", text, labels=["check", "outcome"])
+    if survey.totals is None:
+        return family
     for reading in _readings(overview):
-        runs = reading.record.totals.runs if reading.record else NO_RUNS
+        totals = survey.totals.get(reading.label, NO_TOTALS)
         for outcome in Outcome:
-            family.add_metric([reading.label, outcome.value], float(runs[outcome]))
+            family.add_metric([reading.label, outcome.value], float(totals.runs[outcome]))
     return family
 
 
-def _store_up(overview: Overview | None) -> Metric:
-    text = "Whether the records of the checks could be read (1) or not (0)."
-    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(overview is not None))
+def _store_up(survey: Survey) -> Metric:
+    text = "Whether the store of the records could be read (1) or not (0); without it there are no counters."
+    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(survey.up))

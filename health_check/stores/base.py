@@ -54,6 +54,8 @@ class Query:
     """For how long to have the lease if the check has to run; None does not ask for it."""
     force: bool = False
     """Whether to have the lease even while the record is fresh."""
+    lead: float = 0.0
+    """How many seconds before the record expires to have the lease."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +75,7 @@ class Entry:
 
     def is_fresh_for(self, query: Query) -> bool:
         """Tell whether the record can be shown as it is."""
-        return self.record is not None and self.fresh_for > 0 and self.record.result.backend == query.backend
+        return self.record is not None and self.fresh_for > query.lead and self.record.result.backend == query.backend
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,9 @@ from prometheus_client.registry import Collector
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.records import Record
+from health_check.records import NO_TOTALS, Record
 from health_check.reports import Overview, Reading, Report
+from health_check.survey import Survey
 from health_check_prometheus.families import families_of
 from tests.health_check.readings import reading, report, row, unknown
 from tests.health_check_prometheus.parsing import generate_openmetrics, parse_openmetrics, parse_text
@@ -45,12 +46,25 @@ def text_of(what: Overview | None) -> str:
     return generate_latest(registry_of(what)).decode()
 
 
+def survey_of(what: Overview | None) -> Survey:
+    """Return what is counted of the checks of an overview."""
+    if what is None:
+        return Survey()
+    records = {reading.label: reading.record for reading in what.readings}
+    return Survey(totals={label: record.totals if record else NO_TOTALS for label, record in records.items()}, up=True)
+
+
+def families(what: Overview | None) -> list[Metric]:
+    """Return all families."""
+    return families_of(what, survey_of(what))
+
+
 def registry_of(what: Overview | None) -> CollectorRegistry:
     """Return a registry with the families of an overview."""
 
     class Families(Collector):
         def collect(self) -> list[Metric]:
-            return families_of(what)
+            return families(what)
 
     registry = CollectorRegistry()
     registry.register(Families())
@@ -132,7 +146,7 @@ def test_budgets__of_the_check(settings: Settings) -> None:
 
 def test_info__static_facts() -> None:
     """The info has the dotted path of the class, and the scope."""
-    [family] = [family for family in families_of(overview(OK)) if family.type == "info"]
+    [family] = [family for family in families(overview(OK)) if family.type == "info"]
     [sample] = family.samples
     assert sample.name == "django_health_check_info"
     assert sample.value == 1
@@ -151,7 +165,7 @@ def test_endpoints__status_and_members() -> None:
     assert found["endpoint_status", ("health",)] == 0
     assert found["endpoint_status", ("shop:ready",)] == 1
     both = overview(OK, ERROR, reports=(failing, quiet))
-    [family] = [family for family in families_of(both) if family.name == "django_health_check_endpoint_check_info"]
+    [family] = [family for family in families(both) if family.name == "django_health_check_endpoint_check_info"]
     members = [(s.labels["url_name"], s.labels["check"], s.labels["critical"], s.value) for s in family.samples]
     assert members == [
         ("health", "Database", "true", 1),
@@ -163,7 +177,7 @@ def test_endpoints__status_and_members() -> None:
 
 def test_endpoint_labels__names() -> None:
     """The labels of the endpoints' series are url_name, check and critical."""
-    by_name = {family.name: family for family in families_of(overview(OK, reports=(report(row(OK)),)))}
+    by_name = {family.name: family for family in families(overview(OK, reports=(report(row(OK)),)))}
     assert set(by_name["django_health_check_endpoint_status"].samples[0].labels) == {"url_name"}
     assert set(by_name["django_health_check_endpoint_check_info"].samples[0].labels) == {
         "url_name",
@@ -180,7 +194,7 @@ def test_store_up__says_whether_it_was_read() -> None:
 
 def test_labels__none_that_scrapers_own() -> None:
     """No label is one that scrape configurations own, and no error's text is a label."""
-    for family in families_of(overview(OK, WARNING, ERROR, UNKNOWN, reports=(report(row(ERROR)),))):
+    for family in families(overview(OK, WARNING, ERROR, UNKNOWN, reports=(report(row(ERROR)),))):
         for sample in family.samples:
             assert not LABELS_NOT_OURS & set(sample.labels)
             assert "gone" not in "".join(sample.labels.values())
@@ -202,6 +216,6 @@ def test_labels__survive_the_format(label: str) -> None:
 
 def test_families__named_and_described() -> None:
     """Each family has our prefix and a help text, and the same names with and without checks."""
-    full, empty = (families_of(what) for what in (overview(OK, reports=(report(row(OK)),)), None))
+    full, empty = (families(what) for what in (overview(OK, reports=(report(row(OK)),)), None))
     assert [(family.name, family.type) for family in full] == [(family.name, family.type) for family in empty]
     assert all(f"{family.name}_".startswith("django_health_check_") and family.documentation for family in full)

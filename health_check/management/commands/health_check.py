@@ -22,6 +22,7 @@ from health_check.catalogue import Catalogue
 from health_check.conf import settings as health_check_settings
 from health_check.endpoints import Endpoint, endpoint_at
 from health_check.logs import logger
+from health_check.management.records import where_records_are
 from health_check.probe import ProbeError, ask, url_of
 from health_check.records import State
 from health_check.reports import Overview
@@ -131,6 +132,8 @@ class Command(BaseCommand):
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
+        if options["verbosity"] > 0 and process.current().monitor.keeper.shared:
+            self.stderr.write(where_records_are())
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
         return statuses, _healthy(overview)
 

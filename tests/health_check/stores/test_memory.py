@@ -1,66 +1,46 @@
-"""The store of one process."""
+"""The store of one process, beyond what every store promises."""
 
 from __future__ import annotations
 
-import dataclasses
+import concurrent.futures
 
-from health_check.records import Record, Result
-from health_check.stores.base import Lease
+from health_check.stores import Key
 from health_check.stores.memory import MemoryStore
-
-RECORD = Record.after(None, Result(time_taken=0.1, started=1.0, finished=1.1, host="here", pid=1), max_age=10)
-
-
-def lease_of(store: MemoryStore, label: str = "Database") -> Lease:
-    """Return the lease of a check, which must be free."""
-    lease = store.acquire(label)
-    assert lease is not None
-    return lease
+from tests.health_check.stores.places import KEY, Place, ask, look, publish, run
 
 
-def test_publish__makes_the_record_readable() -> None:
-    """What was published under the lease is read; checks without a record are left out."""
-    store = MemoryStore()
-    assert store.publish(lease_of(store), RECORD)
-    assert store.read(["Database", "Cache"]) == {"Database": RECORD}
+def test_forget__drops_the_record_and_the_history(memory_place: Place) -> None:
+    """What is forgotten is gone, others stay; what is not known is forgotten without harm."""
+    store, other = memory_place.open(), Key(label="Cache")
+    run(store, memory_place.run())
+    run(store, memory_place.run(), key=other)
+    store.forget([KEY, Key(label="Mail")])
+    assert look(store).record is None
+    assert list(store.history([KEY, other])) == [other]
+    assert look(store, other).record is not None
 
 
-def test_acquire__gives_the_lease_to_one() -> None:
-    """While one holds the lease nobody else gets it; after its release somebody does."""
-    store = MemoryStore()
-    lease = lease_of(store)
-    assert store.acquire("Database") is None
-    assert store.acquire("Cache") is not None
-    store.release(lease)
-    assert lease_of(store).token != lease.token
+def test_look__one_of_many_threads_gets_the_lease() -> None:
+    """Unlike the others this store is used by several threads at once: one of them gets the lease, no run is lost."""
+    store, threads = MemoryStore(), 8
+    place = Place(create_store=lambda clock: store)
+
+    def use(_: int) -> bool:
+        publish(store, place.run())
+        return ask(store, force=True).lease is not None
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        assert sum(pool.map(use, range(200))) == 1
+    record = look(store).record
+    assert record is not None
+    assert record.totals.runs["ok"] == 200  # type: ignore[index]
 
 
-def test_publish__refuses_an_outrun_lease() -> None:
-    """A result that comes after its lease went to somebody else is discarded."""
-    store = MemoryStore()
-    late = lease_of(store)
-    store.release(late)
-    lease_of(store)
-    assert not store.publish(late, RECORD)
-    assert store.read(["Database"]) == {}
-
-
-def test_publish__refuses_an_older_record() -> None:
-    """Records only go forward."""
-    store = MemoryStore()
-    lease = lease_of(store)
-    newer = dataclasses.replace(RECORD, seq=2)
-    assert store.publish(lease, newer)
-    assert not store.publish(lease, RECORD)
-    assert not store.publish(lease, newer)
-    assert store.read(["Database"]) == {"Database": newer}
-
-
-def test_release__leaves_the_lease_of_others() -> None:
-    """Giving back a lease that is no longer in force takes nothing from its new holder."""
-    store = MemoryStore()
-    late = lease_of(store)
-    store.release(late)
-    lease_of(store)
-    store.release(late)
-    assert store.acquire("Database") is None
+def test_memory__is_a_process_s_own() -> None:
+    """Two such stores know nothing of each other, and no use of them is I/O."""
+    first = MemoryStore()
+    run(first, Place(create_store=lambda clock: first).run())
+    assert look(MemoryStore()).record is None
+    assert not first.shared
+    assert first.trouble() == ""
+    assert first.generation is None

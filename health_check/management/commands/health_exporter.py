@@ -1,0 +1,118 @@
+"""The command ``manage.py health_exporter``."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import signal
+import threading
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.wsgi import WSGIRequest
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+
+from health_check import pages, process
+from health_check.management.records import where_records_are
+from health_check.standalone import Application, Server, addresses
+
+EPILOG = """
+Run it beside Celery workers, which serve no HTTP, or as a sidecar of a container. The site's own workers and this
+process share the records of the checks, as HEALTH_CHECK["STORE"] says: whatever is fresh is not run again.
+
+exit codes:
+  0  stopped by SIGTERM or Ctrl-C; with --once, what there is was printed
+  2  the port cannot be had, or there is nothing to serve
+
+examples:
+  manage.py health_exporter                          http://127.0.0.1:9808/metrics
+  manage.py health_exporter --host 0.0.0.0           for a Prometheus on another host
+  manage.py health_exporter --once                   print the metrics, and exit
+"""
+
+
+class Command(BaseCommand):
+    """Serve the metrics and the health endpoints from a process of its own, running the checks in time."""
+
+    help = "Serve /metrics and the health endpoints on a port of their own, and run the checks as their results expire."
+    requires_system_checks = ()
+    """None: a broken site must not keep the exporter from saying what is broken."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep the line breaks of the epilog."""
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+        parser.add_argument(
+            "--port", type=_port, default=9808, help="port to listen on; 0 takes a free one (default: 9808)"
+        )
+        parser.add_argument(
+            "--once", action="store_true", help="run what is due, print the metrics to standard output, and exit"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            catalogue = process.current().catalogue
+            if not catalogue.endpoints:
+                raise CommandError(
+                    'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.',
+                    returncode=2,
+                )
+            where = where_records_are()
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=2) from error
+        if options["once"]:
+            self._print_once()
+        else:
+            self._serve(options["host"], options["port"], where)
+
+    def _serve(self, host: str, port: int, where: str) -> None:
+        stop = threading.Event()
+        try:
+            server = Server(host, port)
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"Cannot listen on {host}:{port} ({error}). Choose another address with --host and --port.",
+                returncode=2,
+            ) from error
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        process.current().scheduler.start()
+        if "/metrics" not in pages.registered():
+            self.stderr.write("There will be no /metrics: add health_check_prometheus to INSTALLED_APPS.")
+        self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")
+        self.stdout.write(where)
+        self.stdout.flush()
+        try:
+            server.serve(stop)
+        except KeyboardInterrupt:
+            pass
+        self.stdout.write("Stopped.")
+
+    def _print_once(self) -> None:
+        path = next((path for path in addresses() if path == "/metrics"), None)
+        if path is None:
+            raise CommandError("There are no metrics: add health_check_prometheus to INSTALLED_APPS.", returncode=2)
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": path,
+            "SERVER_NAME": "localhost",
+            "SERVER_PORT": "0",
+            "wsgi.input": io.BytesIO(),
+        }
+        process.read()
+        self.stdout.write(Application().get_response(WSGIRequest(environ)).content.decode(), ending="")
+
+
+class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keep the epilog's lines, and show the options that all commands have last."""
+
+
+def _port(text: str) -> int:
+    try:
+        port = int(text)
+    except ValueError:
+        port = -1
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: use a number from 0 to 65535")
+    return port

@@ -1,0 +1,118 @@
+"""The places that stores are tested at."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import secrets
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+import pytest
+from pytest_django import Settings
+
+from health_check.stores.cache import DjangoCacheStore
+from health_check.stores.memory import MemoryStore
+from health_check.stores.sqlite import SQLiteStore
+from tests.caches import CacheServer, memcached_server, redis_server
+from tests.health_check.monitoring import MovableClock
+from tests.health_check.stores.places import Place
+
+LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
+SITE = "tests"
+
+PLACES = [
+    "memory_place",
+    "sqlite_place",
+    "locmem_place",
+    pytest.param("redis_place", marks=pytest.mark.server),
+    pytest.param("memcached_place", marks=pytest.mark.server),
+]
+
+UseCache: TypeAlias = "Callable[[dict[str, object]], None]"
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
+    """A Redis for tests that leave it running."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def memcached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
+    """A Memcached for tests that leave it running."""
+    with memcached_server(tmp_path_factory.mktemp("memcached")) as server:
+        yield server
+
+
+@pytest.fixture
+def use_cache(settings: Settings) -> UseCache:
+    """A function that makes this the only cache; its keys are the test's own."""
+
+    def use(configuration: dict[str, object]) -> None:
+        settings.CACHES = {"default": {"KEY_PREFIX": secrets.token_hex(4), **configuration}}
+
+    return use
+
+
+@pytest.fixture
+def file(tmp_path: pathlib.Path) -> pathlib.Path:
+    """The file of a store, not yet there."""
+    return tmp_path / "store.sqlite3"
+
+
+@pytest.fixture
+def memory_place() -> Place:
+    """The memory of one process: there is but one store."""
+    stores: list[MemoryStore] = []
+
+    def create(clock: MovableClock) -> MemoryStore:
+        if not stores:
+            stores.append(MemoryStore(clock=clock))
+        return stores[0]
+
+    return Place(create_store=create)
+
+
+@pytest.fixture
+def sqlite_place(file: pathlib.Path) -> Iterator[Place]:
+    """A file of its own."""
+    with contextlib.closing(Place(create_store=lambda clock: SQLiteStore(path=file, clock=clock))) as place:
+        yield place
+
+
+@pytest.fixture
+def locmem_place(use_cache: UseCache) -> Iterator[Place]:
+    """A Django cache that is a part of this process's memory."""
+    use_cache({"BACKEND": LOCMEM, "LOCATION": secrets.token_hex(8)})
+    with contextlib.closing(cache_place()) as place:
+        yield place
+
+
+@pytest.fixture
+def redis_place(redis: CacheServer, use_cache: UseCache) -> Iterator[Place]:
+    """A Redis."""
+    use_cache(redis.configuration())
+    with contextlib.closing(cache_place()) as place:
+        yield place
+
+
+@pytest.fixture
+def memcached_place(memcached: CacheServer, use_cache: UseCache) -> Iterator[Place]:
+    """A Memcached."""
+    use_cache(memcached.configuration())
+    with contextlib.closing(cache_place()) as place:
+        yield place
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each place in turn: what every store promises is tested there."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+def cache_place() -> Place:
+    """Return what is kept in the default cache."""
+    return Place(create_store=lambda clock: DjangoCacheStore(site=SITE, host="here", clock=clock), keeps_history=False)
