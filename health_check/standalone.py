@@ -36,7 +36,7 @@ class Application(WSGIHandler):
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
-        self._middleware_chain = convert_exception_to_response(self._get_response)
+        self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the view of a path."""

@@ -19,6 +19,9 @@ pytestmark = pytest.mark.server
 FORKABLE = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Cache"]
 """Checks of nothing that has locks of its own: a child made while SQLite opens a file hangs in SQLite."""
 
+ALONE = {"STORE": {"BACKEND": "health_check.stores.memory.MemoryStore"}}
+"""Settings under which each process runs the checks for itself."""
+
 CHECKS = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"]
 
 
@@ -44,7 +47,7 @@ def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("application", ["health_check.demo.wsgi", "tests.site.warm_wsgi"])
 def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: str) -> None:
     """Workers that were forked from a loaded application answer, even if that one had run its checks already."""
-    site = Site(folder=tmp_path, checks=CHECKS)
+    site = Site(folder=tmp_path, checks=CHECKS, health_check=ALONE)
     with site_under_gunicorn(site, "--preload", "--workers=2", application=application) as server:
         seen: set[str] = set()
 
@@ -65,7 +68,10 @@ def test_fork__in_the_middle_of_runs_leaves_children_working(tmp_path: pathlib.P
     children = 10
     done = subprocess.run(
         [sys.executable, "-m", "tests.site.forking", str(children)],
-        env={**clean_environment(), **Site(folder=tmp_path, checks=FORKABLE, max_age=0).environment()},
+        env={
+            **clean_environment(),
+            **Site(folder=tmp_path, checks=FORKABLE, max_age=0, health_check=ALONE).environment(),
+        },
         capture_output=True,
         text=True,
         timeout=100,

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 VARIABLE = "TEST_SITE"
@@ -25,6 +25,10 @@ class Site:
     """The checks of ``/others/``."""
     max_age: float = 1.0
     """``HEALTH_CHECK["MAX_AGE"]``, in seconds."""
+    health_check: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else there is in ``HEALTH_CHECK``."""
+    caches: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """``CACHES``, where it is not to be the demo's."""
     atomic_requests: bool = False
     """Whether each request is a database transaction."""
     spans: bool = False
@@ -34,12 +38,13 @@ class Site:
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of its server."""
-        for name in ("db", "media"):
+        for name in ("db", "media", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         return {
             VARIABLE: json.dumps({**dataclasses.asdict(self), "folder": str(self.folder)}),
             "DJANGO_SETTINGS_MODULE": "tests.site.settings",
             "HEALTH_CHECK_DEMO_FOLDER": str(self.folder),
+            "TMPDIR": str(self.folder / "tmp"),
             "HEALTH_CHECK_DEMO_SECRET_KEY": "tests",
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import signal
 import threading
@@ -83,10 +84,8 @@ class Command(BaseCommand):
         self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")
         self.stdout.write(where)
         self.stdout.flush()
-        try:
+        with contextlib.suppress(KeyboardInterrupt):
             server.serve(stop)
-        except KeyboardInterrupt:
-            pass
         self.stdout.write("Stopped.")
 
     def _print_once(self) -> None:
@@ -101,7 +100,8 @@ class Command(BaseCommand):
             "wsgi.input": io.BytesIO(),
         }
         process.read()
-        self.stdout.write(Application().get_response(WSGIRequest(environ)).content.decode(), ending="")
+        response = Application().get_response(WSGIRequest(environ))
+        self.stdout.write(b"".join(response).decode(), ending="")
 
 
 class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -1,0 +1,261 @@
+"""A file that is gone, broken, not ours, locked, read-only or on a full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import random
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from health_check.stores import StoreError
+from health_check.stores.sqlite import SQLiteStore
+from tests.health_check.stores.peer import peer
+from tests.health_check.stores.places import KEY, Place, lease_of, look, publish, run
+
+UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+"""Gives a command mounts of its own."""
+
+
+def deleted(file: pathlib.Path) -> None:
+    file.unlink()
+
+
+def emptied(file: pathlib.Path) -> None:
+    os.truncate(file, 0)
+
+
+def halved(file: pathlib.Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def noise(file: pathlib.Path) -> None:
+    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))  # noqa: S311
+
+
+def text(file: pathlib.Path) -> None:
+    file.write_text("not a database\n" * 100)
+
+
+def noise_past_the_header(file: pathlib.Path) -> None:
+    size = file.stat().st_size
+    with file.open("r+b") as output:
+        output.seek(200)
+        output.write(random.Random(2).randbytes(size - 200))  # noqa: S311
+
+
+def someone_elses(file: pathlib.Path) -> None:
+    with file.with_name("elsewhere").open("wb"), contextlib.closing(sqlite3.connect(file.with_name("elsewhere"))) as db:
+        db.execute("CREATE TABLE users (name TEXT)")
+        db.commit()
+    file.with_name("elsewhere").replace(file)
+
+
+def without_tables(file: pathlib.Path) -> None:
+    execute(file, "DROP TABLE leases")
+
+
+def without_life(file: pathlib.Path) -> None:
+    execute(file, "DELETE FROM life")
+
+
+def of_another_version(file: pathlib.Path) -> None:
+    execute(file, "PRAGMA user_version = 999")
+
+
+def execute(file: pathlib.Path, statement: str) -> None:
+    """Do something to a file behind the stores' backs."""
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute(statement)
+        database.commit()
+
+
+Damage = Callable[[pathlib.Path], None]
+DAMAGE = [emptied, halved, noise, text, noise_past_the_header, someone_elses, without_tables]
+
+
+@pytest.fixture
+def used(sqlite_place: Place) -> SQLiteStore:
+    """A store that has run a check and has its file open."""
+    store = sqlite_place.open()
+    assert isinstance(store, SQLiteStore)
+    for _ in range(30):  # enough for several pages
+        run(store, sqlite_place.run())
+    return store
+
+
+def asides(file: pathlib.Path) -> list[str]:
+    """Return what is in the folder besides the file."""
+    return sorted(found.name for found in file.parent.iterdir() if found != file)
+
+
+def works(store: SQLiteStore, place: Place) -> None:
+    """Assert that a store works: a lease, a record, read by another process."""
+    assert look(store).record is None
+    result = place.run()
+    assert publish(store, result, lease=lease_of(store)).accepted
+    record = look(place.open()).record
+    assert record is not None
+    assert record.result == result
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "closed"])
+def test_damage__begins_anew(
+    used: SQLiteStore, sqlite_place: Place, file: pathlib.Path, damage: Damage, is_open: bool
+) -> None:
+    """What is no store of ours is set aside once, the next use works, and it shows that this is another life."""
+    before = used.generation
+    if not is_open:
+        used.close()
+    damage(file)
+    works(used, sqlite_place)
+    assert used.generation not in (None, before)
+    set_aside = [name for name in asides(file) if name.endswith(".set-aside")]
+    assert len(set_aside) == (0 if damage is someone_elses and is_open and not set_aside else 1)
+
+
+def test_damage__deleted(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A file that somebody removed, as a cleaner of temporary files does, is made anew; there is nothing to set aside."""
+    before = used.generation
+    deleted(file)
+    works(used, sqlite_place)
+    assert used.generation != before
+    assert asides(file) == []
+
+
+def test_damage__no_life(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A file in which everything was deleted is no good either."""
+    without_life(file)
+    works(used, sqlite_place)
+
+
+def test_damage__document_that_is_none(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A record that cannot be read is as good as none, and so are results of the history."""
+    history = used.history([KEY])[KEY]
+    execute(file, "UPDATE records SET document = '{}'")
+    execute(file, "UPDATE history SET document = 'x' WHERE id % 2")
+    assert len(used.history([KEY])[KEY]) == len(history) / 2
+    works(used, sqlite_place)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_damage__noise_somewhere_in_the_middle(
+    used: SQLiteStore, sqlite_place: Place, file: pathlib.Path, seed: int
+) -> None:
+    """Wherever the noise is: a use fails with nothing worse than a StoreError, and the next one works."""
+    chance = random.Random(seed)  # noqa: S311
+    size = file.stat().st_size
+    with file.open("r+b") as output:
+        output.seek(chance.randrange(100, size - 600))
+        output.write(chance.randbytes(600))
+    for store in (used, sqlite_place.open()):
+        with contextlib.suppress(StoreError):
+            run(store, sqlite_place.run())
+            store.history([KEY])
+    run(used, sqlite_place.run())
+    used.history([KEY])
+
+
+def test_damage__a_folder_in_its_place(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A folder is nothing that we would move: the error says what to do, and after that the store works."""
+    deleted(file)
+    file.mkdir()
+    for store in (used, sqlite_place.open()):
+        with pytest.raises(StoreError, match=r"store\.sqlite3 is no file of its own.*remove it"):
+            store.probe()
+        assert "remove it" in store.trouble()
+    file.rmdir()
+    works(used, sqlite_place)
+    assert used.trouble() == ""
+
+
+def test_damage__another_store_s_file(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A sound file that is put in its place, as a backup is, is used as it is."""
+    with contextlib.closing(SQLiteStore(path=file.with_name("backup"))) as other:
+        record = run(other, sqlite_place.run())
+        generation = other.generation
+    file.with_name("backup").replace(file)
+    assert look(used).record == record
+    assert used.generation == generation
+    assert asides(file) == []
+
+
+def test_version__of_an_unknown_one(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """Who finds a file of another version begins anew; who worked with another file before leaves it to them."""
+    worker = sqlite_place.open()
+    worker.probe()
+    worker.close()
+    of_another_version(file)
+    with pytest.raises(StoreError, match="version 999 of the store, not 1: restart what is older"):
+        worker.probe()
+    assert asides(file) == []
+    works(SQLiteStore(path=file, clock=sqlite_place.clock), sqlite_place)
+    assert asides(file) == [f"{file.name}.set-aside"]
+    worker.probe()
+
+
+def test_lock__another_connection_holds_it(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """While somebody has locked the file a use fails soon; afterwards all is as it was."""
+    record = look(used).record
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for store in (used, sqlite_place.open()):
+            start = time.monotonic()
+            with pytest.raises(StoreError, match="locked"):
+                store.probe()
+            assert time.monotonic() - start < 1.5  # 0.2 s, on a machine that is not busy
+        other.execute("ROLLBACK")
+    assert look(used).record == record
+    assert asides(file) == []
+
+
+@pytest.fixture
+def own_mounts() -> None:
+    """Skip the test where a process cannot have mounts of its own."""
+    done = subprocess.run([*UNSHARE, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no mounts for tests here: {done.stderr.strip()}")
+
+
+@pytest.mark.usefixtures("own_mounts")
+@pytest.mark.parametrize("there", [True, False], ids=["file", "no file"])
+def test_disk__read_only(file: pathlib.Path, there: bool) -> None:
+    """Where nothing can be written the store says so, whether or not there is a file, which stays as it is."""
+    if there:
+        with contextlib.closing(SQLiteStore(path=file)) as store:
+            run(store, Place(create_store=lambda clock: store).run())
+    content = file.read_bytes() if there else b""
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    with peer(file, wrapper=[*UNSHARE, "sh", "-c", script, str(file.parent)]) as other:
+        for name in ("generation", "runs", "acquire"):
+            with pytest.raises(StoreError, match="(?i)read-?only"):
+                other.call(name)
+    assert (file.read_bytes() if there else b"") == content
+    assert asides(file) == []
+
+
+@pytest.mark.usefixtures("own_mounts")
+def test_disk__full(file: pathlib.Path) -> None:
+    """Where there is no room the store says so, and works again once there is."""
+    script = 'mount -t tmpfs -o size=512k none "$0" && exec "$@"'
+    with peer(file, wrapper=[*UNSHARE, "sh", "-c", script, str(file.parent)]) as other:
+        other.call("fill")
+        with pytest.raises(StoreError, match="(?i)full|no space left"):
+            other.call("generation")
+        other.call("make_room")
+        other.call("force", 3)
+        before = other.call("generation")
+        other.call("fill")
+        with pytest.raises(StoreError, match="(?i)full|no space left"):
+            for _ in range(100):
+                other.call("publish", None)
+        assert other.call("runs") >= 3
+        other.call("make_room")
+        assert other.call("publish", None)
+        assert other.call("generation") == before
