@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -15,9 +16,12 @@ from django.core.exceptions import ImproperlyConfigured
 from health_check import conf, process
 from health_check.catalogue import Catalogue
 from health_check.endpoints import walk
-from health_check.stores import create_store
+from health_check.stores import Store, create_store
 
 DISTRIBUTION = "django-health-exporter"
+
+READINESS = re.compile(r"(?<![a-z])(ready|readyz|readiness)(?![a-z])", re.IGNORECASE)
+"""What readiness endpoints are called: a load balancer sends no requests where they fail."""
 
 METHODS_OF_VERSION_4 = (
     "get_checks",
@@ -32,22 +36,39 @@ METHODS_OF_VERSION_4 = (
 
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
-    unusable = _unusable(conf.problems() or _store_problems())
+    unusable = _unusable(conf.problems())
     unknown = [
         CheckWarning(text, hint="Correct its name, or take it out.", id="health_check.W001") for text in conf.unknown()
     ]
     return [*unusable, *unknown, *_outdated_settings()]
 
 
+def check_store(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report a store that cannot be used (E001), that shares nothing (W004), or whose place is no good (W005)."""
+    try:
+        store = create_store()
+    except ImproperlyConfigured as error:
+        return _unusable([text for text in [str(error)] if text not in conf.problems()])
+    return [*_unshared(store), *_bad_place(store)]
+
+
 def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report endpoints of one name (E002), unusable entries (E003), labels used twice (E004), odd methods (E006)."""
+    """Report endpoints of one name (E002), entries that are unusable (E003) or share a label (E004), and others.
+
+    Odd methods of views are E006, checks used with different policies W003, fleet checks of readiness W006.
+    """
     try:
         names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
         catalogue = process.current().catalogue
     except ImproperlyConfigured as error:
         return _unusable([text for text in [str(error)] if text not in conf.problems()])
     views = dict.fromkeys(endpoint.view_class for endpoint in catalogue.endpoints)
-    return [*_equal_names(names), *_entry_problems(catalogue), *_foreign_methods(views)]
+    return [
+        *_equal_names(names),
+        *_entry_problems(catalogue),
+        *_foreign_methods(views),
+        *_fleet_checks_of_readiness(catalogue),
+    ]
 
 
 def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -63,7 +84,7 @@ def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any)
     ]
 
 
-ALL = (check_settings, check_endpoints, check_distributions)
+ALL = (check_settings, check_store, check_endpoints, check_distributions)
 """What the app registers."""
 
 
@@ -72,12 +93,22 @@ def _unusable(texts: Iterable[str]) -> list[CheckMessage]:
     return [Error(text, hint=hint, id="health_check.E001") for text in texts]
 
 
-def _store_problems() -> list[str]:
-    try:
-        create_store()
-    except ImproperlyConfigured as error:
-        return [str(error)]
-    return []
+def _unshared(store: Store) -> Iterable[CheckMessage]:
+    if not store.reaches_others:
+        yield CheckWarning(
+            f"The store of the health checks is {store.describe()}, which no other process sees.",
+            hint="Use a cache on Redis or Memcached, or leave HEALTH_CHECK['STORE'] out: its default is shared.",
+            id="health_check.W004",
+        )
+
+
+def _bad_place(store: Store) -> Iterable[CheckMessage]:
+    if trouble := store.trouble():
+        yield CheckWarning(
+            f"The store of the health checks cannot be used: {trouble}.",
+            hint="Until then each process keeps its records in its own memory.",
+            id="health_check.W005",
+        )
 
 
 def _outdated_settings() -> Iterable[CheckMessage]:
@@ -109,6 +140,21 @@ def _foreign_methods(views: Iterable[type]) -> Iterable[CheckMessage]:
                 hint="Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods.",
                 id="health_check.E006",
             )
+
+
+def _fleet_checks_of_readiness(catalogue: Catalogue) -> Iterable[CheckMessage]:
+    assembly = catalogue.assembly
+    for endpoint, members in assembly.members.items():
+        if not READINESS.search(f"{endpoint.name} {endpoint.route}"):
+            continue
+        for member in members:
+            if member.critical and assembly.definitions[member.label].scope == "fleet":
+                yield CheckWarning(
+                    f"Health endpoint {endpoint.name!r}: {member.label} has the scope 'fleet': "
+                    "if it fails, all hosts are taken out of service at once.",
+                    hint="Leave it out of readiness endpoints, or make it uncritical there: critical_service=False.",
+                    id="health_check.W006",
+                )
 
 
 def _entry_problems(catalogue: Catalogue) -> Iterable[CheckMessage]:

@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 SETTINGS = """\
+import pathlib
+BASE_DIR = pathlib.Path(__file__).parent
 SECRET_KEY = "docs"
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "urls"
@@ -77,7 +79,11 @@ def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
 def python(folder: pathlib.Path, *arguments: str) -> str:
     """Run Python on a site and return what it printed."""
     paths = [str(folder), str(ROOT), str(ROOT / "exporters")]
-    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": os.pathsep.join(paths)}
+    environment = os.environ | {
+        "TMPDIR": str(folder),
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

@@ -135,6 +135,11 @@ class Store(abc.ABC):
     settled_at: float = 0.0
     """From when on its totals are complete, Unix time in seconds: after a loss, processes bring what they know."""
 
+    @property
+    def reaches_others(self) -> bool:
+        """Whether other processes see the records, where a user would expect that."""
+        return True
+
     @abc.abstractmethod
     def describe(self) -> str:
         """Return where the records are, for people."""

@@ -12,7 +12,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
 from pytest_django import Settings
 
-from health_check.system_checks import ALL, check_distributions, check_endpoints, check_settings
+from health_check.system_checks import ALL, check_distributions, check_endpoints, check_settings, check_store
 from health_check.views import HealthCheckView
 from tests.checks import Alias, Broken, Exiting, ExitingAtConstruction, Fine, Telling, Unbuildable, Unnameable
 
@@ -35,7 +35,7 @@ def test_all__are_registered_and_satisfied() -> None:
     """Django runs all of them, and a site without mistakes hears nothing."""
     found = [message for message in run_checks(tags=["health_check"]) if str(message.id).startswith("health_check.")]
     assert found == []
-    assert [check() for check in ALL] == [[], [], []]
+    assert [check() for check in ALL] == [[]] * len(ALL)
 
 
 def test_e001__unusable_setting(settings: Settings) -> None:
@@ -60,14 +60,66 @@ def test_e001__through_django(settings: Settings) -> None:
         {"BACKEND": "no.such.Store"},
         {"BACKEND": "tests.checks.Fine"},
         {"BACKEND": "health_check.stores.memory.MemoryStore", "OPTIONS": {"x": 1}},
+        {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"history_rows": -1}},
+        {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"alias": "nowhere"}},
+        {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": ""}},
     ],
 )
 def test_e001__unusable_store(store: dict[str, object], settings: Settings) -> None:
     """A store that cannot be made is an error before anybody asks for /health/."""
     settings.HEALTH_CHECK = {"STORE": store}
-    messages = check_settings()
+    messages = check_store()
     assert ids(messages) == ["health_check.E001"]
     assert str(store["BACKEND"]) in messages[0].msg
+
+
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+def test_w004__cache_that_shares_nothing(backend: str, settings: Settings) -> None:
+    """A store on a cache of each process's own is no shared store."""
+    settings.CACHES = {"default": {"BACKEND": f"django.core.cache.backends.{backend}"}}
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}}
+    messages = check_store()
+    assert ids(messages) == ["health_check.W004"]
+    assert "no other process sees" in messages[0].msg
+
+
+def test_w004__not_for_a_shared_cache(settings: Settings) -> None:
+    """A store on a cache that processes share is in order, whether its server is there or not."""
+    location = "redis://127.0.0.1:1"
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": location}}
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}}
+    assert check_store() == []
+
+
+def test_w005__place_that_cannot_be_used(settings: Settings, tmp_path: Path) -> None:
+    """A path in a folder that is not there is found before the first request, and nothing is made for it."""
+    path_of_store = tmp_path / "missing" / "health.sqlite3"
+    settings.HEALTH_CHECK = {
+        "STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": path_of_store}}
+    }
+    messages = check_store()
+    assert ids(messages) == ["health_check.W005"]
+    assert str(path_of_store.parent) in messages[0].msg
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("ready", {}, ["health_check.W006"]),
+        ("kubernetes-readyz", {}, ["health_check.W006"]),
+        ("ready", {"critical_service": False}, []),
+        ("ready", {"scope": "host"}, []),
+        ("health", {}, []),
+        ("already", {}, []),
+    ],
+)
+def test_w006__fleet_check_of_readiness(
+    name: str, options: dict[str, object], expected: list[str], mount: Mount
+) -> None:
+    """A check that fails on all hosts at once is not to decide whether they get requests."""
+    mount(path("probe/", view((Fine, {"scope": "fleet", **options})), name=name))
+    assert ids(check_endpoints()) == expected
 
 
 @pytest.mark.parametrize("urlconf", ["no.such.urls", ""])
