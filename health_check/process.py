@@ -16,6 +16,7 @@ from health_check.clock import Clock
 from health_check.conf import settings
 from health_check.definitions import Definition
 from health_check.endpoints import Endpoint
+from health_check.keeper import Keeper
 from health_check.monitor import Monitor
 from health_check.promises import call
 from health_check.reports import Overview, Reading, overview_of
@@ -48,6 +49,11 @@ class Process:
         return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
 
     @property
+    def keeper(self) -> Keeper | None:
+        """What keeps the records in step with the store, if there is one yet."""
+        return self._monitor.keeper if self._monitor is not None else None
+
+    @property
     def surveyor(self) -> Surveyor:
         """What asks the store for more than the last results."""
         if self._surveyor is None:
@@ -70,8 +76,8 @@ class Process:
     def close(self) -> None:
         """Let what runs in the background go."""
         self._runner.close()
-        if self._monitor is not None:
-            self._monitor.keeper.close()
+        if self.keeper is not None:
+            self.keeper.close()
         if self._scheduler is not None:
             self._scheduler.close()
 
@@ -130,7 +136,18 @@ def _forget_after(*, setting: str, **_: Any) -> None:
         forget()
 
 
-os.register_at_fork(after_in_child=_forget_parent)
+def _before_fork() -> None:
+    """Have no call to the store under way: a child could not use SQLite whose locks are held by a thread it lacks."""
+    if _current.keeper is not None:
+        _current.keeper.pause()
+
+
+def _after_fork() -> None:
+    if _current.keeper is not None:
+        _current.keeper.go_on()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget_parent)
 setting_changed.connect(_forget_after, dispatch_uid="health_check.process")
 
 
