@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from health_check.changes import log_change
@@ -13,40 +12,19 @@ from health_check.definitions import Definition
 from health_check.desk import Desk
 from health_check.keeper import ALONE, Keeper
 from health_check.observers import Observers
-from health_check.records import Record, Result, State, unavailable
+from health_check.records import Record, Result
 from health_check.reports import Reading
 from health_check.run import GRACE_SECONDS, Round, Run
 from health_check.runner import Runner
 from health_check.slots import Pending, Slot, Slots
 from health_check.stores import LEASE_SECONDS, Entry, Key, Lease, Publication, Query, Store
 from health_check.threads import new_lock
-
-SHOWABLE_AGES = 3
-"""How many times its max_age a result may be old and still be shown while a new one is awaited."""
-
-PATIENCE_SECONDS = 0.9
-"""How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
+from health_check.wanted import Wanted, awaited, patience_of, reading_of
 
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
 
 Starter = Callable[[Sequence[Run]], None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """A check that a reader asked for, and what it may have to wait for."""
-
-    slot: Slot
-    """What is known of the check."""
-    fresh: Record | None = None
-    """Its record, if that is fresh."""
-    pending: Pending | None = None
-    """What to wait for otherwise."""
-    until: float = 0.0
-    """Until when, on the monotonic clock."""
-    showable: Record | None = None
-    """What to show if that is not long enough."""
 
 
 class Monitor:
@@ -85,7 +63,7 @@ class Monitor:
         definitions = tuple(definitions)
         if not force and (fresh := self._fresh(definitions)) is not None:
             return fresh
-        limit = self._clock.monotonic() + _patience(definitions, wait)
+        limit = self._clock.monotonic() + patience_of(definitions, wait)
         here = settings.MAX_CONCURRENCY == 0 if here is None else here
         if here:
             wanted = self._read_here(definitions, force, limit)
@@ -94,7 +72,7 @@ class Monitor:
             for item in wanted:
                 if item.pending is not None:
                     item.pending.promise.wait(item.until - self._clock.monotonic())
-        return tuple(self._reading_of(item) for item in wanted)
+        return tuple(item.reading(self._clock.now()) for item in wanted)
 
     async def aread(
         self, definitions: Iterable[Definition], *, wait: float | None = None, force: bool = False
@@ -103,12 +81,12 @@ class Monitor:
         definitions = tuple(definitions)
         if not force and (fresh := self._fresh(definitions)) is not None:
             return fresh
-        limit = self._clock.monotonic() + _patience(definitions, wait)
+        limit = self._clock.monotonic() + patience_of(definitions, wait)
         wanted = self._begin(definitions, force, limit, self._start)
         for item in wanted:
             if item.pending is not None:
                 await item.pending.promise.wait_on_loop(item.until - self._clock.monotonic())
-        return tuple(self._reading_of(item) for item in wanted)
+        return tuple(item.reading(self._clock.now()) for item in wanted)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
         """See to it that checks run that are due, without waiting for them.
@@ -130,7 +108,7 @@ class Monitor:
             slot = self._slots.get(definition.label)
             if slot is None or slot.definition is not definition or slot.fresh_until <= now or slot.record is None:
                 return None
-            readings.append(_reading(slot, slot.record))
+            readings.append(reading_of(slot, slot.record))
         return tuple(readings)
 
     def _read_here(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Wanted]:
@@ -183,7 +161,7 @@ class Monitor:
                 if slot.pending is None:
                     slot.pending = Pending(force=force, lead=slot.lead if early else 0.0)
                     asked.append(slot)
-                wanted.append(_awaited(slot, slot.pending, max_age, now, limit, patience))
+                wanted.append(awaited(slot, slot.pending, max_age, now, limit, patience))
         if forgotten:
             self.keeper.forget(forgotten)
         if asked:
@@ -261,35 +239,6 @@ class Monitor:
             clock=self._clock,
         )
 
-    def _reading_of(self, wanted: Wanted) -> Reading:
-        """Say how a check is, with the outcome that was waited for or without."""
-        slot, pending = wanted.slot, wanted.pending
-        record = wanted.fresh
-        if pending is not None:
-            record = pending.promise.result() if pending.promise.done() else None
-            run = slot.run
-            if record is None and run is not None and slot.is_stuck and slot.record is not None:
-                result = dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
-                record = dataclasses.replace(slot.record, result=result)
-        record = record or wanted.showable
-        return _reading(slot, record) if record is not None else self._unknown(slot, pending)
-
-    def _unknown(self, slot: Slot, pending: Pending | None) -> Reading:
-        now = self._clock.now()
-        if pending is not None and not pending.promise.done():
-            message = pending.waiting_for(now)
-        elif slot.record is not None:
-            message = unavailable(f"no result for {max(0.0, now - slot.record.result.finished):.0f} s")
-        else:
-            message = unavailable("no result yet")
-        return Reading(
-            definition=slot.definition,
-            record=slot.record,
-            state=State.UNKNOWN,
-            messages=(message,),
-            in_progress=slot.pending is not None or slot.run is not None,
-        )
-
     def _decided(self, run: Run, result: Result, error: BaseException | None) -> None:
         """Publish the outcome of a run, unless it was outrun."""
         slot = self._slots.get(run.definition.label)
@@ -345,13 +294,6 @@ class Monitor:
                 self._adopt(slot, entry)
 
 
-def _awaited(slot: Slot, pending: Pending, max_age: float, now: float, limit: float, patience: float) -> Wanted:
-    """Return for how long a reader waits: not long if what is known can still be shown."""
-    if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
-        return Wanted(slot=slot, pending=pending, until=limit)
-    return Wanted(slot=slot, pending=pending, until=min(limit, now + patience), showable=slot.record)
-
-
 def _is_answer(slot: Slot, pending: Pending, entry: Entry) -> bool:
     """Tell whether a record is what a reader waits for: one that is fresh, or was published since it asked."""
     if entry.record is None or entry.record.result.backend != slot.definition.backend:
@@ -361,21 +303,5 @@ def _is_answer(slot: Slot, pending: Pending, entry: Entry) -> bool:
     return entry.fresh_for > 0 and not pending.force
 
 
-def _patience(definitions: Sequence[Definition], wait: float | None) -> float:
-    """Return for how many seconds a reader waits at most: as long as the slowest check may take."""
-    patience = max((definition.timeout for definition in definitions), default=0.0) + PATIENCE_SECONDS
-    return patience if wait is None else min(wait, patience)
-
-
 def _granted(key: Key) -> Entry:
     return Entry(lease=Lease(key=key, token=ALONE))
-
-
-def _reading(slot: Slot, record: Record) -> Reading:
-    return Reading(
-        definition=slot.definition,
-        record=record,
-        state=record.result.state,
-        messages=record.result.messages,
-        in_progress=slot.pending is not None or slot.run is not None,
-    )

@@ -106,6 +106,6 @@ def _without_gevent(target: Callable[[], None], name: str) -> None:
     try:
         target()
     finally:
-        hub = importlib.import_module("gevent.hub").get_hub_if_exists()
+        hub = importlib.import_module("gevent._hub_local").get_hub_if_exists()
         if hub is not None:
             hub.destroy(destroy_loop=True)

@@ -1,0 +1,94 @@
+"""What a reader wants: which result it waits for, for how long, and what it shows in the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from health_check.definitions import Definition
+from health_check.records import Message, Record, State, unavailable
+from health_check.reports import Reading
+from health_check.slots import Pending, Slot
+
+SHOWABLE_AGES = 3
+"""How many times its max_age a result may be old and still be shown while a new one is awaited."""
+
+PATIENCE_SECONDS = 0.9
+"""How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A check that a reader asked for, and what it may have to wait for."""
+
+    slot: Slot
+    """What is known of the check."""
+    fresh: Record | None = None
+    """Its record, if that is fresh."""
+    pending: Pending | None = None
+    """What to wait for otherwise."""
+    until: float = 0.0
+    """Until when, on the monotonic clock."""
+    showable: Record | None = None
+    """What to show if that is not long enough."""
+
+    def reading(self, now: float) -> Reading:
+        """Say how the check is, with the outcome that was waited for or without.
+
+        Args:
+            now: Unix time in seconds.
+        """
+        record = self.fresh or self._outcome() or self._still_running() or self.showable
+        if record is not None:
+            return reading_of(self.slot, record)
+        return _reading(self.slot, self.slot.record, State.UNKNOWN, (self._excuse(now),))
+
+    def _outcome(self) -> Record | None:
+        if self.pending is None or not self.pending.promise.done():
+            return None
+        return self.pending.promise.result()
+
+    def _still_running(self) -> Record | None:
+        """Return the record of a run that timed out, and what there is to say now that it goes on."""
+        slot, run = self.slot, self.slot.run
+        is_over = self.pending is None or self.pending.promise.done()
+        if run is None or slot.record is None or not slot.is_stuck or not is_over:
+            return None
+        return dataclasses.replace(
+            slot.record, result=dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
+        )
+
+    def _excuse(self, now: float) -> Message:
+        if self.pending is not None and not self.pending.promise.done():
+            return self.pending.waiting_for(now)
+        if self.slot.record is not None:
+            return unavailable(f"no result for {max(0.0, now - self.slot.record.result.finished):.0f} s")
+        return unavailable("no result yet")
+
+
+def awaited(slot: Slot, pending: Pending, max_age: float, now: float, limit: float, patience: float) -> Wanted:
+    """Return for how long a reader waits: not long if what is known can still be shown."""
+    if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
+        return Wanted(slot=slot, pending=pending, until=limit)
+    return Wanted(slot=slot, pending=pending, until=min(limit, now + patience), showable=slot.record)
+
+
+def patience_of(definitions: Iterable[Definition], wait: float | None) -> float:
+    """Return for how many seconds a reader waits at most: as long as the slowest check may take."""
+    patience = max((definition.timeout for definition in definitions), default=0.0) + PATIENCE_SECONDS
+    return patience if wait is None else min(wait, patience)
+
+
+def reading_of(slot: Slot, record: Record) -> Reading:
+    """Return a reading of a record."""
+    return _reading(slot, record, record.result.state, record.result.messages)
+
+
+def _reading(slot: Slot, record: Record | None, state: State, messages: tuple[Message, ...]) -> Reading:
+    return Reading(
+        definition=slot.definition,
+        record=record,
+        state=state,
+        messages=messages,
+        in_progress=not slot.is_idle,
+    )
