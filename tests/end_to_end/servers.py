@@ -185,3 +185,79 @@ def site_under_gunicorn(site: Site, *arguments: str, application: str = "health_
     """Serve a test's site with gunicorn."""
     with gunicorn(site.folder, site.environment(), *arguments, application=application) as server:
         yield server
+
+
+def manage(site: Site, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a management command of a site, as ``manage.py`` does, and wait for its end.
+
+    Args:
+        site: The site.
+        arguments: The command and its arguments.
+        seconds: How long it may take.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=site.folder,
+        env={**clean_environment(), **site.environment()},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def health_exporter(site: Site, *arguments: str) -> Iterator[Server]:
+    """Run ``manage.py health_exporter`` for a site, on a free port unless the arguments say otherwise."""
+    command = [sys.executable, "-m", "django", "health_exporter", "--port=0", *arguments]
+    with running(command, site.folder, site.environment()) as server:
+        server.url = await_output(server, r"Serving .+ on (http://\S+)")[1]
+        yield server
+
+
+@contextlib.contextmanager
+def gunicorn_of_host(prefix: Sequence[str], site: Site, *arguments: str) -> Iterator[Server]:
+    """Serve a site with gunicorn, under a program that makes it believe that it is on another host.
+
+    Args:
+        prefix: That program and its arguments, to be followed by the command.
+        site: The site.
+        arguments: More options of gunicorn's.
+    """
+    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments, "health_check.demo.wsgi"]
+    command = [*prefix, sys.executable, "-m", "gunicorn", *options]
+    with running(command, site.folder, site.environment()) as server:
+        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def site_under_wrapped_gunicorn(
+    site: Site, wrapper: Sequence[str | pathlib.Path], *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Serve a test's site with gunicorn, which another program starts: as another user, with mounts of its own.
+
+    Args:
+        site: The site.
+        wrapper: The program and its arguments, to which the command to start is appended.
+        arguments: More options of gunicorn.
+        environment: More environment variables.
+    """
+    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments]
+    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, "health_check.demo.wsgi"]
+    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
+        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def standalone_exporter(site: Site, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run ``manage.py health_exporter`` beside a test's site."""
+    command = [sys.executable, "-m", "django", "health_exporter", "--port=0"]
+    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
+        server.url = await_output(server, r"^Serving .* on (http://127\.0\.0\.1:\d+)(?m:$)")[1]
+        await_answer(server, "/health/live/")
+        yield server

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from health_check.backends import HealthCheck
 from health_check.clock import Clock
@@ -13,6 +16,7 @@ from health_check.entries import parse
 from health_check.monitor import Monitor
 from health_check.reports import Reading
 from health_check.runner import Runner
+from health_check.stores import Entry, Key, Lease, Publication, Query, Store
 from health_check.stores.memory import MemoryStore
 
 SECONDS = 20.0
@@ -73,3 +77,115 @@ class Held:
         self.runs += 1
         self.running.set()
         self.let_go.wait(SECONDS)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until something is true."""
+    until = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        threading.Event().wait(0.005)
+
+
+class SharedStore(MemoryStore):
+    """A store as processes share one; a test makes it fail, hang and lose everything.
+
+    Its methods are called by their names: ``look``, ``publish``, ``release`` and ``probe``.
+    """
+
+    shared = True
+    poll_seconds = 0.005
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock=clock)
+        self.generation = "1"
+        self.calls: list[str] = []
+        """The methods called, in their order."""
+        self.threads: set[threading.Thread] = set()
+        """The threads that called them."""
+        self.failures: dict[str, Exception] = {}
+        """What methods raise."""
+        self.holds: dict[str, Held] = {}
+        """What the next call of a method waits for."""
+
+    def describe(self) -> str:
+        return "the shelf"
+
+    def look(self, queries: Sequence[Query]) -> list[Entry]:
+        self._meet("look")
+        return super().look(queries)
+
+    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+        self._meet("publish")
+        return super().publish(publications)
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        self._meet("release")
+        super().release(leases)
+
+    def probe(self) -> None:
+        self._meet("probe")
+
+    def settle_at(self, moment: float) -> None:
+        self.settled_at = moment
+
+    def fail(self, error: Exception, *methods: str) -> None:
+        """Raise this from now on, in some methods or in all."""
+        self.failures = dict.fromkeys(methods or ("look", "publish", "release", "probe"), error)
+
+    def recover(self) -> None:
+        """Work again."""
+        self.failures = {}
+
+    @contextlib.contextmanager
+    def holding(self, method: str) -> Iterator[Held]:
+        """Have the next call of a method wait until it is let go, at the end at the latest; then it does its work."""
+        held = self.holds[method] = Held()
+        try:
+            yield held
+        finally:
+            held.let_go.set()
+
+    def lose(self) -> None:
+        """Know nothing any more, as after the loss of a file."""
+        with self._lock:
+            self._records.clear()
+            self._leases.clear()
+            self._history.clear()
+            self.settled_at = 0.0
+            self.generation = str(next(_numbers))
+
+    def _meet(self, method: str) -> None:
+        self.calls.append(method)
+        self.threads.add(threading.current_thread())
+        if (held := self.holds.pop(method, None)) is not None:
+            held.wait()
+        if (error := self.failures.get(method)) is not None:
+            raise error
+
+    def _entry(self, key: Key) -> Entry:
+        entry = super()._entry(key)
+        if entry.record is None:
+            return entry
+        return dataclasses.replace(entry, fresh_for=entry.record.fresh_until - self._clock.now())
+
+
+class Worker:
+    """What a process of a site has: several of them share a store.
+
+    Args:
+        clock: Tells the time.
+        create_store: Makes its store, or returns the one that all share.
+    """
+
+    def __init__(self, clock: Clock, create_store: Callable[[], Store]) -> None:
+        self.monitor = Monitor(create_store, Runner(clock), clock)
+        self.keeper = self.monitor.keeper
+
+    def read(self, definition: Definition, **options: object) -> Reading:
+        """Read one check."""
+        return self.monitor.read([definition], **options)[0]  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """Let its threads go."""
+        self.keeper.close()

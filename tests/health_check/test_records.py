@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import math
+
 import pytest
 
 from health_check.exceptions import (
@@ -11,6 +15,8 @@ from health_check.exceptions import (
     ServiceWarning,
 )
 from health_check.records import (
+    BUCKETS,
+    NO_TOTALS,
     UNKNOWN_ERROR,
     Kind,
     Message,
@@ -18,6 +24,7 @@ from health_check.records import (
     Record,
     Result,
     State,
+    Totals,
     state_of,
     unavailable,
 )
@@ -174,3 +181,88 @@ def test_after__leaves_the_record_before_alone() -> None:
     Record.after(first, result(ERROR), max_age=10)
     assert first.totals.runs[Outcome.OK] == 1
     assert first.totals.runs[Outcome.ERROR] == 0
+
+
+def counts(*results: Result) -> Totals:
+    """Return the totals of these runs."""
+    return functools.reduce(Totals.plus, map(Totals.of, results), NO_TOTALS)
+
+
+@pytest.mark.parametrize(
+    ("time_taken", "bound"),
+    [
+        (0.0, 0.001),
+        (0.001, 0.001),
+        (0.0010001, 0.0025),
+        (0.3, 0.5),
+        (5.0, 5.0),
+        (30.0, 30.0),
+        (30.1, math.inf),
+        (math.inf, math.inf),
+        (math.nan, math.inf),
+        (-1.0, 0.001),
+    ],
+)
+def test_totals_of__counts_the_run_in_one_bucket(time_taken: float, bound: float) -> None:
+    """A run counts once, in its outcome and in the bucket with the least bound that is not below its time."""
+    totals = Totals.of(dataclasses.replace(result(WARNING), time_taken=time_taken))
+    assert totals.durations == {bound: 1}
+    assert dict(totals.runs) == {Outcome.OK: 0, Outcome.WARNING: 1, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
+
+
+def test_totals_plus__adds_everything() -> None:
+    """Each outcome, each bucket and the seconds are added; neither side changes."""
+    quick = dataclasses.replace(result(), time_taken=0.002)
+    first, second = counts(quick, result()), counts(result(ERROR), result(ERROR, timed_out=True))
+    both = first.plus(second)
+    assert dict(both.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 1, Outcome.TIMEOUT: 1}
+    assert both.durations == {0.0025: 1, 0.5: 3}
+    assert both.seconds == pytest.approx(1.502)
+    assert both == second.plus(first)
+    assert (sum(first.runs.values()), sum(second.runs.values())) == (2, 2)
+    assert first.plus(NO_TOTALS) == first
+    assert list(both.durations) == sorted(both.durations)
+
+
+def test_totals_minus__is_the_inverse_of_plus() -> None:
+    """Taking runs away leaves the others, with nothing in the buckets of those that went."""
+    first, second = counts(result(), result()), counts(dataclasses.replace(result(ERROR), time_taken=7.0))
+    left = first.plus(second).minus(second)
+    assert left.runs == first.runs
+    assert left.seconds == pytest.approx(first.seconds)
+    assert {bound: count for bound, count in left.durations.items() if count} == first.durations
+    taken = NO_TOTALS.minus(second)
+    assert taken.plus(second).runs == NO_TOTALS.runs
+
+
+def test_totals_at_least__takes_the_greater_count() -> None:
+    """Of the same runs seen twice each count is the greater one, so that nothing goes down and nothing counts twice."""
+    first, second = counts(result(), result(), result(ERROR)), counts(result(), result(ERROR), result(ERROR))
+    both = first.at_least(second)
+    assert dict(both.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 0}
+    assert both.durations == {0.5: 3}
+    assert both == second.at_least(first)
+    assert first.at_least(first) == first
+    assert first.at_least(NO_TOTALS) == first
+
+
+def test_no_totals__nothing_yet() -> None:
+    """Before the first run each outcome counts zero, and no bucket is used."""
+    assert dict(NO_TOTALS.runs) == dict.fromkeys(Outcome, 0)
+    assert (dict(NO_TOTALS.durations), NO_TOTALS.seconds) == ({}, 0.0)
+    assert BUCKETS[-1] == math.inf
+    assert list(BUCKETS) == sorted(BUCKETS)
+
+
+@pytest.mark.parametrize(("max_age", "expected"), [(10, 10.0), (0, 0.0), (-5, 0.0)])
+def test_max_age__from_the_end_of_the_run(max_age: float, expected: float) -> None:
+    """A record is fresh for its max_age from the end of its run on, and never for less than no time."""
+    assert Record.after(None, result(), max_age=max_age).max_age == expected
+
+
+def test_result_id__tells_results_apart() -> None:
+    """Results of other times, hosts and processes are others; the same one in a later record is the same."""
+    first = Record.after(None, result(), max_age=10)
+    others = [result(finished=1001.0), dataclasses.replace(result(), host="b"), dataclasses.replace(result(), pid=2)]
+    assert len({first.result_id, *(Record.after(None, one, max_age=10).result_id for one in others)}) == 4
+    assert dataclasses.replace(first, seq=9).result_id == first.result_id

@@ -8,12 +8,13 @@ import dataclasses
 import itertools
 import os
 import pathlib
+import socket
 import time
 
 from asgiref.sync import sync_to_async
 
 from health_check.backends import HealthCheck
-from health_check.exceptions import ServiceUnavailable
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from tests.site.configuration import configured
 
 POLL_SECONDS = 0.02
@@ -157,3 +158,53 @@ class HangAsync(Hanging):
         self.note()
         while not self.released:
             await asyncio.sleep(POLL_SECONDS)
+
+
+class Numbered(Noting):
+    """Say at every run which one it is."""
+
+    critical_service = False
+
+    def check_status(self) -> None:
+        self.note()
+        raise ServiceWarning(f"run {len(noted_runs(self.folder, type(self).__name__))}")
+
+
+class FleetFlip(Flip):
+    """Flip for all hosts together."""
+
+    scope = "fleet"
+
+
+class BlockedInC(Noting):
+    """Wait in the C library, which no monkey patch reaches, until somebody writes to the FIFO ``gate``."""
+
+    def check_status(self) -> None:
+        self.note()
+        os.close(os.open(self.folder / "gate", os.O_RDONLY))
+
+
+class Socket(Noting):
+    """Send a byte to a server, and get it back."""
+
+    def check_status(self) -> None:
+        self.note()
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+            peer, _ = server.accept()
+            with peer:
+                client.sendall(b"?")
+                peer.sendall(peer.recv(1))
+            if client.recv(1) != b"?":
+                raise ServiceUnavailable("not what was sent")
+
+
+class Trap(Hanging):
+    """Hang once for each file ``trap``, which becomes ``trapped``; else be in order."""
+
+    def check_status(self) -> None:
+        self.note()
+        try:
+            (self.folder / "trap").rename(self.folder / "trapped")
+        except FileNotFoundError:
+            return
+        self.hang()

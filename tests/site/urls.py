@@ -18,6 +18,9 @@ urlpatterns = [
     path("others/", HealthCheckView.as_view(checks=configured().others), name="others"),
     path("gather/", views.gather),
     path("spans/", views.spans),
+    path("plain/", views.plain),
+    path("orm/", views.orm),
+    path("on-loop/", views.on_loop),
     path("", include(demo_but_health)),
 ]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from opentelemetry import trace
@@ -68,3 +72,25 @@ def spans(request: HttpRequest) -> JsonResponse:
         for span in exporter().get_finished_spans()
     ]
     return JsonResponse({"spans": found})
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """Answer."""
+    return HttpResponse("plain")
+
+
+def orm(request: HttpRequest) -> HttpResponse:
+    """Answer after a query."""
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    return HttpResponse(f"{recorder.migration_qs.count()} migrations")
+
+
+def on_loop(request: HttpRequest) -> HttpResponse:
+    """Answer after a coroutine of the site's own, which calls a function that is none."""
+
+    async def answer() -> str:
+        await asyncio.sleep(0.001)
+        return await sync_to_async(lambda: "on a loop")()
+
+    return HttpResponse(async_to_sync(answer)())

@@ -16,11 +16,10 @@ from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
 from tests.caches import CacheServer, memcached_server, redis_server
 from tests.health_check.monitoring import MovableClock
+from tests.health_check.stores.hosts import SITE
 from tests.health_check.stores.places import Place
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
-SITE = "tests"
-
 PLACES = [
     "memory_place",
     "sqlite_place",
@@ -57,6 +56,18 @@ def use_cache(settings: Settings) -> UseCache:
 
 
 @pytest.fixture
+def own_cache(use_cache: UseCache) -> None:
+    """A cache in this process's memory that no other test sees."""
+    use_cache({"BACKEND": LOCMEM, "LOCATION": secrets.token_hex(8)})
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    """A clock to set forward."""
+    return MovableClock()
+
+
+@pytest.fixture
 def file(tmp_path: pathlib.Path) -> pathlib.Path:
     """The file of a store, not yet there."""
     return tmp_path / "store.sqlite3"
@@ -83,9 +94,8 @@ def sqlite_place(file: pathlib.Path) -> Iterator[Place]:
 
 
 @pytest.fixture
-def locmem_place(use_cache: UseCache) -> Iterator[Place]:
+def locmem_place(own_cache: None) -> Iterator[Place]:
     """A Django cache that is a part of this process's memory."""
-    use_cache({"BACKEND": LOCMEM, "LOCATION": secrets.token_hex(8)})
     with contextlib.closing(cache_place()) as place:
         yield place
 

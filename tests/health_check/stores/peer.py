@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -11,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from health_check.stores import Lease, StoreError
+from health_check.stores import Entry, Lease, StoreError
 from health_check.stores.folder import site
-from health_check.stores.holder import myself
+from health_check.stores.holder import is_dead, myself
 from health_check.stores.sqlite import SQLiteStore
 from tests.end_to_end.servers import ROOT, clean_environment
 from tests.health_check.stores.places import KEY, Place, ask, look, publish
@@ -99,6 +101,21 @@ class Actions:
         """Return what stands for it as a holder."""
         return myself()
 
+    def forked(self) -> tuple[str, str, bool, bool]:
+        """Fork, and return who it is, who the child was, and whether that is dead before and after its burial."""
+        before = myself()
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(writer, myself().encode())
+            os._exit(0)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        name = os.read(reader, 1024).decode()
+        zombie = is_dead(name)
+        os.waitpid(child, 0)
+        assert before == myself()
+        return before, name, zombie, is_dead(name)
+
     def site(self) -> str:
         """Return what stands for its site."""
         return site()
@@ -117,12 +134,12 @@ class Actions:
         while time.monotonic() < at:
             pass
         lease = ask(self.store, lease_seconds=lease_seconds).lease
-        return lease and lease.token
+        return None if lease is None else lease.token
 
-    def publish(self, token: str | None) -> bool:
-        """Publish a run under a lease, or under none."""
+    def publish(self, token: str | None, times: int = 1) -> bool:
+        """Publish a run under a lease, or under none; return whether it was accepted, each time."""
         lease = None if token is None else Lease(key=KEY, token=token)
-        return publish(self.store, self.place.run(), lease=lease).accepted
+        return all(publish(self.store, self.place.run(), lease=lease).accepted for _ in range(times))
 
     def runs(self) -> int:
         """Return how many runs are counted."""
@@ -132,10 +149,10 @@ class Actions:
     def force(self, times: int) -> None:
         """Run the check again and again, whether or not it is fresh, waiting for the lease whenever another has it."""
         for _ in range(times):
-            lease = None
+            lease: Lease | None = None
             while lease is None:
-                lease = _stubborn(lambda: ask(self.store, force=True)).lease
-            assert _stubborn(lambda lease=lease: publish(self.store, self.place.run(), lease=lease)).accepted
+                lease = _stubborn(functools.partial(ask, self.store, force=True)).lease
+            assert _stubborn(functools.partial(publish, self.store, self.place.run(), lease=lease)).accepted
 
     def fill(self) -> None:
         """Leave no room in the file system of the file."""
@@ -150,7 +167,7 @@ class Actions:
         self.filler.unlink()
 
 
-def _stubborn(work: Callable[[], Any]) -> Any:
+def _stubborn(work: Callable[[], Entry]) -> Entry:
     while True:
         with contextlib.suppress(StoreError):  # the file is busy: nothing was done
             return work()

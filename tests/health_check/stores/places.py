@@ -17,6 +17,17 @@ ERROR = Message.of(ServiceUnavailable("gone"))
 MAX_AGE = 10.0
 
 
+class SteppingClock(MovableClock):
+    """A clock whose wall time a test sets, forward or back, while the monotonic time goes its way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = 0.0
+
+    def now(self) -> float:
+        return super().now() + self.step
+
+
 @dataclasses.dataclass(kw_only=True)
 class Place:
     """A place for records, with a clock that a test sets forward."""
