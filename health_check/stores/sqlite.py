@@ -283,7 +283,7 @@ def _is_wanting(query: Query, entry: Entry) -> bool:
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
     """Tell whether an error means that the file itself is no good, not just that it cannot be had at present."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
 
 
