@@ -125,6 +125,14 @@ class HealthCheckSettings:
         return {"OPTIONS": {}, **value}
 
     @property
+    def ACCESS(self) -> Mapping[str, Any]:
+        """Who may see endpoints and metrics, and what of them: a dict; default everybody sees everything."""
+        value = _configured().get("ACCESS", {})
+        if not isinstance(value, Mapping):
+            raise _unusable("ACCESS", "…", 'a dict like {"DETAILS": "authorized"}')
+        return value
+
+    @property
     def SCHEDULER(self) -> bool:
         """Whether each server process runs checks as their results expire, so that readers need not wait.
 

@@ -47,7 +47,7 @@ def render_page(
         response_kwargs: For the response, ``content_type`` say.
     """
     report: Report = context["report"]
-    past = process.past(report.readings)
+    past = process.past(report.readings) if report.details else NOTHING
     context = {
         **context,
         "lines": lines_of(report, past),

@@ -75,11 +75,18 @@ class Report:
     """Its checks, in its order."""
     status_code: int
     """The HTTP status it answers with."""
+    details: bool = True
+    """Whether it has messages, or only states."""
 
     @property
     def healthy(self) -> bool:
         """Whether nothing counts against the endpoint."""
         return not any(row.counts for row in self.rows)
+
+    def without_details(self) -> Report:
+        """Return the report with states in the place of messages."""
+        rows = tuple(dataclasses.replace(row, reading=_without_details(row.reading)) for row in self.rows)
+        return dataclasses.replace(self, rows=rows, details=False)
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -116,6 +123,11 @@ def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading
     rows = tuple(_row(member, by_label[member.label], strict) for member in assembly.members[endpoint])
     failing = any(row.counts for row in rows)
     return Report(name=endpoint.name, rows=rows, status_code=endpoint.option("error_status_code") if failing else 200)
+
+
+def _without_details(reading: Reading) -> Reading:
+    messages = tuple(dataclasses.replace(message, text=reading.state.value) for message in reading.messages[:1])
+    return dataclasses.replace(reading, messages=messages)
 
 
 def _row(member: Member, reading: Reading, warnings_count: bool) -> Row:

@@ -22,6 +22,7 @@ from health_check.conf import settings
 from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.exceptions import HealthCheckException
+from health_check.guard import GuardedView
 from health_check.logs import log_once
 from health_check.negotiation import MEDIA_TYPES, chosen_format
 from health_check.page import render_page
@@ -43,7 +44,7 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
-class HealthCheckView(EndpointOptions, TemplateView):
+class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
     """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
 
     The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
@@ -66,6 +67,12 @@ class HealthCheckView(EndpointOptions, TemplateView):
                 ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.
             error_status_code: The HTTP status when something counts; default 500.
             template_name: The template of the page; default ``health_check/index.html``.
+            details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
+                This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
+            open: Whether everybody may ask at all.
+            tokens: The bearer tokens that authorise.
+            networks: The networks whose clients are authorised, as in ``["10.0.0.0/8"]``.
+            proxies: The networks of proxies whose ``X-Forwarded-For`` is believed.
             use_threading: Deprecated; False runs the checks in the thread of the request.
         """
         if initkwargs.get("use_threading") is not None:
@@ -90,6 +97,10 @@ class HealthCheckView(EndpointOptions, TemplateView):
             if request.method not in ("GET", "HEAD") or chosen_format(request) is None:
                 return self.dispatch(request, *args, **kwargs)
             try:
+                if self.rules.needs_authority():  # it may look up a session
+                    await sync_to_async(lambda: self.verdict)()
+                if self.verdict.status != 200:
+                    return self.dispatch(request, *args, **kwargs)
                 if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
                     return await sync_to_async(view)(request, *args, **kwargs)
                 await process.prepare()
@@ -97,7 +108,7 @@ class HealthCheckView(EndpointOptions, TemplateView):
                 if found is None:
                     found = await call(self._placed, "catalogue")
                 endpoint, assembly = found
-                self.report = (await process.aread([endpoint], assembly=assembly)).reports[0]
+                self.report = self._shown((await process.aread([endpoint], assembly=assembly)).reports[0])
             except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
@@ -109,7 +120,7 @@ class HealthCheckView(EndpointOptions, TemplateView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase
         try:
-            response = super().dispatch(request, *args, **kwargs)
+            response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
             response = HttpResponse(
@@ -134,7 +145,7 @@ class HealthCheckView(EndpointOptions, TemplateView):
     def report(self) -> Report:
         """The endpoint's report, the same for all of this request."""
         endpoint, assembly = self._listed() or self._placed()
-        return process.read([endpoint], assembly=assembly).reports[0]
+        return self._shown(process.read([endpoint], assembly=assembly).reports[0])
 
     @cached_property
     def plugin_list(self) -> Plugins:
@@ -213,6 +224,9 @@ class HealthCheckView(EndpointOptions, TemplateView):
         """Return the answer to a request that accepts no format there is."""
         supported = ", ".join(MEDIA_TYPES)
         return _response(f"Not acceptable. Ask for one of: {supported}; or add ?format=.\n", 406, "text/plain")
+
+    def _shown(self, report: Report) -> Report:
+        return report if self.verdict.details else report.without_details()
 
     def _link(self) -> str:
         try:

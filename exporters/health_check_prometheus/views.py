@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.views.generic import View
@@ -22,6 +22,8 @@ from prometheus_client.exposition import (
 from prometheus_client.registry import REGISTRY, Collector
 
 from health_check.atomicity import non_atomic_requests
+from health_check.guard import GuardedView
+from health_check.logs import log_once
 from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
 
 logger = logging.getLogger("health_check")
@@ -30,7 +32,7 @@ Encoder = Callable[[Collector], bytes]
 
 
 @method_decorator([non_atomic_requests, login_not_required], name="dispatch")
-class MetricsView(View):
+class MetricsView(GuardedView, View):
     """Show all metrics of prometheus_client's default registry, or of another one.
 
     Answers in the text format 0.0.4 or in OpenMetrics 1.0, as ``Accept`` prefers, compressed where the client
@@ -39,6 +41,13 @@ class MetricsView(View):
 
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     registry: Any = REGISTRY
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            return self.refusal() or super().dispatch(request, *args, **kwargs)
+        except ImproperlyConfigured as error:
+            log_once("configuration", "The metrics page is not configured properly.", error)
+            return HttpResponse(f"{error}\n", status=500, content_type="text/plain; charset=utf-8")
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the page."""

@@ -31,6 +31,11 @@ class Key:
     scope: str = "host"
     """``"host"``, or ``"fleet"`` for what is the same on all hosts."""
 
+    @property
+    def text(self) -> str:
+        """The label as text that can be kept anywhere; users may put anything into it."""
+        return self.label.encode("utf-8", "backslashreplace").decode()
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lease:

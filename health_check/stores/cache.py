@@ -271,7 +271,7 @@ class DjangoCacheStore(Store):
 
     def _of(self, key: Key, host: str | None = None) -> str:
         place = "" if key.scope == "fleet" else host or self._host
-        return self._named(_digest(f"{key.scope}\n{place}\n{key.label}"))
+        return self._named(_digest(f"{key.scope}\n{place}\n{key.text}"))
 
     def _record_key(self, key: Key, host: str | None = None) -> str:
         return f"{self._of(key, host)}:record"

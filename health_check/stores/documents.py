@@ -60,7 +60,7 @@ def load(text: str) -> Record:
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(document, separators=(",", ":"))
 
 
 def _loaded(text: str, convert: Callable[[Any], T]) -> T:

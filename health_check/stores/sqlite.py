@@ -117,7 +117,7 @@ class SQLiteStore(Store):
         return self._do(write, writes=True)
 
     def release(self, leases: Iterable[Lease]) -> None:
-        rows = [(lease.key.label, lease.token) for lease in leases]
+        rows = [(lease.key.text, lease.token) for lease in leases]
         self._do(lambda database: database.executemany("DELETE FROM leases WHERE label = ? AND token = ?", rows), True)
 
     def forget(self, keys: Iterable[Key]) -> None:
@@ -127,7 +127,7 @@ class SQLiteStore(Store):
         def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
             query = "SELECT document FROM history WHERE label = ? AND finished > ? ORDER BY id"
             since = self._clock.now() - self._history_seconds
-            return {key: _results(database.execute(query, (key.label, since))) for key in keys}
+            return {key: _results(database.execute(query, (key.text, since))) for key in keys}
 
         return self._do(read)
 
@@ -193,7 +193,7 @@ class SQLiteStore(Store):
 
     def _entry(self, database: sqlite3.Connection, key: Key) -> Entry:
         row = database.execute(
-            "SELECT document, boot, fresh_until FROM records WHERE label = ?", (key.label,)
+            "SELECT document, boot, fresh_until FROM records WHERE label = ?", (key.text,)
         ).fetchone()
         record = _record(row[0]) if row is not None else None
         return Entry(
@@ -210,7 +210,7 @@ class SQLiteStore(Store):
 
     def _held_since(self, database: sqlite3.Connection, key: Key) -> float | None:
         row = database.execute(
-            "SELECT holder, since, boot, begins, ends FROM leases WHERE label = ?", (key.label,)
+            "SELECT holder, since, boot, begins, ends FROM leases WHERE label = ?", (key.text,)
         ).fetchone()
         if row is None or row[2] != holder.boot() or not row[3] <= self._clock.monotonic() < row[4]:
             return None
@@ -224,14 +224,14 @@ class SQLiteStore(Store):
         times = (self._clock.now(), holder.boot(), now, now + query.lease_seconds)
         database.execute(
             "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (query.key.label, lease.token, holder.myself(), *times),
+            (query.key.text, lease.token, holder.myself(), *times),
         )
         return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
 
     def _published(self, database: sqlite3.Connection, publication: Publication, entries: dict[Key, Entry]) -> Entry:
         key, lease, before = publication.key, publication.lease, entries[publication.key]
         if lease is not None:
-            owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.label, lease.token))
+            owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.text, lease.token))
             if not owned.rowcount:
                 return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
         record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
@@ -251,18 +251,18 @@ class SQLiteStore(Store):
             fresh_for = min(record.max_age, record.max_age - age)
         database.execute(
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
-            (key.label, documents.dump(record), holder.boot(), now + fresh_for, self._clock.now()),
+            (key.text, documents.dump(record), holder.boot(), now + fresh_for, self._clock.now()),
         )
 
     def _remember(self, database: sqlite3.Connection, key: Key, result: Result) -> None:
         database.execute(
             "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
-            (key.label, result.finished, documents.dump_result(result)),
+            (key.text, result.finished, documents.dump_result(result)),
         )
         database.execute(
             "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
             "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            (key.label, self._history_rows),
+            (key.text, self._history_rows),
         )
 
 

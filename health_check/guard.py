@@ -1,0 +1,56 @@
+"""The guard of a view: decides who is answered before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import cached_property
+
+from health_check.access import Rules, Verdict, is_staff, rules_of, verdict_on
+
+ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
+"""The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
+
+
+class GuardedView:
+    """What a view has that not everybody may see."""
+
+    request: HttpRequest
+    details: str | None = None
+    open: bool | None = None
+    tokens: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    proxies: Sequence[str] | None = None
+
+    def is_authorized(self, request: HttpRequest) -> bool:
+        """Tell whether the request's user is let in; override to let in others than the staff.
+
+        Asked only if it matters, and if neither a token nor the client's network lets the request in.
+        """
+        return is_staff(request)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Who is answered."""
+        return rules_of({name: getattr(self, name) for name in ARGUMENTS})
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the one who asks gets."""
+        return verdict_on(self.request, self.rules, self.is_authorized)
+
+    def refusal(self) -> HttpResponse | None:
+        """Return the answer to somebody who is not let in; None for others."""
+        status = self.verdict.status
+        if status == 200:
+            return None
+        headers = {"WWW-Authenticate": 'Bearer realm="health"'} if status == 401 else {}
+        return HttpResponse(_REFUSALS[status], status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+_REFUSALS: dict[int, Any] = {
+    401: "Not authorised: send a token, as in Authorization: Bearer …\n",
+    403: "Not allowed.\n",
+}
