@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -110,7 +111,8 @@ class DjangoCacheStore(Store):
     def close(self) -> None:
         cache, self._cache = self._cache, None
         if cache is not None:
-            cache.close()
+            with contextlib.suppress(Exception):  # the client of a server that is gone
+                cache.close()
 
     def _do(self, work: Callable[[BaseCache], T]) -> T:
         try:
@@ -120,6 +122,7 @@ class DjangoCacheStore(Store):
         except (StoreError, InvalidCacheBackendError):
             raise
         except Exception as error:  # whatever this backend's client raises
+            self.close()
             raise StoreError(f"the cache {self._alias!r}: {type(error).__name__}: {error}") from error
 
     def _look(self, cache: BaseCache, queries: Sequence[Query]) -> list[Entry]:

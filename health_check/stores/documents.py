@@ -60,13 +60,14 @@ def load(text: str) -> Record:
 
 
 def _text(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, separators=(",", ":"))
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace").decode()  # what UTF-8 cannot say becomes an escape of JSON's
 
 
 def _loaded(text: str, convert: Callable[[Any], T]) -> T:
     try:
         return convert(json.loads(text))
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not a record: {error!r}") from error
 
 

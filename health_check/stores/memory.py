@@ -81,7 +81,9 @@ class MemoryStore(Store):
             return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
         record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
         if record is not None:
-            self._records[key] = record, self._clock.monotonic() + record.max_age
+            is_same = before.record is not None and before.record.result == record.result
+            fresh_for = before.fresh_for if is_same else record.max_age
+            self._records[key] = record, self._clock.monotonic() + fresh_for
         if publication.result is not None:
             self._history.setdefault(key, collections.deque(maxlen=HISTORY_ROWS)).append(publication.result)
         if lease is not None:

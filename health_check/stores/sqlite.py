@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from health_check import conf
 from health_check.clock import Clock
 from health_check.records import Record, Result
 from health_check.stores import documents, holder
@@ -146,27 +147,25 @@ class SQLiteStore(Store):
     def _do(self, work: Callable[[sqlite3.Connection], T], writes: bool = False) -> T:
         """Do something in one transaction; a file that is no good is replaced, once."""
         try:
-            return self._attempt(work, writes)
-        except sqlite3.DatabaseError as error:
+            try:
+                return self._attempt(work, writes)
+            except (sqlite3.Error, UnicodeDecodeError) as error:
+                self.close()
+                if _is_damage(error):
+                    self._file.set_aside(str(error))
+                elif not isinstance(error, _ReplacedError):
+                    raise
+                return self._attempt(work, writes)
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             self.close()
-            if not _is_damage(error):
-                raise StoreError(f"{self.path}: {error}") from error
-            self._file.set_aside(str(error))
-        except OSError as error:
-            self.close()
-            raise StoreError(f"{self.path}: {error.strerror or error}") from error
-        try:
-            return self._attempt(work, writes)
-        except (sqlite3.DatabaseError, OSError) as error:
-            self.close()
-            raise StoreError(f"{self.path}: {error}") from error
+            raise StoreError(f"{self.path}: {getattr(error, 'strerror', None) or error}") from error
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
         database = self._opened()
         with _transaction(database, writes=writes):
             value = work(database)
             if writes and self._file.was_replaced():
-                raise sqlite3.OperationalError("the file was replaced meanwhile")
+                raise _ReplacedError("the file was replaced meanwhile")
         return value
 
     def _opened(self) -> sqlite3.Connection:
@@ -178,9 +177,10 @@ class SQLiteStore(Store):
                 self._connection = _connect(self.path)
             with _transaction(self._connection, writes=True):
                 self._clean(self._connection)
-        self.generation, self.settled_at = self._connection.execute(
-            "SELECT generation, settled_at FROM life"
-        ).fetchone()
+        life = self._connection.execute("SELECT generation, settled_at FROM life").fetchone()
+        if life is None:
+            raise _DamageError("it has no life")
+        self.generation, self.settled_at = life
         return self._connection
 
     def _clean(self, database: sqlite3.Connection) -> None:
@@ -271,7 +271,7 @@ def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
         raise TypeError(f"path is {path!r}, use the name of a file")
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
         raise TypeError(f"history_rows is {rows!r}, use a whole number from 0 up")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+    if conf.seconds(seconds) is None:
         raise TypeError(f"history_seconds is {seconds!r}, use a number from 0 up")
 
 
@@ -281,10 +281,23 @@ def _is_wanting(query: Query, entry: Entry) -> bool:
     return query.force or not entry.is_fresh_for(query)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+class _ReplacedError(sqlite3.OperationalError):
+    """Another process has put another file in the place of the one that is open."""
+
+
+class _DamageError(sqlite3.DatabaseError):
+    """The file is one of ours, but something is missing."""
+
+
+def _is_damage(error: Exception) -> bool:
     """Tell whether an error means that the file itself is no good, not just that it cannot be had at present."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+    if isinstance(error, _DamageError | UnicodeDecodeError):
+        return True
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
+
+
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+"""The result codes of SQLite that speak of the file's contents."""
 
 
 def _record(document: str) -> Record | None:
@@ -325,7 +338,7 @@ def _refusal(path: pathlib.Path) -> str:
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
             lives = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'life'").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if _is_damage(error):
             return str(error)
         raise
