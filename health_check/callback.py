@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -42,6 +43,20 @@ class Callback:
         if name in _MARK and on_event_loop():
             return _MARK[name]
         raise AttributeError(name)
+
+
+_issued: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def issue(callback: Any) -> Any:
+    """Return a callback of ours, to be known later from one that a decorator of the site's has wrapped."""
+    _issued.add(callback)
+    return callback
+
+
+def is_issued(callback: Any) -> bool:
+    """Tell whether a callback is one of ours as it was made."""
+    return callback in _issued
 
 
 def on_event_loop() -> bool:

@@ -133,6 +133,11 @@ class HealthCheckSettings:
         return value
 
     @property
+    def EARLY_METRICS(self) -> bool:
+        """Whether ``HealthCheckMiddleware`` answers the metrics page, too; default False."""
+        return self._flag("EARLY_METRICS", default=False)
+
+    @property
     def SCHEDULER(self) -> bool:
         """Whether each server process runs checks as their results expire, so that readers need not wait.
 

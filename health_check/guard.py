@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -34,7 +34,7 @@ class GuardedView:
     @cached_property
     def rules(self) -> Rules:
         """Who is answered."""
-        return rules_of({name: getattr(self, name) for name in ARGUMENTS})
+        return rules_for(type(self), vars(self))
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -48,6 +48,15 @@ class GuardedView:
             return None
         headers = {"WWW-Authenticate": 'Bearer realm="health"'} if status == 401 else {}
         return HttpResponse(_REFUSALS[status], status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def rules_for(view_class: type, initkwargs: Mapping[str, Any]) -> Rules:
+    """Return who is answered by a view.
+
+    Raises:
+        ImproperlyConfigured: If what it says of that cannot be used.
+    """
+    return rules_of({name: initkwargs.get(name, getattr(view_class, name)) for name in ARGUMENTS})
 
 
 _REFUSALS: dict[int, Any] = {

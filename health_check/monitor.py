@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable, Iterable, Sequence
 
+from health_check.announcer import Announcer
 from health_check.changes import log_change
 from health_check.clock import Clock
 from health_check.conf import settings
@@ -43,6 +44,7 @@ class Monitor:
         self.keeper = Keeper(create_store, clock, runner.watchdog, self._adopt_late)
         self._lock = new_lock()
         self._slots = Slots()
+        self._announcer = Announcer()
 
     def read(
         self,
@@ -271,6 +273,7 @@ class Monitor:
                     slot.run = None
         if entry.record is not None and entry.accepted:
             log_change(run.definition, previous, entry.record, error)
+            self._announcer.announce(run.definition, previous, entry.record)
         run.outcome.set_result(entry.record if entry.accepted or entry.fresh_for > 0 else None)
 
     def _ended(self, run: Run) -> None:

@@ -13,7 +13,7 @@ from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
-from health_check import conf, process
+from health_check import access, conf, process
 from health_check.catalogue import Catalogue
 from health_check.endpoints import walk
 from health_check.stores import Store, create_store
@@ -36,7 +36,7 @@ METHODS_OF_VERSION_4 = (
 
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
-    unusable = _unusable(conf.problems())
+    unusable = _unusable(conf.problems() or access.problems())
     unknown = [
         CheckWarning(text, hint="Correct its name, or take it out.", id="health_check.W001") for text in conf.unknown()
     ]

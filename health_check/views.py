@@ -17,7 +17,7 @@ from django.views.generic import TemplateView
 from health_check import process, renderers
 from health_check.assembly import Assembly
 from health_check.atomicity import non_atomic_requests
-from health_check.callback import AsyncView, Callback
+from health_check.callback import AsyncView, Callback, issue
 from health_check.conf import settings
 from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
@@ -87,7 +87,10 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         _refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
-        return view if overridden else Callback(view, cls._async_view(view, initkwargs))
+        issued: Callable[..., HttpResponse] = issue(
+            view if overridden else Callback(view, cls._async_view(view, initkwargs))
+        )
+        return issued
 
     @classmethod
     def _async_view(cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any]) -> AsyncView:
@@ -126,6 +129,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             response = HttpResponse(
                 f"{error}\n", status=self.error_status_code, content_type="text/plain; charset=utf-8"
             )
+        if response.status_code >= 500:
+            vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
         response.headers["Cache-Control"] = "no-store"
         patch_vary_headers(response, ["Accept"])
         return response

@@ -22,6 +22,7 @@ from prometheus_client.exposition import (
 from prometheus_client.registry import REGISTRY, Collector
 
 from health_check.atomicity import non_atomic_requests
+from health_check.callback import issue
 from health_check.guard import GuardedView
 from health_check.logs import log_once
 from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
@@ -41,6 +42,17 @@ class MetricsView(GuardedView, View):
 
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     registry: Any = REGISTRY
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """Return the view.
+
+        Args:
+            registry: The registry to show; default prometheus_client's.
+            initkwargs: Who is answered: see ``HEALTH_CHECK["ACCESS"]``.
+        """
+        view: Callable[..., HttpResponseBase] = issue(super().as_view(**initkwargs))
+        return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:

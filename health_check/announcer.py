@@ -1,0 +1,88 @@
+"""The announcer: sends the signals, where they can hold up nobody."""
+
+from __future__ import annotations
+
+import queue
+from typing import Any
+
+from health_check import threads
+from health_check.conf import settings
+from health_check.definitions import Definition
+from health_check.logs import log_error, log_once
+from health_check.records import Record, State
+from health_check.signals import check_finished, state_changed
+
+MOST_WAITING = 1000
+"""How many announcements may wait for receivers that hang; further ones are dropped."""
+
+IDLE_SECONDS = 60.0
+"""How long the thread waits for something to announce before it ends."""
+
+
+class Announcer:
+    """Send signals one after the other, on a thread that is started when there is something to send."""
+
+    def __init__(self) -> None:
+        self._lock = threads.new_lock()
+        self._waiting: queue.SimpleQueue[dict[str, Any]] = threads.new_queue()
+        self._awake = False
+
+    def announce(self, definition: Definition, previous: Record | None, record: Record) -> None:
+        """Announce the outcome of a run.
+
+        Args:
+            definition: The check.
+            previous: Its record before.
+            record: Its record now.
+        """
+        if not (check_finished.receivers or state_changed.receivers):
+            return
+        arguments = {
+            "sender": definition.check_class,
+            "label": definition.label,
+            "result": record.result,
+            "record": record,
+            "previous_state": previous.result.state if previous is not None else State.UNKNOWN,
+        }
+        if settings.MAX_CONCURRENCY == 0:
+            _send(arguments)
+        elif self._waiting.qsize() >= MOST_WAITING:
+            log_once("signals", "Signals of the health checks are dropped: a receiver takes too long.")
+        else:
+            self._waiting.put(arguments)
+            self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            if self._awake:
+                return
+            self._awake = True
+        try:
+            threads.start(self._work, "signals")
+        except RuntimeError as error:
+            self._awake = False
+            log_once("signals", "No thread could be started to send the signals of the health checks.", error)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                arguments = self._waiting.get(timeout=IDLE_SECONDS)
+            except queue.Empty:
+                with self._lock:
+                    if self._waiting.empty():
+                        self._awake = False
+                        return
+                continue
+            _send(arguments)
+
+
+def _send(arguments: dict[str, Any]) -> None:
+    finished = {name: value for name, value in arguments.items() if name != "previous_state"}
+    answers = check_finished.send_robust(**finished)
+    state = arguments["result"].state
+    if state is not arguments["previous_state"]:
+        answers += state_changed.send_robust(**arguments, state=state)
+    for receiver, answer in answers:
+        if isinstance(answer, Exception):
+            name = getattr(receiver, "__qualname__", repr(receiver))
+            log_error(f"A receiver of the signals of the health checks failed: {name}.", answer)
