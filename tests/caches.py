@@ -36,8 +36,9 @@ class CacheServer:
         return {"BACKEND": self.backend, "LOCATION": self.location, **options}
 
     def pause(self) -> None:
-        """Stop it from doing anything; who is connected hears nothing more."""
+        """Stop it from doing anything, and wait until it has; who is connected hears nothing more."""
         self.server.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.server.process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let it go on."""

@@ -7,6 +7,7 @@ import logging
 import os
 import pathlib
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,10 @@ logger = logging.getLogger("health_check")
 
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
+
+
+LOCK_SECONDS = 0.2
+"""How long to wait for another process that builds or replaces the file."""
 
 
 class OtherVersionError(StoreError):
@@ -105,7 +110,7 @@ class SharedFile:
         """Keep other processes from building or replacing the file meanwhile.
 
         Raises:
-            StoreError: If the folder cannot be trusted.
+            StoreError: If the folder cannot be trusted, or another process keeps the lock.
         """
         place = self.path.parent
         if self.is_own:
@@ -115,7 +120,7 @@ class SharedFile:
             return
         descriptor = os.open(place, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            _lock(descriptor, place)
             yield
         finally:
             os.close(descriptor)
@@ -138,6 +143,20 @@ class SharedFile:
         finally:
             for suffix in ("", *COMPANIONS):
                 new.with_name(f"{new.name}{suffix}").unlink(missing_ok=True)
+
+
+def _lock(descriptor: int, place: pathlib.Path) -> None:
+    """Take the lock of a folder, without waiting long: who has it may be stopped, or mean harm."""
+    end = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise StoreError(f"{place} is locked by another process") from None
+            time.sleep(LOCK_SECONDS / 20)
+        else:
+            return
 
 
 def _identity(path: pathlib.Path) -> tuple[int, int] | None:

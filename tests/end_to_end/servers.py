@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import psutil
+import pytest
 
 from tests.end_to_end.client import eventually, get
 from tests.services import require
@@ -208,15 +209,6 @@ def manage(site: Site, *arguments: str, seconds: float = 60.0) -> subprocess.Com
 
 
 @contextlib.contextmanager
-def health_exporter(site: Site, *arguments: str) -> Iterator[Server]:
-    """Run ``manage.py health_exporter`` for a site, on a free port unless the arguments say otherwise."""
-    command = [sys.executable, "-m", "django", "health_exporter", "--port=0", *arguments]
-    with running(command, site.folder, site.environment()) as server:
-        server.url = await_output(server, r"Serving .+ on (http://\S+)")[1]
-        yield server
-
-
-@contextlib.contextmanager
 def gunicorn_of_host(prefix: Sequence[str], site: Site, *arguments: str) -> Iterator[Server]:
     """Serve a site with gunicorn, under a program that makes it believe that it is on another host.
 
@@ -258,6 +250,25 @@ def standalone_exporter(site: Site, environment: Mapping[str, str] | None = None
     """Run ``manage.py health_exporter`` beside a test's site."""
     command = [sys.executable, "-m", "django", "health_exporter", "--port=0"]
     with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
-        server.url = await_output(server, r"^Serving .* on (http://127\.0\.0\.1:\d+)(?m:$)")[1]
+        server.url = await_output(server, r"(?m)^Serving .* on (http://127\.0\.0\.1:\d+)$")[1]
         await_answer(server, "/health/live/")
         yield server
+
+
+def for_everybody(site: Site) -> None:
+    """Let every user use the site's folders."""
+    site.environment()
+    for folder in (site.folder, *site.folder.iterdir()):
+        folder.chmod(0o777)
+
+
+def as_nobody() -> list[str]:
+    """Return what makes a program run as the user ``nobody``, who may read all files, wherever Python is."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can start programs as other users")
+    capability = "-all,+dac_read_search"
+    return [
+        require("setpriv", package="util-linux"),
+        *("--reuid=65534", "--regid=65534", "--clear-groups"),
+        *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
+    ]

@@ -96,9 +96,10 @@ class SharedStore(MemoryStore):
     shared = True
     poll_seconds = 0.005
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: MovableClock) -> None:
         super().__init__(clock=clock)
-        self.generation = "1"
+        self.clock = clock
+        self.generation = f"life {next(_numbers)}"
         self.calls: list[str] = []
         """The methods called, in their order."""
         self.threads: set[threading.Thread] = set()
@@ -153,7 +154,7 @@ class SharedStore(MemoryStore):
             self._leases.clear()
             self._history.clear()
             self.settled_at = 0.0
-            self.generation = str(next(_numbers))
+            self.generation = f"life {next(_numbers)}"
 
     def _meet(self, method: str) -> None:
         self.calls.append(method)
@@ -189,3 +190,28 @@ class Worker:
     def close(self) -> None:
         """Let its threads go."""
         self.keeper.close()
+
+
+class Script:
+    """A check that does something else in each of its runs: waits, or fails, or nothing."""
+
+    def __init__(self, *steps: Held | Exception | None) -> None:
+        self.steps = steps
+        self.threads: list[threading.Thread] = []
+
+    @property
+    def runs(self) -> int:
+        """How often it ran."""
+        return len(self.threads)
+
+    def define(self, **policy: object) -> Definition:
+        """Return its definition."""
+        return defined(lambda check: self._run(), **policy)
+
+    def _run(self) -> None:
+        self.threads.append(threading.current_thread())
+        step = self.steps[min(self.runs, len(self.steps)) - 1] if self.steps else None
+        if isinstance(step, Held):
+            step.wait()
+        elif step is not None:
+            raise step

@@ -53,6 +53,8 @@ DEFAULTS = {
     "SCRAPE_WAIT": 2.0,
     "WARNINGS_AS_ERRORS": True,
     "URLCONF": "tests.urls",
+    "STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {}},
+    "SCHEDULER": False,
     "TRACES": "all",
 }
 
@@ -78,6 +80,8 @@ def test_settings__debug(settings: Settings) -> None:
 def test_settings__test_environment(settings: Settings) -> None:
     """In a test suite nothing is kept and nothing leaves the thread, unless a setting says otherwise."""
     assert (ours.MAX_AGE, ours.MAX_CONCURRENCY, ours.MAX_AGE_OVERRIDES_CHECKS) == (0, 0, True)
+    assert ours.STORE == {"BACKEND": "health_check.stores.memory.MemoryStore", "OPTIONS": {}}
+    assert ours.SCHEDULER is False
     settings.HEALTH_CHECK = {"MAX_AGE": 30, "MAX_CONCURRENCY": 4}
     assert (ours.MAX_AGE, ours.MAX_CONCURRENCY, ours.MAX_AGE_OVERRIDES_CHECKS) == (30, 4, False)
 
@@ -92,6 +96,7 @@ def test_settings__test_environment(settings: Settings) -> None:
         ("WARNINGS_AS_ERRORS", False, False),
         ("URLCONF", "shop.urls", "shop.urls"),
         ("TRACES", "none", "none"),
+        ("SCHEDULER", True, True),
         ("STORE", {"BACKEND": "a.B"}, {"BACKEND": "a.B", "OPTIONS": {}}),
         ("STORE", {"BACKEND": "a.B", "OPTIONS": {"x": 1}}, {"BACKEND": "a.B", "OPTIONS": {"x": 1}}),
     ],
@@ -121,6 +126,10 @@ def test_settings__configured(key: str, value: object, expected: object, setting
         ("STORE", {}, "use a dict like"),
         ("STORE", {"BACKEND": "a.B", "OPTIONS": []}, "use a dict like"),
         ("STORE", {"BACKEND": "a.B", "LOCATION": "x"}, "use a dict like"),
+        ("STORE", {"BACKEND": 3}, "use a dict like"),
+        ("STORE", None, "use a dict like"),
+        ("SCHEDULER", 1, "use True or False."),
+        ("SCHEDULER", "yes", "use True or False."),
         ("TRACES", "some", 'use "all"'),
         ("TRACES", ["all"], 'use "all"'),
     ],
@@ -167,6 +176,8 @@ def test_problems__all_of_them(settings: Settings) -> None:
         ("timeout", " Did you mean 'TIMEOUT'?"),
         ("MAXAGE", " Did you mean 'MAX_AGE'?"),
         ("MAX_CONCURENCY", " Did you mean 'MAX_CONCURRENCY'?"),
+        ("SCHEDULAR", " Did you mean 'SCHEDULER'?"),
+        ("STORES", " Did you mean 'STORE'?"),
         ("ZZZ", ""),
         (7, ""),
     ],

@@ -6,7 +6,7 @@ import datetime
 import html.parser
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,12 +15,15 @@ from django.urls import path
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.page import duration, render_page
+from health_check.page import MOST_BARS, duration, hosts_of, lines_of, render_page
+from health_check.records import Message, Record
 from health_check.reports import Row
+from health_check.survey import Past
 from health_check.views import HealthCheckView
 from tests.checks import Broken, Fine
 from tests.conftest import Mount
 from tests.health_check.readings import reading, report, row, unknown
+from tests.health_check.stores.places import result_at
 
 DOCUMENT = re.compile(r"<!doctype html>\s*<html.*</html>\s*", re.DOTALL | re.IGNORECASE)
 
@@ -297,3 +300,126 @@ def test_our_template__without_engine(settings: Settings, mount_checks: Mount, c
     response = client.get("/health/")
     assert response.status_code == 200
     assert DOCUMENT.fullmatch(response.content.decode())
+
+
+HOSTILE = """"><script>alert(1)</script><img src=x onerror='alert(1)'>"""
+
+
+class Bars(html.parser.HTMLParser):
+    """Collects the state and the title of each bar."""
+
+    def __init__(self, document: str) -> None:
+        super().__init__()
+        self.bars: list[tuple[str, str]] = []
+        self.feed(document)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "span" and "title" in found:
+            self.bars.append((str(found["class"]), str(found["title"])))
+
+
+@pytest.fixture
+def past(monkeypatch: pytest.MonkeyPatch) -> Callable[[Past], None]:
+    """A function that makes this what the store knows of former runs and other hosts."""
+    return lambda known: monkeypatch.setattr("health_check.process.past", lambda readings: known)
+
+
+def test_bars__former_runs(past: Callable[[Past], None]) -> None:
+    """Each former run is a bar, oldest first, and its title says when it was, what it found and how long it took."""
+    now = time.time()
+    results = (
+        result_at(now - 90, Message.of(ServiceUnavailable("gone")), Message.of("other"), time_taken=2.0),
+        result_at(now - 30, Message.of(ServiceWarning("soon"))),
+        result_at(now, time_taken=0.0015),
+    )
+    past(Past(history={"Database": results}))
+    document = page(row(reading("Database")), row(reading("Cache")))
+    assert [(state, title.partition(" ago: ")[2]) for state, title in Bars(document).bars] == [
+        ("error", "error; unavailable: gone; unknown error: other, 2.00 s"),
+        ("warning", "warning; warning: soon, 250.0 ms"),
+        ("ok", "ok, 1.5 ms"),
+    ]
+    assert [int(title.split()[0]) for _, title in Bars(document).bars] == pytest.approx([90, 30, 0], abs=2)
+    assert document.count('aria-label="The last 3 runs"') == 1
+
+
+def test_bars__the_newest_of_many() -> None:
+    """There are as many bars as there is room for."""
+    results = tuple(result_at(1000.0 + number, time_taken=number / 1000) for number in range(50))
+    (line,) = lines_of(report(row(reading("Database"))), Past(history={"Database": results}))
+    assert len(line["past"]) == MOST_BARS
+    assert [bar["title"].rpartition(", ")[2] for bar in (line["past"][0], line["past"][-1])] == ["20.0 ms", "49.0 ms"]
+
+
+@pytest.mark.parametrize("known", [Past(), Past(history={"Database": ()}), Past(history={"Other": (result_at(1.0),)})])
+def test_bars__without_history(past: Callable[[Past], None], known: Past) -> None:
+    """Where nothing is known of former runs and other hosts, there is nothing to be seen of them."""
+    past(known)
+    document = page(row(reading("Database")))
+    assert Bars(document).bars == []
+    assert "The last" not in document
+    assert "Other hosts" not in document
+    assert document.count("<table") == 1
+
+
+def known_of(host: str, **errors: Sequence[Exception]) -> Past:
+    """Return what is known of the checks of another host."""
+    records = {
+        label: Record.after(None, result_at(time.time() - 60, *map(Message.of, found)), max_age=10)
+        for label, found in errors.items()
+    }
+    return Past(elsewhere={host: records})
+
+
+def test_hosts__other_hosts(past: Callable[[Past], None]) -> None:
+    """Each other host is a row: how many of its checks are how, what is wrong there, and when it was heard of last."""
+    past(known_of("web2", Database=[ServiceUnavailable("gone"), ServiceWarning("soon")], Cache=[], Mail=[]))
+    document = page(row(reading("Database")))
+    here, there = ([cell.strip() for cell in cells] for cells in Rows(document).rows)
+    assert here[0] == "Database"
+    assert there[:3] == ["web2", "2 ok, 1 error", "Database: unavailable: gone; warning: soon"]
+    assert re.fullmatch(r"6[01] s ago", there[3])
+    assert "Other hosts" in document
+
+
+def test_hosts__heard_of_last() -> None:
+    """A host's row tells of its newest record."""
+    old, new = (Record.after(None, result_at(time.time() - age), max_age=10) for age in (3600, 10))
+    (host,) = hosts_of(Past(elsewhere={"web2": {"Database": old, "Cache": new}}))
+    assert host["age"] in ("10 s ago", "11 s ago")
+    assert host["records"] == []
+
+
+def test_page__escapes_what_former_runs_and_other_hosts_say(past: Callable[[Past], None]) -> None:
+    """What another process or host wrote is text as well, in titles, too."""
+    error = ServiceUnavailable(HOSTILE)
+    history = {"Database": (result_at(time.time(), Message.of(error)),)}
+    past(Past(history=history, elsewhere=known_of(HOSTILE, **{HOSTILE: [error]}).elsewhere))
+    document = page(row(reading("Database")))
+    assert "<script" not in document
+    assert "<img" not in document
+    ((state, title),) = Bars(document).bars
+    assert state == "error"
+    assert HOSTILE in title
+    there = [cell.strip() for cell in Rows(document).rows[1]]
+    assert (there[0], there[2]) == (HOSTILE, f"{HOSTILE}: unavailable: {HOSTILE}")
+
+
+def test_page__history_of_real_runs(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """The page of a site shows the runs that there were."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 0}
+    mount_checks(Fine, Broken)
+    for _ in range(3):
+        document = client.get("/health/").content.decode()
+    assert [state for state, _ in Bars(document).bars] == ["ok"] * 3 + ["error"] * 3
+
+
+def test_own_template__former_runs(
+    own_templates: OwnTemplates, mount: Mount, client: Client, past: Callable[[Past], None]
+) -> None:
+    """A template of the project's own may show former runs and other hosts, too."""
+    past(Past(history={"Fine": (result_at(1.0),)}, elsewhere=known_of("web2", Mail=[]).elsewhere))
+    own_templates({"own.html": "{% for line in lines %}{{ line.past.0.state }}{% endfor %}{{ hosts.0.name }}"})
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name="own.html")))
+    assert client.get("/health/").content == b"okweb2"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -14,8 +16,10 @@ from pytest_django import Settings
 from health_check import process
 from health_check.backends import HealthCheck
 from health_check.reports import Overview
+from health_check.stores.sqlite import SQLiteStore
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
+from tests.health_check.monitoring import eventually
 
 SECONDS = 20.0
 
@@ -82,6 +86,94 @@ def test_fork__child_starts_with_nothing_of_its_parent(settings: Settings, mount
     assert _exit_code_of(child) == 0
     assert parent_pid == os.getpid()
     assert _pid_of(process.read()) == os.getpid()
+
+
+SCHEDULED = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "SCHEDULER": True}
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_fork__child_shares_the_store(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
+    """A child sees the fresh record of its parent and runs nothing; the parent goes on with the store."""
+    options = {"path": str(tmp_path / "store.sqlite3")}
+    store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "STORE": store}
+    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
+    parent_pid = _pid_of(process.read())
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _pid_of(process.read()) == parent_pid else 1)
+    assert _exit_code_of(child) == 0
+    record = process.read(force=True).readings[0].record
+    assert record is not None
+    assert record.seq == 2
+    assert isinstance(process.current().monitor.keeper._store, SQLiteStore)
+    assert process.current().monitor.keeper.up
+
+
+@pytest.mark.parametrize("scheduler", [True, False])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_scheduler__starts_with_the_first_reading(
+    settings: Settings, mount: Mount, scheduler: bool, asynchronous: bool
+) -> None:
+    """Where the site says so, a process that is asked for the first time goes on running its checks by itself."""
+    settings.HEALTH_CHECK = {**SCHEDULED, "SCHEDULER": scheduler}
+    mount(
+        path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"),
+        path("two/", HealthCheckView.as_view(checks=[Noted]), name="two"),
+    )
+    Noted.ran.clear()
+    assembly = process.current().catalogue.assembly
+    (one, _) = assembly.members
+    if asynchronous:
+        asyncio.run(process.aread([one], assembly=assembly))
+    else:
+        process.read([one])
+    assert Noted.ran.wait(SECONDS if scheduler else 0.1) is scheduler
+
+
+class Noted(HealthCheck):
+    """A check that says when it ran."""
+
+    ran = threading.Event()
+
+    def check_status(self) -> None:
+        self.ran.set()
+
+
+def test_scheduler__is_one_and_ends_with_the_process(settings: Settings) -> None:
+    """Every reading gets the same; under other settings the old one ends."""
+    settings.HEALTH_CHECK = SCHEDULED
+    before = {thread for thread in threading.enumerate() if thread.name == "health-check-scheduler"}
+    for _ in range(3):
+        process.read()
+    (thread,) = {thread for thread in threading.enumerate() if thread.name == "health-check-scheduler"} - before
+    process.forget()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+
+
+def test_survey_and_past__of_what_was_read(settings: Settings, mount: Mount) -> None:
+    """What is counted and what there was before are those of the checks read."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 4}
+    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
+    for number in range(1, 4):
+        readings = process.read().readings
+        survey, past = process.survey(readings), process.past(readings)
+        assert survey.totals is not None
+        assert sum(survey.totals["Ready"].runs.values()) == len(past.history["Ready"]) == number
+    assert process.past(readings) is past
+
+
+def test_forget__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
+    """Under other settings the thread that worked with the store before ends."""
+    options = {"path": str(tmp_path / "store.sqlite3")}
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}}
+    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
+    before = {thread for thread in threading.enumerate() if thread.name == "health-check-store"}
+    process.read()
+    (thread,) = {thread for thread in threading.enumerate() if thread.name == "health-check-store"} - before
+    settings.HEALTH_CHECK = {}
+    eventually(lambda: not thread.is_alive())
 
 
 def _pid_of(overview: Overview) -> int:

@@ -1,0 +1,206 @@
+"""Clocks that are two minutes wrong, or step: checks are run as often as ever, and answers are right."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from tests.caches import redis_server
+from tests.end_to_end.observer import MAX_AGE, METRICS, Observer, Seen, quiet_period
+from tests.end_to_end.servers import Server, clean_environment, site_under_wrapped_gunicorn, standalone_exporter
+from tests.services import require
+from tests.site.checks import Noted, gaps, noted_runs
+from tests.site.configuration import Site
+
+pytestmark = pytest.mark.server
+
+WRONG_SECONDS = 120
+WINDOW_SECONDS = 4 * MAX_AGE
+ARGUMENTS = ["--workers=2", "--threads=1"]
+LABELS = ["Counting", "Flip"]
+
+FROZEN_SECONDS = 3 * MAX_AGE
+"""After how long without a run a check counts as frozen."""
+
+
+SLEEP = """
+import select
+import time
+
+time.sleep = lambda seconds: select.select([], [], [], seconds) and None
+"""
+"""What every Python under libfaketime 0.9 needs: there, ``clock_nanosleep`` with an absolute time fails with EINVAL."""
+
+
+def faked(folder: pathlib.Path, offset: str) -> dict[str, str]:
+    """Return what lets a program have a wall clock that is wrong by so much; ages it measures as ever."""
+    program = pathlib.Path(require("faketime", package="faketime")).resolve()
+    (library,) = program.parents[1].glob("lib/*/faketime/libfaketime.so.1")
+    (folder / "sleep").mkdir(exist_ok=True)
+    (folder / "sleep" / "sitecustomize.py").write_text(SLEEP)
+    return {
+        "PYTHONPATH": os.pathsep.join([str(folder / "sleep"), clean_environment()["PYTHONPATH"]]),
+        "LD_PRELOAD": str(library),
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+def stepping(file: pathlib.Path) -> dict[str, str]:
+    """Return what lets a program have a wall clock that is wrong by what a file says, looked up every second."""
+    step(file, "+0s")
+    wrong = {name: value for name, value in faked(file.parent, "").items() if name != "FAKETIME"}
+    return {**wrong, "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_CACHE_DURATION": "1"}
+
+
+def step(file: pathlib.Path, offset: str) -> None:
+    """Set a clock."""
+    new = file.with_suffix(".new")
+    new.write_text(f"{offset}\n")
+    new.replace(file)
+
+
+def site_of(folder: pathlib.Path, *, scheduler: bool = True) -> Site:
+    """Return a site whose processes share the default file."""
+    checks = [f"tests.site.checks.{label}" for label in LABELS]
+    return Site(folder=folder, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": scheduler})
+
+
+@contextlib.contextmanager
+def observed(server: Server, folder: pathlib.Path) -> Iterator[Observer]:
+    """Yield a client of a server, whose processes share what they know."""
+    observer = Observer(server, folder, LABELS)
+    with observer.watching():
+        observer.learn_what_is_normal()
+        yield observer
+
+
+def runs_between(folder: pathlib.Path, label: str, start: float, end: float) -> list[Noted]:
+    """Return the runs of a check that started in a period."""
+    return [run for run in noted_runs(folder, label) if start <= run.started < end]
+
+
+def assert_steady(folder: pathlib.Path, start: float, slack: float, *, most: float) -> None:
+    """Assert that checks have been run neither too often since a moment, nor too seldom.
+
+    Args:
+        folder: Where they note their runs.
+        start: The moment.
+        slack: How late this machine is, in seconds.
+        most: How many runs there may be of each.
+    """
+    end = time.monotonic()
+    for label in LABELS:
+        runs = runs_between(folder, label, start, end)
+        print(f"{label}: {len(runs)} runs in {end - start:.2f} s, at most {most:.1f}, by {len({r.pid for r in runs})}")
+        assert len(runs) <= most, f"{label}: {runs}"
+        pauses = gaps([Noted(started=start, pid=0), *runs, Noted(started=end, pid=0)])
+        assert max(pauses) < FROZEN_SECONDS + slack, f"{label}: {runs}"
+
+
+@pytest.mark.parametrize("offset", [f"+{WRONG_SECONDS}s", f"-{WRONG_SECONDS}s"], ids=["ahead", "behind"])
+def test_wrong_clock__of_one_process_of_a_host(tmp_path: pathlib.Path, offset: str) -> None:
+    """Processes that share a file run checks once for all, whatever the wall clock of one of them says."""
+    site = site_of(tmp_path)
+    with site_under_wrapped_gunicorn(site, [], *ARGUMENTS) as server, observed(server, tmp_path) as right:
+        with standalone_exporter(site, faked(tmp_path, offset)) as other, observed(other, tmp_path) as wrong:
+            seen, start = quiet_period(WINDOW_SECONDS, right, wrong)
+            answers = [seen, wrong.since(start)]
+            most = (time.monotonic() - start) / MAX_AGE + 1
+            assert_steady(tmp_path, start, right.lag.slack, most=most)
+        for observer, seen in zip((right, wrong), answers, strict=True):
+            observer.assert_right(seen)
+            observer.assert_counters_never_fall()
+        assert_agree(right, wrong, start)
+
+
+def assert_agree(some: Observer, others: Observer, start: float) -> None:
+    """Assert that no two scrapes since a moment, one after the other, show runs in another order."""
+    scrapes = sorted(
+        (seen for observer in (some, others) for seen in observer.since(start) if seen.path == METRICS),
+        key=lambda seen: seen.asked,
+    )
+    for label in LABELS:
+        shown: list[float] = []
+        for seen in scrapes:
+            if not shown or shown[-1] != seen.ran_at[label]:
+                shown.append(seen.ran_at[label])
+        runs = len(runs_between(some.folder, label, start, scrapes[-1].answered))
+        # scrapes of two clients overlap: where a result is replaced, one may show the old one just after the other
+        assert len(set(shown)) <= runs + 2, f"{label}: {shown}, {runs} runs"
+
+
+@pytest.mark.parametrize("offset", [f"+{WRONG_SECONDS}s", f"-{WRONG_SECONDS}s"], ids=["ahead", "behind"])
+def test_wrong_clock__of_one_host_of_a_fleet(tmp_path: pathlib.Path, offset: str) -> None:
+    """Hosts that share a Redis run a check of the fleet about once for all, whatever one's clock says."""
+    with redis_server(tmp_path / "redis") as redis:
+        caches = {"default": redis.configuration()}
+        hosts = [fleet_site(tmp_path, host, caches) for host in ("right", "wrong")]
+        with (
+            site_under_wrapped_gunicorn(hosts[0], [], *ARGUMENTS) as server,
+            observed(server, tmp_path) as right,
+            site_under_wrapped_gunicorn(hosts[1], [], *ARGUMENTS, environment=faked(tmp_path, offset)) as other,
+            observed(other, tmp_path) as wrong,
+        ):
+            seen, start = quiet_period(WINDOW_SECONDS, right, wrong)
+            answers = [seen, wrong.since(start)]
+            most = 1.5 * (time.monotonic() - start) / MAX_AGE + 2
+            assert_steady(tmp_path, start, right.lag.slack, most=most)
+            for observer, seen in zip((right, wrong), answers, strict=True):
+                observer.assert_right(seen)
+                observer.assert_counters_never_fall()
+
+
+def fleet_site(folder: pathlib.Path, host: str, caches: Mapping[str, object]) -> Site:
+    """Return the site on one of several hosts, whose checks are the same for all."""
+    store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": host}}
+    return dataclasses.replace(
+        site_of(folder),
+        checks=[[f"tests.site.checks.{label}", {"scope": "fleet"}] for label in LABELS],
+        caches=caches,
+        health_check={"STORE": store, "SCHEDULER": True},
+    )
+
+
+@pytest.mark.parametrize("place", ["file", "redis"])
+def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path, place: str) -> None:
+    """Steps by two minutes, forth and back, neither freeze checks nor multiply runs, and no answer gets wrong."""
+    clock = tmp_path / "clock"
+    with contextlib.ExitStack() as stack:
+        site = site_of(tmp_path)
+        if place == "redis":
+            redis = stack.enter_context(redis_server(tmp_path / "redis"))
+            site = fleet_site(tmp_path, "host", {"default": redis.configuration()})
+        server = stack.enter_context(site_under_wrapped_gunicorn(site, [], *ARGUMENTS, environment=stepping(clock)))
+        observer = stack.enter_context(observed(server, tmp_path))
+        for offset in (WRONG_SECONDS, 0, -WRONG_SECONDS):
+            start = time.monotonic()
+            step(clock, f"{offset:+d}s")
+            observer.await_all(functools.partial(shows, offset), what="all to show runs of that time")
+            print(f"All show runs of the clock at {offset:+d} s after {time.monotonic() - start:.2f} s")
+            observer.period(1.5 * MAX_AGE)
+            periods = (time.monotonic() - start) / MAX_AGE
+            # a result that was in hand as the clock stepped may be of no use
+            assert_steady(
+                tmp_path, start, observer.lag.slack, most=periods + 2 if place == "file" else 1.5 * periods + 2
+            )
+            observer.assert_right(observer.since(start))
+            observer.assert_quick(observer.since(start))
+        observer.assert_counters_never_fall()
+        observer.await_shared()
+        observer.assert_one_truth(WINDOW_SECONDS / 2)
+        observer.assert_all_counted(lost=1)
+        observer.assert_log(warnings=0)
+
+
+def shows(offset: float, seen: Seen) -> bool:
+    """Tell whether a scrape shows runs at the times of a clock that is wrong by so many seconds."""
+    return all(abs(ran_at - offset - time.time()) < WRONG_SECONDS / 2 for ran_at in seen.ran_at.values())

@@ -1,0 +1,83 @@
+"""The log of what changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+import pytest
+
+from health_check.changes import log_change
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.records import Message, Record, Result
+from tests.health_check.readings import definition
+from tests.health_check.stores.places import result_at
+
+OK = result_at(100.0)
+WARNING = result_at(100.0, Message.of(ServiceWarning("soon")))
+ERROR = result_at(100.0, Message.of(ServiceUnavailable("gone")), Message.of("other"))
+
+
+def typed(result: Result, error_type: str) -> Record:
+    """Return the record of a result whose exception was of this type."""
+    return Record.after(None, dataclasses.replace(result, error_type=error_type), max_age=10)
+
+
+def logged(
+    caplog: pytest.LogCaptureFixture, previous: Record | None, record: Record, error: BaseException | None = None
+) -> list[tuple[str, str]]:
+    """Log a change and return what was said, with its level."""
+    caplog.set_level(logging.DEBUG, "health_check")
+    log_change(definition("Database"), previous, record, error)
+    return [(entry.levelname, entry.getMessage()) for entry in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, OK, []),
+        (None, WARNING, [("WARNING", "Database is warning: warning: soon")]),
+        (None, ERROR, [("ERROR", "Database is error: unavailable: gone; unknown error: other")]),
+        (OK, OK, []),
+        (OK, ERROR, [("ERROR", "Database is error: unavailable: gone; unknown error: other")]),
+        (ERROR, ERROR, []),
+        (WARNING, WARNING, []),
+        (ERROR, WARNING, [("WARNING", "Database is warning: warning: soon")]),
+        (WARNING, ERROR, [("ERROR", "Database is error: unavailable: gone; unknown error: other")]),
+        (ERROR, OK, [("INFO", "Database is ok")]),
+    ],
+)
+def test_log_change__table(
+    before: Result | None, after: Result, said: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each change of state is said once, as loud as it is bad; that all is in order at first is no news."""
+    previous = Record.after(None, before, max_age=10) if before is not None else None
+    assert logged(caplog, previous, Record.after(previous, after, max_age=10)) == said
+
+
+def test_log_change__extra_fields(caplog: pytest.LogCaptureFixture) -> None:
+    """What collects logs finds the check and its states in fields of their own."""
+    logged(caplog, Record.after(None, WARNING, max_age=10), Record.after(None, ERROR, max_age=10))
+    (entry,) = caplog.records
+    fields = vars(entry)
+    assert (fields["check"], fields["state"], fields["previous_state"]) == ("Database", "error", "warning")
+
+
+def test_log_change__same_state__another_exception(caplog: pytest.LogCaptureFixture) -> None:
+    """A check that fails in another way is news, with its traceback; in the same way it is not."""
+    error = ZeroDivisionError("password=hunter2")
+    assert logged(caplog, typed(ERROR, "OSError"), typed(ERROR, "OSError"), error) == []
+    ((level, text),) = logged(caplog, typed(ERROR, "OSError"), typed(ERROR, "ZeroDivisionError"), error)
+    assert level == "ERROR"
+    assert "\nZeroDivisionError: password=***" in text
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("cause", [None, OSError("no route")])
+def test_log_change__traceback_of_the_cause_only(cause: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
+    """An error that a check tells of itself needs no traceback; what is behind it does."""
+    error = ServiceUnavailable("gone")
+    error.__cause__ = cause
+    ((_, text),) = logged(caplog, None, Record.after(None, ERROR, max_age=10), error)
+    assert ("OSError: no route" in text) is (cause is not None)
+    assert "ServiceUnavailable" not in text
