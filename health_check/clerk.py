@@ -48,13 +48,18 @@ class Errand(Generic[T]):
         """Whether somebody was told of it."""
         return self._told
 
-    def do(self, store: Store) -> None:
+    def do(self, store: Store, worked: Callable[[], None]) -> None:
         """Do it, and tell of it.
+
+        Args:
+            store: The store.
+            worked: Hears that the store has done its part.
 
         Raises:
             Exception: Whatever the store raises; then nobody was told.
         """
         value = self._work(store)
+        worked()
         self._report(self._done if self._claim() else self._late, value)
 
     def give_up(self) -> None:
@@ -91,7 +96,7 @@ class Clerk:
         *,
         up: Callable[[], bool],
         tick: Callable[[Clerk], None],
-        lost: Callable[[Exception], None],
+        lost: Callable[[Clerk, Exception], None],
         clock: Clock,
     ) -> None:
         self.store = store
@@ -102,6 +107,7 @@ class Clerk:
         self._errands: queue.SimpleQueue[Errand[Any] | None] = new_queue()
         self._busy = new_lock()
         self._busy_since: float | None = None
+        self._is_at_store = False
         self._leaving = False
         self._generation: str | None = None
 
@@ -127,6 +133,14 @@ class Clerk:
         since = self._busy_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
+    @property
+    def is_at_store(self) -> bool:
+        """Whether the store is at work, and not who hears of the outcome."""
+        return self._is_at_store
+
+    def _worked(self) -> None:
+        self._is_at_store = False
+
     def pause(self, seconds: float) -> bool:
         """Keep the thread from working with the store, after some seconds at most; return whether that worked."""
         return self._busy.acquire(timeout=seconds)
@@ -140,16 +154,19 @@ class Clerk:
         while not self._leaving:
             errand = self._next(tick_at)
             self._busy_since = self._clock.monotonic()
+            self._is_at_store = True
             with self._busy:
                 if errand is not None and self._up():
-                    self._guarded(functools.partial(errand.do, self.store))
+                    self._guarded(functools.partial(errand.do, self.store, self._worked))
+                self._is_at_store = True
                 if self._clock.monotonic() >= tick_at or self.store.generation != self._generation:
                     self._guarded(lambda: self._tick(self))
                     self._generation = self.store.generation
                     tick_at = self._clock.monotonic() + TICK_SECONDS
-            self._busy_since = None
+            self._is_at_store = False
             if errand is not None:
                 errand.give_up()
+            self._busy_since = None
         self._guarded(self.store.close)
 
     def _next(self, tick_at: float) -> Errand[Any] | None:
@@ -162,7 +179,7 @@ class Clerk:
         try:
             work()
         except Exception as error:
-            self._lost(error)
+            self._lost(self, error)
             try:
                 self.store.close()
             except Exception as failure:

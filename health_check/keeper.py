@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from health_check.clerk import Clerk, Errand
 from health_check.clock import Clock
-from health_check.ledger import Ledger
+from health_check.ledger import Ledger, counted_by
 from health_check.logs import details, log_once, logger
 from health_check.masking import mask
-from health_check.stores import Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 from health_check.threads import new_lock
 from health_check.watchdog import Watchdog
 
@@ -25,9 +25,6 @@ STUCK_SECONDS = 30.0
 
 MOST_STUCK = 4
 """How many threads may be left to such calls."""
-
-SETTLE_SECONDS = 3.0
-"""How long processes have to bring what they know to a store that lost it."""
 
 ALONE = ""
 """The token of the lease that a process gives itself where it cannot ask the store."""
@@ -63,7 +60,7 @@ class Keeper:
         self._clerk: Clerk | None = None
         self._stuck: list[Clerk] = []
         self._generation: str | None = None
-        self._paused: Clerk | None = None
+        self._paused: list[Clerk] = []
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -80,6 +77,8 @@ class Keeper:
     @property
     def settled(self) -> bool:
         """Whether the store's totals are complete."""
+        if self._generation is not None and self._store.generation not in (None, self._generation):
+            return False  # it lost what it knew, and this process has not yet brought what it knows
         left = self._store.settled_at - self._clock.now()
         return not 0 < left <= SETTLE_SECONDS
 
@@ -96,7 +95,8 @@ class Keeper:
         """Ask for what is known of some checks; the answer may come on another thread."""
 
         def work(store: Store) -> list[Entry]:
-            entries = store.look(queries)
+            asked = self._clock.monotonic()
+            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.look(queries)]
             for query, entry in zip(queries, entries, strict=True):
                 self._ledger.note(query.key, entry)
             return entries
@@ -113,12 +113,16 @@ class Keeper:
 
         def work(store: Store) -> Entry:
             known = self._ledger.known(publication.key)
+            asked = self._clock.monotonic()
             (entry,) = store.publish([dataclasses.replace(publication, known=known)])
+            entry = dataclasses.replace(entry, as_of=asked)
             self._ledger.note(publication.key, entry)
+            if not entry.accepted and publication.lease is None:  # another process was just writing
+                self._ledger.count(publication.key, counted_by(publication))
             return entry
 
         def late(entry: Entry) -> None:
-            if entry.accepted:  # it was counted, after all
+            if entry.accepted or publication.lease is None:  # it was counted, after all: there, or here twice
                 self._ledger.discount(publication)
 
         self.ask(work, done=done, alone=lambda: self._ledger.publish(publication), late=late)
@@ -171,13 +175,13 @@ class Keeper:
     def pause(self) -> None:
         """Let no call to the store be under way, for this process is about to fork."""
         clerk = self._clerk
-        self._paused = clerk if clerk is not None and clerk.pause(ANSWER_SECONDS) else None
+        if clerk is not None and clerk.pause(ANSWER_SECONDS):
+            self._paused.append(clerk)
 
     def go_on(self) -> None:
         """Go on after a pause."""
-        clerk, self._paused = self._paused, None
-        if clerk is not None:
-            clerk.go_on()
+        if self._paused:
+            self._paused.pop().go_on()
 
     def _at_once(self, work: Callable[[Store], T], alone: Callable[[], T]) -> T:
         try:
@@ -222,12 +226,14 @@ class Keeper:
         if left > 0 and self._clerk is clerk:
             self._watch(errand, clerk, left)
             return
-        if self._clerk is clerk:
-            self._lost(StoreError(f"{self.describe()} does not answer"))
+        if clerk.is_at_store:
+            self._lost(clerk, StoreError(f"{self.describe()} does not answer"))
         errand.give_up()
 
-    def _lost(self, error: Exception) -> None:
-        """Go on alone, and say so once."""
+    def _lost(self, clerk: Clerk, error: Exception) -> None:
+        """Go on alone, and say so once; what happens to a clerk that was left behind says nothing."""
+        if clerk is not self._clerk:
+            return
         text = mask(str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}")
         with self._lock:
             before, self.trouble = self.trouble, text or type(error).__name__
@@ -245,8 +251,8 @@ class Keeper:
         changed = store.generation != self._generation
         if self.up and not changed and self._ledger.is_even:
             return
-        self._contribute(store, everything=changed and self._generation is not None)
-        self._generation = store.generation
+        if self._contribute(store, everything=changed and self._generation is not None):
+            self._generation = store.generation
         with self._lock:
             is_back = bool(self.trouble) and self._ledger.is_even
             if is_back:
@@ -254,21 +260,29 @@ class Keeper:
         if is_back:
             logger.info("The store of the health checks is back: %s.", self.describe())
 
-    def _contribute(self, store: Store, *, everything: bool) -> None:
-        """Bring the store what this process has counted, and all that it knows if the store has lost that."""
+    def _contribute(self, store: Store, *, everything: bool) -> bool:
+        """Bring the store what this process has counted, and all that it knows if the store has lost that.
+
+        Returns:
+            Whether the store took all of it.
+        """
         arrears = self._ledger.take()
         publications = self._ledger.publications(arrears, everything=everything)
         try:
             store.release(arrears.leases)
             if everything and publications:
                 store.settle_at(self._clock.now() + SETTLE_SECONDS)
-            entries = store.publish(publications)
+            asked = self._clock.monotonic()
+            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.publish(publications)]
         except BaseException:
             self._ledger.put_back(arrears)
             raise
         for publication, entry in zip(publications, entries, strict=True):
+            if not entry.accepted:
+                self._ledger.count(publication.key, publication.unsent)
             self._ledger.note(publication.key, entry)
             self._adopt(publication.key, entry)
+        return all(entry.accepted for entry in entries)
 
 
 def _alone(query: Query) -> Entry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 
 from health_check.announcer import Announcer
@@ -20,7 +21,7 @@ from health_check.runner import Runner
 from health_check.slots import Pending, Slot, Slots
 from health_check.stores import LEASE_SECONDS, Entry, Key, Lease, Publication, Query, Store
 from health_check.threads import new_lock
-from health_check.wanted import Wanted, awaited, patience_of, reading_of
+from health_check.wanted import Wanted, patience_of, reading_of
 
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
@@ -72,8 +73,8 @@ class Monitor:
         else:
             wanted = self._begin(definitions, force, limit, self._start)
             for item in wanted:
-                if item.pending is not None:
-                    item.pending.promise.wait(item.until - self._clock.monotonic())
+                while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
+                    item.pending.promise.wait(left)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
     async def aread(
@@ -86,8 +87,8 @@ class Monitor:
         limit = self._clock.monotonic() + patience_of(definitions, wait)
         wanted = self._begin(definitions, force, limit, self._start)
         for item in wanted:
-            if item.pending is not None:
-                await item.pending.promise.wait_on_loop(item.until - self._clock.monotonic())
+            while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
+                await item.pending.promise.wait_on_loop(left)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
@@ -125,9 +126,9 @@ class Monitor:
                 news = desk.news
                 while (run := desk.take()) is not None:
                     self._runner.run_here(run)
-                waiting = [item.until for item in wanted if item.pending and not item.pending.promise.done()]
-                left = max(waiting, default=0.0) - self._clock.monotonic()
-                if not waiting or left <= 0:
+                now = self._clock.monotonic()
+                left = max((item.seconds_left(now) for item in wanted), default=0.0)
+                if left <= 0:
                     return wanted
                 news.wait(left)
         finally:
@@ -163,7 +164,17 @@ class Monitor:
                 if slot.pending is None:
                     slot.pending = Pending(force=force, lead=slot.lead if early else 0.0)
                     asked.append(slot)
-                wanted.append(awaited(slot, slot.pending, max_age, now, limit, patience))
+                wanted.append(
+                    Wanted(
+                        slot=slot,
+                        pending=slot.pending,
+                        arrived=now,
+                        patient_until=min(limit, now + patience),
+                        limit=limit,
+                        max_age=max_age,
+                        force=force,
+                    )
+                )
         if forgotten:
             self.keeper.forget(forgotten)
         if asked:
@@ -187,6 +198,7 @@ class Monitor:
             backend=definition.backend,
             lease_seconds=None if slot.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
             force=pending is not None and pending.force,
+            seen=pending.seen if pending is not None else None,
             lead=pending.lead if pending is not None else 0.0,
         )
 
@@ -206,7 +218,7 @@ class Monitor:
                 if entry.lease is not None:
                     pending.run = slot.run = self._new_run(slot, pending, entry.lease)
                     runs.append(slot.run)
-                elif _is_answer(slot, pending, entry):
+                elif entry.suffices(dataclasses.replace(self._query(slot), lead=0.0)):
                     slot.pending = None
                     answered.append((pending, entry.record))
                 elif slot.is_stuck:
@@ -274,7 +286,8 @@ class Monitor:
         if entry.record is not None and entry.accepted:
             log_change(run.definition, previous, entry.record, error)
             self._announcer.announce(run.definition, previous, entry.record)
-        run.outcome.set_result(entry.record if entry.accepted or entry.fresh_for > 0 else None)
+        is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
+        run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
 
     def _ended(self, run: Run) -> None:
         with self._lock:
@@ -288,22 +301,13 @@ class Monitor:
         if entry.record is None or (entry.record.result.backend != slot.definition.backend):
             return
         slot.record = entry.record
-        slot.fresh_until = self._clock.monotonic() + entry.fresh_for
+        slot.fresh_until = (self._clock.monotonic() if entry.as_of is None else entry.as_of) + entry.fresh_for
 
     def _adopt_late(self, key: Key, entry: Entry) -> None:
         with self._lock:
             slot = self._slots.get(key.label)
             if slot is not None and slot.key == key and not slot.is_private:
                 self._adopt(slot, entry)
-
-
-def _is_answer(slot: Slot, pending: Pending, entry: Entry) -> bool:
-    """Tell whether a record is what a reader waits for: one that is fresh, or was published since it asked."""
-    if entry.record is None or entry.record.result.backend != slot.definition.backend:
-        return False
-    if pending.looks and entry.record.result_id != pending.seen:
-        return True
-    return entry.fresh_for > 0 and not pending.force
 
 
 def _granted(key: Key) -> Entry:

@@ -31,7 +31,7 @@ class Pending:
     def note(self, entry: Entry) -> None:
         """Note what the store says while another process has the lease."""
         if not self.looks:
-            self.seen = entry.record.result_id if entry.record is not None else None
+            self.seen = entry.record.result_id if entry.record is not None else ""
         self.looks += 1
         self.held_since = entry.held_since
 

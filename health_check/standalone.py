@@ -25,6 +25,10 @@ READ_SECONDS = 30.0
 """How long a client may be silent."""
 
 
+POLL_SECONDS = 0.1
+"""How often to see whether the server is to end."""
+
+
 class Application(WSGIHandler):
     """Serve the site's health endpoints and the registered pages, and nothing else of it.
 
@@ -107,10 +111,13 @@ class Server(ThreadedWSGIServer):
 
     def serve(self, stop: threading.Event) -> None:
         """Serve until the event is set, and until the answers being made then are given, or took too long."""
-        thread = threading.Thread(target=self.serve_forever, name="health-check-server", daemon=True)
+        thread = threading.Thread(
+            target=self.serve_forever, args=(POLL_SECONDS,), name="health-check-server", daemon=True
+        )
         thread.start()
         try:
-            stop.wait()
+            while not stop.wait(POLL_SECONDS):  # a wait without end may miss a signal that another thread has got
+                pass
         finally:
             self.shutdown()
             self.socket.close()

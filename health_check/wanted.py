@@ -27,10 +27,30 @@ class Wanted:
     """Its record, if that is fresh."""
     pending: Pending | None = None
     """What to wait for otherwise."""
-    until: float = 0.0
-    """Until when, on the monotonic clock."""
-    showable: Record | None = None
-    """What to show if that is not long enough."""
+    arrived: float = 0.0
+    """When it was asked for; this and the next two on the monotonic clock."""
+    patient_until: float = 0.0
+    """Until when to wait where the last record can be shown."""
+    limit: float = 0.0
+    """Until when to wait where it cannot."""
+    max_age: float = 0.0
+    """For how many seconds a record of it is fresh."""
+    force: bool = False
+    """Whether only a new record will do."""
+
+    def seconds_left(self, now: float) -> float:
+        """Return for how many seconds to go on waiting.
+
+        What can be shown may become known only while waiting: a process that has just started knows nothing.
+
+        Args:
+            now: The time on the monotonic clock.
+        """
+        if self.pending is None or self.pending.promise.done():
+            return 0.0
+        if now < self.patient_until or self._showable() is not None:
+            return self.patient_until - now
+        return self.limit - now
 
     def reading(self, now: float) -> Reading:
         """Say how the check is, with the outcome that was waited for or without.
@@ -38,7 +58,7 @@ class Wanted:
         Args:
             now: Unix time in seconds.
         """
-        record = self.fresh or self._outcome() or self._still_running() or self.showable
+        record = self.fresh or self._outcome() or self._still_running() or self._showable()
         if record is not None:
             return reading_of(self.slot, record)
         return _reading(self.slot, self.slot.record, State.UNKNOWN, (self._excuse(now),))
@@ -58,19 +78,17 @@ class Wanted:
             slot.record, result=dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
         )
 
+    def _showable(self) -> Record | None:
+        """Return the last record if it may be shown while a new one is awaited."""
+        young = self.slot.fresh_until + (SHOWABLE_AGES - 1) * self.max_age > self.arrived
+        return self.slot.record if young and not self.force else None
+
     def _excuse(self, now: float) -> Message:
         if self.pending is not None and not self.pending.promise.done():
             return self.pending.waiting_for(now)
         if self.slot.record is not None:
             return unavailable(f"no result for {max(0.0, now - self.slot.record.result.finished):.0f} s")
         return unavailable("no result yet")
-
-
-def awaited(slot: Slot, pending: Pending, max_age: float, now: float, limit: float, patience: float) -> Wanted:
-    """Return for how long a reader waits: not long if what is known can still be shown."""
-    if slot.fresh_until + (SHOWABLE_AGES - 1) * max_age <= now:
-        return Wanted(slot=slot, pending=pending, until=limit)
-    return Wanted(slot=slot, pending=pending, until=min(limit, now + patience), showable=slot.record)
 
 
 def patience_of(definitions: Iterable[Definition], wait: float | None) -> float:

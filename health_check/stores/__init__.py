@@ -2,6 +2,7 @@
 
 from health_check.stores.base import (
     LEASE_SECONDS,
+    SETTLE_SECONDS,
     Entry,
     Key,
     Lease,
@@ -12,4 +13,15 @@ from health_check.stores.base import (
     create_store,
 )
 
-__all__ = ["LEASE_SECONDS", "Entry", "Key", "Lease", "Publication", "Query", "Store", "StoreError", "create_store"]
+__all__ = [
+    "LEASE_SECONDS",
+    "SETTLE_SECONDS",
+    "Entry",
+    "Key",
+    "Lease",
+    "Publication",
+    "Query",
+    "Store",
+    "StoreError",
+    "create_store",
+]

@@ -18,6 +18,10 @@ LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
 
 
+SETTLE_SECONDS = 3.0
+"""How long processes have to bring what they know to a store that lost it."""
+
+
 class StoreError(Exception):
     """A store cannot be used, at present at least; the text says why."""
 
@@ -59,6 +63,8 @@ class Query:
     """For how long to have the lease if the check has to run; None does not ask for it."""
     force: bool = False
     """Whether to have the lease even while the record is fresh."""
+    seen: str | None = None
+    """The id of the result that was there when the wait for a newer one began, empty if there was none."""
     lead: float = 0.0
     """How many seconds before the record expires to have the lease."""
 
@@ -71,6 +77,8 @@ class Entry:
     """The newest record."""
     fresh_for: float = -math.inf
     """For how many seconds it is still fresh; negative, for how many it has not been."""
+    as_of: float | None = dataclasses.field(default=None, compare=False)
+    """The moment that ``fresh_for`` counts from, on the monotonic clock; None for the moment it is read."""
     lease: Lease | None = None
     """The lease that was asked for, if it was to be had."""
     held_since: float | None = None
@@ -78,9 +86,13 @@ class Entry:
     accepted: bool = True
     """Whether what was published is in the record; False if it was outrun."""
 
-    def is_fresh_for(self, query: Query) -> bool:
-        """Tell whether the record can be shown as it is."""
-        return self.record is not None and self.fresh_for > query.lead and self.record.result.backend == query.backend
+    def suffices(self, query: Query) -> bool:
+        """Tell whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
+        if self.record is None or self.record.result.backend != query.backend:
+            return False
+        if query.seen is not None and self.record.result_id != query.seen:
+            return True
+        return self.fresh_for > query.lead and not query.force
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

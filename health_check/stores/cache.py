@@ -6,8 +6,10 @@ import contextlib
 import hashlib
 import json
 import math
+import random
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,7 +21,7 @@ from django.utils.crypto import salted_hmac
 from health_check.clock import Clock
 from health_check.records import Record
 from health_check.stores import documents
-from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 
 T = TypeVar("T")
 
@@ -34,6 +36,13 @@ LOOK_AGAIN_SECONDS = 0.5
 
 LEAST_SECONDS = 2
 """The shortest time that a key can expire after: Django's backends drop fractions, and take zero for "delete"."""
+
+MOST_TRIES = 10
+TRY_SECONDS = 0.01
+"""How often, and after how long, to try to write totals that another process is just writing."""
+
+WRITING_SECONDS = 10
+"""After how long it counts as dead: a Memcached that was paused lets whole seconds pass at once."""
 
 LIFE = "life"
 HOSTS = "hosts"
@@ -75,8 +84,11 @@ class DjangoCacheStore(Store):
         self._host = host or socket.gethostname()
         self._prefix = f"health-check:{_digest(site) if site else _site()}"
         self._clock = clock or Clock()
-        self._cache: BaseCache | None = None
+        self._cache: BaseCache | None = caches.create_connection(
+            alias
+        )  # one of our own: Django closes those of requests
         self._host_noted_at = -math.inf
+        getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
     @property
     def reaches_others(self) -> bool:
@@ -117,7 +129,7 @@ class DjangoCacheStore(Store):
     def _do(self, work: Callable[[BaseCache], T]) -> T:
         try:
             if self._cache is None:
-                self._cache = caches.create_connection(self._alias)  # one of our own: Django closes those of requests
+                self._cache = caches.create_connection(self._alias)
             return work(self._cache)
         except (StoreError, InvalidCacheBackendError):
             raise
@@ -138,7 +150,7 @@ class DjangoCacheStore(Store):
     def _taken(self, cache: BaseCache, query: Query, entry: Entry) -> Entry:
         """Return the entry with the lease, if it is wanted and to be had."""
         seconds = query.lease_seconds
-        if seconds is None or entry.held_since is not None or (entry.is_fresh_for(query) and not query.force):
+        if seconds is None or entry.held_since is not None or entry.suffices(query):
             return entry
         lease = Lease(key=query.key, token=secrets.token_hex(8))
         now = self._clock.now()
@@ -149,13 +161,14 @@ class DjangoCacheStore(Store):
 
     def _kept(self, cache: BaseCache, query: Query, taken: Entry, now: Entry) -> Entry:
         """Return the newest entry, with the lease if it is still wanted."""
-        if taken.lease is None or (now.is_fresh_for(query) and not query.force):
+        if taken.lease is None or now.suffices(query):
             self._release(cache, (taken.lease,) if taken.lease else ())
             return Entry(record=now.record, fresh_for=now.fresh_for)
         return Entry(record=now.record, fresh_for=now.fresh_for, lease=taken.lease)
 
     def _publish(self, cache: BaseCache, publications: Sequence[Publication]) -> list[Entry]:
         keys = list(dict.fromkeys(publication.key for publication in publications))
+        own = {p.key: self._mutex(cache, p.key, publications) for p in publications if p.lease is None}
         found = self._fetch(cache, keys)
         entries = {key: self._entry(key, found) for key in keys}
         answers, changed, leases = [], dict[Key, Record](), list[Lease]()
@@ -164,8 +177,11 @@ class DjangoCacheStore(Store):
             if lease is not None and not self._is_in_force(lease, found):
                 answers.append(Entry(record=before.record, fresh_for=before.fresh_for, accepted=False))
                 continue
-            if lease is not None:
-                leases.append(lease)
+            lease = lease or own[key]
+            if lease is None:  # two that add to the same totals at once would lose what one of them adds
+                answers.append(Entry(record=before.record, fresh_for=before.fresh_for, accepted=False))
+                continue
+            leases.append(lease)
             record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
             if record is not None and record is not before.record:
                 changed[key] = record
@@ -177,6 +193,19 @@ class DjangoCacheStore(Store):
         self._release(cache, leases)
         self._note_host(cache)
         return answers
+
+    def _mutex(self, cache: BaseCache, key: Key, publications: Sequence[Publication]) -> Lease | None:
+        """Return the lease of a check for as long as its record is being written, None if it is not to be had."""
+        lease = Lease(key=key, token=secrets.token_hex(8))
+        ours = {p.lease.token: p.lease for p in publications if p.lease is not None and p.key == key}
+        for _ in range(MOST_TRIES):
+            if cache.add(self._lease_key(key), f"{lease.token} {self._clock.now()}", WRITING_SECONDS):
+                return lease
+            held = str(cache.get(self._lease_key(key), "")).split(" ")[0]
+            if held in ours:
+                return ours[held]
+            time.sleep(random.uniform(0.5, 1.5) * TRY_SECONDS)  # noqa: S311 - nothing to guess
+        return None
 
     def _is_in_force(self, lease: Lease, found: Mapping[str, Any]) -> bool:
         token = str(found.get(self._lease_key(lease.key), "")).split(" ")[0]
@@ -261,7 +290,8 @@ class DjangoCacheStore(Store):
     def _read_life(self, cache: BaseCache, text: object) -> None:
         """Learn the generation from what is stored, or begin one."""
         if text is None:
-            cache.add(self._named(LIFE), json.dumps([secrets.token_hex(8), 0.0]), None)
+            settled_at = 0.0 if self.generation is None else self._clock.now() + SETTLE_SECONDS
+            cache.add(self._named(LIFE), json.dumps([secrets.token_hex(8), settled_at]), None)
             text = cache.get(self._named(LIFE))
         try:
             generation, settled_at = json.loads(str(text))

@@ -39,12 +39,16 @@ class SharedFile:
 
     Args:
         path: The file; default this site's and user's own in the folder for temporary files.
-        build: Makes a new file.
+        build: Makes a new file; is told whether it takes the place of one that was lost.
         refuse: Returns why a file cannot be used, empty if it can; raises OtherVersionError if another version can.
     """
 
     def __init__(
-        self, path: pathlib.Path | None, *, build: Callable[[pathlib.Path], None], refuse: Callable[[pathlib.Path], str]
+        self,
+        path: pathlib.Path | None,
+        *,
+        build: Callable[[pathlib.Path, bool], None],
+        refuse: Callable[[pathlib.Path], str],
     ) -> None:
         self._given = path
         self._path: pathlib.Path | None = None
@@ -82,6 +86,7 @@ class SharedFile:
         """
         if problem := self.problem():
             raise StoreError(problem)
+        was_lost = self._identity is not None
         if self.path.exists():
             try:
                 reason = self._refuse(self.path)
@@ -91,8 +96,9 @@ class SharedFile:
                 reason = str(error)
             if reason:
                 self._move_aside(reason)
+                was_lost = True
         if not self.path.exists():
-            self._put_new()
+            self._put_new(was_lost=was_lost)
         self._identity = _identity(self.path)
 
     def was_replaced(self) -> bool:
@@ -132,11 +138,11 @@ class SharedFile:
             "The records of the health checks begin anew: %s is no good (%s), see %s.", self.path, reason, aside
         )
 
-    def _put_new(self) -> None:
+    def _put_new(self, *, was_lost: bool) -> None:
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}.new")
         try:
             os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            self._build(new)
+            self._build(new, was_lost)
             for suffix in COMPANIONS:
                 self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
             new.replace(self.path)

@@ -66,7 +66,7 @@ class MemoryStore(Store):
 
     def _look(self, query: Query) -> Entry:
         entry = self._entry(query.key)
-        if query.lease_seconds is None or (entry.is_fresh_for(query) and not query.force):
+        if query.lease_seconds is None or entry.suffices(query):
             return entry
         if entry.held_since is not None:
             return entry

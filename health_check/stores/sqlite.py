@@ -15,7 +15,7 @@ from health_check import conf
 from health_check.clock import Clock
 from health_check.records import Record, Result
 from health_check.stores import documents, holder
-from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 from health_check.stores.file import OtherVersionError, SharedFile
 
 T = TypeVar("T")
@@ -278,7 +278,7 @@ def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
 def _is_wanting(query: Query, entry: Entry) -> bool:
     if query.lease_seconds is None or entry.held_since is not None:
         return False
-    return query.force or not entry.is_fresh_for(query)
+    return not entry.suffices(query)
 
 
 class _ReplacedError(sqlite3.OperationalError):
@@ -323,11 +323,12 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
     return database
 
 
-def _build(path: pathlib.Path) -> None:
-    """Make a new file."""
+def _build(path: pathlib.Path, was_lost: bool) -> None:
+    """Make a new file; where it takes the place of another one, processes still have to bring what they know."""
+    settled_at = Clock().now() + SETTLE_SECONDS if was_lost else 0.0
     with contextlib.closing(_connect(path)) as database:
         database.executescript(f"BEGIN; {MARKS} {TABLES}")
-        database.execute("INSERT INTO life VALUES (?, 0)", (secrets.token_hex(8),))
+        database.execute("INSERT INTO life VALUES (?, ?)", (secrets.token_hex(8), settled_at))
         database.execute("COMMIT")
 
 

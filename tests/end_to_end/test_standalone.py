@@ -92,14 +92,19 @@ def shown(server: Server) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_exporter__ends_at_once_when_idle(tmp_path: pathlib.Path, signal_number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it with exit code 0, without the grace that answers under way have."""
-    lag = Lag()
-    with standalone_exporter(site_of(tmp_path)) as server, lag.measured():
-        assert get(f"{server.url}/health/").status == 200
-        code, seconds = server.stop(signal_number)
+    """SIGTERM and Ctrl-C end it within a second, with exit code 0; a busy machine gets some more tries at that."""
+    tries = []
+    for number in range(4):
+        lag = Lag()
+        with standalone_exporter(site_of(tmp_path / str(number))) as server, lag.measured():
+            assert get(f"{server.url}/health/").status == 200
+            code, seconds = server.stop(signal_number)
         assert code == 0
-        assert seconds < 3 + lag.slack  # a quiet machine needs half a second
         assert "Traceback" not in server.output()
+        tries.append((seconds, 0.8 + lag.slack))  # a second where nothing is late
+        if seconds < 0.8 + lag.slack:
+            return
+    raise AssertionError(f"It never ended in time; seconds taken and allowed: {tries}")
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])

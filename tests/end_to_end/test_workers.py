@@ -26,7 +26,7 @@ pytestmark = pytest.mark.server
 
 MAX_AGE = 1.0
 REQUESTS = 200
-RUNS = 4
+RUNS = 3
 """How many runs the requests are spread over at least."""
 COMMANDS = 2
 CLIENTS = 4

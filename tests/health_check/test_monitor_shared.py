@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pathlib
+import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,10 +18,19 @@ from health_check.definitions import Definition
 from health_check.entries import parse
 from health_check.exceptions import ServiceUnavailable
 from health_check.records import State
-from health_check.run import GRACE_SECONDS
-from health_check.stores import LEASE_SECONDS, Key, Query, StoreError
+from health_check.stores import Key, Query, StoreError
 from health_check.stores.sqlite import SQLiteStore
-from tests.health_check.monitoring import SECONDS, Held, MovableClock, Script, SharedStore, Worker, defined, eventually
+from tests.health_check.monitoring import (
+    SECONDS,
+    Held,
+    MovableClock,
+    Script,
+    SharedStore,
+    StillClock,
+    Worker,
+    defined,
+    eventually,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +43,7 @@ class Site:
     """A site of some worker processes on one host."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        self.clock = MovableClock()
+        self.clock: MovableClock = MovableClock()
         self._path = path
         self._workers: list[Worker] = []
 
@@ -52,6 +63,11 @@ class Site:
         (entry,) = store.look([Query(key=Key(label=definition.label))])
         store.close()
         return entry.held_since is not None
+
+    def end_leases(self) -> None:
+        """Have all leases end, as they do after a while."""
+        with contextlib.closing(sqlite3.connect(self._path)) as database, database:
+            database.execute("DELETE FROM leases")
 
     def close(self) -> None:
         """Let all workers go."""
@@ -184,12 +200,12 @@ def test_read__nothing_may_be_kept__readings_at_one_moment_share_a_run(site: Sit
 
 
 def overtaken(site: Site, slow: Definition, held: Held, quick: Definition) -> tuple[State, str]:
-    """Have one process run a check for so long that another one takes over; return what the first one shows."""
+    """Have one process run a check beyond its lease, and another one take over; return what the first one shows."""
     one, two = site.worker(), site.worker()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(one.read, slow)
         assert held.running.wait(SECONDS)
-        site.clock.forward(slow.timeout + GRACE_SECONDS + LEASE_SECONDS + 0.1)
+        site.end_leases()
         assert two.read(quick).state is State.ERROR
         held.let_go.set()
         reading = first.result()
@@ -311,19 +327,21 @@ class Long(HealthCheck):
 
 def test_trigger__early__is_published_when_the_record_expires(site: Site) -> None:
     """A run that is to be there as the record expires, and ends before, does not replace what others show as fresh."""
+    site.clock = StillClock()
     one, two = site.worker(), site.worker()
     definition = parse((type("LongOfTest", (Long,), {}), {"max_age": 10})).define()
     first = one.read(definition).record
     assert first is not None
+    site.clock.forward(6)
     one.monitor.trigger([definition])
     assert definition.check_class.runs == 1  # type: ignore[attr-defined]
-    site.clock.forward(first.fresh_until - site.clock.now() - 0.4)
+    site.clock.forward(3.9)
     one.monitor.trigger([definition])
     eventually(lambda: definition.check_class.runs == 2)  # type: ignore[attr-defined]
     assert one.read(definition).record == first
     assert two.read(definition).record == first
+    site.clock.forward(0.1)
     eventually(lambda: one.read(definition, wait=0.0).record != first)
-    assert site.clock.now() >= first.fresh_until
     second = two.read(definition).record
     assert second is not None
     assert second.seq == 2

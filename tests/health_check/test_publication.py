@@ -131,25 +131,36 @@ def test_applied_to__totals_are_the_most_that_is_known_of_each_outcome() -> None
     assert (made.totals.runs[Outcome.OK], made.totals.runs[Outcome.ERROR]) == (4, 4)
 
 
+SEEN = STORED.result_id
+
+
 @pytest.mark.parametrize(
-    ("entry", "lead", "fresh"),
+    ("entry", "lead", "force", "seen", "suffices"),
     [
-        (Entry(), 0.0, False),
-        (Entry(record=STORED, fresh_for=5.0), 0.0, True),
-        (Entry(record=STORED, fresh_for=5.0), 4.9, True),
-        (Entry(record=STORED, fresh_for=5.0), 5.0, False),
-        (Entry(record=STORED, fresh_for=0.0), 0.0, False),
-        (Entry(record=STORED, fresh_for=-1.0), 0.0, False),
+        (Entry(), 0.0, False, None, False),
+        (Entry(record=STORED, fresh_for=5.0), 0.0, False, None, True),
+        (Entry(record=STORED, fresh_for=5.0), 4.9, False, None, True),
+        (Entry(record=STORED, fresh_for=5.0), 5.0, False, None, False),
+        (Entry(record=STORED, fresh_for=0.0), 0.0, False, None, False),
+        (Entry(record=STORED, fresh_for=5.0), 0.0, True, None, False),
+        # while somebody waits for a newer one than was there
+        (Entry(record=STORED, fresh_for=-1.0), 0.0, False, SEEN, False),
+        (Entry(record=STORED, fresh_for=5.0), 0.0, True, SEEN, False),
+        (Entry(record=STORED, fresh_for=-1.0), 0.0, False, "another", True),
+        (Entry(record=STORED, fresh_for=-1.0), 0.0, True, "", True),
+        (Entry(), 0.0, False, "another", False),
     ],
 )
-def test_is_fresh_for__lead(entry: Entry, lead: float, fresh: bool) -> None:
-    """A record is fresh for a query whose lead it outlasts."""
-    assert entry.is_fresh_for(Query(key=KEY, backend=STORED.result.backend, lead=lead)) is fresh
+def test_suffices__table(entry: Entry, lead: float, force: bool, seen: str | None, suffices: bool) -> None:
+    """A record is an answer that outlasts the lead and is not refused, or that came while it was waited for."""
+    query = Query(key=KEY, backend=STORED.result.backend, lead=lead, force=force, seen=seen)
+    assert entry.suffices(query) is suffices
 
 
-def test_is_fresh_for__another_backend() -> None:
-    """The record of another check under the same label is not fresh."""
-    assert not Entry(record=STORED, fresh_for=5.0).is_fresh_for(Query(key=KEY, backend="tests.Other"))
+@pytest.mark.parametrize("seen", [None, "another"])
+def test_suffices__another_backend(seen: str | None) -> None:
+    """The record of another check under the same label is no answer."""
+    assert not Entry(record=STORED, fresh_for=5.0).suffices(Query(key=KEY, backend="tests.Other", seen=seen))
 
 
 def test_key__is_told_by_label_and_scope() -> None:

@@ -16,20 +16,13 @@ from health_check.runner import Runner
 from health_check.scheduler import JITTER_SHARE, LONGEST_SECONDS, MOST_JITTER_SECONDS, Scheduler
 from health_check.stores.memory import MemoryStore
 from tests.checks import Fine
-from tests.health_check.monitoring import SECONDS, MovableClock, Script, SharedStore, Worker, eventually
+from tests.health_check.monitoring import SECONDS, MovableClock, Script, SharedStore, StillClock, Worker, eventually
 
 
 @pytest.fixture(autouse=True)
 def _real_defaults(settings: Settings) -> None:
     """Keep results, and run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32}
-
-
-class StillClock(MovableClock):
-    """A clock that stands still until it is set forward."""
-
-    def monotonic(self) -> float:
-        return 1000.0 + self.offset
 
 
 class NotingMonitor(Monitor):

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 from pytest_django import Settings
 
-from health_check.keeper import SETTLE_SECONDS
 from health_check.records import NO_TOTALS, Outcome, Record, Result
-from health_check.stores import Key, StoreError
+from health_check.stores import SETTLE_SECONDS, Key, StoreError
 from health_check.survey import NOTHING, Survey, Surveyor
 from tests.health_check.monitoring import SECONDS, Bench, Held, MovableClock, Script, SharedStore, Worker, eventually
 from tests.health_check.stores.places import ERROR, MAX_AGE, result_at

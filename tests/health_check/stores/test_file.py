@@ -146,7 +146,7 @@ class Files:
         """Return one more process's view of it."""
         return SharedFile(self.path, build=self._build, refuse=_refusal)
 
-    def _build(self, path: pathlib.Path) -> None:
+    def _build(self, path: pathlib.Path, was_lost: bool) -> None:
         self.built += 1
         path.write_text("good")
 
@@ -221,7 +221,7 @@ def test_shared_file__other_version(temp: pathlib.Path) -> None:
 def test_shared_file__build_fails(temp: pathlib.Path) -> None:
     """Where building fails nothing is left behind."""
 
-    def fail(path: pathlib.Path) -> None:
+    def fail(path: pathlib.Path, was_lost: bool) -> None:
         path.with_name(f"{path.name}-journal").touch()
         raise OSError(28, "No space left on device")
 

@@ -1,0 +1,3 @@
+"""URLs that cannot be imported."""
+
+raise ZeroDivisionError("a text that nobody meant for readers")
