@@ -6,12 +6,13 @@ import contextlib
 import socket
 import socketserver
 import threading
+import time
 from typing import Any
 
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from health_check import pages, process
@@ -41,6 +42,13 @@ class Application(WSGIHandler):
         self._template_response_middleware: list[Any] = []
         self._exception_middleware: list[Any] = []
         self._middleware_chain = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]
+
+    def get_response(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the answer, with its length, so that the connection can be kept."""
+        response = super().get_response(request)
+        if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
+            response.headers["Content-Length"] = str(len(response.content))
+        return response
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the view of a path."""
@@ -116,8 +124,8 @@ class Server(ThreadedWSGIServer):
         )
         thread.start()
         try:
-            while not stop.wait(POLL_SECONDS):  # a wait without end may miss a signal that another thread has got
-                pass
+            while not stop.is_set():  # who sets it may have interrupted this thread, which must hold no lock then
+                time.sleep(POLL_SECONDS)
         finally:
             self.shutdown()
             self.socket.close()

@@ -10,7 +10,7 @@ from django.http import HttpResponse, JsonResponse
 from django.urls import path
 from pytest_django import Settings
 
-from health_check import page
+from health_check import process
 from health_check.backends import HealthCheck
 from health_check.exceptions import (
     HealthCheckException,
@@ -119,7 +119,7 @@ def test_page__neither_past_nor_other_hosts(
     result = result_at(1.0, Message.of(ServiceUnavailable(f"{PLANTED} before")))
     record = Record.after(None, result, max_age=10)
     known = Past(history={"Fine": (result,)}, elsewhere={f"{PLANTED}-host": {"Fine": record}})
-    monkeypatch.setattr(page.process, "past", lambda readings: known)
+    monkeypatch.setattr(process, "past", lambda readings: known)
     mounted(mount, checks=[Fine], details=details)
     body = ask("/health/").content.decode()
     assert [f"{PLANTED} before" in body, f"{PLANTED}-host" in body, "Other hosts" in body] == [details == "always"] * 3

@@ -108,3 +108,13 @@ def names_itself(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def touches_host(get_response: GetResponse) -> GetResponse:
+    """Ask for the host, as most sites do in the end."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        request.get_host()
+        return get_response(request)
+
+    return middleware

@@ -48,15 +48,16 @@ def asgi(
     headers: Mapping[str, str] | None = None,
 ) -> HttpResponse:
     """Return the answer of the site under ASGI, for the arguments of ``wsgi``."""
-    client = AsyncClient(raise_request_exception=False)
+    client: Any = AsyncClient(raise_request_exception=False)
     if session is not None:
         client.cookies[settings.SESSION_COOKIE_NAME] = session
     place = [peer, 0] if peer else None  # defaults of the client would become headers, too
-    base_scope: Any = client._base_scope
-    client._base_scope = lambda **scope: base_scope(**{**scope, "client": place})  # type: ignore[method-assign]
+    base_scope = client._base_scope
+    client._base_scope = lambda **scope: base_scope(**{**scope, "client": place})
 
     async def answer() -> object:
-        return await client.generic(method, path, headers=dict(headers or {}))  # type: ignore[misc]
+        found: object = await client.generic(method, path, headers=dict(headers or {}))
+        return found
 
     response = async_to_sync(answer)()
     assert isinstance(response, HttpResponse)

@@ -69,6 +69,7 @@ class Command(BaseCommand):
             self._serve(options["host"], options["port"], where)
 
     def _serve(self, host: str, port: int, where: str) -> None:
+        stop = threading.Event()
         try:
             server = Server(host, port)
         except (OSError, OverflowError) as error:
@@ -76,6 +77,7 @@ class Command(BaseCommand):
                 f"Cannot listen on {host}:{port} ({error}). Choose another address with --host and --port.",
                 returncode=2,
             ) from error
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
         process.current().scheduler.start()
         if "/metrics" not in pages.registered():
             self.stderr.write("There will be no /metrics: add health_check_prometheus to INSTALLED_APPS.")
@@ -83,8 +85,7 @@ class Command(BaseCommand):
         self.stdout.write(where)
         self.stdout.flush()
         with contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
-            server.serve(threading.Event())
+            server.serve(stop)
         self.stdout.write("Stopped.")
 
     def _print_once(self) -> None:
