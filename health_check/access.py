@@ -96,7 +96,8 @@ def is_staff(request: HttpRequest) -> bool:
 
 def client_of(request: HttpRequest, proxies: Iterable[Network]) -> Address | None:
     """Return the address of who asks: the last one that no trusted proxy has."""
-    chain = [*str(request.META.get("HTTP_X_FORWARDED_FOR", "")).split(","), str(request.META.get("REMOTE_ADDR", ""))]
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    chain = [*(forwarded.split(",") if forwarded.strip() else ()), str(request.META.get("REMOTE_ADDR", ""))]
     address = None
     for text in reversed(chain):
         try:
@@ -149,6 +150,13 @@ def _plain(address: Address) -> Address:
     return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
 
 
+def _plain_network(network: Network) -> Network:
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+
+
 def _of_settings() -> Mapping[str, Any]:
     value = settings.ACCESS
     for key in value:
@@ -185,7 +193,9 @@ def _networks(name: str, value: object) -> tuple[Network, ...]:
     found = []
     for item in value:
         try:
-            found.append(ipaddress.ip_network(item, strict=False))
+            if not isinstance(item, str):
+                raise ValueError("no text")
+            found.append(_plain_network(ipaddress.ip_network(item, strict=False)))
         except ValueError as error:
             raise ImproperlyConfigured(f"ACCESS {name} has {item!r}: use a network, as in '10.0.0.0/8'.") from error
     return tuple(found)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import queue
 from typing import Any
 
+from django.dispatch import Signal
+
 from health_check import threads
 from health_check.conf import settings
 from health_check.definitions import Definition
-from health_check.logs import log_error, log_once
+from health_check.logs import log_once
 from health_check.records import Record, State
 from health_check.signals import check_finished, state_changed
 
@@ -78,11 +80,14 @@ class Announcer:
 
 def _send(arguments: dict[str, Any]) -> None:
     finished = {name: value for name, value in arguments.items() if name != "previous_state"}
-    answers = check_finished.send_robust(**finished)
+    _send_safely(check_finished, finished)
     state = arguments["result"].state
     if state is not arguments["previous_state"]:
-        answers += state_changed.send_robust(**arguments, state=state)
-    for receiver, answer in answers:
-        if isinstance(answer, Exception):
-            name = getattr(receiver, "__qualname__", repr(receiver))
-            log_error(f"A receiver of the signals of the health checks failed: {name}.", answer)
+        _send_safely(state_changed, {**arguments, "state": state})
+
+
+def _send_safely(signal: Signal, arguments: dict[str, Any]) -> None:
+    try:
+        signal.send_robust(**arguments)
+    except (Exception, SystemExit) as error:  # what Django lets through
+        log_once("receivers", "A receiver of the signals of the health checks tried to end the process.", error)

@@ -56,7 +56,10 @@ def issue(callback: Any) -> Any:
 
 def is_issued(callback: Any) -> bool:
     """Tell whether a callback is one of ours as it was made."""
-    return callback in _issued
+    try:
+        return callback in _issued
+    except TypeError:  # a view of the site's may be a callable without hash
+        return False
 
 
 def on_event_loop() -> bool:

@@ -103,19 +103,28 @@ def walk(urlconf: str) -> Iterator[Endpoint]:
     Raises:
         ImproperlyConfigured: If it cannot be imported.
     """
+    patterns = patterns_of(urlconf)
+    routes: set[str] = set()
+    for endpoint in _walk(patterns, "", ()):
+        if endpoint.route not in routes:  # of two at one route the second is never served
+            routes.add(endpoint.route)
+            yield endpoint
+
+
+def patterns_of(urlconf: str) -> list[URLPattern | URLResolver]:
+    """Return the patterns of a URLconf.
+
+    Raises:
+        ImproperlyConfigured: If it cannot be imported.
+    """
     try:
-        patterns = get_resolver(urlconf).url_patterns
+        return get_resolver(urlconf).url_patterns
     except ImproperlyConfigured:
         raise
     except Exception as error:
         name = "HEALTH_CHECK['URLCONF']" if "URLCONF" in configured_keys() else "ROOT_URLCONF"
         problem = f"{type(error).__name__}: {mask(str(error))}"
         raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {problem}.") from error
-    routes: set[str] = set()
-    for endpoint in _walk(patterns, "", ()):
-        if endpoint.route not in routes:  # of two at one route the second is never served
-            routes.add(endpoint.route)
-            yield endpoint
 
 
 def discover(urlconf: str) -> tuple[Endpoint, ...]:

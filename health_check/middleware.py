@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import Resolver404, ResolverMatch, get_resolver, resolve
+from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver, resolve
 from django.utils import translation
 
 from health_check import pages
 from health_check.callback import is_issued
 from health_check.conf import settings
-from health_check.endpoints import EndpointOptions, walk
+from health_check.endpoints import EndpointOptions, patterns_of
 from health_check.guard import GuardedView, rules_for
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -94,21 +93,21 @@ class Tails:
         """
         resolver = get_resolver(settings.URLCONF)
         if resolver is not self._resolver:
-            routes = [endpoint.route for endpoint in walk(settings.URLCONF)]
-            self._tails = tuple({_tail(route) for route in routes} | set(_metrics_paths()))
+            self._tails = tuple(set(_tails(patterns_of(settings.URLCONF))))
             self._resolver = resolver
         return self._tails
 
 
-def _tail(route: str) -> str:
-    """Return what each path of a route ends with; empty if that is not known."""
-    if re.search(r"[\\^$*+?()\[\]|]", route):
-        return ""
-    return route.rpartition(">")[2] or ""
-
-
-def _metrics_paths() -> list[str]:
-    return list(pages.registered()) if settings.EARLY_METRICS else []
+def _tails(patterns: Iterable[URLPattern | URLResolver], tail: str = "") -> Iterator[str]:
+    """Yield what each path of the views to be answered ends with; empty if that is not known."""
+    for pattern in patterns:
+        route = getattr(pattern.pattern, "_route", None)  # what a language prefix or an expression has not
+        known = route.rpartition(">")[2] if isinstance(route, str) else ""  # a translated one is no str
+        end = tail + known if isinstance(route, str) and ">" not in route else known
+        if isinstance(pattern, URLResolver):
+            yield from _tails(pattern.url_patterns, end)
+        elif is_issued(pattern.callback) and _is_wanted(pattern.callback):
+            yield end
 
 
 def _resolved(path: str) -> ResolverMatch:
@@ -123,11 +122,11 @@ def _is_wanted(callback: Any) -> bool:
     view_class = callback.view_class
     if issubclass(view_class, EndpointOptions):
         return True
-    return settings.EARLY_METRICS and view_class in [getattr(page, "view_class", None) for page in _metrics_pages()]
+    return settings.EARLY_METRICS and issubclass(view_class, tuple(_metrics_views()))
 
 
-def _metrics_pages() -> list[Any]:
-    return list(pages.registered().values())
+def _metrics_views() -> Iterator[type]:
+    return (page.view_class for page in pages.registered().values() if hasattr(page, "view_class"))
 
 
 def _depends_on_user(request: HttpRequest, callback: Any) -> bool:

@@ -126,8 +126,15 @@ def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading
 
 
 def _without_details(reading: Reading) -> Reading:
-    messages = tuple(dataclasses.replace(message, text=reading.state.value) for message in reading.messages[:1])
-    return dataclasses.replace(reading, messages=messages)
+    record = reading.record
+    if record is not None:
+        result = dataclasses.replace(record.result, messages=_bare(record.result.messages, record.result.state))
+        record = dataclasses.replace(record, result=result)
+    return dataclasses.replace(reading, messages=_bare(reading.messages, reading.state), record=record)
+
+
+def _bare(messages: Sequence[Message], state: State) -> tuple[Message, ...]:
+    return tuple(dataclasses.replace(message, text=state.value) for message in messages[:1])
 
 
 def _row(member: Member, reading: Reading, warnings_count: bool) -> Row:

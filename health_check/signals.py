@@ -12,7 +12,21 @@ up nothing but later signals. Inside Django's test environment they are sent at 
     ``health_check.records.State``; ``previous_state`` is ``unknown`` at the first run.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from django.dispatch import Signal
 
-check_finished = Signal()
-state_changed = Signal()
+from health_check.logs import log_once
+
+
+class HealthSignal(Signal):
+    """A signal whose receivers' failures are told by our logger, masked and once; Django's mails them to ADMINS."""
+
+    def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
+        name = getattr(receiver, "__qualname__", repr(receiver))
+        log_once(f"receiver {name}", f"A receiver of the signals of the health checks failed: {name}.", err)
+
+
+check_finished = HealthSignal()
+state_changed = HealthSignal()

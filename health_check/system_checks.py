@@ -36,7 +36,7 @@ METHODS_OF_VERSION_4 = (
 
 def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report settings that cannot be used (E001), are unknown (W001) or outdated (W002)."""
-    unusable = _unusable(conf.problems() or access.problems())
+    unusable = _unusable(dict.fromkeys([*conf.problems(), *access.problems()]))
     unknown = [
         CheckWarning(text, hint="Correct its name, or take it out.", id="health_check.W001") for text in conf.unknown()
     ]

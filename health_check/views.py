@@ -97,12 +97,11 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
-            if request.method not in ("GET", "HEAD") or chosen_format(request) is None:
-                return self.dispatch(request, *args, **kwargs)
+            runs = request.method in ("GET", "HEAD") and chosen_format(request) is not None
             try:
                 if self.rules.needs_authority():  # it may look up a session
                     await sync_to_async(lambda: self.verdict)()
-                if self.verdict.status != 200:
+                if self.verdict.status != 200 or not runs:
                     return self.dispatch(request, *args, **kwargs)
                 if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
                     return await sync_to_async(view)(request, *args, **kwargs)

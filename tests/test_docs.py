@@ -41,7 +41,10 @@ call_command("check", fail_level="WARNING")
 from django.test import Client
 from health_check.process import current
 paths = [f"/{endpoint.route}" for endpoint in current().catalogue.endpoints]
-print(json.dumps({path: Client().get(path, {"format": "json"}).json() for path in paths}))
+def ask(path):
+    response = Client().get(path, {"format": "json"})
+    return response.json() if response.status_code not in (401, 403) else "closed"
+print(json.dumps({path: ask(path) for path in paths}))
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import logging
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
+from django.utils.functional import cached_property
 from django.views.generic import View
 from prometheus_client.exposition import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -21,6 +23,7 @@ from prometheus_client.exposition import (
 )
 from prometheus_client.registry import REGISTRY, Collector
 
+from health_check.access import Rules
 from health_check.atomicity import non_atomic_requests
 from health_check.callback import issue
 from health_check.guard import GuardedView
@@ -43,6 +46,10 @@ class MetricsView(GuardedView, View):
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     registry: Any = REGISTRY
 
+    @cached_property
+    def rules(self) -> Rules:
+        return dataclasses.replace(super().rules, details="always")  # metrics have no messages
+
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
         """Return the view.
@@ -55,11 +62,15 @@ class MetricsView(GuardedView, View):
         return view
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase
         try:
-            return self.refusal() or super().dispatch(request, *args, **kwargs)
+            response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The metrics page is not configured properly.", error)
-            return HttpResponse(f"{error}\n", status=500, content_type="text/plain; charset=utf-8")
+            response = HttpResponse(f"{error}\n", status=500, content_type="text/plain; charset=utf-8")
+            vars(response)["_has_been_logged"] = True
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the page."""

@@ -359,6 +359,26 @@ def test_close__ends_the_thread(counter: Counter, monkeypatch: pytest.MonkeyPatc
     assert closed.is_set()
 
 
+def test_close__used_again__never_two_threads_at_one_store(counter: Counter) -> None:
+    """Who asks a keeper that was just closed, as when settings change, brings no second thread to the same store."""
+    stores: list[SharedStore] = []
+
+    def create() -> SharedStore:
+        stores.append(SharedStore(counter.clock))
+        return stores[-1]
+
+    keeper = Keeper(create, counter.clock, counter.watchdog, lambda *_: None)
+    counter.keepers.append(keeper)
+    with stores[0].holding("look") as held:
+        keeper.look([Query(key=KEY)], lambda _: None)
+        assert held.running.wait(SECONDS)
+        keeper.close()
+        told = threading.Event()
+        keeper.look([Query(key=KEY)], lambda _: told.set())
+        assert told.wait(SECONDS)
+        assert [len(store.threads) for store in stores if store.threads] in ([1], [1, 1])
+
+
 def test_loss__what_processes_know_is_brought_back(counter: Counter) -> None:
     """After a loss the totals are those of whoever knows most, and not complete before all had the time to say so."""
     other = counter.open()

@@ -36,7 +36,7 @@ from tests.health_check.monitoring import (
 @pytest.fixture(autouse=True)
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.05}
+    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": SECONDS}
 
 
 class Site:
@@ -163,8 +163,9 @@ def test_read__forced__waits_for_a_run_that_goes_on(site: Site, held: Held) -> N
     assert script.runs == 2
 
 
-def test_read__forced__does_not_show_the_last_record(site: Site, held: Held) -> None:
+def test_read__forced__does_not_show_the_last_record(site: Site, held: Held, settings: Settings) -> None:
     """Who wants a run waits for it, however long the last record could be shown."""
+    settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "WAIT": 0.05}
     worker = site.worker()
     definition = Script(None, held).define()
     worker.read(definition)
@@ -274,8 +275,11 @@ def test_read__slow_run_elsewhere__says_for_how_long(site: Site, held: Held) -> 
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_read__slow_run_elsewhere__shows_what_is_not_too_old(site: Site, held: Held, is_new: bool) -> None:
+def test_read__slow_run_elsewhere__shows_what_is_not_too_old(
+    site: Site, held: Held, is_new: bool, settings: Settings
+) -> None:
     """A reader shows the last record where that can be shown, also in a process that has just been started."""
+    settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "WAIT": 0.05}
     one, two = site.worker(), site.worker()
     definition = Script(None, held).define(max_age=10)
     first = one.read(definition)
