@@ -49,4 +49,10 @@ STORAGES = {
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-HEALTH_CHECK = {"MAX_AGE": 5}
+HEALTH_CHECK = {
+    "MAX_AGE": 5,
+    "STORE": {
+        "BACKEND": "health_check.stores.sqlite.SQLiteStore",
+        "OPTIONS": {"path": FOLDER / "health.sqlite3"},  # gone with the demo
+    },
+}

@@ -29,10 +29,14 @@ MAX_AGE = 0.25
 PATHS = ["/health/?format=json", "/health/", "/metrics", "/health/?format=text"]
 CHECKS = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"]
 
-NOISE_THREADS = 1
-NOISE_FILES = 2
+NOISE_THREADS = 2
+NOISE_FILES = 5
 NOISE_BYTES = 8 * 2**20
-"""By how much a process may have more at the end than after it has warmed up."""
+"""By how much a process may have more at the end than after it has warmed up.
+
+Which process runs a check is decided by lot: one may run its first async check, and start its event loop with its
+three descriptors, after the warm-up.
+"""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
