@@ -61,6 +61,7 @@ class Keeper:
         self._stuck: list[Clerk] = []
         self._generation: str | None = None
         self._paused: list[Clerk] = []
+        self._closed = False
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -169,6 +170,7 @@ class Keeper:
         """Let the thread end."""
         with self._lock:
             clerk, self._clerk = self._clerk, None
+            self._closed = True  # for good: another clerk would be at the store beside the one that leaves
         if clerk is not None:
             clerk.leave()
 
@@ -196,20 +198,22 @@ class Keeper:
             return clerk
         with self._lock:
             self._stuck = [other for other in self._stuck if other.seconds_busy()]
-            if self._clerk is not clerk:
+            if self._closed or self._clerk is not clerk:
                 return self._clerk
             if clerk is not None and len(self._stuck) >= MOST_STUCK:
                 return None
             store = self._store if clerk is None else self._create()
             new = Clerk(store, up=lambda: self.up, tick=self._tick, lost=self._lost, clock=self._clock)
+            self._clerk = new
             try:
                 new.start()
             except RuntimeError:
+                self._clerk = clerk
                 return None
             if clerk is not None:
                 clerk.leave()
                 self._stuck.append(clerk)
-            self._clerk, self._store = new, store
+            self._store = store
             return new
 
     def _watch(self, errand: Errand[T], clerk: Clerk, seconds: float) -> None:

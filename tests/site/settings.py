@@ -10,4 +10,4 @@ ROOT_URLCONF = "tests.site.urls"
 MIDDLEWARE = ["tests.site.views.name_process", *demo.MIDDLEWARE]
 DATABASES = {"default": {**demo.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
 CACHES = {**(SITE.caches or demo.CACHES)}
-HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}  # type: ignore[dict-item]  # the demo's is a whole number
+HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}
