@@ -63,7 +63,11 @@ class Ledger:
 
     def discount(self, publication: Publication) -> None:
         """Take back that the store does not know of a run."""
-        self.count(publication.key, NO_TOTALS.minus(counted_by(publication)))
+        key, counted = publication.key, counted_by(publication)
+        with self._lock:
+            sums = self._arrears.totals
+            if key in sums:  # else the store has been told already: a total never goes back
+                sums[key] = sums[key].minus(counted).at_least(NO_TOTALS)
 
     def keep(self, leases: Sequence[Lease]) -> None:
         """Keep leases to be given back."""

@@ -13,6 +13,7 @@ from health_check.conf import settings
 from health_check.definitions import Definition
 from health_check.desk import Desk
 from health_check.keeper import ALONE, Keeper
+from health_check.logs import log_once
 from health_check.observers import Observers
 from health_check.records import Record, Result
 from health_check.reports import Reading
@@ -27,6 +28,20 @@ SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
 
 Starter = Callable[[Sequence[Run]], None]
+
+
+@dataclasses.dataclass(kw_only=True)
+class Found:
+    """What is to be done after a look at the store."""
+
+    answered: list[tuple[Pending, Record | None]] = dataclasses.field(default_factory=list)
+    """Who has what they wait for."""
+    runs: list[Run] = dataclasses.field(default_factory=list)
+    """What to run here."""
+    again: list[Slot] = dataclasses.field(default_factory=list)
+    """What another process runs."""
+    spare: list[Lease] = dataclasses.field(default_factory=list)
+    """Leases that are not needed any more."""
 
 
 class Monitor:
@@ -178,8 +193,21 @@ class Monitor:
         if forgotten:
             self.keeper.forget(forgotten)
         if asked:
-            self._ask(asked, contextvars.copy_context(), start)
+            try:
+                self._ask(asked, contextvars.copy_context(), start)
+            except Exception as error:
+                log_once("monitor", "The health checks could not be looked at.", error)
+                self._give_up(asked)
         return wanted
+
+    def _give_up(self, slots: Sequence[Slot]) -> None:
+        """Leave nobody waiting for what nobody will do."""
+        with self._lock:
+            given_up = [slot.pending for slot in slots if slot.pending is not None and slot.pending.run is None]
+            for slot in slots:
+                slot.pending = None if slot.pending in given_up else slot.pending
+        for pending in given_up:
+            pending.promise.set_result(None)
 
     def _ask(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
         """Ask the store, and begin to run what it gives the lease of."""
@@ -206,36 +234,41 @@ class Monitor:
         self, slots: Sequence[Slot], entries: Sequence[Entry], context: contextvars.Context, start: Starter
     ) -> None:
         """Take what the store knows: show it, run the check, or look again while another process runs it."""
-        answered: list[tuple[Pending, Record | None]] = []
-        runs: list[Run] = []
-        again: list[Slot] = []
+        found = Found()
         with self._lock:
             for slot, entry in zip(slots, entries, strict=True):
-                pending = slot.pending
-                self._adopt(slot, entry)
-                if pending is None:
-                    continue
-                if entry.lease is not None:
-                    pending.run = slot.run = self._new_run(slot, pending, entry.lease)
-                    runs.append(slot.run)
-                elif entry.suffices(dataclasses.replace(self._query(slot), lead=0.0)):
-                    slot.pending = None
-                    answered.append((pending, entry.record))
-                elif slot.is_stuck:
-                    slot.pending = None
-                    answered.append((pending, None))
-                else:
-                    pending.note(entry)
-                    again.append(slot)
-        for pending, record in answered:
+                self._sort(slot, entry, found)
+        self.keeper.release(found.spare)
+        for pending, record in found.answered:
             pending.promise.set_result(record)
-        if runs:
-            round_ = Round(context.copy().run(Observers), len(runs))
-            for run in runs:
+        if found.runs:
+            round_ = Round(context.copy().run(Observers), len(found.runs))
+            for run in found.runs:
                 run.join(round_)
-            start(runs)
-        if again:
-            self._look_again(again, context, start)
+            start(found.runs)
+        if found.again:
+            self._look_again(found.again, context, start)
+
+    def _sort(self, slot: Slot, entry: Entry, found: Found) -> None:
+        """Find out what to do about one check; called with the lock held."""
+        pending = slot.pending
+        self._adopt(slot, entry)
+        if entry.lease is not None and (pending is None or slot.is_stuck):  # since the store was asked
+            found.spare.append(entry.lease)
+        if pending is None:
+            return
+        if entry.lease is not None and not slot.is_stuck:
+            pending.run = slot.run = self._new_run(slot, pending, entry.lease)
+            found.runs.append(slot.run)
+        elif entry.suffices(dataclasses.replace(self._query(slot), lead=0.0)):
+            slot.pending = None
+            found.answered.append((pending, entry.record))
+        elif slot.is_stuck:
+            slot.pending = None
+            found.answered.append((pending, None))
+        else:
+            pending.note(entry)
+            found.again.append(slot)
 
     def _look_again(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
         """Look again in a moment: another process is about to publish."""
@@ -283,11 +316,11 @@ class Monitor:
                     slot.pending = None
                 if run.is_over or not run.timed_out:
                     slot.run = None
+        is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
+        run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
         if entry.record is not None and entry.accepted:
             log_change(run.definition, previous, entry.record, error)
             self._announcer.announce(run.definition, previous, entry.record)
-        is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
-        run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
 
     def _ended(self, run: Run) -> None:
         with self._lock:

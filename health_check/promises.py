@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from health_check.threads import is_patched, new_lock, start
+from health_check.threads import LONGEST_SECONDS, is_patched, new_lock, start
 
 T = TypeVar("T")
 Contra = TypeVar("Contra", contravariant=True)
@@ -83,7 +83,7 @@ class Promise(Generic[T]):
         waiter = new_lock()
         waiter.acquire()
         self.on_done(waiter.release)
-        waiter.acquire(timeout=seconds)
+        waiter.acquire(timeout=min(seconds, LONGEST_SECONDS))
         return self._done
 
     def __await__(self) -> Generator[Any, None, T]:

@@ -82,7 +82,7 @@ class Run:
     @property
     def is_stuck(self) -> bool:
         """Whether it was given up, and all know; meant for runs that have not ended."""
-        return self.timed_out and self.outcome.done()
+        return self.timed_out and self.is_recorded
 
     def seconds_running(self) -> float | None:
         """Return for how long it has been running; None while it waits for a thread."""

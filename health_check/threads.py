@@ -19,6 +19,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+LONGEST_SECONDS = 3600.0
+"""How long to wait at once at most: the system takes no number of seconds however large."""
+
+
 def is_patched() -> bool:
     """Tell whether gevent has replaced the threads of this process by greenlets."""
     monkey = sys.modules.get("gevent.monkey")
@@ -68,7 +72,7 @@ class Condition:
         self._waiting.append(waiter)
         self._lock.release()
         try:
-            waiter.acquire(timeout=seconds)
+            waiter.acquire(timeout=min(seconds, LONGEST_SECONDS))
         finally:
             self._lock.acquire()
             if waiter in self._waiting:

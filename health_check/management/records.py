@@ -11,5 +11,5 @@ def where_records_are() -> str:
     keeper = process.current().monitor.keeper
     trouble = keeper.trouble
     if trouble:
-        return f"Records: {keeper.describe()} cannot be used ({trouble}); this process goes on from memory."
+        return f"Records: {keeper.describe()}, cannot be used ({trouble}); this process goes on from memory."
     return f"Records: {keeper.describe()}"

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from health_check import threads
 from health_check.stores import folder
 from health_check.stores.base import StoreError
 
@@ -32,6 +33,10 @@ LOCK_SECONDS = 0.2
 
 class OtherVersionError(StoreError):
     """The file is one of another version of this package."""
+
+
+class ForeignFileError(StoreError):
+    """The file is somebody's, who would miss it."""
 
 
 class SharedFile:
@@ -94,6 +99,10 @@ class SharedFile:
                 if self._identity is not None:  # another process works with it: we would fight for ever
                     raise
                 reason = str(error)
+            except ForeignFileError as error:
+                if not self.is_own:
+                    raise
+                reason = str(error)
             if reason:
                 self._move_aside(reason)
                 was_lost = True
@@ -129,7 +138,7 @@ class SharedFile:
             _lock(descriptor, place)
             yield
         finally:
-            os.close(descriptor)
+            threads.original("os", "close")(descriptor)  # gevent's would leave it to a hub that may not run
 
     def _move_aside(self, reason: str) -> None:
         aside = self.path.with_name(f"{self.path.name}.set-aside")
@@ -141,7 +150,7 @@ class SharedFile:
     def _put_new(self, *, was_lost: bool) -> None:
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}.new")
         try:
-            os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            threads.original("os", "close")(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             self._build(new, was_lost)
             for suffix in COMPANIONS:
                 self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
@@ -160,7 +169,7 @@ def _lock(descriptor: int, place: pathlib.Path) -> None:
         except BlockingIOError:
             if time.monotonic() > end:
                 raise StoreError(f"{place} is locked by another process") from None
-            time.sleep(LOCK_SECONDS / 20)
+            threads.original("time", "sleep")(LOCK_SECONDS / 20)
         else:
             return
 

@@ -87,8 +87,10 @@ def problem_of_file(file: pathlib.Path, *, own: bool) -> str:
         status = os.lstat(file)
     except OSError:
         return ""
+    if stat.S_ISDIR(status.st_mode):
+        return f"{file} is a folder: {'remove it' if own else 'name a file in it'}"
     if not stat.S_ISREG(status.st_mode):
-        return f"{file} is no file of its own, but a link or a folder: remove it"
+        return f"{file} is no file of its own, but a link or a device: remove it"
     if status.st_nlink > 1:
         return f"{file} has other names, too: remove it"
     if own and hasattr(os, "geteuid") and status.st_uid != os.geteuid():

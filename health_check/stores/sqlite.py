@@ -16,7 +16,7 @@ from health_check.clock import Clock
 from health_check.records import Record, Result
 from health_check.stores import documents, holder
 from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
-from health_check.stores.file import OtherVersionError, SharedFile
+from health_check.stores.file import ForeignFileError, OtherVersionError, SharedFile
 
 T = TypeVar("T")
 
@@ -203,8 +203,9 @@ class SQLiteStore(Store):
         )
 
     def _fresh_for(self, record: Record, boot: str, fresh_until: float) -> float:
-        if boot == holder.boot():
-            return min(record.max_age, fresh_until - self._clock.monotonic())
+        left = fresh_until - self._clock.monotonic()
+        if boot == holder.boot() and left <= record.max_age + FUTURE_SECONDS:  # else the clock began anew since
+            return min(record.max_age, left)
         now = self._clock.now()
         return -math.inf if record.result.finished > now + FUTURE_SECONDS else record.fresh_until - now
 
@@ -318,8 +319,12 @@ def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
 def _connect(path: pathlib.Path) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode=rw"
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA journal_mode = TRUNCATE")
-    database.execute("PRAGMA synchronous = OFF")  # what a crash of the machine takes is measured again
+    try:
+        database.execute("PRAGMA journal_mode = TRUNCATE")
+        database.execute("PRAGMA synchronous = OFF")  # what a crash of the machine takes is measured again
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
@@ -338,12 +343,14 @@ def _refusal(path: pathlib.Path) -> str:
         with contextlib.closing(_connect(path)) as database:
             (application,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            lives = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'life'").fetchone()[0]
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if _is_damage(error):
             return str(error)
         raise
-    if application != APPLICATION or not lives:
+    if application != APPLICATION and tables:
+        raise ForeignFileError(f"{path} is a database of something else: give the store a path of its own")
+    if "life" not in tables:
         return "it is no store of health checks"
     if version != VERSION:
         raise OtherVersionError(f"{path} is of version {version} of the store, not {VERSION}: restart what is older")

@@ -7,7 +7,6 @@ import math
 from typing import Any
 
 import pytest
-from django.core import mail
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
@@ -19,7 +18,7 @@ from health_check.conf import settings as ours
 @pytest.fixture
 def _outside_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be in a process that runs no test suite."""
-    monkeypatch.delattr(mail, "outbox")
+    monkeypatch.delattr("django.test.utils._TestState.saved_data")
 
 
 @pytest.mark.parametrize(
@@ -242,3 +241,11 @@ def test_legacy_number__number(settings: Settings) -> None:
     assert conf.legacy_number("DISK_USAGE_MAX") is None
     with pytest.warns(DeprecationWarning, match="min_gibibytes_available"):
         assert conf.legacy_number("MEMORY_MIN") == 100
+
+
+@pytest.mark.usefixtures("_outside_tests")
+def test_in_test_environment__not_by_a_mail_that_was_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A site whose mails go to memory is no test suite, once it has sent one."""
+    monkeypatch.setattr("django.core.mail.outbox", [], raising=False)
+    assert not conf.in_test_environment()
+    assert conf.settings.MAX_AGE == 10

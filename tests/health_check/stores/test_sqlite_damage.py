@@ -85,7 +85,7 @@ def execute(file: pathlib.Path, statement: str) -> None:
 
 
 Damage = Callable[[pathlib.Path], None]
-DAMAGE = [emptied, halved, noise, text, someone_elses, without_tables]
+DAMAGE = [emptied, halved, noise, text, without_tables]
 
 
 @pytest.fixture
@@ -132,6 +132,19 @@ def test_damage__begins_anew(
     works(used, sqlite_place)
     assert used.generation not in (None, before)
     assert asides(file) == [f"{file.name}.set-aside"]
+
+
+def test_refused__a_database_of_something_else(used: SQLiteStore, file: pathlib.Path) -> None:
+    """A path that names the site's own database, by mistake, costs nobody their data."""
+    used.close()
+    someone_elses(file)
+    content = file.read_bytes()
+    for store in (used, SQLiteStore(path=file)):
+        with pytest.raises(StoreError, match="of something else: give the store a path of its own"):
+            look(store)
+        store.close()
+    assert file.read_bytes() == content
+    assert asides(file) == []
 
 
 def test_damage__deleted(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
@@ -181,7 +194,7 @@ def test_damage__a_folder_in_its_place(used: SQLiteStore, sqlite_place: Place, f
     deleted(file)
     file.mkdir()
     for store in (used, sqlite_place.open()):
-        with pytest.raises(StoreError, match=r"store\.sqlite3 is no file of its own.*remove it"):
+        with pytest.raises(StoreError, match=r"store\.sqlite3 is a folder: name a file in it"):
             store.probe()
         assert "remove it" in store.trouble()
     file.rmdir()
