@@ -196,7 +196,7 @@ def test_damage__a_folder_in_its_place(used: SQLiteStore, sqlite_place: Place, f
     for store in (used, sqlite_place.open()):
         with pytest.raises(StoreError, match=r"store\.sqlite3 is a folder: name a file in it"):
             store.probe()
-        assert "remove it" in store.trouble()
+        assert "name a file in it" in store.trouble()
     file.rmdir()
     works(used, sqlite_place)
     assert used.trouble() == ""
@@ -222,7 +222,8 @@ def test_version__of_an_unknown_one(used: SQLiteStore, sqlite_place: Place, file
     with pytest.raises(StoreError, match="version 999 of the store, not 1: restart what is older"):
         worker.probe()
     assert asides(file) == []
-    works(SQLiteStore(path=file, clock=sqlite_place.clock), sqlite_place)
+    with contextlib.closing(SQLiteStore(path=file, clock=sqlite_place.clock)) as newcomer:
+        works(newcomer, sqlite_place)
     assert asides(file) == [f"{file.name}.set-aside"]
     worker.probe()
 
