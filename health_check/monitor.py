@@ -317,10 +317,12 @@ class Monitor:
                 if run.is_over or not run.timed_out:
                     slot.run = None
         is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
-        run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
-        if entry.record is not None and entry.accepted:
-            log_change(run.definition, previous, entry.record, error)
-            self._announcer.announce(run.definition, previous, entry.record)
+        try:
+            if entry.record is not None and entry.accepted:
+                log_change(run.definition, previous, entry.record, error)
+                self._announcer.announce(run.definition, previous, entry.record)
+        finally:
+            run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
 
     def _ended(self, run: Run) -> None:
         with self._lock:
