@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 WORKERS ?= auto
-SERVICES := faketime memcached prometheus redis-server
+SERVICES := faketime memcached prometheus prometheus-blackbox-exporter redis-server
 
 .DEFAULT_GOAL := help
 
