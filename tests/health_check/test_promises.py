@@ -284,3 +284,12 @@ def _a_real_thread_waits() -> None:
     gevent.spawn_later(0.05, promise.set_result, 1)
     assert outcome.wait(10)
     assert outcome.result() is True
+
+
+def test_wait__any_number_of_seconds() -> None:
+    """A time budget of centuries is no error of the system's."""
+    promise: Promise[int] = Promise()
+    start(lambda: promise.set_result(1), "test")
+    while not promise.wait(1e15):
+        pass
+    assert promise.result() == 1
