@@ -15,3 +15,5 @@ class HealthCheckConfig(AppConfig):
 
         for check in system_checks.ALL:
             register(check, "health_check")
+        for check in system_checks.DEPLOYMENT:
+            register(check, "health_check", deploy=True)

@@ -31,6 +31,15 @@ REMOVED = {
 MEMORY_STORE = "health_check.stores.memory.MemoryStore"
 SQLITE_STORE = "health_check.stores.sqlite.SQLiteStore"
 
+DEFAULT_MAX_AGE_SECONDS = 10.0
+"""For how long a result counts as fresh where nothing is said, on a site that is neither debugged nor tested."""
+
+DEFAULT_DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""The upper bounds by which durations are counted, in seconds."""
+
+MOST_DURATION_BUCKETS = 50
+"""How many there may be: each is a series for each check."""
+
 _ABSENT: Any = object()
 
 
@@ -66,7 +75,7 @@ class HealthCheckSettings:
         """
         if in_test_environment():
             return self._seconds("MAX_AGE", 0.0)
-        return self._seconds("MAX_AGE", 1.0 if django_settings.DEBUG else 10.0)
+        return self._seconds("MAX_AGE", 1.0 if django_settings.DEBUG else DEFAULT_MAX_AGE_SECONDS)
 
     @property
     def MAX_AGE_OVERRIDES_CHECKS(self) -> bool:
@@ -144,6 +153,18 @@ class HealthCheckSettings:
         Default False.
         """
         return self._flag("SCHEDULER", default=False)
+
+    @property
+    def DURATION_BUCKETS(self) -> tuple[float, ...]:
+        """The upper bounds, in seconds, of the histogram of run durations; default from 1 ms to 30 s."""
+        value = _configured().get("DURATION_BUCKETS", DEFAULT_DURATION_BUCKETS)
+        numbers = [seconds(bound) for bound in value] if isinstance(value, list | tuple) else []
+        bounds = tuple(bound for bound in numbers if bound)
+        ascending = len(bounds) == len(numbers) and list(bounds) == sorted(set(bounds))
+        if not ascending or not 0 < len(bounds) <= MOST_DURATION_BUCKETS:
+            remedy = f"a list of at most {MOST_DURATION_BUCKETS} numbers of seconds above 0, in ascending order"
+            raise _unusable("DURATION_BUCKETS", value, remedy)
+        return bounds
 
     @property
     def TRACES(self) -> str:

@@ -33,6 +33,10 @@ class EndpointOptions:
     """Whether warnings of critical checks count; default ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``."""
     error_status_code: ClassVar[int] = 500
     """The HTTP status when something counts against the endpoint."""
+    readiness: ClassVar[bool] = False
+    """Whether it tells load balancers where to send requests: then it answers 503 while its host is drained."""
+    liveness: ClassVar[bool] = False
+    """Whether what fails here is restarted; a system check warns of checks that a restart does not mend."""
     use_threading: ClassVar[bool | None] = None
     """Deprecated; False runs this endpoint's checks in the calling thread."""
 

@@ -11,6 +11,7 @@ from health_check.clock import Clock
 from health_check.ledger import Ledger, counted_by
 from health_check.logs import details, log_once, logger
 from health_check.masking import mask
+from health_check.promises import Promise
 from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 from health_check.threads import new_lock
 from health_check.watchdog import Watchdog
@@ -62,6 +63,7 @@ class Keeper:
         self._generation: str | None = None
         self._paused: list[Clerk] = []
         self._closed = False
+        self._draining = self._store.draining
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -82,6 +84,11 @@ class Keeper:
             return False  # it lost what it knew, and this process has not yet brought what it knows
         left = self._store.settled_at - self._clock.now()
         return not 0 < left <= SETTLE_SECONDS
+
+    @property
+    def draining(self) -> bool | None:
+        """Whether this host is drained, as of the last errand; None before there was one."""
+        return self._draining
 
     @property
     def poll_seconds(self) -> float:
@@ -134,6 +141,23 @@ class Keeper:
         if held:
             self.ask(lambda store: store.release(held), done=lambda _: None, alone=lambda: self._ledger.keep(held))
 
+    def learn_draining(self) -> Promise[bool | None]:
+        """Have the store asked whether this host is drained; the promise is None if that cannot be known."""
+        answer: Promise[bool | None] = Promise()
+        self.ask(lambda store: store.probe(), done=lambda _: answer.set_result(self._draining), alone=lambda: None)
+        return answer
+
+    def drain(self, on: bool) -> Promise[bool]:
+        """Have it noted that this host is drained, or no longer; the promise says whether it was."""
+        answer: Promise[bool] = Promise()
+
+        def work(store: Store) -> bool:
+            store.drain(on)
+            return True
+
+        self.ask(work, done=answer.set_result, alone=lambda: False)
+        return answer
+
     def forget(self, keys: Sequence[Key]) -> None:
         """Know nothing more of checks that nobody reads."""
         self._ledger.forget(keys)
@@ -155,10 +179,16 @@ class Keeper:
             alone: Does it without the store, where that fails or takes too long.
             late: Hears what came of it after all.
         """
+
+        def noting(store: Store) -> T:
+            value = work(store)
+            self._note_draining(store)
+            return value
+
         if not self.shared:
-            done(self._at_once(work, alone))
+            done(self._at_once(noting, alone))
             return
-        errand = Errand(work, done=done, alone=alone, late=late)
+        errand = Errand(noting, done=done, alone=alone, late=late)
         clerk = self._working_clerk()
         if clerk is None or not self.up:
             errand.give_up()
@@ -252,6 +282,9 @@ class Keeper:
         """Come back to the store if it can be used again, and bring it what it lacks."""
         store = clerk.store
         store.probe()
+        self._note_draining(store)
+        if store.draining is None and self._draining:
+            store.drain(True)  # it lost what it knew
         changed = store.generation != self._generation
         if self.up and not changed and self._ledger.is_even:
             return
@@ -263,6 +296,16 @@ class Keeper:
                 self.trouble = ""
         if is_back:
             logger.info("The store of the health checks is back: %s.", self.describe())
+
+    def _note_draining(self, store: Store) -> None:
+        before, said = self._draining, store.draining
+        if said is None or said is before:
+            return
+        self._draining = said
+        if said:
+            logger.warning("This host is drained: its readiness endpoints answer 503.")
+        elif before is not None:
+            logger.info("This host is no longer drained.")
 
     def _contribute(self, store: Store, *, everything: bool) -> bool:
         """Bring the store what this process has counted, and all that it knows if the store has lost that.

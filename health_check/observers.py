@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
 from health_check.definitions import Definition
@@ -20,6 +20,10 @@ class RunObserver:
     def attach(self) -> contextlib.AbstractContextManager[object]:
         """Return a context manager in which the check executes, on whatever thread that is."""
         return contextlib.nullcontext()
+
+    def exemplar(self) -> Mapping[str, str]:
+        """Return what finds this run elsewhere, as labels of an exemplar: the ids of a sampled trace, say."""
+        return {}
 
     def end(self, result: Result) -> None:
         """Note the outcome; called once, at the deadline if the check has not ended by then."""
@@ -83,6 +87,10 @@ class _Runs(RunObserver):
             for run in self._runs:
                 _guarded(_enter, stack, run)
             yield
+
+    def exemplar(self) -> Mapping[str, str]:
+        found = _present(_guarded(run.exemplar) for run in self._runs)
+        return {name: value for labels in found for name, value in labels.items()}
 
     def end(self, result: Result) -> None:
         for run in self._runs:

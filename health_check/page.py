@@ -108,9 +108,11 @@ def hosts_of(past: Past) -> list[dict[str, Any]]:
 
 
 def mood_of(report: Report) -> str:
-    """Return ``"ok"``, ``"warning"`` where something is wrong that does not count, or ``"error"``."""
-    if not report.healthy:
+    """Return ``"ok"``, ``"warning"`` where something is wrong that does not count, ``"draining"``, or ``"error"``."""
+    if any(row.counts for row in report.rows):
         return "error"
+    if report.draining:
+        return "draining"
     return "ok" if all(reading.state is State.OK for reading in report.readings) else "warning"
 
 

@@ -23,7 +23,7 @@ from health_check.reports import Overview, Reading, overview_of
 from health_check.runner import Runner
 from health_check.scheduler import Scheduler
 from health_check.stores import create_store
-from health_check.survey import Past, Survey, Surveyor
+from health_check.survey import PATIENCE_SECONDS, Past, Survey, Surveyor
 
 CONSTRUCTION_SECONDS = 5.0
 """How long the constructors of an endpoint's checks may take before their entries count as unusable."""
@@ -173,7 +173,37 @@ def read(
     if settings.SCHEDULER:
         process.scheduler.start()
     readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
-    return overview_of(chosen, assembly, readings)
+    return overview_of(chosen, assembly, readings, draining=_matters(chosen) and is_draining())
+
+
+def is_draining() -> bool:
+    """Tell whether this host is drained, as far as that is known."""
+    keeper = current().monitor.keeper
+    if keeper.draining is None:
+        keeper.learn_draining().wait(PATIENCE_SECONDS)
+    return bool(keeper.draining)
+
+
+async def _is_draining() -> bool:
+    keeper = current().monitor.keeper
+    if keeper.draining is None:
+        await keeper.learn_draining().wait_on_loop(PATIENCE_SECONDS)
+    return bool(keeper.draining)
+
+
+def _matters(endpoints: Iterable[Endpoint]) -> bool:
+    """Tell whether it matters to any of these endpoints that the host is drained."""
+    return any(endpoint.option("readiness") for endpoint in endpoints)
+
+
+def drain(*, undo: bool = False) -> bool:
+    """Have the readiness endpoints of this host answer 503, or no longer.
+
+    Returns:
+        Whether that could be noted where all processes of the host learn of it, within a second.
+    """
+    noted = current().monitor.keeper.drain(not undo)
+    return noted.wait(PATIENCE_SECONDS) and noted.result()
 
 
 def survey(readings: Iterable[Reading]) -> Survey:
@@ -192,7 +222,7 @@ async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overvie
     if settings.SCHEDULER:
         current().scheduler.start()
     readings = await current().monitor.aread(assembly.checks_of(endpoints))
-    return overview_of(endpoints, assembly, readings)
+    return overview_of(endpoints, assembly, readings, draining=_matters(endpoints) and await _is_draining())
 
 
 async def prepare() -> None:

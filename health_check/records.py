@@ -9,6 +9,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from health_check.conf import settings
 from health_check.exceptions import (
     HealthCheckException,
     ServiceReturnedUnexpectedResult,
@@ -124,6 +125,8 @@ class Result:
     """The process that ran it."""
     backend: str = ""
     """The dotted path of the check that ran."""
+    exemplar: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What finds this run elsewhere: the ids of its trace and span, where there is a sampled trace."""
 
     @property
     def state(self) -> State:
@@ -138,8 +141,17 @@ class Result:
 
 NO_RUNS: Mapping[Outcome, int] = dict.fromkeys(Outcome, 0)
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, math.inf)
-"""The upper bounds in seconds by which durations are counted."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exemplar:
+    """One run, as an example of those that took about as long."""
+
+    labels: Mapping[str, str]
+    """What finds it elsewhere."""
+    seconds: float
+    """How long it took."""
+    finished: float
+    """When it ended, Unix time in seconds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -152,12 +164,21 @@ class Totals:
     """How many took longer than the bucket before and at most so many seconds."""
     seconds: float = 0.0
     """How long all of them took together."""
+    exemplars: Mapping[float, Exemplar] = dataclasses.field(default_factory=dict)
+    """The last run that can be found elsewhere, by the bound that it was counted under."""
 
     @classmethod
     def of(cls, result: Result) -> Totals:
         """Return the totals of one run."""
-        bound = next((bound for bound in BUCKETS if result.time_taken <= bound), math.inf)
-        return cls(runs={**NO_RUNS, result.outcome: 1}, durations={bound: 1}, seconds=result.time_taken)
+        taken = result.time_taken
+        bound = next((bound for bound in settings.DURATION_BUCKETS if taken <= bound), math.inf)
+        example = Exemplar(labels=result.exemplar, seconds=taken, finished=result.finished)
+        return cls(
+            runs={**NO_RUNS, result.outcome: 1},
+            durations={bound: 1},
+            seconds=taken,
+            exemplars={bound: example} if result.exemplar else {},
+        )
 
     def plus(self, other: Totals) -> Totals:
         """Return the totals of these runs and of others."""
@@ -177,10 +198,22 @@ class Totals:
             runs={outcome: combined(self.runs[outcome], other.runs[outcome]) for outcome in Outcome},
             durations={b: combined(self.durations.get(b, 0), other.durations.get(b, 0)) for b in bounds},
             seconds=combined(self.seconds, other.seconds),
+            exemplars=_newest(self.exemplars, other.exemplars),
         )
 
 
 NO_TOTALS = Totals()
+
+
+def _newest(left: Mapping[float, Exemplar], right: Mapping[float, Exemplar]) -> Mapping[float, Exemplar]:
+    if not left or not right:
+        return left or right
+    newer = {bound: example for bound, example in right.items() if bound not in left or _is_newer(example, left[bound])}
+    return {**left, **newer}
+
+
+def _is_newer(example: Exemplar, other: Exemplar) -> bool:
+    return example.finished >= other.finished
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

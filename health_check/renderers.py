@@ -16,7 +16,8 @@ HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", S
 
 def as_json(report: Report) -> str:
     """Return ``{"<label>": "OK" or what is wrong}``."""
-    return json_object({reading.label: reading.pretty_status for reading in report.readings})
+    notices = {name: message.text for name, message in report.notices.items()}
+    return json_object({**notices, **{reading.label: reading.pretty_status for reading in report.readings}})
 
 
 def json_object(values: Mapping[str, object]) -> str:
@@ -26,8 +27,9 @@ def json_object(values: Mapping[str, object]) -> str:
 
 def as_text(report: Report) -> str:
     """Return a line ``<label>: <status>`` for each check."""
-    lines = (f"{reading.label}: {'; '.join(reading.pretty_status.splitlines())}" for reading in report.readings)
-    return "".join(f"{line}\n" for line in lines)
+    notices = [f"{name}: {message.text}" for name, message in report.notices.items()]
+    lines = [f"{reading.label}: {'; '.join(reading.pretty_status.splitlines())}" for reading in report.readings]
+    return "".join(f"{line}\n" for line in [*notices, *lines])
 
 
 def as_health_json(report: Report) -> str:
@@ -39,7 +41,9 @@ def as_health_json(report: Report) -> str:
         status = "fail"
     else:
         status = "pass" if all(reading.state is State.OK for reading in report.readings) else "warn"
-    return json_object({"status": status, "checks": {r.label: [_health_check(r)] for r in report.readings}})
+    notices = "; ".join(message.text for message in report.notices.values())
+    checks = {reading.label: [_health_check(reading)] for reading in report.readings}
+    return json_object({"status": status, **({"output": notices} if notices else {}), "checks": checks})
 
 
 def _health_check(reading: Reading) -> dict[str, object]:
@@ -76,6 +80,10 @@ def _feed(feed_class: type[SyndicationFeed], report: Report, link: str) -> str:
         feed_url=link,
         author_name="django-health-exporter",
     )
+    for name, message in report.notices.items():
+        feed.add_item(
+            title=name, link=link, description=message.text, unique_id=f"{link}#{name}", unique_id_is_permalink=False
+        )
     for reading in report.readings:
         changed = timestamp(reading.record.last_transition) if reading.record else None
         feed.add_item(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from health_check.assembly import Assembly, Member
 from health_check.conf import settings
 from health_check.definitions import Definition
 from health_check.endpoints import Endpoint
-from health_check.records import Message, Record, State
+from health_check.records import Message, Record, State, unavailable
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,10 @@ class Row:
     """Whether it makes the endpoint fail now."""
 
 
+DRAINING_STATUS = 503
+"""The HTTP status of readiness endpoints while their host is drained."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
     """An endpoint as it is at one moment."""
@@ -77,11 +81,18 @@ class Report:
     """The HTTP status it answers with."""
     details: bool = True
     """Whether it has messages, or only states."""
+    draining: bool = False
+    """Whether it fails because its host is drained, however its checks are."""
 
     @property
     def healthy(self) -> bool:
         """Whether nothing counts against the endpoint."""
-        return not any(row.counts for row in self.rows)
+        return not self.draining and not any(row.counts for row in self.rows)
+
+    @property
+    def notices(self) -> Mapping[str, Message]:
+        """What is wrong besides the checks, by name."""
+        return {"draining": unavailable("this host is drained")} if self.draining else {}
 
     def without_details(self) -> Report:
         """Return the report with states in the place of messages."""
@@ -104,25 +115,32 @@ class Overview:
     """The endpoints."""
 
 
-def overview_of(endpoints: Iterable[Endpoint], assembly: Assembly, readings: tuple[Reading, ...]) -> Overview:
-    """Return the overview of some endpoints, given the readings of their checks."""
-    return Overview(readings=readings, reports=tuple(report_on(endpoint, assembly, readings) for endpoint in endpoints))
+def overview_of(
+    endpoints: Iterable[Endpoint], assembly: Assembly, readings: tuple[Reading, ...], *, draining: bool = False
+) -> Overview:
+    """Return the overview of some endpoints, given the readings of their checks, and whether their host is drained."""
+    reports = (report_on(endpoint, assembly, readings, draining=draining) for endpoint in endpoints)
+    return Overview(readings=readings, reports=tuple(reports))
 
 
-def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading]) -> Report:
-    """Return the report of an endpoint: the one place where 200 or 500 is decided.
+def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading], *, draining: bool = False) -> Report:
+    """Return the report of an endpoint: the one place where 200, 500 or 503 is decided.
 
     Args:
         endpoint: The endpoint.
         assembly: Tells which checks it has.
         readings: Those checks, and maybe others, as they are.
+        draining: Whether the host is drained.
     """
+    draining = draining and endpoint.option("readiness")
     by_label = {reading.label: reading for reading in readings}
     strict = endpoint.option("warnings_as_errors")
     strict = settings.WARNINGS_AS_ERRORS if strict is None else strict
     rows = tuple(_row(member, by_label[member.label], strict) for member in assembly.members[endpoint])
-    failing = any(row.counts for row in rows)
-    return Report(name=endpoint.name, rows=rows, status_code=endpoint.option("error_status_code") if failing else 200)
+    status_code = endpoint.option("error_status_code") if any(row.counts for row in rows) else 200
+    return Report(
+        name=endpoint.name, rows=rows, status_code=DRAINING_STATUS if draining else status_code, draining=draining
+    )
 
 
 def _without_details(reading: Reading) -> Reading:

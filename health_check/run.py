@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 from collections.abc import Callable
@@ -163,6 +164,9 @@ class Run:
 
     def _publish(self, result: Result, error: BaseException | None) -> None:
         """Tell of the outcome: the observers first, so that who waits for it finds their work done."""
+        exemplar = self.observer.exemplar()
+        if exemplar:
+            result = dataclasses.replace(result, exemplar=exemplar)
         self.observer.end(result)
         self._round.one_less()
         try:

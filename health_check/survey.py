@@ -31,6 +31,8 @@ class Survey:
     """The labels of checks that run now."""
     up: bool = False
     """Whether the store could be read."""
+    draining: bool = False
+    """Whether this host is drained, as far as that is known."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,12 +63,18 @@ class Surveyor:
         """Return what is counted of checks, and which of them run."""
         queries = [Query(key=_key(definition)) for definition in definitions]
         entries = self._ask(lambda store: store.look(queries))
+        draining = bool(self._keeper.draining)
         if entries is None:
-            return Survey()
+            return Survey(draining=draining)
         counted = zip(queries, entries, strict=True)
         totals = {query.key.label: entry.record.totals if entry.record else NO_TOTALS for query, entry in counted}
         running = (query.key.label for query, entry in zip(queries, entries, strict=True) if entry.held_since)
-        return Survey(totals=totals if self._keeper.settled else None, running=frozenset(running), up=True)
+        return Survey(
+            totals=totals if self._keeper.settled else None,
+            running=frozenset(running),
+            up=True,
+            draining=draining,
+        )
 
     def past(self, definitions: Sequence[Definition], stamp: object) -> Past:
         """Return what is known of former runs of checks, and of other hosts.

@@ -66,6 +66,9 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             warnings_as_errors: Whether warnings of critical checks count; default
                 ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.
             error_status_code: The HTTP status when something counts; default 500.
+            readiness: Whether load balancers are to send requests where this answers 200: then it answers 503 while
+                its host is drained. Default False.
+            liveness: Whether what fails here is restarted; system checks then look at its checks. Default False.
             template_name: The template of the page; default ``health_check/index.html``.
             details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
                 This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
@@ -163,8 +166,9 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
 
     @property
     def errors(self) -> list[HealthCheckException]:
-        """The errors of those checks that make the endpoint fail."""
-        return [message.as_exception() for row in self.report.rows if row.counts for message in row.reading.messages]
+        """The errors of those checks that make the endpoint fail, and whatever else does."""
+        messages = [message for row in self.report.rows if row.counts for message in row.reading.messages]
+        return [message.as_exception() for message in [*self.report.notices.values(), *messages]]
 
     def check(self, subset: str | None = None) -> list[HealthCheckException]:
         """Return ``errors``, as views written for django-health-check 3.2x expect."""
@@ -209,7 +213,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             status: The HTTP status.
         """
         pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
-        body = renderers.json_object({label: str(plugin.pretty_status()) for label, plugin in pairs})
+        notices = {name: message.text for name, message in self.report.notices.items()}
+        body = renderers.json_object({**notices, **{label: str(plugin.pretty_status()) for label, plugin in pairs}})
         return _response(body, status, "application/json")
 
     def render_to_response_as(self, chosen: str) -> HttpResponse:
@@ -264,7 +269,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         return catalogue.place(listed, self._items(listed))
 
     def _as_endpoint(self, *, name: str, route: str) -> Endpoint:
-        names = ("checks", "warnings_as_errors", "error_status_code", "use_threading")
+        names = ("checks", "warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")
         options = {key: getattr(self, key) for key in names}
         return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
 
@@ -288,6 +293,12 @@ def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str,
     strict = initkwargs.get("warnings_as_errors", view_class.warnings_as_errors)
     if strict is not None and not isinstance(strict, bool):
         raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
+    marks = {mark: initkwargs.get(mark, getattr(view_class, mark)) for mark in ("readiness", "liveness")}
+    for mark, value in marks.items():
+        if not isinstance(value, bool):
+            raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")
+    if all(marks.values()):
+        raise ImproperlyConfigured(f"{name}: it is marked as readiness and liveness: mount a view for each.")
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

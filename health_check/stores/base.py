@@ -152,6 +152,9 @@ class Store(abc.ABC):
     settled_at: float = 0.0
     """From when on its totals are complete, Unix time in seconds: after a loss, processes bring what they know."""
 
+    draining: bool | None = None
+    """Whether this host is drained; None where nobody has said so in this life of the store."""
+
     @property
     def reaches_others(self) -> bool:
         """Whether other processes see the records, where a user would expect that."""
@@ -194,7 +197,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def probe(self) -> None:
-        """Find out whether the store can be used, and which ``generation`` it is.
+        """Find out whether the store can be used, which ``generation`` it is, and whether this host is ``draining``.
 
         Raises:
             StoreError: If it cannot be used.
@@ -203,6 +206,10 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def settle_at(self, moment: float) -> None:
         """Note from when on the totals are complete, Unix time in seconds."""
+
+    @abc.abstractmethod
+    def drain(self, on: bool) -> None:
+        """Note that this host is drained, or no longer."""
 
     @abc.abstractmethod
     def close(self) -> None:

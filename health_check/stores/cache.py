@@ -46,6 +46,7 @@ WRITING_SECONDS = 10
 
 LIFE = "life"
 HOSTS = "hosts"
+DRAINING = "draining"
 
 HOST_SECONDS = 600.0
 """For how long a host that publishes nothing is still shown."""
@@ -87,6 +88,7 @@ class DjangoCacheStore(Store):
         self._cache: BaseCache | None = caches.create_connection(
             alias
         )  # one of our own: Django closes those of requests
+        self._memo = documents.Memo()
         self._host_noted_at = -math.inf
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
@@ -114,11 +116,15 @@ class DjangoCacheStore(Store):
         return self._do(lambda cache: self._elsewhere(cache, [key for key in keys if key.scope == "host"]))
 
     def probe(self) -> None:
-        self._do(lambda cache: self._read_life(cache, cache.get(self._named(LIFE))))
+        self._do(lambda cache: self._fetch(cache, ()))
 
     def settle_at(self, moment: float) -> None:
         self._do(lambda cache: cache.set(self._named(LIFE), json.dumps([self.generation, moment]), None))
         self.settled_at = moment
+
+    def drain(self, on: bool) -> None:
+        self._do(lambda cache: cache.set(self._drain_key(), json.dumps(on), None))
+        self.draining = on
 
     def close(self) -> None:
         cache, self._cache = self._cache, None
@@ -243,7 +249,7 @@ class DjangoCacheStore(Store):
         found: dict[str, dict[Key, Record]] = {host: {} for host, _ in names.values()}
         for name, text in cache.get_many(list(names)).items() if names else ():
             host, key = names[name]
-            if (record := _record(text)) is not None:
+            if (record := self._memo.load(name, text)) is not None:
                 found[host][key] = record
         return {host: records for host, records in sorted(found.items()) if records}
 
@@ -262,12 +268,14 @@ class DjangoCacheStore(Store):
     def _fetch(self, cache: BaseCache, keys: Sequence[Key]) -> dict[str, Any]:
         """Read all that is known of some checks, in one round trip."""
         names = [name(key) for key in keys for name in (self._record_key, self._lease_key, self._marker_key)]
-        found: dict[str, Any] = cache.get_many([self._named(LIFE), *names])
+        found: dict[str, Any] = cache.get_many([self._named(LIFE), self._drain_key(), *names])
         self._read_life(cache, found.get(self._named(LIFE)))
+        self.draining = {"true": True, "false": False}.get(str(found.get(self._drain_key())))
         return found
 
     def _entry(self, key: Key, found: Mapping[str, Any]) -> Entry:
-        record = _record(found.get(self._record_key(key)))
+        name = self._record_key(key)
+        record = self._memo.load(name, found.get(name))
         held = found.get(self._lease_key(key))
         return Entry(
             record=record,
@@ -308,6 +316,9 @@ class DjangoCacheStore(Store):
         place = "" if key.scope == "fleet" else host or self._host
         return self._named(_digest(f"{key.scope}\n{place}\n{key.text}"))
 
+    def _drain_key(self) -> str:
+        return self._named(_digest(f"{DRAINING}\n{self._host}"))
+
     def _record_key(self, key: Key, host: str | None = None) -> str:
         return f"{self._of(key, host)}:record"
 
@@ -325,13 +336,6 @@ def _site() -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _record(text: object) -> Record | None:
-    try:
-        return documents.load(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 def _since(held: object, now: float) -> float:

@@ -7,9 +7,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from health_check.records import NO_RUNS, Kind, Message, Outcome, Record, Result, Totals
+from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, Totals
 
 T = TypeVar("T")
+
+MOST_REMEMBERED = 10_000
+"""How many documents to remember."""
 
 VERSION = 1
 """The version of the form; what bears another one is not read."""
@@ -42,6 +45,7 @@ def dump(record: Record) -> str:
                 "runs": totals.runs,
                 "durations": {str(bound): count for bound, count in totals.durations.items()},
                 "seconds": totals.seconds,
+                "exemplars": {str(bound): _of_exemplar(example) for bound, example in totals.exemplars.items()},
             },
             "last_success": record.last_success,
             "last_transition": record.last_transition,
@@ -59,6 +63,34 @@ def load(text: str) -> Record:
     return _loaded(text, _to_record)
 
 
+class Memo:
+    """Remember what the documents of records said last: most are read again and again before they change."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, tuple[str, Record | None]] = {}
+
+    def load(self, name: str, text: object) -> Record | None:
+        """Return the record that a document is; None if it is none.
+
+        Args:
+            name: What the document is called; only its last text is remembered.
+            text: The document.
+        """
+        if not isinstance(text, str):
+            return None
+        known = self._loaded.get(name)
+        if known is not None and known[0] == text:
+            return known[1]
+        if len(self._loaded) >= MOST_REMEMBERED:
+            self._loaded.clear()
+        try:
+            record = load(text)
+        except ValueError:
+            record = None
+        self._loaded[name] = text, record
+        return record
+
+
 def _text(document: Mapping[str, Any]) -> str:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()  # what UTF-8 cannot say becomes an escape of JSON's
@@ -73,7 +105,8 @@ def _loaded(text: str, convert: Callable[[Any], T]) -> T:
 
 def _of_result(result: Result) -> dict[str, Any]:
     document = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
-    return {**document, "messages": [[message.kind, message.text] for message in result.messages]}
+    messages = [[message.kind, message.text] for message in result.messages]
+    return {**document, "messages": messages, "exemplar": dict(result.exemplar)}
 
 
 def _to_result(document: Mapping[str, Any]) -> Result:
@@ -87,7 +120,21 @@ def _to_result(document: Mapping[str, Any]) -> Result:
         host=str(document["host"]),
         pid=int(document["pid"]),
         backend=str(document["backend"]),
+        exemplar=_to_labels(document.get("exemplar", {})),
     )
+
+
+def _of_exemplar(example: Exemplar) -> tuple[dict[str, str], float, float]:
+    return dict(example.labels), example.seconds, example.finished
+
+
+def _to_exemplar(document: tuple[Mapping[str, Any], Any, Any]) -> Exemplar:
+    labels, seconds, finished = document
+    return Exemplar(labels=_to_labels(labels), seconds=float(seconds), finished=float(finished))
+
+
+def _to_labels(document: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in document.items()}
 
 
 def _to_record(document: Mapping[str, Any]) -> Record:
@@ -102,6 +149,7 @@ def _to_record(document: Mapping[str, Any]) -> Record:
             runs={**NO_RUNS, **{Outcome(outcome): int(count) for outcome, count in totals["runs"].items()}},
             durations={float(bound): int(count) for bound, count in totals["durations"].items()},
             seconds=float(totals["seconds"]),
+            exemplars={float(bound): _to_exemplar(e) for bound, e in totals.get("exemplars", {}).items()},
         ),
         last_success=None if success is None else float(success),
         last_transition=float(document["last_transition"]),

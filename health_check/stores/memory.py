@@ -19,6 +19,7 @@ class MemoryStore(Store):
     """Keep records in this process's memory: nothing is shared, and nothing outlives the process."""
 
     shared = False
+    draining: bool | None = False
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
@@ -60,6 +61,9 @@ class MemoryStore(Store):
 
     def settle_at(self, moment: float) -> None:
         """Do nothing: nobody else knows anything."""
+
+    def drain(self, on: bool) -> None:
+        self.draining = on
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

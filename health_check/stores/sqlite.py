@@ -20,7 +20,7 @@ from health_check.stores.file import ForeignFileError, OtherVersionError, Shared
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 """The version of the tables."""
 
 BUSY_SECONDS = 0.2
@@ -38,7 +38,7 @@ APPLICATION = int.from_bytes(b"dhex", "big")
 MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
 TABLES = """
-CREATE TABLE life (generation TEXT NOT NULL, settled_at REAL NOT NULL);
+CREATE TABLE life (generation TEXT NOT NULL, settled_at REAL NOT NULL, draining INTEGER);
 CREATE TABLE records (
     label TEXT PRIMARY KEY, document TEXT NOT NULL, boot TEXT NOT NULL, fresh_until REAL NOT NULL, written REAL NOT NULL
 ) WITHOUT ROWID;
@@ -49,6 +49,9 @@ CREATE TABLE leases (
 CREATE TABLE history (id INTEGER PRIMARY KEY, label TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
 CREATE INDEX history_of ON history (label, id);
 """
+
+MOST_VARIABLES = 500
+"""How many variables a statement has at most: SQLite takes 999 in its older versions."""
 
 Row = tuple[Any, ...]
 
@@ -86,6 +89,7 @@ class SQLiteStore(Store):
         self._history_seconds = history_seconds
         self._clock = clock or Clock()
         self._connection: sqlite3.Connection | None = None
+        self._memo = documents.Memo()
 
     @property
     def path(self) -> pathlib.Path:
@@ -139,6 +143,10 @@ class SQLiteStore(Store):
         self._do(lambda database: database.execute("UPDATE life SET settled_at = ?", (moment,)), True)
         self.settled_at = moment
 
+    def drain(self, on: bool) -> None:
+        self._do(lambda database: database.execute("UPDATE life SET draining = ?", (on,)), True)
+        self.draining = on
+
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -177,10 +185,11 @@ class SQLiteStore(Store):
                 self._connection = _connect(self.path)
             with _transaction(self._connection, writes=True):
                 self._clean(self._connection)
-        life = self._connection.execute("SELECT generation, settled_at FROM life").fetchone()
+        life = self._connection.execute("SELECT generation, settled_at, draining FROM life").fetchone()
         if life is None:
             raise _DamageError("it has no life")
-        self.generation, self.settled_at = life
+        self.generation, self.settled_at, draining = life
+        self.draining = None if draining is None else bool(draining)
         return self._connection
 
     def _clean(self, database: sqlite3.Connection) -> None:
@@ -189,17 +198,17 @@ class SQLiteStore(Store):
         database.execute("DELETE FROM history WHERE finished < ?", (now - self._history_seconds,))
 
     def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[Entry]:
-        return [self._entry(database, key) for key in keys]
+        labels = [key.text for key in keys]
+        records = _rows_of(database, "SELECT label, document, boot, fresh_until FROM records", labels)
+        leases = _rows_of(database, "SELECT label, holder, since, boot, begins, ends FROM leases", labels)
+        return [self._entry(label, records.get(label), leases.get(label)) for label in labels]
 
-    def _entry(self, database: sqlite3.Connection, key: Key) -> Entry:
-        row = database.execute(
-            "SELECT document, boot, fresh_until FROM records WHERE label = ?", (key.text,)
-        ).fetchone()
-        record = _record(row[0]) if row is not None else None
+    def _entry(self, label: str, row: Row | None, lease: Row | None) -> Entry:
+        record = self._memo.load(label, row[1]) if row is not None else None
         return Entry(
             record=record,
-            fresh_for=self._fresh_for(record, row[1], row[2]) if record is not None else -math.inf,
-            held_since=self._held_since(database, key),
+            fresh_for=self._fresh_for(record, row[2], row[3]) if row is not None and record is not None else -math.inf,
+            held_since=None if lease is None else self._held_since(lease),
         )
 
     def _fresh_for(self, record: Record, boot: str, fresh_until: float) -> float:
@@ -209,13 +218,11 @@ class SQLiteStore(Store):
         now = self._clock.now()
         return -math.inf if record.result.finished > now + FUTURE_SECONDS else record.fresh_until - now
 
-    def _held_since(self, database: sqlite3.Connection, key: Key) -> float | None:
-        row = database.execute(
-            "SELECT holder, since, boot, begins, ends FROM leases WHERE label = ?", (key.text,)
-        ).fetchone()
-        if row is None or row[2] != holder.boot() or not row[3] <= self._clock.monotonic() < row[4]:
+    def _held_since(self, lease: Row) -> float | None:
+        _, process, since, boot, begins, ends = lease
+        if boot != holder.boot() or not begins <= self._clock.monotonic() < ends:
             return None
-        return None if holder.is_dead(row[0]) else float(row[1])
+        return None if holder.is_dead(process) else float(since)
 
     def _acquired(self, database: sqlite3.Connection, query: Query, entry: Entry) -> Entry:
         if not _is_wanting(query, entry) or query.lease_seconds is None:
@@ -240,7 +247,7 @@ class SQLiteStore(Store):
             self._write(database, key, record, before)
         if publication.result is not None:
             self._remember(database, key, publication.result)
-        entries[key] = self._entry(database, key)
+        (entries[key],) = self._entries(database, [key])
         return entries[key]
 
     def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: Entry) -> None:
@@ -301,11 +308,14 @@ DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, s
 """The result codes of SQLite that speak of the file's contents."""
 
 
-def _record(document: str) -> Record | None:
-    try:
-        return documents.load(document)
-    except ValueError:
-        return None
+def _rows_of(database: sqlite3.Connection, query: str, labels: Sequence[str]) -> dict[str, Row]:
+    """Return the rows that a query finds of some checks, by their labels."""
+    found: dict[str, Row] = {}
+    for first in range(0, len(labels), MOST_VARIABLES):
+        part = labels[first : first + MOST_VARIABLES]
+        places = ", ".join("?" * len(part))
+        found |= {row[0]: row for row in database.execute(f"{query} WHERE label IN ({places})", part)}
+    return found
 
 
 def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
@@ -333,7 +343,7 @@ def _build(path: pathlib.Path, was_lost: bool) -> None:
     settled_at = Clock().now() + SETTLE_SECONDS if was_lost else 0.0
     with contextlib.closing(_connect(path)) as database:
         database.executescript(f"BEGIN; {MARKS} {TABLES}")
-        database.execute("INSERT INTO life VALUES (?, ?)", (secrets.token_hex(8), settled_at))
+        database.execute("INSERT INTO life VALUES (?, ?, NULL)", (secrets.token_hex(8), settled_at))
         database.execute("COMMIT")
 
 

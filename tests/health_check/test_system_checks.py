@@ -12,7 +12,14 @@ from django.core.checks import CheckMessage, run_checks
 from django.urls import include, path
 from pytest_django import Settings
 
-from health_check.system_checks import ALL, check_distributions, check_endpoints, check_settings, check_store
+from health_check.system_checks import (
+    ALL,
+    check_distributions,
+    check_endpoints,
+    check_purposes,
+    check_settings,
+    check_store,
+)
 from health_check.views import HealthCheckView
 from tests.checks import Alias, Broken, Exiting, ExitingAtConstruction, Fine, Telling, Unbuildable, Unnameable
 
@@ -119,7 +126,7 @@ def test_w006__fleet_check_of_readiness(
 ) -> None:
     """A check that fails on all hosts at once is not to decide whether they get requests."""
     mount(path("probe/", view((Fine, {"scope": "fleet", **options})), name=name))
-    assert ids(check_endpoints()) == expected
+    assert ids(check_purposes()) == expected
 
 
 @pytest.mark.parametrize("urlconf", ["no.such.urls", ""])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -13,16 +12,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
-from health_check import process
+from health_check import outputs, process
 from health_check.catalogue import Catalogue
 from health_check.conf import settings as health_check_settings
 from health_check.endpoints import Endpoint, endpoint_at
 from health_check.logs import logger
+from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero
 from health_check.management.records import where_records_are
+from health_check.outputs import OutputError
 from health_check.probe import ProbeError, ask, url_of
 from health_check.records import State
 from health_check.reports import Overview
@@ -35,7 +36,7 @@ with --no-http, the checks of that endpoint run in this process instead.
 exit codes:
   0  everything is in order
   1  an endpoint fails
-  2  wrong usage, a server that cannot be reached, or nothing to check
+  2  wrong usage, a server that cannot be reached, a file that cannot be written, or nothing to check
 
 examples:
   manage.py health_check                            every check, here and now
@@ -43,6 +44,8 @@ examples:
   manage.py health_check health_check_home web:8080 --timeout 3
   manage.py health_check health_check_home --no-http --format json
   manage.py health_check -v 2                       with the log of what went wrong
+  manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
+  manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
 """
 
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
@@ -58,7 +61,7 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
@@ -82,10 +85,10 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
         parser.add_argument(
             "--timeout",
-            type=_seconds,
+            type=seconds_above_zero,
             default=10.0,
             metavar="SECONDS",
-            help="how long to wait for the server (default: 10)",
+            help="how long to wait for the server, or the Pushgateway (default: 10)",
         )
         parser.add_argument(
             "--forwarded-host",
@@ -99,16 +102,16 @@ class Command(BaseCommand):
             help="protocol to claim, sent as X-Forwarded-Proto and as SECURE_PROXY_SSL_HEADER says "
             "(default: https if both that and SECURE_SSL_REDIRECT are set)",
         )
+        _add_outputs(parser)
         parser.set_defaults(default_address=f"{host}:{port}")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["verbosity"] < 2 and not logger.hasHandlers():
             logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
-            statuses, healthy = self._ask(options) if self._over_http(options) else self._run(options)
-        except (ProbeError, ImproperlyConfigured) as error:
+            healthy = self._ask(options) if self._over_http(options) else self._run(options)
+        except (ProbeError, OutputError, ImproperlyConfigured) as error:
             raise CommandError(str(error), returncode=2) from error
-        self._print(statuses, options["format"])
         if not healthy:
             sys.exit(1)
 
@@ -121,10 +124,15 @@ class Command(BaseCommand):
             raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
         if options["no_http"] and options["address"]:
             raise CommandError("--no-http asks no server: leave HOST:PORT out.", returncode=2)
+        for output in _outputs(options):
+            if over_http:
+                raise CommandError(f"--{output} tells of checks that ran in this process: add --no-http.", returncode=2)
+            if output not in outputs.registered():
+                raise CommandError(f"--{output} needs health_check_prometheus in INSTALLED_APPS.", returncode=2)
         return over_http
 
-    def _run(self, options: Mapping[str, Any]) -> tuple[dict[str, tuple[str, bool]], bool]:
-        """Run checks in this process."""
+    def _run(self, options: Mapping[str, Any]) -> bool:
+        """Run checks in this process, show how they are, and return whether all is in order."""
         catalogue = process.current().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
         overview = process.read(endpoints, force=options["fresh"])
@@ -134,17 +142,23 @@ class Command(BaseCommand):
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
         if options["verbosity"] > 0 and process.current().monitor.keeper.shared:
             self.stderr.write(where_records_are())
+        notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
-        return statuses, _healthy(overview)
+        self._print({**notices, **statuses}, options["format"])
+        for output in _outputs(options):
+            done = outputs.registered()[output](overview, options)
+            if options["verbosity"] > 0:
+                self.stderr.write(done)
+        return _healthy(overview)
 
-    def _ask(self, options: Mapping[str, Any]) -> tuple[dict[str, tuple[str, bool]], bool]:
-        """Ask a running server."""
+    def _ask(self, options: Mapping[str, Any]) -> bool:
+        """Ask a running server, show what it says, and return whether all is in order."""
         url = url_of(options["address"] or options["default_address"], self._path(options["endpoint"]))
         if options["verbosity"] > 1:
             self.stderr.write(f"Asking {url}")
         answer = ask(url, headers=_headers(url, options), timeout=options["timeout"])
-        statuses = {label: (status, status == "OK") for label, status in answer.statuses.items()}
-        return statuses, answer.status_code < 400
+        self._print({label: (status, status == "OK") for label, status in answer.statuses.items()}, options["format"])
+        return answer.status_code < 400
 
     def _path(self, endpoint: str) -> str:
         if endpoint.startswith("/"):
@@ -187,8 +201,26 @@ class Command(BaseCommand):
             self.stdout.write(f"{label:<24} ... {style('; '.join(text.splitlines()))}")
 
 
-class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep the epilog's lines, and show the options that all commands have last."""
+def _add_outputs(parser: CommandParser) -> None:
+    group = parser.add_argument_group("for Prometheus", "Where it cannot scrape: from cron, or a batch job.")
+    group.add_argument(
+        "--textfile", metavar="PATH", help="write the metrics to a file for node_exporter's textfile collector"
+    )
+    group.add_argument("--pushgateway", metavar="URL", help="push the metrics to a Pushgateway, as in http://HOST:9091")
+    group.add_argument(
+        "--job", metavar="NAME", default="health_check", help="the job to push as (default: health_check)"
+    )
+    group.add_argument(
+        "--grouping",
+        metavar="LABEL=VALUE",
+        type=pair,
+        action="append",
+        help="push as this group of the job; may be repeated (default: instance=, and the name of this host)",
+    )
+
+
+def _outputs(options: Mapping[str, Any]) -> list[str]:
+    return [name for name in ("textfile", "pushgateway") if options[name]]
 
 
 def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
@@ -235,13 +267,3 @@ def _allowed_host(address: str) -> str | None:
     if not allowed or validate_host(f"[{address}]" if ":" in address else address, allowed):
         return None
     return str(allowed[0]).lstrip(".")
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return value

@@ -11,9 +11,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
-from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from health_check import pages, process
+from health_check.management.arguments import HelpFormatter
 from health_check.management.records import where_records_are
 from health_check.standalone import Application, Server, addresses
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=_Formatter, **kwargs)
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
@@ -102,10 +103,6 @@ class Command(BaseCommand):
         process.read()
         response = Application().get_response(WSGIRequest(environ))
         self.stdout.write(b"".join(response).decode(), ending="")
-
-
-class _Formatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep the epilog's lines, and show the options that all commands have last."""
 
 
 def _port(text: str) -> int:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import pytest
 
+from health_check.conf import DEFAULT_DURATION_BUCKETS
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceWarning
-from health_check.records import BUCKETS, NO_RUNS, UNKNOWN_ERROR, Message, Outcome, Record, Result, Totals
+from health_check.records import NO_RUNS, UNKNOWN_ERROR, Message, Outcome, Record, Result, Totals
 from health_check.stores import documents
 from tests.health_check.stores.places import ERROR, result_at
 
@@ -34,7 +35,7 @@ RECORDS = [
         seq=2**60,
         totals=Totals(
             runs={**NO_RUNS, Outcome.TIMEOUT: 2**53 + 1},
-            durations=dict.fromkeys(BUCKETS, 3),
+            durations=dict.fromkeys((*DEFAULT_DURATION_BUCKETS, math.inf), 3),
             seconds=0.1 + 0.2,
         ),
         last_success=None,

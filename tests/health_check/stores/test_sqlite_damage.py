@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 
 from health_check.stores import StoreError
-from health_check.stores.sqlite import SQLiteStore
+from health_check.stores.sqlite import VERSION, SQLiteStore
 from tests.health_check.stores.peer import peer
 from tests.health_check.stores.places import KEY, Place, lease_of, look, publish, run
 
@@ -219,7 +219,7 @@ def test_version__of_an_unknown_one(used: SQLiteStore, sqlite_place: Place, file
     worker.probe()
     worker.close()
     of_another_version(file)
-    with pytest.raises(StoreError, match="version 999 of the store, not 1: restart what is older"):
+    with pytest.raises(StoreError, match=rf"version 999 of the store, not {VERSION}: restart what is older"):
         worker.probe()
     assert asides(file) == []
     with contextlib.closing(SQLiteStore(path=file, clock=sqlite_place.clock)) as newcomer:

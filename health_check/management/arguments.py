@@ -1,0 +1,59 @@
+"""What the commands take, and how they print their help."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+
+from django.core.management.base import DjangoHelpFormatter
+
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+"""The name of a label of Prometheus."""
+
+
+class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keep the lines of the epilog, and show the options that all commands have last."""
+
+
+def pair(text: str) -> tuple[str, str]:
+    """Return a label and its value.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is no such pair.
+    """
+    name, separator, value = text.partition("=")
+    if not separator or not LABEL.fullmatch(name) or not value:
+        raise argparse.ArgumentTypeError(f"{text!r} is no label with a value, as in instance=web1")
+    return name, value
+
+
+def seconds(text: str) -> float:
+    """Return a number of seconds from 0 up.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is none.
+    """
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 up")
+    return value
+
+
+def seconds_above_zero(text: str) -> float:
+    """Return a number of seconds above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is none.
+    """
+    value = _number(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,153 @@
+"""The command ``manage.py health_drain``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from health_check import process
+from health_check.conf import in_test_environment, settings
+from health_check.endpoints import discover
+from health_check.keeper import Keeper
+from health_check.logs import logger
+from health_check.management.arguments import HelpFormatter, seconds
+from health_check.management.records import where_records_are
+from health_check.stores import create_store
+
+EPILOG = """
+Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True). While the host is drained they
+answer 503, whatever their checks say, and load balancers send it no new requests; all other endpoints, those for
+liveness above all, answer as before. The server processes of the host learn of it within a second, from the store
+of their records, and those started later, too: the host stays drained until --undo.
+
+The command says where the records are. They have to be those of the servers: run it as the same user, with the same
+settings and folder for temporary files, or give the store a path of its own.
+
+exit codes:
+  0  done; with --status, the host is not drained
+  1  with --status, the host is drained
+  2  the servers of this host cannot be told, or there is no readiness endpoint to drain
+
+examples:
+  manage.py health_drain                before a deployment, or maintenance
+  manage.py health_drain --wait 15      return when load balancers have had the time to notice: as a preStop hook
+  manage.py health_drain --undo         take requests again
+"""
+
+TRY_SECONDS = 5.0
+"""For how long to try where the store does not answer at once."""
+
+PAUSE_SECONDS = 0.1
+
+
+class Command(BaseCommand):
+    """Take this host out of service, or back into it."""
+
+    help = "Have the readiness endpoints of this host answer 503, so that load balancers send it no new requests."
+    requires_system_checks = ()
+    """None: a broken site must not keep its host in service."""
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep the line breaks of the epilog."""
+        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        what = parser.add_mutually_exclusive_group()
+        what.add_argument("--undo", action="store_true", help="have them answer as their checks say again")
+        what.add_argument("--status", action="store_true", help="only say whether the host is drained")
+        what.add_argument(
+            "--wait",
+            type=seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="return only so many seconds later, when load balancers have noticed (default: 0)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["verbosity"] < 2 and not logger.hasHandlers():
+            logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
+        try:
+            _refuse_unshared()
+            keeper = process.current().monitor.keeper
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error), returncode=2) from error
+        readiness = None if options["status"] or options["undo"] else _readiness_endpoints()
+        done = _in_time(lambda: _is_known(keeper) if options["status"] else process.drain(undo=options["undo"]))
+        if options["verbosity"] > 0:
+            self.stderr.write(where_records_are())
+        if not done:
+            raise CommandError(_failure(keeper, options["status"]), returncode=2)
+        if options["status"]:
+            self._tell()
+        elif options["undo"]:
+            self.stdout.write("This host is no longer drained.")
+        else:
+            self.stdout.write(f"This host is drained: {readiness} will answer 503 within a second.")
+            self.stdout.flush()
+            time.sleep(options["wait"])
+
+    def _tell(self) -> None:
+        if process.is_draining():
+            self.stdout.write("This host is drained.")
+            sys.exit(1)
+        self.stdout.write("This host is not drained.")
+
+
+def _in_time(act: Callable[[], bool]) -> bool:
+    """Do something until it works, for ``TRY_SECONDS`` at most; return whether it did."""
+    end = time.monotonic() + TRY_SECONDS
+    while not (done := act()) and time.monotonic() < end:
+        time.sleep(PAUSE_SECONDS)
+    return done
+
+
+def _is_known(keeper: Keeper) -> bool:
+    """Tell whether the store says if this host is drained."""
+    process.is_draining()
+    return keeper.up
+
+
+def _failure(keeper: Keeper, status: bool) -> str:
+    what = "It cannot be known whether this host is drained" if status else "The servers of this host cannot be told"
+    return f"{what}: {keeper.trouble or 'the store does not answer'}."
+
+
+def _readiness_endpoints() -> str:
+    """Return the names of the endpoints that tell load balancers, in a sentence.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    try:
+        names = [endpoint.name for endpoint in discover(settings.URLCONF) if endpoint.option("readiness")]
+    except ImproperlyConfigured:  # what is broken must not keep the host in service
+        return "its readiness endpoints"
+    if not names:
+        raise CommandError(
+            "There is nothing to drain, as no endpoint tells load balancers: mount one with "
+            "HealthCheckView.as_view(readiness=True).",
+            returncode=2,
+        )
+    return ", ".join(names)
+
+
+def _refuse_unshared() -> None:
+    """Refuse where no server would hear of it.
+
+    Raises:
+        CommandError: If the records are in the memory of each process.
+        ImproperlyConfigured: If there is no such store.
+    """
+    store = create_store()
+    if not (store.shared and store.reaches_others) and not in_test_environment():
+        raise CommandError(
+            f"The servers of this host cannot be told: the records are in {store.describe()}, which they do not see. "
+            "Leave HEALTH_CHECK['STORE'] out, or name a cache on Redis or Memcached.",
+            returncode=2,
+        )
