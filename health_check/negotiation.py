@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 
@@ -47,7 +48,7 @@ def acceptable_format(accept: str) -> str | None:
     Of each media type the most specific range that matches counts. Among types of equal quality the one that is
     named more specifically, then the one that is named first, is preferred.
     """
-    ranges = [_range(part) for part in accept.split(",") if part.strip()]
+    ranges = [_range(media_type) for media_type in media_types(accept)]
     if not ranges:
         return "html"
     preferences = [
@@ -67,8 +68,17 @@ def _matches(offered: str, ranges: Sequence[tuple[str, float]]) -> Iterator[tupl
             yield specificity, -position, quality
 
 
-def _range(part: str) -> tuple[str, float]:
+def media_types(accept: str) -> list[MediaType]:
+    """Return the media ranges of an ``Accept`` header, without those that cannot be parsed."""
+    found = []
+    for part in accept.split(","):
+        if part.strip():
+            with contextlib.suppress(ValueError):  # an encoding that there is not, or longer than Django reads
+                found.append(MediaType(part.strip()))
+    return found
+
+
+def _range(media_type: MediaType) -> tuple[str, float]:
     """Return a media range without its parameters, and its quality; some clients write ``*`` for ``*/*``."""
-    media_type = MediaType(part.strip())
     name = f"{media_type.main_type}/{media_type.sub_type or '*'}".lower()
     return name, media_type.quality if media_type.quality == media_type.quality else 1.0

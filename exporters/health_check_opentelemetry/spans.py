@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, Status, StatusCode, Tracer, TracerProvider
@@ -77,6 +77,12 @@ class _RunSpan(RunObserver):
             yield
         finally:
             context.detach(token)
+
+    def exemplar(self) -> Mapping[str, str]:
+        found = self._span.get_span_context()
+        if not (found.is_valid and found.trace_flags.sampled):
+            return {}
+        return {"trace_id": trace.format_trace_id(found.trace_id), "span_id": trace.format_span_id(found.span_id)}
 
     def end(self, result: Result) -> None:
         state = result.state

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class HealthCheckPrometheusConfig(AppConfig):
-    """Add the collector to prometheus_client's default registry, and the page to the standalone exporter.
+    """Add the collector to prometheus_client's default registry, the page and the outputs to the commands.
 
     Nothing runs before a scrape.
     """
@@ -13,9 +13,12 @@ class HealthCheckPrometheusConfig(AppConfig):
     verbose_name = "Health checks: Prometheus"
 
     def ready(self) -> None:
-        from health_check import pages
+        from health_check import outputs, pages
         from health_check_prometheus.collector import register_default
+        from health_check_prometheus.push import push, write_textfile
         from health_check_prometheus.views import MetricsView
 
         register_default()
         pages.register("/metrics", MetricsView.as_view())
+        outputs.register("textfile", write_textfile)
+        outputs.register("pushgateway", push)

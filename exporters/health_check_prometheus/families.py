@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.samples import Exemplar
 
-from health_check.records import NO_TOTALS, Outcome, State
+from health_check import records
+from health_check.conf import settings
+from health_check.records import NO_TOTALS, Outcome, State, Totals
 from health_check.reports import Overview, Reading
 from health_check.survey import Survey
 
 PREFIX = "django_health_check_"
+
+MOST_EXEMPLAR_CHARACTERS = 128
+"""How long the labels of an exemplar may be together: OpenMetrics 1.0, Exemplars."""
 
 
 def families_of(overview: Overview | None, survey: Survey) -> list[Metric]:
@@ -33,17 +42,19 @@ def families_of(overview: Overview | None, survey: Survey) -> list[Metric]:
         _endpoint_check_info(overview),
         _info(overview),
         _runs(overview, survey),
+        _durations(overview, survey),
         _store_up(survey),
+        _draining(survey),
     ]
 
 
 GAUGES: dict[str, tuple[str, Callable[[Reading], float | None]]] = {
     "status": (
-        "Whether the check was ok at its last run (1) or not (0); see state for warning, error and unknown.",
+        "Whether the check was ok as of its last run (1) or not (0); see state for warning, error and unknown.",
         lambda reading: reading.status,
     ),
     "time_taken_seconds": (
-        "How long the last run of the check took.",
+        "How long the check took, as of its last run.",
         lambda reading: reading.time_taken,
     ),
     "last_run_timestamp_seconds": (
@@ -76,7 +87,8 @@ def _readings(overview: Overview | None) -> tuple[Reading, ...]:
 
 def _gauges(overview: Overview | None) -> Iterator[Metric]:
     for name, (text, value_of) in GAUGES.items():
-        family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=["check"])
+        unit = "seconds" if name.endswith("_seconds") else ""
+        family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=["check"], unit=unit)
         for reading in _readings(overview):
             value = value_of(reading)
             if value is not None:
@@ -93,7 +105,7 @@ def _in_progress(overview: Overview | None, survey: Survey) -> Metric:
 
 
 def _state(overview: Overview | None) -> Metric:
-    text = "Which state the check is in: 1 for that state, 0 for the others."
+    text = "Which state the check is in as of its last run: 1 for that state, 0 for the others."
     family = GaugeMetricFamily(f"{PREFIX}state", text, labels=["check", "state"])
     for reading in _readings(overview):
         for state in State:
@@ -136,6 +148,44 @@ def _runs(overview: Overview | None, survey: Survey) -> Metric:
         for outcome in Outcome:
             family.add_metric([reading.label, outcome.value], float(totals.runs[outcome]))
     return family
+
+
+def _durations(overview: Overview | None, survey: Survey) -> Metric:
+    text = "How long the runs of the check took, all of them."
+    family = HistogramMetricFamily(f"{PREFIX}duration_seconds", text, labels=["check"], unit="seconds")
+    if survey.totals is None:
+        return family
+    bounds = [(bound, "+Inf" if bound == math.inf else repr(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
+    for reading in _readings(overview):
+        totals = survey.totals.get(reading.label, NO_TOTALS)
+        family.add_metric([reading.label], _buckets(totals, bounds), totals.seconds)
+    return family
+
+
+def _buckets(totals: Totals, bounds: Sequence[tuple[float, str]]) -> list[Any]:
+    """Return the buckets, cumulated; what was counted by other bounds, under former settings, is in the next one up."""
+    counted, examples = sorted(totals.durations.items()), totals.exemplars
+    found: list[Any] = []
+    count = position = 0
+    for bound, name in bounds:
+        while position < len(counted) and counted[position][0] <= bound:
+            count += counted[position][1]
+            position += 1
+        found.append((name, float(count), _exemplar(examples[bound]) if bound in examples else None))
+    return found
+
+
+def _exemplar(example: records.Exemplar) -> Exemplar | None:
+    """Return an exemplar for OpenMetrics, unless its labels are longer than that allows."""
+    labels = dict(example.labels)
+    if sum(len(name) + len(value) for name, value in labels.items()) > MOST_EXEMPLAR_CHARACTERS:
+        return None
+    return Exemplar(labels, example.seconds, example.finished)
+
+
+def _draining(survey: Survey) -> Metric:
+    text = "Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0)."
+    return GaugeMetricFamily(f"{PREFIX}draining", text, value=float(survey.draining))
 
 
 def _store_up(survey: Survey) -> Metric:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -15,13 +14,8 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.generic import View
-from prometheus_client.exposition import (
-    CONTENT_TYPE_PLAIN_0_0_4,
-    choose_encoder,
-    generate_latest,
-    gzip_accepted,
-)
-from prometheus_client.registry import REGISTRY, Collector
+from prometheus_client.exposition import gzip_accepted
+from prometheus_client.registry import REGISTRY
 
 from health_check.access import Rules
 from health_check.atomicity import non_atomic_requests
@@ -29,18 +23,22 @@ from health_check.callback import issue
 from health_check.guard import GuardedView
 from health_check.logs import log_once
 from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
+from health_check_prometheus.exposition import Encoder, chosen_encoder
+from health_check_prometheus.sources import own_source, source_of
 
-logger = logging.getLogger("health_check")
+PLAIN = "text/plain; charset=utf-8"
 
-Encoder = Callable[[Collector], bytes]
+OWN_SCOPE = "health"
+"""What ``?scope=`` is for the metrics of the health checks alone."""
 
 
 @method_decorator([non_atomic_requests, login_not_required], name="dispatch")
 class MetricsView(GuardedView, View):
     """Show all metrics of prometheus_client's default registry, or of another one.
 
-    Answers in the text format 0.0.4 or in OpenMetrics 1.0, as ``Accept`` prefers, compressed where the client
-    accepts gzip. ``?name[]=`` restricts the page to the metrics named.
+    Answers in a text format or in OpenMetrics 1.0, as ``Accept`` prefers, compressed where the client accepts gzip.
+    ``?name[]=`` restricts the page to the metrics named, ``?scope=health`` to those of the health checks. In
+    prometheus_client's multiprocess mode it has what all processes wrote.
     """
 
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
@@ -67,34 +65,33 @@ class MetricsView(GuardedView, View):
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The metrics page is not configured properly.", error)
-            response = HttpResponse(f"{error}\n", status=500, content_type="text/plain; charset=utf-8")
+            response = HttpResponse(f"{error}\n", status=500, content_type=PLAIN)
             vars(response)["_has_been_logged"] = True
         response.headers["Cache-Control"] = "no-store"
         return response
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Return the page."""
-        encoder, content_type = chosen_encoder(request.META.get("HTTP_ACCEPT", ""))
         try:
-            names = request.GET.getlist("name[]")
+            names, scope = request.GET.getlist("name[]"), request.GET.get("scope", "")
         except SuspiciousOperation:  # more parameters than Django reads
-            return HttpResponse("Too many parameters.\n", status=400, content_type="text/plain; charset=utf-8")
-        registry = self.registry.restricted_registry(names) if names else self.registry
+            return HttpResponse("Too many parameters.\n", status=400, content_type=PLAIN)
+        if scope not in ("", OWN_SCOPE):
+            return HttpResponse(f"There is no such scope: use ?scope={OWN_SCOPE}.\n", status=400, content_type=PLAIN)
+        encoder, content_type = chosen_encoder(request.META.get("HTTP_ACCEPT", ""))
         with scrape_timeout(request.headers.get(TIMEOUT_HEADER)):
-            body = encoder(registry)
+            body = self._body(encoder, names, own=bool(scope))
         response = HttpResponse(body, content_type=content_type)
         if gzip_accepted(request.META.get("HTTP_ACCEPT_ENCODING", "")):
             response.content = gzip.compress(body, compresslevel=1)
-            response.headers["Content-Encoding"] = "gzip"
-        response.headers["Cache-Control"] = "no-store"
+            response.headers["Content-Encoding"] = "gzip"  # so that GZipMiddleware leaves it alone
         patch_vary_headers(response, ["Accept", "Accept-Encoding"])
         return response
 
-
-def chosen_encoder(accept: str) -> tuple[Encoder, str]:
-    """Return the encoder and the content type that an ``Accept`` header prefers; text 0.0.4 for nonsense."""
-    try:
-        encoder, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):
-        return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
-    return encoder, content_type
+    def _body(self, encoder: Encoder, names: Sequence[str], *, own: bool) -> bytes:
+        if not own:
+            try:
+                return encoder(source_of(self.registry, names))
+            except Exception as error:  # of another collector, which must not take ours away
+                log_once("page", "The metrics page has the health checks alone: other metrics failed.", error)
+        return encoder(own_source(names))

@@ -188,7 +188,7 @@ def test_endpoint_labels__names() -> None:
 
 def test_store_up__says_whether_it_was_read() -> None:
     """Without an overview only the store is reported, as down."""
-    assert samples(None) == {("store_up", ()): 0}
+    assert samples(None) == {("store_up", ()): 0, ("draining", ()): 0}
     assert samples(overview())["store_up", ()] == 1
 
 

@@ -1,0 +1,85 @@
+"""The exposition: the format of the page, as ``Accept`` prefers it, and the part of it that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+
+from django.http.request import MediaType
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from health_check.negotiation import media_types
+
+Encoder = Callable[[Collector], bytes]
+
+FORMATS = {
+    ("application/openmetrics-text", ""),
+    ("application/openmetrics-text", "1.0.0"),
+    ("text/plain", ""),
+    ("text/plain", "0.0.4"),
+    ("text/plain", "1.0.0"),
+}
+"""What can be answered: the media types with their versions."""
+
+ANYTHING = ("*/*", "text/*")
+"""What is answered in the oldest format, like what is not understood."""
+
+
+def chosen_encoder(accept: str) -> tuple[Encoder, str]:
+    """Return the encoder and the content type that an ``Accept`` header prefers.
+
+    OpenMetrics 1.0.0, text 1.0.0 with the escaping that the client takes, or text 0.0.4, which is also the answer to
+    nonsense, to unknown versions and to no preference. prometheus_client does the rest: it takes the first of
+    what it knows, whatever the quality, and repeats whatever version was asked for.
+    """
+    for media in _preferred(accept):
+        if media.split(";")[0] in ANYTHING:
+            break
+        return choose_encoder(media)
+    return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
+
+
+def _preferred(accept: str) -> list[str]:
+    """Return what an ``Accept`` header wants and can be answered, the most wanted first: RFC 9110 §12.5.1."""
+    wanted = [media for media in media_types(accept) if media.quality > 0 and _is_known(media)]
+    return [_as_text(media) for media in sorted(wanted, key=lambda media: -media.quality)]
+
+
+def _is_known(media: MediaType) -> bool:
+    name = _name(media)
+    return name in ANYTHING or (name, media.params.get("version", "")) in FORMATS
+
+
+def _as_text(media: MediaType) -> str:
+    given = [f"{key}={media.params[key]!s}" for key in ("version", "escaping") if key in media.params]
+    return ";".join([_name(media), *given])
+
+
+def _name(media: MediaType) -> str:
+    return f"{media.main_type}/{media.sub_type}".lower()
+
+
+class Together(Collector):
+    """The metrics of several collectors, as one page.
+
+    Args:
+        collectors: The collectors.
+        names: Only the families or samples of these names; empty for all.
+    """
+
+    def __init__(self, collectors: Iterable[Collector], names: Collection[str] = ()) -> None:
+        self._collectors = tuple(collectors)
+        self._names = frozenset(names)
+
+    def collect(self) -> Iterator[Metric]:
+        for collector in self._collectors:
+            for family in collector.collect():
+                yield from [family] if not self._names else self._restricted(family)
+
+    def _restricted(self, family: Metric) -> Iterator[Metric]:
+        samples = [sample for sample in family.samples if sample.name in self._names]
+        if samples:
+            part = Metric(family.name, family.documentation, family.type, family.unit)
+            part.samples = samples
+            yield part

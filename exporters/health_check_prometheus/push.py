@@ -1,0 +1,120 @@
+"""What is sent to where Prometheus finds it, from processes that it cannot scrape."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import socket
+import urllib.error
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from prometheus_client.exposition import basic_auth_handler, default_handler, push_to_gateway, write_to_textfile
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from health_check.masking import mask
+from health_check.outputs import OutputError
+from health_check.process import survey
+from health_check.reports import Overview
+from health_check_prometheus.families import families_of
+
+SUFFIX = ".prom"
+"""What node_exporter's textfile collector wants the names of its files to end with."""
+
+MOST_ANSWER_CHARACTERS = 300
+"""How much is shown of what a Pushgateway says of a refusal."""
+
+Handler = Callable[[str, str, float | None, list[tuple[str, str]], bytes], Callable[[], None]]
+
+
+class Snapshot(Collector):
+    """The metrics as they are now.
+
+    Args:
+        overview: The endpoints and their checks.
+    """
+
+    def __init__(self, overview: Overview) -> None:
+        self._families = families_of(overview, survey(overview.readings))
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def write_textfile(overview: Overview, options: Mapping[str, Any]) -> str:
+    """Write the metrics to a file for node_exporter's textfile collector, in one step.
+
+    Args:
+        overview: The endpoints and their checks.
+        options: ``textfile`` is the name of the file.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    path = str(options["textfile"])
+    try:
+        write_to_textfile(path, Snapshot(overview))
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"{path} cannot be written ({reason}): name a file in a folder that this user may write to."
+        ) from error
+    note = "" if path.endswith(SUFFIX) else f" Note that node_exporter reads only files that end in {SUFFIX}."
+    return f"The metrics are in {path}.{note}"
+
+
+def push(overview: Overview, options: Mapping[str, Any]) -> str:
+    """Push the metrics to a Pushgateway, in the place of what is there of the same job and group.
+
+    Args:
+        overview: The endpoints and their checks.
+        options: ``pushgateway`` is its URL, maybe with a user and password; ``job`` and ``grouping`` (pairs of a
+            label and its value) say what it is pushed as; ``timeout`` is how long that may take, in seconds.
+
+    Raises:
+        OutputError: If it cannot be reached, or refuses.
+    """
+    given = str(options["pushgateway"])
+    url, handler = _destination(given)
+    grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
+    try:
+        push_to_gateway(
+            url,
+            job=options["job"],
+            registry=Snapshot(overview),
+            grouping_key=grouping,
+            timeout=options["timeout"],
+            handler=handler,
+        )
+    except urllib.error.HTTPError as error:
+        answer = error.read(MOST_ANSWER_CHARACTERS).decode(errors="replace").strip()
+        raise OutputError(f"The Pushgateway {url} answers HTTP {error.code}: {mask(answer) or error.reason}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        reason = mask(str(getattr(error, "reason", error)))
+        raise OutputError(f"The Pushgateway {url} cannot be reached: {reason}. Is it running there?") from error
+    return f"The metrics are pushed to {url} as job {options['job']}, {_described(grouping)}."
+
+
+def _destination(given: str) -> tuple[str, Handler]:
+    """Return a URL without its userinfo, and what sends requests there."""
+    try:
+        parts = urllib.parse.urlsplit(given if "://" in given else f"http://{given}")
+        user, password, host, port = parts.username, parts.password, parts.hostname, parts.port
+    except ValueError as error:
+        raise OutputError(f"{mask(given)} is no URL of a Pushgateway: {error}.") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise OutputError(f"{mask(given)} is no URL of a Pushgateway: use http://HOST:9091 or https://….")
+    place = f"[{host}]" if ":" in host else host
+    url = urllib.parse.urlunsplit(
+        (parts.scheme, place if port is None else f"{place}:{port}", parts.path.rstrip("/"), "", "")
+    )
+    if user is None:
+        return url, default_handler
+    name, secret = urllib.parse.unquote(user), urllib.parse.unquote(password or "")
+    return url, functools.partial(basic_auth_handler, username=name, password=secret)
+
+
+def _described(grouping: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in grouping.items())

@@ -1,0 +1,47 @@
+"""The sources: what a metrics page shows, which depends on how many processes the site has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import Any
+
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
+
+from health_check.logs import log_once
+from health_check_prometheus.collector import HealthCheckCollector
+from health_check_prometheus.exposition import Together
+
+MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""The environment variables that say where processes write their metrics."""
+
+
+def source_of(registry: Any, names: Collection[str] = ()) -> Collector:
+    """Return what a page of a registry shows.
+
+    In prometheus_client's multiprocess mode, its default registry has only what this process counted. Then the page
+    has what all processes wrote, together with ours, which need no files: their records are shared anyway.
+
+    Args:
+        registry: The registry of the page.
+        names: Only the metrics of these names; empty for all.
+    """
+    if registry is REGISTRY and any(name in os.environ for name in MULTIPROCESS):
+        return Together([*_multiprocess(), HealthCheckCollector(registry=None)], names)
+    restricted: Collector = registry.restricted_registry(names) if names else registry
+    return restricted
+
+
+def own_source(names: Collection[str] = ()) -> Collector:
+    """Return what a page of the health checks alone shows."""
+    return Together([HealthCheckCollector(registry=None)], names)
+
+
+def _multiprocess() -> list[Collector]:
+    collector: Any = MultiProcessCollector
+    try:
+        return [collector(CollectorRegistry())]
+    except ValueError as error:
+        log_once("multiprocess", "The metrics that processes wrote cannot be read: make the folder.", error)
+        return []

@@ -1,0 +1,80 @@
+"""The sites that are measured: in this process, with an SQLite store of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+import sys
+import types
+from collections.abc import Iterator
+
+import django
+from django.conf import settings
+from django.test import override_settings
+from django.urls import path
+
+from health_check import process
+from health_check.backends import HealthCheck
+
+_numbers = itertools.count()
+
+
+@dataclasses.dataclass
+class Nothing(HealthCheck):
+    """Check nothing."""
+
+    number: int = 0
+
+    def check_status(self) -> None:
+        """Find all in order."""
+
+    def __repr__(self) -> str:
+        return f"Nothing {self.number}"
+
+
+def configure() -> None:
+    """Set up Django as on a server."""
+    settings.configure(
+        ALLOWED_HOSTS=["*"],
+        INSTALLED_APPS=["health_check", "health_check_prometheus"],
+        ROOT_URLCONF="none",
+        SECRET_KEY="benchmark",
+        USE_TZ=True,
+    )
+    django.setup()
+
+
+@contextlib.contextmanager
+def site_of(checks: int, folder: pathlib.Path, *, max_age: float = 3600.0) -> Iterator[None]:
+    """Be a site whose one endpoint, at ``/health/``, has so many checks that do nothing.
+
+    Args:
+        checks: How many.
+        folder: Where the store is to be.
+        max_age: For how many seconds a result is fresh.
+    """
+    from health_check.views import HealthCheckView
+    from health_check_prometheus.views import MetricsView
+
+    name = f"benchmark_urls_{next(_numbers)}"
+    module = types.ModuleType(name)
+    entries = [(Nothing, {"number": number}) for number in range(checks)]
+    vars(module)["urlpatterns"] = [
+        path("health/", HealthCheckView.as_view(checks=entries), name="health"),
+        path("metrics", MetricsView.as_view(), name="metrics"),
+    ]
+    sys.modules[name] = module
+    store = {
+        "BACKEND": "health_check.stores.sqlite.SQLiteStore",
+        "OPTIONS": {"path": str(folder / f"{name}.sqlite3")},
+    }
+    with override_settings(ROOT_URLCONF=name, HEALTH_CHECK={"MAX_AGE": max_age, "STORE": store}):
+        process.forget()
+        process.read()
+        try:
+            yield
+        finally:
+            process.forget()
+            del sys.modules[name]
