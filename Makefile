@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 WORKERS ?= auto
-SERVICES := faketime memcached prometheus prometheus-blackbox-exporter redis-server
+SERVICES := faketime haproxy memcached postgresql prometheus prometheus-alertmanager prometheus-blackbox-exporter \
+	prometheus-node-exporter prometheus-pushgateway redis-server
 
 .DEFAULT_GOAL := help
 
@@ -50,6 +51,10 @@ lint: $(VENV)/installed ## Check style, types and the direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(VENV)/installed ## Measure what answers cost, against a bare view and others (ARGS=scrape)
+	$(BIN)/python -m tests.benchmarks --json build/benchmarks.json $(ARGS)
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code
