@@ -156,5 +156,6 @@ def emitted() -> dict[str, str]:
     found: dict[str, str] = {}
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
-            found[sample.name] = ", ".join(sorted(sample.labels))
+            is_part = family.type == "histogram"
+            found[family.name if is_part else sample.name] = ", ".join(sorted(set(sample.labels) - {"le"}))
     return found
