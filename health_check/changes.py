@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
 
 from health_check.definitions import Definition
 from health_check.exceptions import HealthCheckException
@@ -10,8 +12,23 @@ from health_check.logs import details, logger
 from health_check.records import Record, State
 
 
-def log_change(definition: Definition, previous: Record | None, record: Record, error: BaseException | None) -> None:
-    """Log a change of state, once."""
+def log_change(
+    definition: Definition,
+    previous: Record | None,
+    record: Record,
+    error: BaseException | None,
+    *,
+    within: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> None:
+    """Log a change of state, once.
+
+    Args:
+        definition: The check.
+        previous: Its record before the run.
+        record: Its record now.
+        error: The first thing that is wrong.
+        within: Makes a context to log in, that of the run's span say.
+    """
     result, before = record.result, previous.result.state if previous else State.OK
     if result.state is before and (
         error is None or previous is None or previous.result.error_type == result.error_type
@@ -20,12 +37,13 @@ def log_change(definition: Definition, previous: Record | None, record: Record, 
     level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
     texts = "; ".join(message.text for message in result.messages)
     unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
-    logger.log(
-        level,
-        "%s is %s%s%s",
-        definition.label,
-        result.state.value,
-        f": {texts}" if texts else "",
-        details(unexpected),
-        extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
-    )
+    with within():
+        logger.log(
+            level,
+            "%s is %s%s%s",
+            definition.label,
+            result.state.value,
+            f": {texts}" if texts else "",
+            details(unexpected),
+            extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
+        )

@@ -168,10 +168,14 @@ class HealthCheckSettings:
 
     @property
     def TRACES(self) -> str:
-        """Which runs the OpenTelemetry exporter traces: ``"all"`` (default) or ``"none"``."""
+        """Which rounds of runs the OpenTelemetry exporter traces: ``"all"`` (default), ``"failures"`` or ``"none"``.
+
+        With ``"failures"`` those with a check that was not ok the time before; if one fails that was ok, it is
+        traced afterwards.
+        """
         value = _configured().get("TRACES", "all")
-        if value not in ("all", "none"):
-            raise _unusable("TRACES", value, '"all" or "none"')
+        if value not in ("all", "failures", "none"):
+            raise _unusable("TRACES", value, '"all", "failures" or "none"')
         return str(value)
 
     @staticmethod

@@ -15,7 +15,7 @@ from health_check.desk import Desk
 from health_check.keeper import ALONE, Keeper
 from health_check.logs import log_once
 from health_check.observers import Observers
-from health_check.records import Record, Result
+from health_check.records import Record, Result, State
 from health_check.reports import Reading
 from health_check.run import GRACE_SECONDS, Round, Run
 from health_check.runner import Runner
@@ -38,6 +38,8 @@ class Found:
     """Who has what they wait for."""
     runs: list[Run] = dataclasses.field(default_factory=list)
     """What to run here."""
+    failing: bool = False
+    """Whether any of that was not ok when it ran last."""
     again: list[Slot] = dataclasses.field(default_factory=list)
     """What another process runs."""
     spare: list[Lease] = dataclasses.field(default_factory=list)
@@ -90,6 +92,7 @@ class Monitor:
             for item in wanted:
                 while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
                     item.pending.promise.wait(left)
+        _tell_who_was_waited_for(wanted)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
     async def aread(
@@ -104,6 +107,7 @@ class Monitor:
         for item in wanted:
             while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
                 await item.pending.promise.wait_on_loop(left)
+        _tell_who_was_waited_for(wanted)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
@@ -242,7 +246,8 @@ class Monitor:
         for pending, record in found.answered:
             pending.promise.set_result(record)
         if found.runs:
-            round_ = Round(context.copy().run(Observers), len(found.runs))
+            observers = context.copy().run(Observers, failing=found.failing)
+            round_ = Round(observers, len(found.runs))
             for run in found.runs:
                 run.join(round_)
             start(found.runs)
@@ -260,6 +265,7 @@ class Monitor:
         if entry.lease is not None and not slot.is_stuck:
             pending.run = slot.run = self._new_run(slot, pending, entry.lease)
             found.runs.append(slot.run)
+            found.failing |= slot.record is not None and slot.record.result.state is not State.OK
         elif entry.suffices(dataclasses.replace(self._query(slot), lead=0.0)):
             slot.pending = None
             found.answered.append((pending, entry.record))
@@ -319,7 +325,7 @@ class Monitor:
         is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
         try:
             if entry.record is not None and entry.accepted:
-                log_change(run.definition, previous, entry.record, error)
+                log_change(run.definition, previous, entry.record, error, within=run.observer.attach)
                 self._announcer.announce(run.definition, previous, entry.record)
         finally:
             run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
@@ -343,6 +349,12 @@ class Monitor:
             slot = self._slots.get(key.label)
             if slot is not None and slot.key == key and not slot.is_private:
                 self._adopt(slot, entry)
+
+
+def _tell_who_was_waited_for(wanted: Iterable[Wanted]) -> None:
+    runs = [item.pending.run for item in wanted if item.pending is not None and item.pending.run is not None]
+    for observer in {id(run.round_observer): run.round_observer for run in runs}.values():
+        observer.waited()
 
 
 def _granted(key: Key) -> Entry:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
+import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -14,6 +16,28 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+class Trigger(enum.StrEnum):
+    """What had checks run."""
+
+    REQUEST = "request"
+    SCRAPE = "scrape"
+    SCHEDULER = "scheduler"
+    COMMAND = "command"
+
+
+_trigger: contextvars.ContextVar[Trigger] = contextvars.ContextVar("health_check_trigger", default=Trigger.REQUEST)
+
+
+@contextlib.contextmanager
+def triggered_by(trigger: Trigger) -> Iterator[None]:
+    """Say what has checks run that are read in this context."""
+    token = _trigger.set(trigger)
+    try:
+        yield
+    finally:
+        _trigger.reset(token)
+
+
 class RunObserver:
     """Follow one run of a check."""
 
@@ -22,7 +46,10 @@ class RunObserver:
         return contextlib.nullcontext()
 
     def exemplar(self) -> Mapping[str, str]:
-        """Return what finds this run elsewhere, as labels of an exemplar: the ids of a sampled trace, say."""
+        """Return what finds this run elsewhere, as labels of an exemplar: the ids of a sampled trace, say.
+
+        Called once, when the run has ended.
+        """
         return {}
 
     def end(self, result: Result) -> None:
@@ -36,6 +63,9 @@ class RoundObserver:
         """Return the observer of one run, which starts now, on this thread."""
         return RunObserver()
 
+    def waited(self) -> None:
+        """Note that who reads in this context has waited for these runs."""
+
     def end(self) -> None:
         """Note that all runs have an outcome."""
 
@@ -43,8 +73,13 @@ class RoundObserver:
 class Observer:
     """Follow all runs of this process."""
 
-    def round(self) -> RoundObserver:
-        """Return the observer of the runs that start now."""
+    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
+        """Return the observer of the runs that start now.
+
+        Args:
+            trigger: What has them start.
+            failing: Whether any of the checks was not ok when it ran last.
+        """
         return RoundObserver()
 
 
@@ -64,13 +99,25 @@ def unregister(observer: Observer) -> None:
 
 
 class Observers(RoundObserver):
-    """All observers as one; an exception of theirs is logged and harms nothing."""
+    """All observers as one; an exception of theirs is logged and harms nothing.
 
-    def __init__(self) -> None:
-        self._rounds = _present(_guarded(observer.round) for observer in tuple(_observers))
+    Args:
+        failing: Whether any of the checks was not ok when it ran last.
+    """
+
+    def __init__(self, *, failing: bool = False) -> None:
+        trigger = _trigger.get()
+        rounds = (_guarded(observer.round, trigger, failing=failing) for observer in tuple(_observers))
+        self._rounds = [observed for observed in _present(rounds) if type(observed) is not RoundObserver]
 
     def run(self, definition: Definition) -> RunObserver:
+        if not self._rounds:
+            return RunObserver()
         return _Runs(_present(_guarded(observed.run, definition) for observed in self._rounds))
+
+    def waited(self) -> None:
+        for observed in self._rounds:
+            _guarded(observed.waited)
 
     def end(self) -> None:
         for observed in self._rounds:

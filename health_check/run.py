@@ -66,6 +66,11 @@ class Run:
         self._round = round_
 
     @property
+    def round_observer(self) -> RoundObserver:
+        """What follows the round that it is one of."""
+        return self._round.observer
+
+    @property
     def deadline_seconds(self) -> float:
         """How long after its start the run is given up."""
         return self.timeout + GRACE_SECONDS
@@ -164,10 +169,10 @@ class Run:
 
     def _publish(self, result: Result, error: BaseException | None) -> None:
         """Tell of the outcome: the observers first, so that who waits for it finds their work done."""
+        self.observer.end(result)
         exemplar = self.observer.exemplar()
         if exemplar:
             result = dataclasses.replace(result, exemplar=exemplar)
-        self.observer.end(result)
         self._round.one_less()
         try:
             self._decided(self, result, error)

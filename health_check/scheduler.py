@@ -10,6 +10,7 @@ from health_check.clock import Clock
 from health_check.definitions import Definition
 from health_check.logs import log_once
 from health_check.monitor import Monitor
+from health_check.observers import Trigger, triggered_by
 
 JITTER_SHARE = 0.05
 """Up to which share of its max_age a check is run later than it could be, so that hosts do not run in step."""
@@ -75,7 +76,8 @@ class Scheduler:
             self._triggered[definition.label] = now
             self._jitters[definition.label] = self._jitter(definition)
         if due:
-            self._monitor.trigger(due)
+            with triggered_by(Trigger.SCHEDULER):
+                self._monitor.trigger(due)
         self._forget(definitions)
         return min((time - now for time, _ in times if time > now), default=LONGEST_SECONDS)
 

@@ -1,5 +1,5 @@
-"""Follow the runs of health checks as OpenTelemetry spans."""
+"""Follow the runs of health checks with OpenTelemetry."""
 
-from health_check_opentelemetry.spans import SpanObserver
+from health_check_opentelemetry.observer import SpanObserver
 
 __all__ = ["SpanObserver"]

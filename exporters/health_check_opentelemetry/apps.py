@@ -4,13 +4,12 @@ from django.apps import AppConfig
 
 
 class HealthCheckOpenTelemetryConfig(AppConfig):
-    """Have spans follow the runs; which SDK gets them, if any, is the site's own choice."""
+    """Have spans and metrics follow the runs; which SDK gets them, if any, is the site's own choice."""
 
     name = "health_check_opentelemetry"
     verbose_name = "Health checks: OpenTelemetry"
 
     def ready(self) -> None:
-        from health_check.observers import register
-        from health_check_opentelemetry.spans import OBSERVER
+        from health_check_opentelemetry.default import register
 
-        register(OBSERVER)
+        register()

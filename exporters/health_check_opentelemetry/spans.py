@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+import random
+import time
+from collections.abc import Mapping
 
 from opentelemetry import context, trace
-from opentelemetry.trace import Span, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
-import health_check
-from health_check.conf import settings
 from health_check.definitions import Definition
-from health_check.observers import Observer, RoundObserver, RunObserver
+from health_check.observers import Trigger
 from health_check.records import Result, State
 
 ROUND_SPAN = "health_check.run"
@@ -21,76 +21,100 @@ ROUND_SPAN = "health_check.run"
 CHECK_SPAN = "health_check.check"
 """What the name of a run's span starts with; the label of the check follows."""
 
-
 NANOSECONDS = 1_000_000_000
 """What a span's times count in."""
 
 
-class SpanObserver(Observer):
-    """Follow all runs with spans of one tracer provider.
+class RoundSpan:
+    """The span of a round, and those of its runs.
 
     Args:
-        tracer_provider: The provider; default the global one, looked up at each round.
+        tracer: Makes spans.
+        trigger: What had the checks run.
+        started: When the round began, in nanoseconds of Unix time; default now.
     """
 
-    def __init__(self, tracer_provider: TracerProvider | None = None) -> None:
-        self._tracer_provider = tracer_provider
-
-    def round(self) -> RoundObserver:
-        if settings.TRACES == "none":
-            return RoundObserver()
-        return _RoundSpan(trace.get_tracer(__name__, health_check.__version__, self._tracer_provider))
-
-
-OBSERVER = SpanObserver()
-"""The observer that the app registers."""
-
-
-class _RoundSpan(RoundObserver):
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, trigger: Trigger, started: int | None = None) -> None:
         self._tracer = tracer
         # A root of its own: the request or scrape that met the stale record is not the cause of the run.
-        self._span = tracer.start_span(ROUND_SPAN, context.Context())
+        attributes: dict[str, AttributeValue] = {"health_check.trigger": trigger.value}
+        self._span = tracer.start_span(ROUND_SPAN, Context(), attributes=attributes, start_time=started)
+        self._context = trace.set_span_in_context(self._span, Context())
 
-    def run(self, definition: Definition) -> RunObserver:
+    def run(self, definition: Definition, started: int | None = None) -> Span:
+        """Return the span of a run, started now or then."""
         attributes: dict[str, AttributeValue] = {
             "health_check.name": definition.label,
             "health_check.backend": definition.backend,
             "health_check.critical": definition.critical,
             "code.function.name": f"{definition.backend}.{definition.method_name}",
         }
-        parent = trace.set_span_in_context(self._span, context.Context())
-        return _RunSpan(self._tracer.start_span(f"{CHECK_SPAN} {definition.label}", parent, attributes=attributes))
+        name = f"{CHECK_SPAN} {definition.label}"
+        return self._tracer.start_span(name, self._context, attributes=attributes, start_time=started)
 
-    def end(self) -> None:
-        self._span.end()
+    def link_current(self) -> None:
+        """Link the span of the caller, of a request say, to this one."""
+        current, own = trace.get_current_span(), self._span.get_span_context()
+        if current.is_recording() and own.is_valid and own.trace_flags.sampled:
+            current.add_link(own)
+
+    def end(self, at: int | None = None) -> None:
+        """End the span of the round, now or then."""
+        self._span.end(at)
 
 
-class _RunSpan(RunObserver):
-    def __init__(self, span: Span) -> None:
-        self._span = span
+def end_span(span: Span, result: Result) -> None:
+    """End the span of a run with its outcome."""
+    state = result.state
+    span.set_attribute("health_check.state", state.value)
+    span.set_attribute("health_check.status", int(state is State.OK))
+    span.set_attribute("health_check.time_taken", result.time_taken)
+    if state is State.ERROR:
+        if result.error_type is not None:
+            span.set_attribute("error.type", result.error_type)
+        span.set_status(Status(StatusCode.ERROR, "; ".join(message.text for message in result.messages)))
+    span.end(nanoseconds(result.finished))
 
-    @contextlib.contextmanager
-    def attach(self) -> Iterator[None]:
-        token = context.attach(trace.set_span_in_context(self._span, context.Context()))
-        try:
-            yield
-        finally:
-            context.detach(token)
 
-    def exemplar(self) -> Mapping[str, str]:
-        found = self._span.get_span_context()
-        if not (found.is_valid and found.trace_flags.sampled):
-            return {}
-        return {"trace_id": trace.format_trace_id(found.trace_id), "span_id": trace.format_span_id(found.span_id)}
+def ids_of(span: Span) -> Mapping[str, str]:
+    """Return the ids of a span that is sampled, as labels of an exemplar; none of another one."""
+    found = span.get_span_context()
+    if not (found.is_valid and found.trace_flags.sampled):
+        return {}
+    return {"trace_id": trace.format_trace_id(found.trace_id), "span_id": trace.format_span_id(found.span_id)}
 
-    def end(self, result: Result) -> None:
-        state = result.state
-        self._span.set_attribute("health_check.state", state.value)
-        self._span.set_attribute("health_check.status", int(state is State.OK))
-        self._span.set_attribute("health_check.time_taken", result.time_taken)
-        if state is State.ERROR:
-            if result.error_type is not None:
-                self._span.set_attribute("error.type", result.error_type)
-            self._span.set_status(Status(StatusCode.ERROR, "; ".join(m.text for m in result.messages)))
-        self._span.end(int(result.finished * NANOSECONDS))
+
+def untraced(provider: TracerProvider) -> Context:
+    """Return a context in which nothing is traced: neither runs nor what they call.
+
+    Samplers heed the parent, as a rule, and what is called elsewhere learns of it. Where the provider's sampler does
+    not, instrumentations are told to be silent.
+    """
+    parent = SpanContext(
+        trace_id=random.getrandbits(128) or 1,
+        span_id=random.getrandbits(64) or 1,
+        is_remote=False,
+    )
+    found = trace.set_span_in_context(NonRecordingSpan(parent), Context())
+    return context.set_value(SUPPRESSED, True, found) if _heeds_no_parent(provider, found, parent) else found
+
+
+SUPPRESSED: str = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
+"""What instrumentations look for in the context; the API has no public name for it."""
+
+
+def _heeds_no_parent(provider: TracerProvider, parent_context: Context, parent: SpanContext) -> bool:
+    sampler = getattr(provider, "sampler", None)
+    if sampler is None:
+        return False
+    return bool(sampler.should_sample(parent_context, parent.trace_id, CHECK_SPAN).decision.is_sampled())
+
+
+def nanoseconds(unix_seconds: float) -> int:
+    """Return a Unix time in nanoseconds."""
+    return int(unix_seconds * NANOSECONDS)
+
+
+def now() -> int:
+    """Return the Unix time in nanoseconds."""
+    return time.time_ns()

@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from health_check.logs import log_once
+from health_check.observers import Trigger, triggered_by
 from health_check.process import read, survey
 from health_check.survey import Survey
 from health_check_prometheus.deadline import seconds_left
@@ -34,12 +35,12 @@ class HealthCheckCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return the families; without samples if the checks are not configured properly."""
         try:
-            overview = read(wait=seconds_left())
-            counted = survey(overview.readings)
+            with triggered_by(Trigger.SCRAPE):
+                overview = read(wait=seconds_left())
+            return families_of(overview, survey(overview.readings))
         except Exception as error:
             log_once("collector", "The metrics of the health checks could not be collected.", error)
             return families_of(None, Survey())
-        return families_of(overview, counted)
 
     def describe(self) -> Iterable[Metric]:
         """Return the families as they are without any check, so that registering runs none."""

@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import django
 
-from tests.benchmarks import scrape, sites
+from tests.benchmarks import scrape, sites, traced_runs
 from tests.benchmarks.timing import Ratio
 
-GROUPS: Mapping[str, Callable[[pathlib.Path], Iterator[Ratio]]] = {"scrape": scrape.ratios}
+GROUPS: Mapping[str, Callable[[pathlib.Path], Iterator[Ratio]]] = {
+    "scrape": scrape.ratios,
+    "traced-runs": traced_runs.ratios,
+}
 """What can be measured."""
 
 
@@ -29,7 +32,7 @@ def main() -> None:
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, Django {django.__version__}"
     )
     print(machine)
-    print(f"{'':<40} {'against':<30} {'min':>6} {'median':>7} {'max':>6} {'target':>7} {'µs':>10}")
+    print(f"{'':<40} {'against':<30} {'min':>6} {'median':>7} {'max':>6} {'target':>7} {'µs':>10} {'more':>9}")
     found = []
     with tempfile.TemporaryDirectory() as folder:
         for group in arguments.groups or GROUPS:
@@ -52,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _line(ratio: Ratio) -> str:
     target = "" if ratio.target is None else f"{ratio.target:.2f}{'' if ratio.met else ' !'}"
-    numbers = f"{ratio.minimum:6.2f} {ratio.median:7.2f} {ratio.maximum:6.2f} {target:>7} {ratio.seconds * 1e6:10.1f}"
-    return f"{ratio.what:<40} {ratio.against:<30} {numbers}"
+    ratios = f"{ratio.minimum:6.2f} {ratio.median:7.2f} {ratio.maximum:6.2f} {target:>7}"
+    return f"{ratio.what:<40} {ratio.against:<30} {ratios} {ratio.seconds * 1e6:10.1f} {ratio.difference * 1e6:+9.1f}"
 
 
 if __name__ == "__main__":

@@ -47,12 +47,12 @@ def configure() -> None:
 
 
 @contextlib.contextmanager
-def site_of(checks: int, folder: pathlib.Path, *, max_age: float = 3600.0) -> Iterator[None]:
+def site_of(checks: int, folder: pathlib.Path | None, *, max_age: float = 3600.0) -> Iterator[None]:
     """Be a site whose one endpoint, at ``/health/``, has so many checks that do nothing.
 
     Args:
         checks: How many.
-        folder: Where the store is to be.
+        folder: Where the store is to be; None keeps records in memory.
         max_age: For how many seconds a result is fresh.
     """
     from health_check.views import HealthCheckView
@@ -66,10 +66,10 @@ def site_of(checks: int, folder: pathlib.Path, *, max_age: float = 3600.0) -> It
         path("metrics", MetricsView.as_view(), name="metrics"),
     ]
     sys.modules[name] = module
-    store = {
-        "BACKEND": "health_check.stores.sqlite.SQLiteStore",
-        "OPTIONS": {"path": str(folder / f"{name}.sqlite3")},
-    }
+    store: dict[str, object] = {"BACKEND": "health_check.stores.memory.MemoryStore"}
+    if folder is not None:
+        path_of_store = str(folder / f"{name}.sqlite3")
+        store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": path_of_store}}
     with override_settings(ROOT_URLCONF=name, HEALTH_CHECK={"MAX_AGE": max_age, "STORE": store}):
         process.forget()
         process.read()

@@ -31,6 +31,8 @@ class Ratio:
     """The greatest."""
     seconds: float
     """How long the thing takes, in seconds, in the middle."""
+    difference: float
+    """How much longer that is, in seconds, in the middle."""
     target: float | None = None
     """What the median is to be at most."""
 
@@ -61,6 +63,7 @@ def compare(
         median=statistics.median(ratios),
         maximum=max(ratios),
         seconds=statistics.median(times[0]),
+        difference=statistics.median(mine - others for mine, others in zip(*times, strict=True)),
         target=target,
     )
 

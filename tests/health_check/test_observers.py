@@ -11,7 +11,7 @@ import pytest
 
 from health_check import observers
 from health_check.definitions import Definition
-from health_check.observers import Observer, Observers, RoundObserver, RunObserver
+from health_check.observers import Observer, Observers, RoundObserver, RunObserver, Trigger
 from health_check.records import Result
 from tests.health_check.monitoring import Bench, defined
 
@@ -35,7 +35,7 @@ class Noting(Observer, RoundObserver, RunObserver):
         if word.partition(" ")[0] == self.fails_at:
             raise ZeroDivisionError(word)
 
-    def round(self) -> RoundObserver:
+    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
         self._hear("round")
         return self
 
@@ -129,7 +129,7 @@ def test_observers__failing_one_harms_nothing(
 
 def test_observers__default_ones_do_nothing() -> None:
     """The base classes can be used as they are."""
-    round_ = Observer().round()
+    round_ = Observer().round(Trigger.REQUEST, failing=False)
     run = round_.run(FINE)
     with run.attach():
         run.end(RESULT)

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from health_check import threads
 from health_check.backends import HealthCheck
 from health_check.entries import parse
-from health_check.observers import Observer, RoundObserver, RunObserver, register, unregister
+from health_check.observers import Observer, RoundObserver, RunObserver, Trigger, register, unregister
 from health_check.records import Result, State
 from tests.health_check.monitoring import SECONDS, Bench, Held, defined
 
@@ -254,7 +254,7 @@ class _Recorder(Observer):
         self.events: list[str] = []
         self.ended = threading.Event()
 
-    def round(self) -> RoundObserver:
+    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
         self.events.append("round")
         return _Round(self)
 

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from health_check import threads
 from health_check.backends import HealthCheck
 from health_check.entries import parse
-from health_check.observers import Observer, RoundObserver, RunObserver, register, unregister
+from health_check.observers import Observer, RoundObserver, RunObserver, Trigger, register, unregister
 from health_check.records import Result, State
 from health_check.stores import Entry, Key, Query
 from tests.health_check.monitoring import SECONDS, Bench, defined
@@ -241,7 +241,7 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(bench: Bench, ga
     told, runs = threading.Event(), []
 
     class Slow(Observer):
-        def round(self) -> RoundObserver:
+        def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
             return SlowRound()
 
     class SlowRound(RoundObserver):

@@ -23,6 +23,7 @@ from health_check.endpoints import Endpoint, endpoint_at
 from health_check.logs import logger
 from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero
 from health_check.management.records import where_records_are
+from health_check.observers import Trigger, triggered_by
 from health_check.outputs import OutputError
 from health_check.probe import ProbeError, ask, url_of
 from health_check.records import State
@@ -135,7 +136,8 @@ class Command(BaseCommand):
         """Run checks in this process, show how they are, and return whether all is in order."""
         catalogue = process.current().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
-        overview = process.read(endpoints, force=options["fresh"])
+        with triggered_by(Trigger.COMMAND):
+            overview = process.read(endpoints, force=options["fresh"])
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import signal
 import threading
 from typing import Any
@@ -13,9 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from health_check import pages, process
+from health_check import pages, process, telemetry
 from health_check.management.arguments import HelpFormatter
 from health_check.management.records import where_records_are
+from health_check.observers import Trigger, triggered_by
 from health_check.standalone import Application, Server, addresses
 
 EPILOG = """
@@ -30,7 +32,15 @@ examples:
   manage.py health_exporter                          http://127.0.0.1:9808/metrics
   manage.py health_exporter --host 0.0.0.0           for a Prometheus on another host
   manage.py health_exporter --once                   print the metrics, and exit
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 manage.py health_exporter
 """
+
+
+OTLP_VARIABLE = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""The environment variable that says where telemetry is to be sent."""
+
+SHUT_DOWN_SECONDS = 2.0
+"""For how long to go on sending at the end."""
 
 
 class Command(BaseCommand):
@@ -52,6 +62,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--once", action="store_true", help="run what is due, print the metrics to standard output, and exit"
         )
+        parser.add_argument(
+            "--otlp",
+            action="store_true",
+            help="also send spans and metrics by OTLP over HTTP, as the OTEL_EXPORTER_OTLP_… variables say "
+            "(default: if OTEL_EXPORTER_OTLP_ENDPOINT is set)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -64,10 +80,32 @@ class Command(BaseCommand):
             where = where_records_are()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=2) from error
-        if options["once"]:
-            self._print_once()
-        else:
-            self._serve(options["host"], options["port"], where)
+        shut_down = self._set_up_telemetry(demanded=options["otlp"])
+        try:
+            if options["once"]:
+                self._print_once()
+            else:
+                self._serve(options["host"], options["port"], where)
+        finally:
+            shut_down(SHUT_DOWN_SECONDS)
+
+    def _set_up_telemetry(self, *, demanded: bool) -> telemetry.ShutDown:
+        """Send telemetry if that is wanted, and return what sends the rest of it at the end."""
+        set_up = telemetry.registered()
+        if not (demanded or os.environ.get(OTLP_VARIABLE)):
+            return _nothing_to_shut_down
+        try:
+            if set_up is None:
+                raise telemetry.TelemetryError("OTLP needs health_check_opentelemetry in INSTALLED_APPS.")
+            shut_down = set_up()
+        except telemetry.TelemetryError as error:
+            if demanded:
+                raise CommandError(str(error), returncode=2) from error
+            self.stderr.write(f"Nothing is sent by OTLP: {error}")
+            return _nothing_to_shut_down
+        if shut_down is None:
+            self.stderr.write("An OpenTelemetry SDK is set up already: it gets the spans and metrics.")
+        return shut_down or _nothing_to_shut_down
 
     def _serve(self, host: str, port: int, where: str) -> None:
         stop = threading.Event()
@@ -100,9 +138,14 @@ class Command(BaseCommand):
             "SERVER_PORT": "0",
             "wsgi.input": io.BytesIO(),
         }
-        process.read()
+        with triggered_by(Trigger.COMMAND):
+            process.read()
         response = Application().get_response(WSGIRequest(environ))
         self.stdout.write(b"".join(response).decode(), ending="")
+
+
+def _nothing_to_shut_down(seconds: float) -> None:
+    """Do nothing: nothing was set up."""
 
 
 def _port(text: str) -> int:

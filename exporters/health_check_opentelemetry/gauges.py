@@ -1,0 +1,72 @@
+"""The metrics that tell how checks and endpoints are: they read the records whenever the SDK collects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+
+import health_check
+from health_check.conf import settings
+from health_check.logs import log_once
+from health_check.observers import Trigger, triggered_by
+from health_check.process import read
+from health_check.records import State
+from health_check.reports import Overview
+
+STATUS = "health_check.check.status"
+TIME_TAKEN = "health_check.check.time_taken"
+ENDPOINT_STATUS = "health_check.endpoint.status"
+
+Observed = Callable[[Overview], Iterator[Observation]]
+
+
+def observe(scope: str, meter_provider: MeterProvider | None = None) -> None:
+    """Have the records observed by one meter provider.
+
+    Args:
+        scope: The instrumentation scope.
+        meter_provider: The meter provider; default the global one, of now or later.
+    """
+    meter: Meter = metrics.get_meter(scope, health_check.__version__, meter_provider)
+    meter.create_observable_up_down_counter(
+        STATUS, [_callback(_states)], "{check}", "Which state a check is in: 1 for that state, 0 for the others."
+    )
+    meter.create_observable_gauge(
+        TIME_TAKEN, [_callback(_times_taken)], "s", "How long a check took, as of its last run."
+    )
+    meter.create_observable_up_down_counter(
+        ENDPOINT_STATUS, [_callback(_endpoints)], "{endpoint}", "Whether an endpoint answers 200 (1) or not (0)."
+    )
+
+
+def _callback(observed: Observed) -> Callable[[CallbackOptions], Iterable[Observation]]:
+    def callback(options: CallbackOptions) -> Iterable[Observation]:
+        try:
+            with triggered_by(Trigger.SCRAPE):
+                overview = read(wait=settings.SCRAPE_WAIT)
+            return list(observed(overview))
+        except Exception as error:
+            log_once("gauges", "The OpenTelemetry metrics of the health checks could not be collected.", error)
+            return []
+
+    return callback
+
+
+def _states(overview: Overview) -> Iterator[Observation]:
+    for reading in overview.readings:
+        for state in State:
+            attributes = {"health_check.name": reading.label, "health_check.state": state.value}
+            yield Observation(int(reading.state is state), attributes)
+
+
+def _times_taken(overview: Overview) -> Iterator[Observation]:
+    for reading in overview.readings:
+        if reading.time_taken is not None:
+            yield Observation(reading.time_taken, {"health_check.name": reading.label})
+
+
+def _endpoints(overview: Overview) -> Iterator[Observation]:
+    for report in overview.reports:
+        yield Observation(int(report.healthy), {"health_check.url_name": report.name})
