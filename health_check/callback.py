@@ -20,6 +20,7 @@ _MARK = vars(markcoroutinefunction(lambda: None))
 
 View = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+Shortcut = Callable[[HttpRequest], HttpResponseBase | None]
 
 
 class Callback:
@@ -28,16 +29,19 @@ class Callback:
     Args:
         view: The sync view; its attributes are this callback's, too.
         async_view: Answers as it does, without blocking the event loop.
+        shortcut: Has the answer to a request already, or None.
     """
 
-    def __init__(self, view: View, async_view: AsyncView) -> None:
+    def __init__(self, view: View, async_view: AsyncView, shortcut: Shortcut) -> None:
         functools.update_wrapper(self, view)
         self._view = view
         self._async_view = async_view
+        self._shortcut = shortcut
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        answer = self._async_view if on_event_loop() else self._view
-        return answer(request, *args, **kwargs)
+        if on_event_loop():
+            return self._async_view(request, *args, **kwargs)
+        return self._shortcut(request) or self._view(request, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name in _MARK and on_event_loop():

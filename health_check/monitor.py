@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from health_check.announcer import Announcer
@@ -63,6 +64,8 @@ class Monitor:
         self._lock = new_lock()
         self._slots = Slots()
         self._announcer = Announcer()
+        self.stamp = 0
+        """Another number whenever a record has changed."""
 
     def read(
         self,
@@ -81,8 +84,8 @@ class Monitor:
             here: Run in the calling thread, without deadline; default if ``MAX_CONCURRENCY`` is 0.
         """
         definitions = tuple(definitions)
-        if not force and (fresh := self._fresh(definitions)) is not None:
-            return fresh
+        if not force and (fresh := self.fresh(definitions)) is not None:
+            return fresh[0]
         limit = self._clock.monotonic() + patience_of(definitions, wait)
         here = settings.MAX_CONCURRENCY == 0 if here is None else here
         if here:
@@ -100,8 +103,8 @@ class Monitor:
     ) -> tuple[Reading, ...]:
         """Return the checks as ``read`` does, without blocking the event loop."""
         definitions = tuple(definitions)
-        if not force and (fresh := self._fresh(definitions)) is not None:
-            return fresh
+        if not force and (fresh := self.fresh(definitions)) is not None:
+            return fresh[0]
         limit = self._clock.monotonic() + patience_of(definitions, wait)
         wanted = self._begin(definitions, force, limit, self._start)
         for item in wanted:
@@ -122,16 +125,21 @@ class Monitor:
         slot = self._slots.get(definition.label)
         return slot.fresh_until - slot.lead if slot is not None else float("-inf")
 
-    def _fresh(self, definitions: Sequence[Definition]) -> tuple[Reading, ...] | None:
-        """Return the checks if all results are fresh, as they are for most readers: without the lock."""
+    def fresh(self, definitions: Sequence[Definition]) -> tuple[tuple[Reading, ...], float] | None:
+        """Return the checks if all results are fresh, as they are for most readers, and until when they are.
+
+        The latter is on the monotonic clock. Takes no lock; ``stamp`` is another one if anything changes meanwhile.
+        """
         now = self._clock.monotonic()
+        until = math.inf
         readings = []
         for definition in definitions:
             slot = self._slots.get(definition.label)
             if slot is None or slot.definition is not definition or slot.fresh_until <= now or slot.record is None:
                 return None
             readings.append(reading_of(slot, slot.record))
-        return tuple(readings)
+            until = min(until, slot.fresh_until)
+        return tuple(readings), until
 
     def _read_here(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Wanted]:
         """Begin to read, run what this process has to run in this thread, and wait for what others run."""
@@ -343,6 +351,7 @@ class Monitor:
             return
         slot.record = entry.record
         slot.fresh_until = (self._clock.monotonic() if entry.as_of is None else entry.as_of) + entry.fresh_for
+        self.stamp += 1  # last, and only here: who has read the number before reads again
 
     def _adopt_late(self, key: Key, entry: Entry) -> None:
         with self._lock:

@@ -46,27 +46,41 @@ def render_page(
         status: The HTTP status.
         response_kwargs: For the response, ``content_type`` say.
     """
-    report: Report = context["report"]
+    context = {**context, **_parts(context["report"])}
+    template = _own_template(template_names)
+    if template is not None:
+        response = TemplateResponse(request, template, context, status=status, **response_kwargs)
+        response.render()
+        return response
+    return HttpResponse(_our_template().render(Context(context)), status=status, **response_kwargs)
+
+
+def our_page(template_names: Sequence[str], report: Report) -> str | None:
+    """Return the page as it is for every request; None where the project has a template of its own for it."""
+    if _own_template(template_names) is not None:
+        return None
+    return _our_template().render(Context({"report": report, **_parts(report)}))
+
+
+def _parts(report: Report) -> dict[str, Any]:
     past = process.past(report.readings) if report.details else NOTHING
-    context = {
-        **context,
+    return {
         "lines": lines_of(report, past),
         "hosts": hosts_of(past),
         "summary": summary_of(report),
         "mood": mood_of(report),
     }
+
+
+def _own_template(template_names: Sequence[str]) -> Any:
+    """Return the project's own template for the page, None where it has none."""
     try:
         template = loader.select_template(template_names)
     except TemplateDoesNotExist:
         if list(template_names) != ["health_check/index.html"]:
             raise
-        template = None
-    if template is not None and not _is_ours(template):
-        response = TemplateResponse(request, template, context, status=status, **response_kwargs)
-        response.render()
-        return response
-    html = _our_template().render(Context(context))
-    return HttpResponse(html, status=status, **response_kwargs)
+        return None
+    return None if _is_ours(template) else template
 
 
 @functools.cache

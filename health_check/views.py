@@ -22,13 +22,14 @@ from health_check.conf import settings
 from health_check.definitions import UnusableEntry
 from health_check.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.exceptions import HealthCheckException
-from health_check.guard import GuardedView
+from health_check.guard import ARGUMENTS, GuardedView
 from health_check.logs import log_once
 from health_check.negotiation import MEDIA_TYPES, chosen_format
 from health_check.page import render_page
 from health_check.plugins import Plugins
 from health_check.promises import call
 from health_check.reports import Report
+from health_check.shortcut import NoShortcut, Shortcut
 
 SYNC_HOOKS = (
     "dispatch",
@@ -90,14 +91,23 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         _refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
+        if overridden:
+            ordinary: Callable[..., HttpResponse] = issue(view)
+            return ordinary
+        shortcut = Shortcut() if _only_says_what_to_check(cls, initkwargs) else NoShortcut()
         issued: Callable[..., HttpResponse] = issue(
-            view if overridden else Callback(view, cls._async_view(view, initkwargs))
+            Callback(view, cls._async_view(view, initkwargs, shortcut), shortcut.answer)
         )
         return issued
 
     @classmethod
-    def _async_view(cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any]) -> AsyncView:
+    def _async_view(
+        cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any], shortcut: Shortcut
+    ) -> AsyncView:
         async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            kept = shortcut.answer(request, may_wait=False)
+            if kept is not None:
+                return kept
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
             runs = request.method in ("GET", "HEAD") and chosen_format(request) is not None
@@ -117,7 +127,9 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
-                return await sync_to_async(self.dispatch)(request, *args, **kwargs)
+                return await sync_to_async(
+                    lambda: shortcut.answer(request) or self.dispatch(request, *args, **kwargs)
+                )()
             return self.dispatch(request, *args, **kwargs)
 
         return answer
@@ -282,6 +294,18 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             log_once(f"{type(self).__name__}.get_plugins", f"{type(self).__name__}.get_plugins() failed.", error)
             problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
             return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
+
+
+DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
+"""The attributes of a view that say what it checks, and how that counts."""
+
+
+def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a view adds no code of its own to this class, so that its report says all there is to say."""
+    mro = view_class.__mro__
+    own = [name for base in mro[: mro.index(HealthCheckView)] for name in vars(base) if not name.startswith("__")]
+    added = {*own, *initkwargs} - {*DATA, *ARGUMENTS, "is_authorized", "template_name"}
+    return not added and not any("__init__" in vars(base) for base in mro[: mro.index(HealthCheckView)])
 
 
 def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
