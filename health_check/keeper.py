@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from health_check.batch import Batch, Item
 from health_check.clerk import Clerk, Errand
 from health_check.clock import Clock
 from health_check.ledger import Ledger, counted_by
@@ -63,6 +64,8 @@ class Keeper:
         self._generation: str | None = None
         self._paused: list[Clerk] = []
         self._closed = False
+        self._batch = Batch()
+        self._batch.take()
         self._draining = self._store.draining
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
@@ -119,21 +122,37 @@ class Keeper:
         if publication.lease is not None and publication.lease.token == ALONE:
             publication = dataclasses.replace(publication, lease=None)
 
-        def work(store: Store) -> Entry:
-            known = self._ledger.known(publication.key)
+        item = Item(publication=publication, done=done)
+        with self._lock:
+            if self._batch.add(item):
+                return
+            batch = self._batch = Batch()
+            batch.add(item)
+        self._send(batch)
+
+    def _send(self, batch: Batch) -> None:
+        """Have the outcomes published that come until the store has time for them."""
+
+        def work(store: Store) -> list[Entry]:
+            items = batch.take()
+            known = [dataclasses.replace(p, known=self._ledger.known(p.key)) for p in (i.publication for i in items)]
             asked = self._clock.monotonic()
-            (entry,) = store.publish([dataclasses.replace(publication, known=known)])
-            entry = dataclasses.replace(entry, as_of=asked)
-            self._ledger.note(publication.key, entry)
-            if not entry.accepted and publication.lease is None:  # another process was just writing
-                self._ledger.count(publication.key, counted_by(publication))
-            return entry
+            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.publish(known)]
+            for item, entry in zip(items, entries, strict=True):
+                self._ledger.note(item.publication.key, entry)
+                if not entry.accepted and item.publication.lease is None:  # another process was just writing
+                    self._ledger.count(item.publication.key, counted_by(item.publication))
+            return entries
 
-        def late(entry: Entry) -> None:
-            if entry.accepted or publication.lease is None:  # it was counted, after all: there, or here twice
-                self._ledger.discount(publication)
+        def late(entries: Iterable[Entry]) -> None:
+            for item, entry in zip(batch.take(), entries, strict=True):
+                if entry.accepted or item.publication.lease is None:  # counted, after all: there, or here twice
+                    self._ledger.discount(item.publication)
 
-        self.ask(work, done=done, alone=lambda: self._ledger.publish(publication), late=late)
+        def alone() -> list[Entry]:
+            return [self._ledger.publish(item.publication) for item in batch.take()]
+
+        self.ask(work, done=batch.tell, alone=alone, late=late)
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back."""

@@ -246,21 +246,23 @@ class Record:
         return f"{self.result.finished} {self.result.host} {self.result.pid}"
 
     @classmethod
-    def after(cls, previous: Record | None, result: Result, *, max_age: float) -> Record:
+    def after(cls, previous: Record | None, result: Result, *, max_age: float, totals: Totals | None = None) -> Record:
         """Return the record of a check after one more run.
 
         Args:
             previous: The record so far; None before the first run.
             result: The outcome of the run.
             max_age: For how many seconds it is fresh.
+            totals: What is counted of all runs; default what was counted before, and this one.
         """
         same = previous is not None and previous.result.state is result.state
-        totals = previous.totals if previous else NO_TOTALS
+        if totals is None:
+            totals = (previous.totals if previous else NO_TOTALS).plus(Totals.of(result))
         return cls(
             result=result,
             fresh_until=result.finished + max_age,
             seq=previous.seq + 1 if previous else 1,
-            totals=totals.plus(Totals.of(result)),
+            totals=totals,
             last_success=result.finished if result.state is State.OK else (previous.last_success if previous else None),
             last_transition=previous.last_transition if previous and same else result.finished,
             streak=previous.streak + 1 if previous and same else 1,

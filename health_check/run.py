@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import socket
 from collections.abc import Callable
@@ -155,7 +156,7 @@ class Run:
             time_taken=time_taken,
             started=now if self.started is None else self.started,
             finished=now,
-            host=socket.gethostname(),
+            host=_host(),
             pid=os.getpid(),
             backend=self.definition.backend,
         )
@@ -179,6 +180,11 @@ class Run:
         except Exception as failure:
             log_error(f"The outcome of {self.definition.label} could not be published.", failure)
             self.outcome.set_result(Record.after(None, result, max_age=0))
+
+
+@functools.cache
+def _host() -> str:
+    return socket.gethostname()
 
 
 class Round:

@@ -32,7 +32,9 @@ def is_patched() -> bool:
 def original(module: str, name: str) -> Any:
     """Return what a module offers by a name where nothing is monkey-patched."""
     monkey = sys.modules.get("gevent.monkey")
-    return monkey.get_original(module, name) if monkey else getattr(importlib.import_module(module), name)
+    if monkey is not None:
+        return monkey.get_original(module, name)
+    return getattr(sys.modules.get(module) or importlib.import_module(module), name)
 
 
 def new_lock() -> threading.Lock:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -121,17 +120,23 @@ class Publication:
         """
         both = [record for record in (stored, self.known) if record is not None]
         newest = stored if fresh else max(both, key=lambda record: record.result.finished, default=None)
-        record, totals = newest, self.unsent
-        if self.result is not None:
-            totals = totals.plus(Totals.of(self.result))
-            if self.lease is not None or not fresh:
-                record = Record.after(newest, self.result, max_age=self.max_age)
-        if record is None:
-            return None
-        totals = functools.reduce(Totals.at_least, (record.totals for record in both), NO_TOTALS).plus(totals)
-        if record is stored and totals == stored.totals:
-            return stored
+        totals = self._totals(stored)
+        record = newest
+        if self.result is not None and (self.lease is not None or not fresh):
+            record = Record.after(newest, self.result, max_age=self.max_age, totals=totals)
+        if record is None or (record is stored and totals == stored.totals):
+            return record
         return dataclasses.replace(record, seq=max((record.seq for record in both), default=0) + 1, totals=totals)
+
+    def _totals(self, stored: Record | None) -> Totals:
+        """Return what is counted when all who count are asked."""
+        before = stored.totals if stored is not None else NO_TOTALS
+        if self.known is not None and self.known is not stored:
+            before = before.at_least(self.known.totals)
+        more = self.unsent if self.result is None else Totals.of(self.result)
+        if self.result is not None and self.unsent is not NO_TOTALS:
+            more = more.plus(self.unsent)
+        return before if more is NO_TOTALS else before.plus(more)
 
 
 class Store(abc.ABC):

@@ -81,14 +81,18 @@ class Memo:
         known = self._loaded.get(name)
         if known is not None and known[0] == text:
             return known[1]
-        if len(self._loaded) >= MOST_REMEMBERED:
-            self._loaded.clear()
         try:
             record = load(text)
         except ValueError:
             record = None
-        self._loaded[name] = text, record
+        self.note(name, text, record)
         return record
+
+    def note(self, name: str, text: str, record: Record | None) -> None:
+        """Remember what a document says."""
+        if len(self._loaded) >= MOST_REMEMBERED:
+            self._loaded.clear()
+        self._loaded[name] = text, record
 
 
 def _text(document: Mapping[str, Any]) -> str:

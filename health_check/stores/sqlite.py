@@ -53,6 +53,9 @@ CREATE INDEX history_of ON history (label, id);
 MOST_VARIABLES = 500
 """How many variables a statement has at most: SQLite takes 999 in its older versions."""
 
+PRUNE_EVERY = 8
+"""At each how many records of a check its old results are dropped."""
+
 Row = tuple[Any, ...]
 
 
@@ -132,7 +135,8 @@ class SQLiteStore(Store):
         def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
             query = "SELECT document FROM history WHERE label = ? AND finished > ? ORDER BY id"
             since = self._clock.now() - self._history_seconds
-            return {key: _results(database.execute(query, (key.text, since))) for key in keys}
+            found = {key: _results(database.execute(query, (key.text, since))) for key in keys}
+            return {key: results[max(0, len(results) - self._history_rows) :] for key, results in found.items()}
 
         return self._do(read)
 
@@ -242,36 +246,42 @@ class SQLiteStore(Store):
             owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.text, lease.token))
             if not owned.rowcount:
                 return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
-        record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
+        record, fresh_for = publication.applied_to(before.record, fresh=before.fresh_for > 0), before.fresh_for
         if record is not None and record is not before.record:
-            self._write(database, key, record, before)
+            fresh_for = self._write(database, key, record, before)
         if publication.result is not None:
-            self._remember(database, key, publication.result)
-        (entries[key],) = self._entries(database, [key])
+            self._remember(database, key, publication.result, prune=record is None or record.seq % PRUNE_EVERY == 0)
+        held_since = before.held_since if lease is None else None
+        entries[key] = Entry(record=record, fresh_for=fresh_for, held_since=held_since)
         return entries[key]
 
-    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: Entry) -> None:
+    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: Entry) -> float:
+        """Write a record, and return for how many seconds it is fresh."""
         now = self._clock.monotonic()
         if before.record is not None and record.result == before.record.result:
             fresh_for = before.fresh_for
         else:
             age = self._clock.now() - record.result.finished
             fresh_for = min(record.max_age, record.max_age - age)
+        document = documents.dump(record)
         database.execute(
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
-            (key.text, documents.dump(record), holder.boot(), now + fresh_for, self._clock.now()),
+            (key.text, document, holder.boot(), now + fresh_for, self._clock.now()),
         )
+        self._memo.note(key.text, document, record)
+        return fresh_for
 
-    def _remember(self, database: sqlite3.Connection, key: Key, result: Result) -> None:
+    def _remember(self, database: sqlite3.Connection, key: Key, result: Result, *, prune: bool) -> None:
         database.execute(
             "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
             (key.text, result.finished, documents.dump_result(result)),
         )
-        database.execute(
-            "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
-            "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-            (key.text, self._history_rows),
-        )
+        if prune:
+            database.execute(
+                "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
+                "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (key.text, self._history_rows),
+            )
 
 
 def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
