@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import django
 
-from tests.benchmarks import scrape, sites, traced_runs
+from tests.benchmarks import answers, scrape, sites, traced_runs
 from tests.benchmarks.timing import Ratio
 
 GROUPS: Mapping[str, Callable[[pathlib.Path], Iterator[Ratio]]] = {
+    "answers": answers.ratios,
     "scrape": scrape.ratios,
     "traced-runs": traced_runs.ratios,
 }

@@ -7,6 +7,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 SECONDS = 0.05
 """How long one turn of the quickest candidate is to take at least."""
@@ -42,19 +43,51 @@ class Ratio:
         return self.target is None or self.median <= self.target
 
 
-def compare(
-    what: str, thing: Callable[[], object], against: str, other: Callable[[], object], *, target: float | None = None
-) -> Ratio:
-    """Time two functions in turns.
+class Timed(Protocol):
+    """What can be timed."""
+
+    def seconds(self, calls: int) -> float:
+        """Do it some times, and return how long one takes."""
+
+
+class Local:
+    """A function of this process.
 
     Args:
-        what: What the first does.
-        thing: The first.
-        against: What the second does.
+        function: The function.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def seconds(self, calls: int) -> float:
+        """Call it some times, and return how long one call takes."""
+        function = self._function
+        gc.collect()
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        return (time.perf_counter() - start) / calls
+
+
+def compare(
+    what: str,
+    thing: Timed | Callable[[], object],
+    against: str,
+    other: Timed | Callable[[], object],
+    *,
+    target: float | None = None,
+) -> Ratio:
+    """Time two things in turns.
+
+    Args:
+        what: What the first is.
+        thing: The first, a function say.
+        against: What the second is.
         other: The second.
         target: What the median of the ratios is to be at most.
     """
-    times = _interleaved([thing, other])
+    times = _interleaved([each if not callable(each) else Local(each) for each in (thing, other)])
     ratios = [mine / others for mine, others in zip(*times, strict=True)]
     return Ratio(
         what=what,
@@ -68,20 +101,12 @@ def compare(
     )
 
 
-def _interleaved(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Return how long one call of each function takes, in each round."""
-    calls = max(1, round(SECONDS / min(_once(function, 3) for function in functions)))
-    times: list[list[float]] = [[] for _ in functions]
+def _interleaved(things: Sequence[Timed]) -> list[list[float]]:
+    """Return how long each thing takes, in each round."""
+    calls = max(1, round(SECONDS / min(thing.seconds(3) for thing in things)))
+    times: list[list[float]] = [[] for _ in things]
     for number in range(ROUNDS):
-        turns = list(enumerate(functions))
-        for index, function in turns if number % 2 else reversed(turns):
-            times[index].append(_once(function, calls))
+        turns = list(enumerate(things))
+        for index, thing in turns if number % 2 else reversed(turns):
+            times[index].append(thing.seconds(calls))
     return times
-
-
-def _once(function: Callable[[], object], calls: int) -> float:
-    gc.collect()
-    start = time.perf_counter()
-    for _ in range(calls):
-        function()
-    return (time.perf_counter() - start) / calls
