@@ -36,8 +36,7 @@ class Catalogue:
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
         self.deferred: tuple[Endpoint, ...] = ()
         """The endpoints whose own ``get_plugins`` needs a request."""
-        for endpoint in discover(urlconf):
-            self._add(endpoint)
+        self._add_all(discover(urlconf))
         self._reassemble()
 
     @property
@@ -70,7 +69,7 @@ class Catalogue:
         with self._lock:
             if wanted.key not in self._endpoints:
                 names = {endpoint.name for endpoint in self._endpoints.values()}
-                self._add(dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted)
+                self._add_all([dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted])
                 self._reassemble()
             return self._endpoints[wanted.key], self._assembly
 
@@ -97,15 +96,22 @@ class Catalogue:
             return None
         return None if any(_given(item) is not None for item in items) else known
 
-    def _add(self, endpoint: Endpoint) -> None:
+    def _add_all(self, endpoints: Iterable[Endpoint]) -> None:
+        """Add endpoints; all their checks are constructed at the same time, so that one that hangs delays them once."""
+        listed = [(endpoint, items) for endpoint in endpoints if (items := self._items_of(endpoint)) is not None]
+        resolved = iter(resolve([item for _, items in listed for item in items], self._construct))
+        for endpoint, items in listed:
+            self._placed[endpoint] = tuple(itertools.islice(resolved, len(items)))
+            self._endpoints[endpoint.key] = endpoint
+
+    def _items_of(self, endpoint: Endpoint) -> tuple[object, ...] | None:
         try:
-            self._placed[endpoint] = resolve(endpoint.items(), self._construct)
+            return tuple(endpoint.items())
         except Exception:
             if not endpoint.has_own_plugins:
                 raise
             self.deferred = (*self.deferred, endpoint)
-        else:
-            self._endpoints[endpoint.key] = endpoint
+            return None
 
     def _try_again(self) -> None:
         self._retry_at = math.inf

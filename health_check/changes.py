@@ -7,8 +7,7 @@ import logging
 from collections.abc import Callable
 
 from health_check.definitions import Definition
-from health_check.exceptions import HealthCheckException
-from health_check.logs import details, logger
+from health_check.logs import logger
 from health_check.records import Record, State
 
 
@@ -16,7 +15,7 @@ def log_change(
     definition: Definition,
     previous: Record | None,
     record: Record,
-    error: BaseException | None,
+    traceback: str,
     *,
     within: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> None:
@@ -26,17 +25,14 @@ def log_change(
         definition: The check.
         previous: Its record before the run.
         record: Its record now.
-        error: The first thing that is wrong.
+        traceback: That of what nobody expected, masked; empty without such.
         within: Makes a context to log in, that of the run's span say.
     """
     result, before = record.result, previous.result.state if previous else State.OK
-    if result.state is before and (
-        error is None or previous is None or previous.result.error_type == result.error_type
-    ):
+    if result.state is before and (previous is None or previous.result.error_type == result.error_type):
         return
     level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
     texts = "; ".join(message.text for message in result.messages)
-    unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
     with within():
         logger.log(
             level,
@@ -44,6 +40,6 @@ def log_change(
             definition.label,
             result.state.value,
             f": {texts}" if texts else "",
-            details(unexpected),
+            traceback,
             extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
         )

@@ -86,12 +86,27 @@ class Definition:
 
     def copy(self) -> HealthCheck:
         """Return an instance of a reader's own, without running anything of the check's."""
-        check = object.__new__(self.check_class)
+        check = self._bare()
         vars(check).update(vars(self.prototype))
         for slot in _slots(self.check_class):
             if hasattr(self.prototype, slot):
                 object.__setattr__(check, slot, getattr(self.prototype, slot))
         return check
+
+    def _bare(self) -> HealthCheck:
+        try:
+            return object.__new__(self._copy_class)
+        except TypeError:  # of a built-in class, too
+            return self._copy_class.__new__(self._copy_class)
+
+    @cached_property
+    def _copy_class(self) -> type[HealthCheck]:
+        """The class, without a destructor: that is for what a constructor has made."""
+        own = self.check_class
+        if not hasattr(own, "__del__"):
+            return own
+        names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
+        return type(own.__name__, (own,), {**names, "__del__": lambda self: None})
 
     def same_check(self, other: Definition) -> bool:
         """Tell whether two definitions mean the same check: the same class with equal options of its own."""

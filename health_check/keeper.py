@@ -319,6 +319,7 @@ class Keeper:
     def _note_draining(self, store: Store) -> None:
         before, said = self._draining, store.draining
         if said is None or said is before:
+            self._draining = bool(before)  # nobody has said so, or the store has forgotten
             return
         self._draining = said
         if said:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import traceback
 
-from health_check.masking import mask
+from health_check.masking import beginning, mask
 
 logger = logging.getLogger("health_check")
 logger.parent = logging.getLogger("health-check")  # what was configured for django-health-check 3.x goes on working
+
+MOST_CHARACTERS = 50_000
+"""How many characters of a traceback are logged."""
 
 MOST = 1000
 """How many things to remember as said."""
@@ -18,7 +21,9 @@ _said: dict[str, str] = {}
 
 def details(error: BaseException | None) -> str:
     """Return the masked traceback of an exception, on lines of its own; nothing for None."""
-    return "\n" + mask("".join(traceback.format_exception(error))).rstrip() if error is not None else ""
+    if error is None:
+        return ""
+    return "\n" + beginning("".join(traceback.format_exception(error)), MOST_CHARACTERS).rstrip()
 
 
 def log_error(text: str, error: BaseException | None = None) -> None:

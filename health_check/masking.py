@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import re
 
-MASK = "***"
+from health_check.spellings import SPELLINGS
 
-_USERINFO = re.compile(r"://[^\s/?#'\"]*@")
-"""The userinfo of a URL, RFC 3986 §3.2.1; greedy, as passwords are often written with a bare ``@``."""
+MOST_CHARACTERS = 10_000
+"""How many characters of a text are shown."""
 
-_NAMES = (
-    r"pass(?:word|wd|phrase)|\b(?:pass|pw|sig)|pwd|token|credentials?|sessionid"
-    r"|secret(?:[_-]?(?:access[_-]?)?key(?:[_-]?base)?)?|(?:api|access|account|private)[_-]?key"
-)
-_ASSIGNMENT = re.compile(
-    rf"(?P<name>(?:{_NAMES})['\"]?\s{{0,9}}[=:]\s{{0,9}})"
-    r"(?:[bru]{0,2}(?P<quoted>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|['\"][^\n]*|[^\s,;&)\]}]+)",
-    re.IGNORECASE,
-)
-"""What is assigned to the name of a secret; a quote that is not closed counts to the end of the line."""
-
-_HEADER = re.compile(r"(?P<name>authorization['\"]?\s{0,9}[=:]\s{0,9})['\"]?(?:\w+ )?[^\s,;'\"]+", re.IGNORECASE)
-_SCHEME = re.compile(r"(?P<scheme>\b(?:Bearer|Basic|Token) )(?=\S*[\d=])[\w+/=.~\-]{6,}", re.IGNORECASE)
-"""Credentials as RFC 9110 §11.4 writes them; a word without digits after ``Basic`` is just a word."""
+LONGEST_SECRET = 5000
+"""How many characters a secret has at most that can only be told by what follows it, as the password of a URL."""
 
 _UNSHOWABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """Control characters and lone surrogates: what is no Char of XML 1.0, §2.2."""
@@ -31,20 +19,31 @@ _UNSHOWABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U
 def mask(text: str) -> str:
     """Return the text with the secrets in it replaced by ``***``.
 
-    Masked are the userinfo of URLs, what is assigned to names such as ``password``, ``secret``, ``token`` or
-    ``api_key``, and the credentials of ``Bearer`` and ``Basic`` authorization.
+    Masked are the userinfo of URLs and of other data source names, what is assigned to names such as ``password``,
+    ``secret``, ``token`` or ``api_key``, credentials and cookies in headers, private keys, and tokens of a known form.
     """
-    text = _USERINFO.sub(f"://{MASK}@", text)
-    text = _HEADER.sub(rf"\g<name>{MASK}", text)
-    text = _SCHEME.sub(rf"\g<scheme>{MASK}", text)
-    return _ASSIGNMENT.sub(_mask_value, text)
+    folded = text.casefold()
+    for spelling in SPELLINGS:
+        for sign in spelling.signs:
+            if sign in folded:
+                text = spelling.pattern.sub(spelling.shown, text)
+                break
+    return text
 
 
 def showable(text: str) -> str:
-    """Return the text masked, and without the characters that XML 1.0 or UTF-8 cannot carry."""
-    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", mask(text))
+    """Return the beginning of a text, masked, and without the characters that XML 1.0 or UTF-8 cannot carry."""
+    return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", beginning(text, MOST_CHARACTERS))
 
 
-def _mask_value(match: re.Match[str]) -> str:
-    quote = match["quoted"][0] if match["quoted"] else ""
-    return f"{match['name']}{quote}{MASK}{quote}"
+def beginning(text: str, most: int) -> str:
+    """Return the beginning of a text, masked: to mask all of a very long one holds up every thread of the process.
+
+    Args:
+        text: The text.
+        most: How many characters of it to show.
+    """
+    window = mask(text[: 2 * most])
+    if len(text) > 2 * most:  # a secret may begin at its end that can only be told by what follows
+        return f"{window[:-LONGEST_SECRET][:most]} …"
+    return window if len(window) <= most else f"{window[:most]} …"

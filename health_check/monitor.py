@@ -300,7 +300,7 @@ class Monitor:
             clock=self._clock,
         )
 
-    def _decided(self, run: Run, result: Result, error: BaseException | None) -> None:
+    def _decided(self, run: Run, result: Result, traceback: str) -> None:
         """Publish the outcome of a run, unless it was outrun."""
         slot = self._slots.get(run.definition.label)
         if slot is None or slot.run is not run:
@@ -309,17 +309,17 @@ class Monitor:
             return
         left = slot.fresh_until - self._clock.monotonic()
         if left > 0 and slot.is_early:  # a record that others show as fresh is not replaced
-            self._watchdog.set(left, lambda: self._decided(run, result, error))
+            self._watchdog.set(left, lambda: self._decided(run, result, traceback))
             return
         publication = Publication(key=slot.key, lease=run.lease, result=result, max_age=slot.definition.max_age)
         previous = slot.record
         if slot.is_private:
             record = Record.after(previous, result, max_age=publication.max_age)
-            self._published(run, previous, error, Entry(record=record, fresh_for=record.max_age))
+            self._published(run, previous, traceback, Entry(record=record, fresh_for=record.max_age))
         else:
-            self.keeper.publish(publication, lambda entry: self._published(run, previous, error, entry))
+            self.keeper.publish(publication, lambda entry: self._published(run, previous, traceback, entry))
 
-    def _published(self, run: Run, previous: Record | None, error: BaseException | None, entry: Entry) -> None:
+    def _published(self, run: Run, previous: Record | None, traceback: str, entry: Entry) -> None:
         """Show what is known after a run, which is its outcome unless another process was first."""
         with self._lock:
             slot = self._slots.get(run.definition.label)
@@ -333,7 +333,7 @@ class Monitor:
         is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
         try:
             if entry.record is not None and entry.accepted:
-                log_change(run.definition, previous, entry.record, error, within=run.observer.attach)
+                log_change(run.definition, previous, entry.record, traceback, within=run.observer.attach)
                 self._announcer.announce(run.definition, previous, entry.record)
         finally:
             run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)

@@ -17,7 +17,8 @@ HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", S
 def as_json(report: Report) -> str:
     """Return ``{"<label>": "OK" or what is wrong}``."""
     notices = {name: message.text for name, message in report.notices.items()}
-    return json_object({**notices, **{reading.label: reading.pretty_status for reading in report.readings}})
+    statuses = {reading.label: reading.pretty_status for reading in report.readings}
+    return json_object({**notices, **statuses, **notices})  # first, and not hidden by a check of that name
 
 
 def json_object(values: Mapping[str, object]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from health_check.clock import Clock
 from health_check.definitions import Definition
 from health_check.execution import Ending, explain
-from health_check.logs import log_error
+from health_check.logs import details, log_error
 from health_check.observers import RoundObserver, RunObserver
 from health_check.promises import Promise
 from health_check.records import Message, Record, Result, unavailable
@@ -21,7 +21,7 @@ from health_check.threads import new_lock
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
 
-Decided = Callable[["Run", Result, "BaseException | None"], None]
+Decided = Callable[["Run", Result, str], None]
 
 
 class Run:
@@ -112,10 +112,9 @@ class Run:
 
     def finish(self, ending: Ending) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
-        error_type = explain(ending.error) if ending.error is not None else None
-        result = self._ended_with(ending.messages, ending.time_taken, error_type)
+        result = self._ended_with(ending.messages, ending.time_taken, ending.error_type)
         if self._claim(result):
-            self._publish(result, ending.error)
+            self._publish(result, ending.details)
 
     def expire(self, elsewhere: Callable[[Callable[[], None]], None]) -> bool:
         """Give it up: it timed out.
@@ -130,7 +129,7 @@ class Run:
         result = self._ended_with((message,), self.deadline_seconds, "timeout", timed_out=True)
         if not self._claim(result):
             return False
-        elsewhere(lambda: self._publish(result, None))
+        elsewhere(lambda: self._publish(result, ""))
         return True
 
     def fail_to_start(self, error: BaseException) -> None:
@@ -139,7 +138,7 @@ class Run:
         message = unavailable("no thread could be started to run the check")
         result = self._ended_with((message,), 0.0, explain(error))
         if self._claim(result):
-            self._publish(result, error)
+            self._publish(result, details(error))
 
     def end(self) -> None:
         """Note that nothing of it is going on any more."""
@@ -168,7 +167,7 @@ class Run:
                 self._result = result
             return self._result is result
 
-    def _publish(self, result: Result, error: BaseException | None) -> None:
+    def _publish(self, result: Result, traceback: str) -> None:
         """Tell of the outcome: the observers first, so that who waits for it finds their work done."""
         self.observer.end(result)
         exemplar = self.observer.exemplar()
@@ -176,7 +175,7 @@ class Run:
             result = dataclasses.replace(result, exemplar=exemplar)
         self._round.one_less()
         try:
-            self._decided(self, result, error)
+            self._decided(self, result, traceback)
         except Exception as failure:
             log_error(f"The outcome of {self.definition.label} could not be published.", failure)
             self.outcome.set_result(Record.after(None, result, max_age=0))

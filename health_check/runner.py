@@ -46,6 +46,7 @@ class Runner:
 
     def start(self, run: Run) -> None:
         """Start a run; whatever happens, it gets an outcome."""
+        threads.leave_executors()
         try:
             if run.definition.asynchronous:
                 self._start_on_loop(AsyncRun(run, self._helpers))

@@ -7,6 +7,8 @@ into something that only greenlets of one thread can share without harm.
 
 from __future__ import annotations
 
+import concurrent.futures.thread
+import contextlib
 import importlib
 import queue
 import sys
@@ -86,6 +88,27 @@ class Condition:
         while not predicate() and (left := end - time.monotonic()) > 0:
             self.wait(left)
         return bool(predicate())
+
+
+def leave_executors() -> None:
+    """Have the exit of the process not wait for the threads of executors that daemon threads made, as hung checks do.
+
+    Python joins the threads of all executors at its exit, those that are daemons included.
+    """
+    global _executors_left
+    if not _executors_left:
+        _executors_left = True
+        with contextlib.suppress(AttributeError, RuntimeError):  # the exit has begun, or Python does it otherwise
+            threading._register_atexit(_forget_executors)  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
+
+
+_executors_left = False
+
+
+def _forget_executors() -> None:
+    joined: dict[threading.Thread, Any] = getattr(concurrent.futures.thread, "_threads_queues", {})
+    for thread in [thread for thread in list(joined) if thread.daemon]:
+        del joined[thread]
 
 
 def start(target: Callable[[], None], name: str) -> None:

@@ -195,7 +195,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         context = super().get_context_data(**kwargs)
         return {
             "plugins": self.plugin_list,
-            "errors": any(reading.messages for reading in self.report.readings),
+            "errors": self.report.draining or any(reading.messages for reading in self.report.readings),
             "report": self.report,
             **context,
         }
@@ -226,7 +226,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         """
         pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
         notices = {name: message.text for name, message in self.report.notices.items()}
-        body = renderers.json_object({**notices, **{label: str(plugin.pretty_status()) for label, plugin in pairs}})
+        statuses = {label: str(plugin.pretty_status()) for label, plugin in pairs}
+        body = renderers.json_object({**notices, **statuses, **notices})
         return _response(body, status, "application/json")
 
     def render_to_response_as(self, chosen: str) -> HttpResponse:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import datetime
+from collections.abc import Iterator
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
@@ -10,34 +13,69 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
 from health_check.backends import HealthCheck
+from health_check.checks.timeouts import client_timeout
+from health_check.conf import seconds
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 from health_check.labels import ConciseRepr
+
+CONNECT_TIMEOUT = "connect_timeout"
+"""The option of those clients that have one of that name, in whole seconds."""
+
+HAVE_CONNECT_TIMEOUT = ("postgresql", "mysql")
+"""The vendors of these clients."""
 
 
 @dataclasses.dataclass(repr=False)
 class Database(ConciseRepr, HealthCheck):
     """Check that a database answers.
 
-    Verifies that a connection can be had and that ``SELECT 1`` returns 1. Reads and writes no table, so the
-    user needs no rights. That costs the database a connection and a query a run.
+    Verifies that a connection can be made and that ``SELECT 1`` returns 1. Reads and writes no table, so the
+    user needs no rights. That costs the database a connection and a query a run. The connection is the check's own:
+    those in a pool of the site's may all be in use, or of a server that has been restarted since.
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     alias: str = "default"
+    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         connection = self._connection()
+        if connection.connection is not None and self._answers_in_use(connection):
+            return
+        with _of_its_own(connection, client_timeout(self)):
+            self._connect(connection)
+            self._ask(connection)
+
+    def _answers_in_use(self, connection: BaseDatabaseWrapper) -> bool:
+        """Ask on the connection that this thread works with, as in a test; return False if it has to be made anew."""
+        try:
+            self._ask(connection)
+        except ServiceUnavailable:
+            if connection.in_atomic_block or not connection.autocommit:
+                raise
+            _close(connection)  # the server may have been restarted since
+            return False
+        return True
+
+    def _connect(self, connection: BaseDatabaseWrapper) -> None:
+        try:
+            connection.ensure_connection()
+        except ImproperlyConfigured as error:
+            raise self._misconfigured() from error
+        except Error as error:
+            raise ServiceUnavailable(f"cannot connect to the database ({_name(error)})") from error
+
+    def _ask(self, connection: BaseDatabaseWrapper) -> None:
         query = "SELECT 1 FROM DUAL" if connection.vendor == "oracle" else "SELECT 1"
         try:
             with connection.cursor() as cursor:
                 cursor.execute(query)
                 row = cursor.fetchone()
-        except ImproperlyConfigured as error:
-            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
         except Error as error:
-            raise ServiceUnavailable(f"the database did not answer ({type(error).__name__})") from error
+            raise ServiceUnavailable(f"the database did not answer ({_name(error)})") from error
         if tuple(row or ()) != (1,):
             raise ServiceReturnedUnexpectedResult(f"the database answered {query} with something else than 1")
 
@@ -45,6 +83,35 @@ class Database(ConciseRepr, HealthCheck):
         try:
             return connections[self.alias]
         except ImproperlyConfigured as error:
-            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
+            raise self._misconfigured() from error
         except ConnectionDoesNotExist as error:
             raise ServiceUnavailable(f"the database {self.alias!r} is not in DATABASES") from error
+
+    def _misconfigured(self) -> ServiceUnavailable:
+        return ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log")
+
+
+@contextlib.contextmanager
+def _of_its_own(connection: BaseDatabaseWrapper, timeout: float) -> Iterator[None]:
+    """Have this thread connect past any pool, within some seconds, and close the connection afterwards."""
+    settings = connection.settings_dict
+    options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
+    if connection.vendor in HAVE_CONNECT_TIMEOUT:
+        configured = seconds(options.get(CONNECT_TIMEOUT)) or timeout
+        options[CONNECT_TIMEOUT] = max(1, int(min(configured, timeout)))
+    connection.settings_dict = {**settings, "OPTIONS": options}
+    try:
+        yield
+    finally:
+        _close(connection)
+        connection.settings_dict = settings
+
+
+def _close(connection: BaseDatabaseWrapper) -> None:
+    with contextlib.suppress(Error):
+        connection.close()
+
+
+def _name(error: Error) -> str:
+    """Return what the driver calls an error: its text may tell of hosts and users."""
+    return type(error.__cause__ or error).__name__

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import os
 import pathlib
 
 import psutil
 
 from health_check.backends import HealthCheck
-from health_check.conf import legacy_number
+from health_check.conf import legacy_number, seconds
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.labels import ConciseRepr
 
 GIBIBYTE = 1024**3
+
+LOAD_MINUTES = (1, 5, 15)
+"""What load averages are over."""
+
+FIRST_INTERVAL_SECONDS = 0.1
+"""For how long to measure where there is nothing to compare with."""
 
 
 def _max_disk_usage_percent() -> float | None:
@@ -72,3 +79,110 @@ class Memory(ConciseRepr, HealthCheck):
             raise ServiceWarning(
                 f"{available:.1f} of {memory.total / GIBIBYTE:.1f} GiB available, {memory.percent:.1f} % in use"
             )
+
+
+@dataclasses.dataclass(repr=False)
+class CPU(ConciseRepr, HealthCheck):
+    """Warn when the processors are busy.
+
+    Verifies how busy all processors together have been since the last run in this process, or for an interval; inside
+    a container those are the host's. That costs a read of the system's counters a run.
+
+    Args:
+        max_usage_percent: From which percentage on to warn; None never does. Default 80.
+        interval: For how long to measure, in seconds or as a timedelta, while the run waits; default None, since
+            the last run, or for a tenth of a second where there was none.
+    """
+
+    max_usage_percent: float | None = dataclasses.field(default=80.0, repr=False)
+    interval: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
+
+    def check_status(self) -> None:
+        used = _cpu_percent(None if self.interval is None else seconds(self.interval))
+        if self.max_usage_percent is not None and used >= self.max_usage_percent:
+            raise ServiceWarning(f"the processors are {used:.1f} % busy")
+
+
+@dataclasses.dataclass(repr=False)
+class Load(ConciseRepr, HealthCheck):
+    """Warn when more work is waiting than the processors can do.
+
+    Verifies the load average, per processor; inside a container both are the host's. That costs a system call a run.
+
+    Args:
+        max_load_per_cpu: From which load per processor on to warn; default 2.
+        minutes: Over how many minutes, 1, 5 or 15; default 5.
+
+    Raises:
+        ValueError: If ``minutes`` is another number.
+    """
+
+    max_load_per_cpu: float = dataclasses.field(default=2.0, repr=False)
+    minutes: int = 5
+
+    def __post_init__(self) -> None:
+        if self.minutes not in LOAD_MINUTES:
+            raise ValueError("Load takes `minutes` of 1, 5 or 15.")
+
+    def check_status(self) -> None:
+        load = psutil.getloadavg()[LOAD_MINUTES.index(self.minutes)] / (psutil.cpu_count() or 1)
+        if load >= self.max_load_per_cpu:
+            raise ServiceWarning(f"the load is {load:.2f} per processor over {self.minutes} min")
+
+
+@dataclasses.dataclass(repr=False)
+class Battery(ConciseRepr, HealthCheck):
+    """Warn when a battery runs out.
+
+    Verifies its charge, and, if wanted, that it is plugged in; a machine without battery is in order. That costs a
+    read of the system's files a run.
+
+    Args:
+        min_percent_available: Below which charge to warn; None never does. Default 20.
+        power_plugged: Whether to warn as soon as it is not plugged in; default False.
+    """
+
+    min_percent_available: float | None = dataclasses.field(default=20.0, repr=False)
+    power_plugged: bool = dataclasses.field(default=False, repr=False)
+
+    def check_status(self) -> None:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+        if battery is None:
+            return
+        if self.power_plugged and not battery.power_plugged:
+            self.add_error(ServiceWarning("the battery is not plugged in"))
+        if self.min_percent_available is not None and battery.percent < self.min_percent_available:
+            self.add_error(ServiceWarning(f"the battery has {battery.percent:.0f} % left"))
+
+
+@dataclasses.dataclass(repr=False)
+class Temperature(ConciseRepr, HealthCheck):
+    """Warn when a device gets hot.
+
+    Verifies each sensor of a device against a limit; a machine without that device, as most in a cloud are, is in
+    order. That costs a read of the system's files a run.
+
+    Args:
+        device: The device, as psutil calls it; None for all. Default ``"coretemp"``.
+        max_temperature_celsius: From how many degrees on to warn; default None, what the sensor itself calls high.
+    """
+
+    device: str | None = "coretemp"
+    max_temperature_celsius: float | None = dataclasses.field(default=None, repr=False)
+
+    def check_status(self) -> None:
+        found = psutil.sensors_temperatures() if hasattr(psutil, "sensors_temperatures") else {}
+        for device, sensors in found.items():
+            if self.device in (None, device):
+                for sensor in sensors:
+                    self._verify(sensor.label or device, sensor.current, sensor.high)
+
+    def _verify(self, name: str, current: float, high: float | None) -> None:
+        limit = high if self.max_temperature_celsius is None else self.max_temperature_celsius
+        if limit is not None and current >= limit:
+            self.add_error(ServiceWarning(f"{name} has {current:.0f} °C"))
+
+
+def _cpu_percent(interval: float | None) -> float:
+    used = float(psutil.cpu_percent(interval))
+    return used if used or interval is not None else float(psutil.cpu_percent(FIRST_INTERVAL_SECONDS))

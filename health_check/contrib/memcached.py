@@ -1,0 +1,57 @@
+"""The check of a Memcached server."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+
+from health_check.backends import HealthCheck
+from health_check.checks.timeouts import client_timeout
+from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
+from health_check.labels import ConciseRepr
+
+try:
+    from pymemcache import Client, MemcacheError
+except ImportError as error:
+    raise ImportError(
+        "health_check.contrib.memcached needs pymemcache: pip install 'django-health-exporter[memcached]'"
+    ) from error
+
+
+@dataclasses.dataclass(repr=False)
+class Memcached(ConciseRepr, HealthCheck):
+    """Check that a Memcached server answers.
+
+    Verifies that a connection can be made, and that the server tells its version. Reads and writes no key. That costs
+    the server a connection and a command a run. ``health_check.Cache`` verifies that values are kept.
+
+    Args:
+        server: The server, ``HOST:PORT``, or the path of a socket; default ``"127.0.0.1:11211"``.
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
+    """
+
+    server: str = dataclasses.field(default="127.0.0.1:11211", repr=False)
+    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
+
+    def check_status(self) -> None:
+        seconds = client_timeout(self)
+        try:
+            client = Client(self.server, connect_timeout=seconds, timeout=seconds)
+        except ValueError as error:
+            raise ServiceUnavailable("the option `server` of Memcached cannot be used: use HOST:PORT") from error
+        try:
+            version = client.version()
+        except TimeoutError as error:
+            raise ServiceUnavailable("Memcached did not answer in time") from error
+        except OSError as error:
+            raise ServiceUnavailable(f"cannot connect to Memcached ({type(error).__name__})") from error
+        except MemcacheError as error:
+            raise ServiceReturnedUnexpectedResult(
+                f"Memcached did not tell its version ({type(error).__name__})"
+            ) from error
+        finally:
+            with contextlib.suppress(OSError):
+                client.close()
+        if not version:
+            raise ServiceReturnedUnexpectedResult("Memcached did not tell its version")

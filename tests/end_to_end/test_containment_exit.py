@@ -1,0 +1,96 @@
+"""The end of a process while checks hang in it: at once, or with the answers that were asked for."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import pathlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.end_to_end.client import Lag, eventually, get
+from tests.end_to_end.containment import (
+    BUSY_SECONDS,
+    EXIT_SECONDS,
+    HEALTHY,
+    PROMISED_SECONDS,
+    TIMEOUT,
+    numbered,
+    serving,
+    site_with,
+)
+from tests.end_to_end.servers import Server, manage, site_under_gunicorn, standalone_exporter
+from tests.site.checks import noted_runs
+from tests.site.configuration import Site
+
+pytestmark = pytest.mark.server
+
+START_SECONDS = 5.0
+"""How long a management command may take to start."""
+
+CROWDS = pytest.mark.parametrize("number", [1, 10, 100])
+
+
+@contextlib.contextmanager
+def sync_worker(site: Site) -> Iterator[Server]:
+    """Serve a site with a gunicorn worker that answers one request after the other."""
+    with site_under_gunicorn(site, "--worker-class=sync", "--threads=1") as server:
+        yield server
+
+
+@CROWDS
+@pytest.mark.parametrize("serve", [sync_worker, standalone_exporter])
+def test_sigterm__ends_at_once(
+    tmp_path: pathlib.Path, serve: Callable[[Site], contextlib.AbstractContextManager[Server]], number: int
+) -> None:
+    """A server whose checks hang ends at once; the ones with threads and with an event loop are seen elsewhere."""
+    site, lag = site_with(tmp_path, numbered("Stuck", number)), Lag()
+    with serve(site) as server, lag.measured():
+        answer = get(f"{server.url}/health/", format="json")
+        assert answer.seconds < PROMISED_SECONDS + BUSY_SECONDS + lag.slack
+        eventually(lambda: len(noted_runs(tmp_path, "Stuck")) == number, what="the start of all that hang")
+        code, seconds = server.stop()
+    print(f"{number} stuck checks: the answer came after {answer.seconds:.2f} s, the exit after {seconds:.2f} s")
+    assert code == 0
+    assert seconds < EXIT_SECONDS + lag.slack
+
+
+@pytest.mark.parametrize(("number", "more"), [(1, ""), (10, "health_check --no-http --fresh"), (100, "")])
+def test_command__ends_with_its_outcome(tmp_path: pathlib.Path, number: int, more: str) -> None:
+    """The command tells how all checks are, those that hang included, and ends."""
+    lag = Lag()
+    with lag.measured():
+        start = time.monotonic()
+        done = manage(site_with(tmp_path, numbered("Stuck", number)), "health_check", *more.split())
+        seconds = time.monotonic() - start
+    print(f"{number} stuck checks: the command ended after {seconds:.2f} s")
+    assert done.returncode == 1, done.stderr
+    assert seconds < START_SECONDS + PROMISED_SECONDS + EXIT_SECONDS + lag.slack
+    said = dict(line.split(" ... ", 1) for line in done.stdout.splitlines())
+    said = {label.rstrip(): text for label, text in said.items()}
+    assert {name: said.pop(name) for name in HEALTHY} == dict.fromkeys(HEALTHY, "OK")
+    assert said.keys() == {f"Stuck(number={index})" for index in range(number)}
+    excuses = {f"unavailable: timed out after {TIMEOUT:g} s", "unavailable: waiting for a free thread"}
+    assert {text for text in said.values() if "still running, started" not in text} <= excuses
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
+def test_sigterm__answers_who_waits(tmp_path: pathlib.Path, kind: str) -> None:
+    """A request that waits for a check that hangs is answered in its budget, and that is how long the exit takes."""
+    with serving(kind, site_with(tmp_path, numbered("Stuck", 1))) as scene:
+        scene.ask("/others/", status=200, seconds=10)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(get, f"{scene.server.url}/health/", format="json")
+            eventually(lambda: noted_runs(tmp_path, "Stuck"), what="the start of the check that hangs")
+            code, seconds = scene.server.stop()
+            answer = waiting.result()
+    print(f"exit of {kind} after {seconds:.2f} s, the answer after {answer.seconds:.2f} s")
+    assert code in (0, -signal.SIGTERM)
+    assert seconds < PROMISED_SECONDS + EXIT_SECONDS + scene.lag.slack
+    assert answer.status == 500
+    assert answer.json()["Stuck(number=0)"] == f"unavailable: timed out after {TIMEOUT:g} s"
+    assert answer.seconds < PROMISED_SECONDS + BUSY_SECONDS + scene.lag.slack
