@@ -12,10 +12,11 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.peers import VERSIONS, django_health_check
 from tests.benchmarks.requests import ASGIRequests, wsgi_request
 from tests.benchmarks.sites import site_of
-from tests.benchmarks.timing import Ratio, compare
+from tests.benchmarks.timing import compare
 
 TARGETS = {"application/json": 1.3, "text/plain": 1.3, "text/html": 3.0}
 """What an answer is to cost at most under WSGI, by its format."""
@@ -26,14 +27,14 @@ PEER_CHECKS = 20
 """How many checks the sites of other libraries have."""
 
 
-def ratios(folder: pathlib.Path) -> Iterator[Ratio]:
-    """Yield the ratios by number of checks, format, and kind of server."""
+def figures(folder: pathlib.Path) -> Iterator[Figure]:
+    """Yield the figures by number of checks, format, and kind of server."""
     for checks in (1, 6, 20, 100):
         with site_of(checks, folder):
             yield from _of_site(checks)
 
 
-def _of_site(checks: int) -> Iterator[Ratio]:
+def _of_site(checks: int) -> Iterator[Figure]:
     patterns = vars(sys.modules[settings.ROOT_URLCONF])["urlpatterns"]
     patterns += [path("bare/", _bare), path("bare-async/", _bare_async)]
     wsgi, asgi = WSGIHandler(), ASGIHandler()

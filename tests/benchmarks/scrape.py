@@ -12,8 +12,9 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.sites import site_of
-from tests.benchmarks.timing import Ratio, compare
+from tests.benchmarks.timing import compare
 
 TARGET = 1.2
 """What a scrape is to cost at most."""
@@ -41,8 +42,8 @@ class Plain(Collector):
             yield family
 
 
-def ratios(folder: pathlib.Path) -> Iterator[Ratio]:
-    """Yield the ratios for sites of several sizes, and both formats."""
+def figures(folder: pathlib.Path) -> Iterator[Figure]:
+    """Yield the figures for sites of several sizes, and both formats."""
     from health_check_prometheus import HealthCheckCollector
 
     for checks in (10, 100, 1000):

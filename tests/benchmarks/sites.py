@@ -34,6 +34,14 @@ class Nothing(HealthCheck):
         return f"Nothing {self.number}"
 
 
+@dataclasses.dataclass
+class NothingAsync(Nothing):
+    """Check nothing, as a coroutine."""
+
+    async def check_status(self) -> None:  # type: ignore[override]
+        """Find all in order."""
+
+
 def configure() -> None:
     """Set up Django as on a server."""
     settings.configure(
@@ -47,20 +55,29 @@ def configure() -> None:
 
 
 @contextlib.contextmanager
-def site_of(checks: int, folder: pathlib.Path | None, *, max_age: float = 3600.0) -> Iterator[None]:
+def site_of(
+    checks: int,
+    folder: pathlib.Path | None,
+    *,
+    check: type[HealthCheck] | None = None,
+    max_age: float = 3600.0,
+    warm: bool = True,
+) -> Iterator[None]:
     """Be a site whose one endpoint, at ``/health/``, has so many checks that do nothing.
 
     Args:
         checks: How many.
         folder: Where the store is to be; None keeps records in memory.
+        check: Their class; default one whose runs do nothing.
         max_age: For how many seconds a result is fresh.
+        warm: Whether to run them before.
     """
     from health_check.views import HealthCheckView
     from health_check_prometheus.views import MetricsView
 
     name = f"benchmark_urls_{next(_numbers)}"
     module = types.ModuleType(name)
-    entries = [(Nothing, {"number": number}) for number in range(checks)]
+    entries = [(check or Nothing, {"number": number} if checks > 1 else {}) for number in range(checks)]
     vars(module)["urlpatterns"] = [
         path("health/", HealthCheckView.as_view(checks=entries), name="health"),
         path("metrics", MetricsView.as_view(), name="metrics"),
@@ -72,7 +89,8 @@ def site_of(checks: int, folder: pathlib.Path | None, *, max_age: float = 3600.0
         store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": path_of_store}}
     with override_settings(ROOT_URLCONF=name, HEALTH_CHECK={"MAX_AGE": max_age, "STORE": store}):
         process.forget()
-        process.read()
+        if warm:
+            process.read()
         try:
             yield
         finally:

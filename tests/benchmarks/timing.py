@@ -9,38 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from tests.benchmarks.figures import Figure
+
 SECONDS = 0.05
 """How long one turn of the quickest candidate is to take at least."""
 
 ROUNDS = 21
 """How many turns each candidate has."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Ratio:
-    """How much longer one thing takes than another, turn by turn."""
-
-    what: str
-    """What was measured."""
-    against: str
-    """What it was measured against."""
-    minimum: float
-    """The smallest ratio."""
-    median: float
-    """The middle one."""
-    maximum: float
-    """The greatest."""
-    seconds: float
-    """How long the thing takes, in seconds, in the middle."""
-    difference: float
-    """How much longer that is, in seconds, in the middle."""
-    target: float | None = None
-    """What the median is to be at most."""
-
-    @property
-    def met(self) -> bool:
-        """Whether it is as small as it is to be."""
-        return self.target is None or self.median <= self.target
 
 
 class Timed(Protocol):
@@ -77,7 +52,7 @@ def compare(
     other: Timed | Callable[[], object],
     *,
     target: float | None = None,
-) -> Ratio:
+) -> Figure:
     """Time two things in turns.
 
     Args:
@@ -89,15 +64,11 @@ def compare(
     """
     times = _interleaved([each if not callable(each) else Local(each) for each in (thing, other)])
     ratios = [mine / others for mine, others in zip(*times, strict=True)]
-    return Ratio(
-        what=what,
+    return dataclasses.replace(
+        Figure.of(what, ratios, "×", target=target),
         against=against,
-        minimum=min(ratios),
-        median=statistics.median(ratios),
-        maximum=max(ratios),
-        seconds=statistics.median(times[0]),
-        difference=statistics.median(mine - others for mine, others in zip(*times, strict=True)),
-        target=target,
+        microseconds=statistics.median(times[0]) * 1e6,
+        more=statistics.median(mine - others for mine, others in zip(*times, strict=True)) * 1e6,
     )
 
 

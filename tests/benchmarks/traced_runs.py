@@ -10,8 +10,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from tests.benchmarks.figures import Figure
 from tests.benchmarks.sites import site_of
-from tests.benchmarks.timing import Ratio, compare
+from tests.benchmarks.timing import compare
 
 CHECKS = 20
 """How many checks run at once."""
@@ -24,8 +25,8 @@ class Discarding(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def ratios(folder: pathlib.Path) -> Iterator[Ratio]:
-    """Yield the ratios without an SDK, with one that samples nothing, and with one that exports."""
+def figures(folder: pathlib.Path) -> Iterator[Figure]:
+    """Yield the figures without an SDK, with one that samples nothing, and with one that exports."""
     with site_of(CHECKS, None):
         for name, provider in (("no SDK", None), ("sampler off", _off()), ("batch export", _exporting())):
             yield compare(
