@@ -67,6 +67,20 @@ services: ## Install the servers that the tests start (Debian)
 	$$SUDO apt-get update --quiet --quiet && \
 	DEBIAN_FRONTEND=noninteractive $$SUDO apt-get install --quiet --quiet --yes --no-install-recommends $(SERVICES)
 
+APT_SID := apt-get --quiet --quiet -o Dir::Etc::sourcelist=$(CURDIR)/build/apt/sid.sources -o Dir::Etc::sourceparts=- \
+	-o Dir::State::lists=$(CURDIR)/build/apt/lists -o Dir::Cache=$(CURDIR)/build/apt -o APT::Sandbox::User=root
+
+.PHONY: prometheus-3
+prometheus-3: build/prometheus-3/prometheus-3 ## Fetch Prometheus 3, which Debian's stable release lacks, for the tests
+
+build/prometheus-3/prometheus-3:
+	@mkdir -p build/apt/lists/partial build/apt/archives/partial $(@D)
+	@awk -v RS= '!/security/ { print; print "" }' /etc/apt/sources.list.d/debian.sources \
+		| sed 's/^Suites:.*/Suites: sid/' > build/apt/sid.sources
+	@$(APT_SID) update && cd build/apt && $(APT_SID) download prometheus
+	@dpkg-deb --extract build/apt/prometheus_*.deb build/apt/prometheus
+	@cp build/apt/prometheus/usr/bin/prometheus $@ && rm -r build/apt
+
 .PHONY: clean
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) $(NEWEST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -10,6 +10,7 @@ from django.dispatch import Signal
 from health_check import threads
 from health_check.conf import settings
 from health_check.definitions import Definition
+from health_check.execution import close_connections
 from health_check.logs import log_once
 from health_check.records import Record, State
 from health_check.signals import check_finished, state_changed
@@ -76,6 +77,7 @@ class Announcer:
                         return
                 continue
             _send(arguments)
+            close_connections()
 
 
 def _send(arguments: dict[str, Any]) -> None:

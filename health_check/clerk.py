@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from health_check.clock import Clock
+from health_check.execution import close_connections
 from health_check.logs import log_error
 from health_check.stores import Store
 from health_check.threads import new_lock, new_queue, start
@@ -163,6 +164,7 @@ class Clerk:
                     self._guarded(lambda: self._tick(self))
                     self._generation = self.store.generation
                     tick_at = self._clock.monotonic() + TICK_SECONDS
+                close_connections()  # of a cache, or a log, that is kept in a database
             self._is_at_store = False
             if errand is not None:
                 errand.give_up()

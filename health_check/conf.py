@@ -34,7 +34,7 @@ SQLITE_STORE = "health_check.stores.sqlite.SQLiteStore"
 DEFAULT_MAX_AGE_SECONDS = 10.0
 """For how long a result counts as fresh where nothing is said, on a site that is neither debugged nor tested."""
 
-DEFAULT_DURATION_BUCKETS: tuple[float, ...] = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+DEFAULT_DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """The upper bounds by which durations are counted, in seconds."""
 
 MOST_DURATION_BUCKETS = 50
@@ -157,9 +157,10 @@ class HealthCheckSettings:
     @property
     def DURATION_BUCKETS(self) -> tuple[float, ...]:
         """The upper bounds, in seconds, of the histogram of run durations; default from 1 ms to 30 s."""
-        value = _configured().get("DURATION_BUCKETS", DEFAULT_DURATION_BUCKETS)
-        if value is DEFAULT_DURATION_BUCKETS:
-            return DEFAULT_DURATION_BUCKETS  # asked for at each run
+        configured = _configured()
+        if "DURATION_BUCKETS" not in configured:
+            return DEFAULT_DURATION_BUCKETS
+        value = configured["DURATION_BUCKETS"]
         numbers = [seconds(bound) for bound in value] if isinstance(value, list | tuple) else []
         bounds = tuple(bound for bound in numbers if bound)
         ascending = len(bounds) == len(numbers) and list(bounds) == sorted(set(bounds))

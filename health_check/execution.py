@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import connections
+from django.db import Error, connections, transaction
 
 from health_check.backends import HealthCheck, log_unexpected
 from health_check.conf import seconds
@@ -133,8 +133,31 @@ async def execute_async(definition: Definition) -> Ending:
 def close_connections() -> None:
     """Close this thread's Django database connections; a pool gets its own back."""
     for connection in connections.all(initialized_only=True):
+        connection.in_atomic_block = connection.closed_in_transaction = False  # of a transaction that was left open
         with contextlib.suppress(Exception):
             connection.close()
+
+
+@contextlib.contextmanager
+def savepoints() -> Iterator[None]:
+    """Have the transactions of this thread outlive what a check does in them: an error would break them."""
+    with contextlib.ExitStack() as stack:
+        for connection in connections.all(initialized_only=True):
+            if connection.in_atomic_block and not connection.needs_rollback:
+                with contextlib.suppress(Error):
+                    stack.enter_context(_savepoint(connection.alias))
+        yield
+
+
+@contextlib.contextmanager
+def _savepoint(alias: str) -> Iterator[None]:
+    atomic = transaction.atomic(using=alias)
+    atomic.__enter__()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(Error):  # what it cannot keep, it undoes
+            atomic.__exit__(None, None, None)
 
 
 def explain(error: BaseException) -> str:

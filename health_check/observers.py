@@ -136,12 +136,16 @@ class _Runs(RunObserver):
             yield
 
     def exemplar(self) -> Mapping[str, str]:
-        found = _present(_guarded(run.exemplar) for run in self._runs)
+        found = _present(_guarded(_labels_of, run) for run in self._runs)
         return {name: value for labels in found for name, value in labels.items()}
 
     def end(self, result: Result) -> None:
         for run in self._runs:
             _guarded(run.end, result)
+
+
+def _labels_of(run: RunObserver) -> dict[str, str]:
+    return {str(name): str(value) for name, value in run.exemplar().items()}
 
 
 def _enter(stack: contextlib.ExitStack, run: RunObserver) -> None:

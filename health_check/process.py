@@ -166,6 +166,7 @@ def read(
         wait: For how many seconds to wait at most.
         force: Run every check, fresh or not.
     """
+    _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
     process = current()
     assembly = assembly or process.catalogue.assembly
     chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
@@ -219,6 +220,7 @@ def past(readings: Sequence[Reading]) -> Past:
 
 async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overview:
     """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
+    _ = settings.DURATION_BUCKETS
     if settings.SCHEDULER:
         current().scheduler.start()
     readings = await current().monitor.aread(assembly.checks_of(endpoints))

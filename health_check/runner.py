@@ -11,7 +11,7 @@ from typing import TypeVar
 from health_check import threads
 from health_check.clock import Clock
 from health_check.conf import settings
-from health_check.execution import close_connections, execute
+from health_check.execution import close_connections, execute, savepoints
 from health_check.loop import AsyncRun, Loop
 from health_check.pool import Pool, Task
 from health_check.promises import Promise, settle
@@ -60,7 +60,7 @@ class Runner:
         """Run a check in the calling thread, with its transaction, without deadline."""
         run.begin()
         try:
-            with run.observer.attach():
+            with run.observer.attach(), savepoints():
                 ending = execute(run.definition)
             run.finish(ending)
         finally:

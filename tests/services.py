@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import shutil
+from collections.abc import Iterable
 
 import pytest
 
 
-def require(command: str, *, package: str) -> str:
+def require(command: str, *, package: str, folders: Iterable[pathlib.Path] = ()) -> str:
     """Return the path of a server's program.
 
     Without it the test is skipped, or fails where ``REQUIRE_SERVICES=1`` says that it has to be there.
@@ -16,8 +18,9 @@ def require(command: str, *, package: str) -> str:
     Args:
         command: The program.
         package: The Debian package that brings it.
+        folders: Where to look for it, too, as it may not be on the PATH; the first ones first.
     """
-    found = shutil.which(command)
+    found = shutil.which(command) or shutil.which(command, path=os.pathsep.join(map(str, folders)))
     if found is not None:
         return found
     reason = f"{command} is not installed: apt-get install {package}"

@@ -17,7 +17,7 @@ from health_check.definitions import Definition
 from health_check.observers import Observer, RoundObserver, RunObserver, Trigger
 from health_check.records import Result, State
 from health_check_opentelemetry.durations import Durations
-from health_check_opentelemetry.spans import RoundSpan, end_span, ids_of, nanoseconds, now, untraced
+from health_check_opentelemetry.spans import RoundSpan, end_span, ids_of, nanoseconds, now, suppressed, untraced
 
 SCOPE = "health_check_opentelemetry"
 """The instrumentation scope of our spans and metrics."""
@@ -39,19 +39,33 @@ class SpanObserver(Observer):
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._durations = Durations(SCOPE, meter_provider)
+        self._tracer: tuple[TracerProvider, Tracer] | None = None
 
     def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
         provider = self._tracer_provider or trace.get_tracer_provider()
-        if _is_of_the_api(provider) and _is_of_the_api(self._meter_provider or metrics.get_meter_provider()):
+        if is_of_the_api(provider) and is_of_the_api(self._meter_provider or metrics.get_meter_provider()):
             return RoundObserver()  # no SDK, no cost
-        tracer, record = provider.get_tracer(SCOPE, health_check.__version__), self._durations.record
+        tracer, record = self._tracer_of(provider), self._durations.record
         if settings.TRACES == "all" or (settings.TRACES == "failures" and failing):
             return _Traced(RoundSpan(tracer, trigger), record)
         afterwards = _Afterwards(tracer, trigger) if settings.TRACES == "failures" else None
         return _Untraced(untraced(provider), afterwards, record)
 
+    def aside(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context manager for what is no run of a check, work at the store say: none of it is traced."""
+        provider = self._tracer_provider or trace.get_tracer_provider()
+        if is_of_the_api(provider):
+            return contextlib.nullcontext()
+        return _attached(suppressed(untraced(provider)))
 
-def _is_of_the_api(provider: TracerProvider | MeterProvider) -> bool:
+    def _tracer_of(self, provider: TracerProvider) -> Tracer:
+        """Return our tracer; the SDK changes the filters of warnings whenever it is asked for one."""
+        if self._tracer is None or self._tracer[0] is not provider:
+            self._tracer = (provider, provider.get_tracer(SCOPE, health_check.__version__))
+        return self._tracer[1]
+
+
+def is_of_the_api(provider: TracerProvider | MeterProvider) -> bool:
     """Tell whether a provider does nothing: the API has no other ones."""
     return type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
@@ -87,8 +101,10 @@ class _TracedRun(RunObserver):
         return ids_of(self._span)
 
     def end(self, result: Result) -> None:
-        self._record(self._definition, result, self._context)
-        end_span(self._span, result)
+        try:
+            self._record(self._definition, result, self._context)
+        finally:
+            end_span(self._span, result)
 
 
 class _Untraced(RoundObserver):

@@ -7,6 +7,8 @@ import os
 import socket
 import sys
 import threading
+import time
+from collections.abc import Sequence
 
 from django.conf import settings
 from opentelemetry import metrics, trace
@@ -17,6 +19,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
 
 from health_check.telemetry import ShutDown, TelemetryError
+from health_check_opentelemetry.observer import is_of_the_api
+
+Provider = TracerProvider | MeterProvider
+
+HTTP = "http/protobuf"
+"""How to send, in the words of the variables that say how."""
+
+PROTOCOLS = (
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+)
+"""These variables."""
 
 UNNAMED = "unknown_service"
 """What the SDK calls a service that nobody has named."""
@@ -43,6 +58,7 @@ def export_by_otlp() -> ShutDown | None:
     """Send spans and metrics by OTLP over HTTP, to where the ``OTEL_EXPORTER_OTLP_…`` variables say.
 
     The resource is what ``OTEL_SERVICE_NAME`` and ``OTEL_RESOURCE_ATTRIBUTES`` say, else named after the project.
+    ``OTEL_TRACES_EXPORTER=none`` and ``OTEL_METRICS_EXPORTER=none`` leave one of the two out.
 
     Returns:
         What sends the rest at the end; None, with nothing changed, if somebody has set up an SDK already.
@@ -50,31 +66,58 @@ def export_by_otlp() -> ShutDown | None:
     Raises:
         TelemetryError: If the package for it is not installed, or a variable cannot be used.
     """
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+    if _is_set_up():
         return None
+    _refuse_other_protocols()
+    providers: list[Provider] = []
     try:
         from health_check_opentelemetry.otlp import OTLPMetricExporter, OTLPSpanExporter
 
         resource = _resource()
-        tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-        tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        reader = PeriodicExportingMetricReader(OTLPMetricExporter())
-        meters = MeterProvider([reader], resource=resource, shutdown_on_exit=False)
+        if _is_wanted("OTEL_TRACES_EXPORTER"):
+            tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+            tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            providers.append(tracers)
+        if _is_wanted("OTEL_METRICS_EXPORTER"):
+            reader = PeriodicExportingMetricReader(OTLPMetricExporter())
+            providers.append(MeterProvider([reader], resource=resource, shutdown_on_exit=False))
     except (ImportError, ValueError) as error:
         raise TelemetryError(f"OpenTelemetry cannot be set up: {error}") from error
-    trace.set_tracer_provider(tracers)
-    metrics.set_meter_provider(meters)
+    for provider in providers:
+        if isinstance(provider, TracerProvider):
+            trace.set_tracer_provider(provider)
+        else:
+            metrics.set_meter_provider(provider)
+    return lambda seconds: _shut_down(providers, seconds)
 
-    def shut_down(seconds: float) -> None:
-        def work() -> None:
-            tracers.shutdown()
-            meters.shutdown(seconds * 1000)
 
-        thread = threading.Thread(target=work, daemon=True)
+def _shut_down(providers: Sequence[Provider], seconds: float) -> None:
+    """Send the rest of all of them at once; who takes too long is left to itself."""
+    threads = [threading.Thread(target=provider.shutdown, daemon=True) for provider in providers]
+    for thread in threads:
         thread.start()
-        thread.join(seconds)
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
 
-    return shut_down
+
+def _is_set_up() -> bool:
+    """Tell whether somebody has set up an SDK, or a part of it."""
+    return not (is_of_the_api(trace.get_tracer_provider()) and is_of_the_api(metrics.get_meter_provider()))
+
+
+def _refuse_other_protocols() -> None:
+    for variable in PROTOCOLS:
+        protocol = os.environ.get(variable, "").strip() or HTTP
+        if protocol != HTTP:
+            raise TelemetryError(
+                f"{variable} is {protocol!r}: use {HTTP!r}, with an endpoint that takes it, "
+                "or set up an SDK of your own, with opentelemetry-instrument say."
+            )
+
+
+def _is_wanted(variable: str) -> bool:
+    return os.environ.get(variable, "").strip() != "none"
 
 
 def _resource() -> Resource:

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 
 from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+)
 from opentelemetry.util.types import AttributeValue
 
 from health_check.definitions import Definition
@@ -88,7 +97,7 @@ def untraced(provider: TracerProvider) -> Context:
     """Return a context in which nothing is traced: neither runs nor what they call.
 
     Samplers heed the parent, as a rule, and what is called elsewhere learns of it. Where the provider's sampler does
-    not, instrumentations are told to be silent.
+    not, instrumentations are told to be silent, and there is no parent that spans would be left alone by.
     """
     parent = SpanContext(
         trace_id=random.getrandbits(128) or 1,
@@ -96,18 +105,30 @@ def untraced(provider: TracerProvider) -> Context:
         is_remote=False,
     )
     found = trace.set_span_in_context(NonRecordingSpan(parent), Context())
-    return context.set_value(SUPPRESSED, True, found) if _heeds_no_parent(provider, found, parent) else found
+    return found if _heeds_parent(provider, found, parent) else suppressed(Context())
 
 
-SUPPRESSED: str = getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation")
-"""What instrumentations look for in the context; the API has no public name for it."""
+def suppressed(found: Context) -> Context:
+    """Return a context in which instrumentations do nothing."""
+    for key in SUPPRESSING:
+        found = context.set_value(key, True, found)
+    return found
 
 
-def _heeds_no_parent(provider: TracerProvider, parent_context: Context, parent: SpanContext) -> bool:
+SUPPRESSING = (
+    "suppress_instrumentation",
+    getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
+)
+"""What instrumentations look for in the context, older and newer ones; the API has no public name for it."""
+
+
+def _heeds_parent(provider: TracerProvider, parent_context: Context, parent: SpanContext) -> bool:
     sampler = getattr(provider, "sampler", None)
     if sampler is None:
-        return False
-    return bool(sampler.should_sample(parent_context, parent.trace_id, CHECK_SPAN).decision.is_sampled())
+        return True
+    kinds = (SpanKind.INTERNAL, SpanKind.CLIENT)
+    results = [sampler.should_sample(parent_context, parent.trace_id, CHECK_SPAN, kind) for kind in kinds]
+    return not any(result.decision.is_sampled() for result in results)
 
 
 def nanoseconds(unix_seconds: float) -> int:

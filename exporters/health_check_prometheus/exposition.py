@@ -22,6 +22,11 @@ FORMATS = {
 }
 """What can be answered: the media types with their versions."""
 
+ESCAPINGS = ("allow-utf-8", "underscores", "dots")
+"""How names may be written, as ``escaping`` says; another value counts as none. By ``values``, the client's OpenMetrics
+names the samples otherwise than their family.
+"""
+
 ANYTHING = ("*/*", "text/*")
 """What is answered in the oldest format, like what is not understood."""
 
@@ -52,12 +57,19 @@ def _is_known(media: MediaType) -> bool:
 
 
 def _as_text(media: MediaType) -> str:
-    given = [f"{key}={media.params[key]!s}" for key in ("version", "escaping") if key in media.params]
-    return ";".join([_name(media), *given])
+    """Return what is wanted in words of our own: what a client puts in quotes may have parameters in it."""
+    version, escaping = str(media.params.get("version", "")), str(media.params.get("escaping", ""))
+    parameters = {"version": version, "escaping": escaping if escaping in ESCAPINGS else ""}
+    return ";".join([_name(media), *(f"{name}={value}" for name, value in parameters.items() if value)])
 
 
 def _name(media: MediaType) -> str:
     return f"{media.main_type}/{media.sub_type}".lower()
+
+
+def gzip_accepted(accept_encoding: str) -> bool:
+    """Tell whether a client takes gzip: RFC 9110 §12.5.3; one that gives it the quality 0 does not."""
+    return any(coding.main_type == "gzip" and coding.quality > 0 for coding in media_types(accept_encoding))
 
 
 class Together(Collector):

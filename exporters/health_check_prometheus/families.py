@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.samples import Exemplar
+from prometheus_client.utils import floatToGoString
 
 from health_check import records
 from health_check.conf import settings
@@ -155,11 +156,17 @@ def _durations(overview: Overview | None, survey: Survey) -> Metric:
     family = HistogramMetricFamily(f"{PREFIX}duration_seconds", text, labels=["check"], unit="seconds")
     if survey.totals is None:
         return family
-    bounds = [(bound, "+Inf" if bound == math.inf else repr(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
+    bounds = [(bound, _canonical(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
     for reading in _readings(overview):
         totals = survey.totals.get(reading.label, NO_TOTALS)
         family.add_metric([reading.label], _buckets(totals, bounds), totals.seconds)
     return family
+
+
+def _canonical(bound: float) -> str:
+    """Return a bound as OpenMetrics wants those written: 1.0 Considerations, Canonical Numbers."""
+    text: str = floatToGoString(bound)  # type: ignore[no-untyped-call]
+    return text
 
 
 def _buckets(totals: Totals, bounds: Sequence[tuple[float, str]]) -> list[Any]:
@@ -176,11 +183,17 @@ def _buckets(totals: Totals, bounds: Sequence[tuple[float, str]]) -> list[Any]:
 
 
 def _exemplar(example: records.Exemplar) -> Exemplar | None:
-    """Return an exemplar for OpenMetrics, unless its labels are longer than that allows."""
-    labels = dict(example.labels)
-    if sum(len(name) + len(value) for name, value in labels.items()) > MOST_EXEMPLAR_CHARACTERS:
+    """Return an exemplar for OpenMetrics, unless its labels are not what that allows, so that all else is read."""
+    labels = {str(name): str(value) for name, value in example.labels.items()}
+    too_long = sum(len(name) + len(value) for name, value in labels.items()) > MOST_EXEMPLAR_CHARACTERS
+    if too_long or not all(_is_label(name) and value.isprintable() for name, value in labels.items()):
         return None
     return Exemplar(labels, example.seconds, example.finished)
+
+
+def _is_label(name: str) -> bool:
+    """Tell whether this may be the name of a label: OpenMetrics 1.0, ABNF."""
+    return name.isascii() and name.isidentifier()
 
 
 def _draining(survey: Survey) -> Metric:

@@ -14,7 +14,7 @@ from prometheus_client.exposition import basic_auth_handler, default_handler, pu
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from health_check.masking import mask
+from health_check.masking import showable
 from health_check.outputs import OutputError
 from health_check.process import survey
 from health_check.reports import Overview
@@ -22,6 +22,9 @@ from health_check_prometheus.families import families_of
 
 SUFFIX = ".prom"
 """What node_exporter's textfile collector wants the names of its files to end with."""
+
+JOB = "health_check"
+"""The job to push as where none is given."""
 
 MOST_ANSWER_CHARACTERS = 300
 """How much is shown of what a Pushgateway says of a refusal."""
@@ -71,30 +74,43 @@ def push(overview: Overview, options: Mapping[str, Any]) -> str:
     Args:
         overview: The endpoints and their checks.
         options: ``pushgateway`` is its URL, maybe with a user and password; ``job`` and ``grouping`` (pairs of a
-            label and its value) say what it is pushed as; ``timeout`` is how long that may take, in seconds.
+            label and its value), if given, say what it is pushed as; ``timeout`` is how long that may take, in seconds.
 
     Raises:
         OutputError: If it cannot be reached, or refuses.
     """
     given = str(options["pushgateway"])
     url, handler = _destination(given)
+    job = options["job"] or JOB
     grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
+    if "job" in grouping:
+        raise OutputError("The job is no part of the group: give it as --job NAME, not as --grouping job=NAME.")
     try:
         push_to_gateway(
             url,
-            job=options["job"],
+            job=job,
             registry=Snapshot(overview),
             grouping_key=grouping,
             timeout=options["timeout"],
             handler=handler,
         )
     except urllib.error.HTTPError as error:
-        answer = error.read(MOST_ANSWER_CHARACTERS).decode(errors="replace").strip()
-        raise OutputError(f"The Pushgateway {url} answers HTTP {error.code}: {mask(answer) or error.reason}") from error
+        raise OutputError(f"The Pushgateway {url} answers HTTP {error.code}: {_explanation(error)}") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = mask(str(getattr(error, "reason", error)))
+        reason = showable(str(getattr(error, "reason", error)))
         raise OutputError(f"The Pushgateway {url} cannot be reached: {reason}. Is it running there?") from error
-    return f"The metrics are pushed to {url} as job {options['job']}, {_described(grouping)}."
+    return f"The metrics are pushed to {url} as job {job}, {_described(grouping)}."
+
+
+def _explanation(error: urllib.error.HTTPError) -> str:
+    """Return what a Pushgateway says of its refusal, as far as it says it in time."""
+    try:
+        answer = error.read(MOST_ANSWER_CHARACTERS).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        answer = ""
+    finally:
+        error.close()
+    return showable(answer).strip() or error.reason
 
 
 def _destination(given: str) -> tuple[str, Handler]:
@@ -103,9 +119,9 @@ def _destination(given: str) -> tuple[str, Handler]:
         parts = urllib.parse.urlsplit(given if "://" in given else f"http://{given}")
         user, password, host, port = parts.username, parts.password, parts.hostname, parts.port
     except ValueError as error:
-        raise OutputError(f"{mask(given)} is no URL of a Pushgateway: {error}.") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise OutputError(f"{mask(given)} is no URL of a Pushgateway: use http://HOST:9091 or https://….")
+        raise _no_url(given) from error
+    if parts.scheme not in ("http", "https") or not host or not host.isprintable() or " " in host:
+        raise _no_url(given)
     place = f"[{host}]" if ":" in host else host
     url = urllib.parse.urlunsplit(
         (parts.scheme, place if port is None else f"{place}:{port}", parts.path.rstrip("/"), "", "")
@@ -114,6 +130,15 @@ def _destination(given: str) -> tuple[str, Handler]:
         return url, default_handler
     name, secret = urllib.parse.unquote(user), urllib.parse.unquote(password or "")
     return url, functools.partial(basic_auth_handler, username=name, password=secret)
+
+
+def _no_url(given: str) -> OutputError:
+    """Return what to say of what is no URL; what stands before the last ``@`` of it may be a password."""
+    _, at, shown = given.rpartition("@")
+    remedy = "use http://HOST:9091 or https://…"
+    if at:
+        remedy += "; in a user or password write %2F, %3F, %23 and %40 for /, ?, # and @"
+    return OutputError(f"{'***@' if at else ''}{showable(shown)} is no URL of a Pushgateway: {remedy}.")
 
 
 def _described(grouping: Mapping[str, str]) -> str:

@@ -16,6 +16,9 @@ from health_check_prometheus.exposition import Together
 MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """The environment variables that say where processes write their metrics."""
 
+PARTS = ("", "_bucket", "_count", "_sum")
+"""What the names of a metric's series end with; those of a histogram or summary have a part more."""
+
 
 def source_of(registry: Any, names: Collection[str] = ()) -> Collector:
     """Return what a page of a registry shows.
@@ -25,17 +28,29 @@ def source_of(registry: Any, names: Collection[str] = ()) -> Collector:
 
     Args:
         registry: The registry of the page.
-        names: Only the metrics of these names; empty for all.
+        names: Only the metrics or series of these names; empty for all.
     """
     if registry is REGISTRY and any(name in os.environ for name in MULTIPROCESS):
-        return Together([*_multiprocess(), HealthCheckCollector(registry=None)], names)
-    restricted: Collector = registry.restricted_registry(names) if names else registry
-    return restricted
+        return Together([*_multiprocess(), own_source(names)], _series(names))
+    return _restricted(registry, names)
 
 
 def own_source(names: Collection[str] = ()) -> Collector:
     """Return what a page of the health checks alone shows."""
-    return Together([HealthCheckCollector(registry=None)], names)
+    registry = CollectorRegistry()
+    HealthCheckCollector(registry)
+    return _restricted(registry, names)
+
+
+def _restricted(registry: Any, names: Collection[str]) -> Collector:
+    """Return what a registry has of these names, so that collectors which have none of them are not asked."""
+    restricted: Collector = registry.restricted_registry(_series(names)) if names else registry
+    return restricted
+
+
+def _series(names: Collection[str]) -> set[str]:
+    """Return the names of series that names of metrics or series stand for."""
+    return {f"{name}{part}" for name in names for part in PARTS}
 
 
 def _multiprocess() -> list[Collector]:

@@ -14,7 +14,6 @@ from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.utils.functional import cached_property
 from django.views.generic import View
-from prometheus_client.exposition import gzip_accepted
 from prometheus_client.registry import REGISTRY
 
 from health_check.access import Rules
@@ -23,7 +22,7 @@ from health_check.callback import issue
 from health_check.guard import GuardedView
 from health_check.logs import log_once
 from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
-from health_check_prometheus.exposition import Encoder, chosen_encoder
+from health_check_prometheus.exposition import Encoder, chosen_encoder, gzip_accepted
 from health_check_prometheus.sources import own_source, source_of
 
 PLAIN = "text/plain; charset=utf-8"

@@ -14,12 +14,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
 from health_check.backends import HealthCheck
-from health_check.conf import seconds, settings
+from health_check.checks.timeouts import client_timeout
 from health_check.exceptions import ServiceUnavailable
 from health_check.labels import ConciseRepr
-
-CLIENT_SHARE = 0.8
-"""Which share of the check's budget its client may use, so that the client's message comes first."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -63,8 +60,7 @@ class Mail(ConciseRepr, HealthCheck):
 
     def _connection(self) -> BaseEmailBackend:
         connection = self._new_connection()
-        budget = seconds(self.timeout) or seconds(type(self).timeout) or settings.TIMEOUT
-        connection.timeout = CLIENT_SHARE * budget  # type: ignore[attr-defined]
+        connection.timeout = client_timeout(self)  # type: ignore[attr-defined]
         return connection
 
     def _new_connection(self) -> BaseEmailBackend:

@@ -20,6 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.requests: list[tuple[str, Message]] = []
+        self.bodies: list[bytes] = []
         self.done = threading.Event()
 
     @property
@@ -39,6 +40,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.requests.append((self.path, self.headers))
         self.server.answer(self)
+
+    def do_PUT(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.do_GET()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         """Be quiet."""

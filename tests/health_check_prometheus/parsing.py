@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families as text_parser
-from prometheus_client.registry import CollectorRegistry
+from prometheus_client.registry import Collector, CollectorRegistry
 
 
 def parse_text(text: str) -> list[Metric]:
@@ -23,3 +26,15 @@ def generate_openmetrics(registry: CollectorRegistry) -> str:
     """Return the page of a registry in OpenMetrics."""
     page: bytes = exposition.generate_latest(registry)  # type: ignore[no-untyped-call]
     return page.decode()
+
+
+def page_of(families: Iterable[Metric], *, openmetrics: bool) -> str:
+    """Return the page of some families, in OpenMetrics or in the text format."""
+
+    class Families(Collector):
+        def collect(self) -> Iterable[Metric]:
+            return families
+
+    registry = CollectorRegistry()
+    registry.register(Families())
+    return generate_openmetrics(registry) if openmetrics else generate_latest(registry).decode()

@@ -125,6 +125,8 @@ class Command(BaseCommand):
             raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
         if options["no_http"] and options["address"]:
             raise CommandError("--no-http asks no server: leave HOST:PORT out.", returncode=2)
+        if (options["job"] or options["grouping"]) and not options["pushgateway"]:
+            raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.", returncode=2)
         for output in _outputs(options):
             if over_http:
                 raise CommandError(f"--{output} tells of checks that ran in this process: add --no-http.", returncode=2)
@@ -147,11 +149,22 @@ class Command(BaseCommand):
         notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
         self._print({**notices, **statuses}, options["format"])
-        for output in _outputs(options):
-            done = outputs.registered()[output](overview, options)
-            if options["verbosity"] > 0:
-                self.stderr.write(done)
+        self._send(overview, options)
         return _healthy(overview)
+
+    def _send(self, overview: Overview, options: Mapping[str, Any]) -> None:
+        """Send what was found where that is wanted; what fails keeps nothing else from being sent."""
+        failures = []
+        for output in _outputs(options):
+            try:
+                done = outputs.registered()[output](overview, options)
+            except OutputError as error:
+                failures.append(str(error))
+            else:
+                if options["verbosity"] > 0:
+                    self.stderr.write(done)
+        if failures:
+            raise OutputError("\n".join(failures))
 
     def _ask(self, options: Mapping[str, Any]) -> bool:
         """Ask a running server, show what it says, and return whether all is in order."""
@@ -209,9 +222,7 @@ def _add_outputs(parser: CommandParser) -> None:
         "--textfile", metavar="PATH", help="write the metrics to a file for node_exporter's textfile collector"
     )
     group.add_argument("--pushgateway", metavar="URL", help="push the metrics to a Pushgateway, as in http://HOST:9091")
-    group.add_argument(
-        "--job", metavar="NAME", default="health_check", help="the job to push as (default: health_check)"
-    )
+    group.add_argument("--job", metavar="NAME", help="the job to push as (default: health_check)")
     group.add_argument(
         "--grouping",
         metavar="LABEL=VALUE",

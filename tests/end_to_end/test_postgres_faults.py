@@ -1,0 +1,228 @@
+"""PostgreSQL in trouble: the site says so in time and in words that give nothing away, and when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from tests.end_to_end.client import Lag, eventually, get, get_at_once
+from tests.end_to_end.databases import DatabaseSite, database, make_table
+from tests.end_to_end.servers import Server, site_under_gunicorn, worker_of
+from tests.postgres import DATABASE, PASSWORD, USER, Postgres, postgres_server
+from tests.site.checks import noted_runs
+from tests.site.views import THREADS
+
+pytestmark = pytest.mark.server
+
+MAX_AGE = 0.5
+
+TIMEOUT = 3
+"""The budget of each check, of which its client uses whole seconds: two."""
+
+PROMISED_SECONDS = TIMEOUT + 1
+"""How long an answer may take."""
+
+RECOVERY_SECONDS = TIMEOUT + 3 * MAX_AGE
+"""After how long the site says that all is in order again; one run may just be under way."""
+
+SCRAPE_SECONDS = 2.5
+"""How long a scrape may take."""
+
+LABELS = ["Database", "Database(alias='pooled')"]
+FORMATS = ["html", "json", "text", "health+json", "rss", "atom"]
+
+Fault = Callable[[Postgres], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def stopped(postgres: Postgres) -> Iterator[None]:
+    """Have the server stopped in good order."""
+    postgres.stop()
+    yield
+    postgres.start()
+
+
+@contextlib.contextmanager
+def killed(postgres: Postgres) -> Iterator[None]:
+    """Have the server gone without warning."""
+    postgres.kill()
+    yield
+    postgres.start()
+
+
+@contextlib.contextmanager
+def paused(postgres: Postgres) -> Iterator[None]:
+    """Have a server that takes connections, and says nothing."""
+    postgres.pause()
+    yield
+    postgres.resume()
+
+
+@contextlib.contextmanager
+def out_of_connections(postgres: Postgres) -> Iterator[None]:
+    """Have others use all connections."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                stack.enter_context(postgres.connected(user=USER, database=DATABASE))
+        yield
+
+
+@contextlib.contextmanager
+def other_password(postgres: Postgres) -> Iterator[None]:
+    """Have a password that the site does not know."""
+    postgres.query(f"ALTER ROLE {USER} PASSWORD 'other'")
+    yield
+    postgres.query(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
+
+
+@contextlib.contextmanager
+def dropped(postgres: Postgres) -> Iterator[None]:
+    """Have no such database."""
+    postgres.query(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+    yield
+    postgres.query(f"CREATE DATABASE {DATABASE} OWNER {USER}")
+
+
+FAULTS: dict[Fault, str] = {
+    stopped: "OperationalError",
+    killed: "OperationalError",
+    paused: "ConnectionTimeout",
+    out_of_connections: "OperationalError",
+    other_password: "OperationalError",
+    dropped: "OperationalError",
+}
+"""What may happen, and what the driver calls it."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Scene:
+    """A server of databases, and a site on it."""
+
+    postgres: Postgres
+    """The former."""
+    site: DatabaseSite
+    """The latter."""
+    server: Server
+    """Serves it."""
+    lag: Lag
+    """How late this machine is."""
+
+    def health(self) -> dict[str, str]:
+        """Return what the checks say, after a time that is not too long."""
+        answer = get(f"{self.server.url}/health/", format="json")
+        assert answer.seconds < PROMISED_SECONDS + self.lag.slack
+        found: dict[str, str] = answer.json()
+        assert answer.status == (200 if set(found.values()) == {"OK"} else 500)
+        return found
+
+    def await_health(self, text: str) -> float:
+        """Wait until the checks of the database say this, and return after how many seconds they did."""
+        start, expected = time.monotonic(), {**dict.fromkeys(LABELS, text), "Counting": "OK"}
+        eventually(lambda: self.health() == expected, what=text)
+        return time.monotonic() - start
+
+    def await_more_runs(self) -> None:
+        """Wait until all is checked again, and again."""
+        before = len(noted_runs(self.site.folder, "Counting"))
+        eventually(lambda: self.health() and len(noted_runs(self.site.folder, "Counting")) > before + 2, what="runs")
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A server with few connections, and a site that pools some of them."""
+    with postgres_server(max_connections="12") as postgres:
+        pooled = database(postgres, "pooled", OPTIONS={"pool": {"min_size": 1, "max_size": 1}})
+        options = {"timeout": TIMEOUT}
+        site = DatabaseSite(
+            folder=tmp_path_factory.mktemp("site"),
+            checks=[
+                ["health_check.Database", options],
+                ["health_check.Database", {"alias": "pooled", **options}],
+                "tests.site.checks.Counting",
+            ],
+            max_age=MAX_AGE,
+            databases={"default": database(postgres, "default", CONN_MAX_AGE=None), "pooled": pooled},
+        )
+        lag = Lag()
+        with site_under_gunicorn(site) as server, lag.measured():
+            yield Scene(postgres=postgres, site=site, server=server, lag=lag)
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.__name__ for fault in FAULTS])
+def test_fault__is_told_in_time_and_without_secrets(scene: Scene, fault: Fault) -> None:
+    """All faces say that the database is in error, nothing else suffers, and it is over when it is over."""
+    scene.await_health("OK")
+    get(f"{scene.server.url}/backend/pooled/")  # opens the pool, or finds it stale
+    logged = len(scene.server.output())
+    with fault(scene.postgres):
+        error = f"cannot connect to the database ({FAULTS[fault]})"
+        known_after = scene.await_health(f"unavailable: {error}")
+        assert_told_without_secrets(scene, error)
+        scene.await_more_runs()
+    over_after = scene.await_health("OK")
+    print(f"{fault.__name__}: known after {known_after:.2f} s, over after {over_after:.2f} s")
+    assert known_after < MAX_AGE + PROMISED_SECONDS + scene.lag.slack
+    assert over_after < RECOVERY_SECONDS + scene.lag.slack
+    assert_logged_once(scene.server, logged)
+
+
+def assert_told_without_secrets(scene: Scene, error: str) -> None:
+    """Assert that all faces tell of an error, and not of where the database is; and that all else is well."""
+    bodies = [get(f"{scene.server.url}/health/", format=name).body for name in FORMATS]
+    assert all(error in body for body in bodies)
+    scrape = get(f"{scene.server.url}/metrics")
+    assert scrape.seconds < SCRAPE_SECONDS + scene.lag.slack
+    for label in LABELS:
+        assert f'django_health_check_status{{check="{label}"}} 0.0' in scrape.body
+    assert 'django_health_check_status{check="Counting"} 1.0' in scrape.body
+    secrets = (PASSWORD, USER, f":{scene.postgres.port}", f"port {scene.postgres.port}")
+    for body in (*bodies, scrape.body):
+        assert not [secret for secret in secrets if secret in body]
+    assert {get(scene.server.url + path).status for path in ("/plain/", "/health/live/")} == {200}
+
+
+def assert_logged_once(server: Server, start: int) -> None:
+    """Assert that what was logged since then tells once that each check fails, and once that it does no more."""
+
+    def lines(label: str, state: str) -> int:
+        return len(re.findall(rf"(?m)^{re.escape(label)} is {state}\b", server.output()[start:]))
+
+    for label in LABELS:
+        eventually(lambda label=label: lines(label, "ok"), what=f"{label} in the log")  # type: ignore[misc]
+        assert (lines(label, "error"), lines(label, "ok")) == (1, 1)
+    assert PASSWORD not in server.output()
+
+
+def test_paused_server__costs_a_check_of_the_site_one_thread(tmp_path: pathlib.Path) -> None:
+    """A check without a timeout of its own hangs in one thread, and is in order again once the server goes on."""
+    label = "Asking(alias='default')"
+    checks = [["tests.site.database_checks.Asking", {"timeout": 1}], ["health_check.Database", {"timeout": 4}]]
+    with postgres_server() as postgres:
+        make_table(postgres)
+        databases = {"default": database(postgres, "default")}
+        site = DatabaseSite(folder=tmp_path, checks=checks, max_age=0.5, databases=databases)
+        with site_under_gunicorn(site) as server:
+
+            def said(of: str) -> str:
+                text: str = get(f"{server.url}/health/", format="json").json()[of]
+                return text
+
+            get_at_once([f"{server.url}/gather/"] * THREADS)
+            assert said(label) == said("Database") == "OK"
+            threads = worker_of(server).num_threads()
+            postgres.pause()
+            runs = len(noted_runs(tmp_path, "Asking"))
+            eventually(lambda: "still running, started" in said(label), what="a check that hangs")
+            eventually(lambda: "ConnectionTimeout" in said("Database"), what="one that does not")
+            assert len(noted_runs(tmp_path, "Asking")) <= runs + 1
+            assert worker_of(server).num_threads() <= threads + 1
+            postgres.resume()
+            eventually(lambda: said(label) == said("Database") == "OK", what="all in order")
