@@ -116,6 +116,8 @@ class HealthCheckSettings:
         """The URLconf that is searched for endpoints; default ``ROOT_URLCONF``."""
         value = _configured().get("URLCONF", _ABSENT)
         if value is _ABSENT:
+            if not hasattr(django_settings, "ROOT_URLCONF"):
+                raise ImproperlyConfigured("There is no ROOT_URLCONF: set it, or HEALTH_CHECK['URLCONF'].")
             return str(django_settings.ROOT_URLCONF)
         if not isinstance(value, str):
             raise _unusable("URLCONF", value, "the dotted path of a URLconf module")

@@ -303,7 +303,7 @@ class Keeper:
         store.probe()
         self._note_draining(store)
         if store.draining is None and self._draining:
-            store.drain(True)  # it lost what it knew
+            store.drain(True, unless_said=True)  # it lost what it knew
         changed = store.generation != self._generation
         if self.up and not changed and self._ledger.is_even:
             return
@@ -317,6 +317,8 @@ class Keeper:
             logger.info("The store of the health checks is back: %s.", self.describe())
 
     def _note_draining(self, store: Store) -> None:
+        if store is not self._store:  # that of a clerk that was left behind
+            return
         before, said = self._draining, store.draining
         if said is None or said is before:
             self._draining = bool(before)  # nobody has said so, or the store has forgotten

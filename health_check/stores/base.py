@@ -213,8 +213,13 @@ class Store(abc.ABC):
         """Note from when on the totals are complete, Unix time in seconds."""
 
     @abc.abstractmethod
-    def drain(self, on: bool) -> None:
-        """Note that this host is drained, or no longer."""
+    def drain(self, on: bool, *, unless_said: bool = False) -> None:
+        """Note that this host is drained, or no longer.
+
+        Args:
+            on: Whether it is.
+            unless_said: Whether what was said in this life of the store goes before; ``probe`` tells which it is.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:

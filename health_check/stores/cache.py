@@ -122,9 +122,10 @@ class DjangoCacheStore(Store):
         self._do(lambda cache: cache.set(self._named(LIFE), json.dumps([self.generation, moment]), None))
         self.settled_at = moment
 
-    def drain(self, on: bool) -> None:
-        self._do(lambda cache: cache.set(self._drain_key(), json.dumps(on), None))
-        self.draining = on
+    def drain(self, on: bool, *, unless_said: bool = False) -> None:
+        self._do(lambda cache: (cache.add if unless_said else cache.set)(self._drain_key(), json.dumps(on), None))
+        if not unless_said:
+            self.draining = on
 
     def close(self) -> None:
         cache, self._cache = self._cache, None

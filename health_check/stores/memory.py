@@ -62,8 +62,9 @@ class MemoryStore(Store):
     def settle_at(self, moment: float) -> None:
         """Do nothing: nobody else knows anything."""
 
-    def drain(self, on: bool) -> None:
-        self.draining = on
+    def drain(self, on: bool, *, unless_said: bool = False) -> None:
+        if not unless_said:
+            self.draining = on
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

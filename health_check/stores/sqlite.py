@@ -147,9 +147,11 @@ class SQLiteStore(Store):
         self._do(lambda database: database.execute("UPDATE life SET settled_at = ?", (moment,)), True)
         self.settled_at = moment
 
-    def drain(self, on: bool) -> None:
-        self._do(lambda database: database.execute("UPDATE life SET draining = ?", (on,)), True)
-        self.draining = on
+    def drain(self, on: bool, *, unless_said: bool = False) -> None:
+        always, unsaid = "UPDATE life SET draining = ?", "UPDATE life SET draining = coalesce(draining, ?)"
+        self._do(lambda database: database.execute(unsaid if unless_said else always, (on,)), True)
+        if not unless_said:
+            self.draining = on
 
     def close(self) -> None:
         connection, self._connection = self._connection, None

@@ -148,7 +148,7 @@ class Command(BaseCommand):
             self.stderr.write(where_records_are())
         notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
-        self._print({**notices, **statuses}, options["format"])
+        self._print({**notices, **statuses, **notices}, options["format"])
         self._send(overview, options)
         return _healthy(overview)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pathlib
 import secrets
 from typing import Any, ClassVar
 
@@ -154,8 +155,11 @@ def test_dummy__works_as_if_nothing_were_known(clock: MovableClock, use_cache: U
         ("django.core.cache.backends.filebased.FileBasedCache", True),
     ],
 )
-def test_reaches_others__by_backend(use_cache: UseCache, backend: str, reaches: bool) -> None:
+def test_reaches_others__by_backend(
+    use_cache: UseCache, backend: str, reaches: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A cache in a process's memory is seen by nobody else; that is told without connecting to anything."""
+    monkeypatch.chdir(tmp_path)  # where a cache of files makes its folder
     use_cache({"BACKEND": backend, "LOCATION": "127.0.0.1:1"})
     store = on("a")
     assert store.reaches_others is reaches
