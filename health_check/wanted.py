@@ -74,6 +74,8 @@ class Wanted:
         is_over = self.pending is None or self.pending.promise.done()
         if run is None or slot.record is None or not slot.is_stuck or not is_over:
             return None
+        if not slot.record.result.timed_out and self._showable() is not None:
+            return None  # other processes run it, and it is well with them
         return dataclasses.replace(
             slot.record, result=dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
         )
