@@ -46,11 +46,16 @@ test-newest: ## Run the tests that need no server on the newest Python and Djang
 	$(NEWEST_VENV)/bin/python -m pytest -n $(WORKERS) -m 'not server and not packaging' $(ARGS)
 
 .PHONY: lint
-lint: $(VENV)/installed ## Check style, types and the direction of imports
+lint: $(VENV)/installed ## Check style, types, the direction of imports, and that the dashboards are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
+	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing --check
+
+.PHONY: dashboards
+dashboards: $(VENV)/installed ## Draw the Grafana dashboards anew
+	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure what answers cost, against a bare view and others (ARGS=scrape)

@@ -78,6 +78,8 @@ def test_wheel__holds_what_it_should_and_nothing_else(wheel: pathlib.Path) -> No
         "health_check/management/commands/health_check.py",
         "health_check_prometheus/collector.py",
         "health_check_opentelemetry/spans.py",
+        "health_check_dashboards/prometheus/alerts.yml",
+        "health_check_dashboards/grafana/dashboards/health.json",
     ):
         assert name in names
     assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")] != []
@@ -119,6 +121,13 @@ def test_wheel__has_the_command(python: pathlib.Path, tmp_path: pathlib.Path) ->
 def test_wheel__has_the_demo(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """``python -m health_check.demo`` is there."""
     assert "--spans" in run([str(python), "-m", "health_check.demo", "--help"], tmp_path)
+
+
+def test_wheel__writes_the_dashboards(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """``python -m health_check_dashboards`` writes everything from the installed wheel."""
+    run([str(python), "-m", "health_check_dashboards", "out", "--job", "shop"], tmp_path)
+    assert 'absent(up{job="shop"})' in (tmp_path / "out" / "prometheus" / "alerts.yml").read_text()
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 14
 
 
 def _demo(folder: pathlib.Path) -> dict[str, str]:

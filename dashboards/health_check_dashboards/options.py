@@ -1,0 +1,208 @@
+"""The options that adapt the files to a site: their defaults, and what may be said."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import re
+import urllib.parse
+from collections.abc import Callable, Mapping
+
+RUNBOOKS = "https://github.com/django-health-exporter/django-health-exporter/blob/main/docs/alerts.md"
+"""Where docs/alerts.md can be read."""
+
+DURATION = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?", re.ASCII)
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Option:
+    """A thing that may be said."""
+
+    name: str
+    """``failing-for`` for ``--failing-for``, and for the mark ``# --failing-for`` in the files."""
+    default: str
+    """What holds if it is not said."""
+    text: str
+    """What it is."""
+    check: Callable[[str], str]
+    """Returns the value as the files have it; raises ValueError with what to use instead."""
+    metavar: str
+    """What kind of value it is."""
+
+
+def seconds(duration: str) -> float:
+    """Return how long a duration of Prometheus' is, in seconds: ``1h30m`` is 5400."""
+    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+)(ms|s|m|h|d|w|y)", duration))
+
+
+def error_budget(objective: str) -> str:
+    """Return the share of the time in which an endpoint may fail: ``0.005`` for an objective of 99.5 percent."""
+    return f"{(decimal.Decimal(100) - decimal.Decimal(objective)) / 100:f}"
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]([\w./-]*[A-Za-z0-9])?", value, re.ASCII):
+        raise ValueError("use letters, digits and . _ - / between them")
+    return value
+
+
+def _label(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
+        raise ValueError("use the name of a label: letters, digits and _")
+    if value in TAKEN_LABELS:
+        raise ValueError(f"{value} tells one alert from another already, or must not")
+    return value
+
+
+TAKEN_LABELS = ("namespace", "job", "instance", "check", "url_name", "state", "outcome", "critical", "le")
+
+
+def _duration(value: str) -> str:
+    if not DURATION.fullmatch(value) or seconds(value) <= 0:
+        raise ValueError("use a duration like 90s, 5m or 1h30m")
+    return value
+
+
+def _delay(value: str) -> str:
+    if not DURATION.fullmatch(value):
+        raise ValueError("use a duration like 0s, 90s, 5m or 1h30m")
+    return value
+
+
+def _share(value: str) -> str:
+    if not 0 < _number(value) < 1:
+        raise ValueError("use a number between 0 and 1, like 0.5")
+    return value
+
+
+def _count(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII):
+        raise ValueError("use a whole number from 1 on")
+    return value
+
+
+def _objective(value: str) -> str:
+    if not 95 <= _number(value) < 100:
+        raise ValueError("use a percentage from 95 to less than 100, like 99.5")
+    return value
+
+
+def _number(value: str) -> decimal.Decimal:
+    return decimal.Decimal(value) if re.fullmatch(r"\d{1,3}(\.\d{1,6})?", value, re.ASCII) else decimal.Decimal(-1)
+
+
+def _url(value: str) -> str:
+    parts = urllib.parse.urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.netloc or re.search(r"[\s\"'#{}<>]", value):
+        raise ValueError("use an address like https://example.com/page, without a fragment")
+    return value
+
+
+def _target(value: str) -> str:
+    if not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", value, re.ASCII):
+        raise ValueError("use HOST:PORT")
+    return value
+
+
+def _folder(value: str) -> str:
+    if not re.fullmatch(r"[\w ./-]*\w", value):
+        raise ValueError("use letters, digits, spaces and . _ - /")
+    return value
+
+
+def _option(name: str, default: str, text: str, check: Callable[[str], str], metavar: str) -> Option:
+    return Option(name=name, default=default, text=text, check=check, metavar=metavar)
+
+
+OPTIONS = (
+    _option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
+    _option("runbook-base", RUNBOOKS, "where the page on the alerts is; #alertname is appended", _url, "URL"),
+    _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
+    _option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
+    _option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
+    _option("webhook", "http://host.docker.internal:9099/", "whom Alertmanager tells", _url, "URL"),
+    _option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
+    _option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
+    _option("gap", "3m", "for how long missed scrapes are bridged", _duration, "TIME"),
+    _option("failing-for", "2m", "a critical check in error this long", _delay, "TIME"),
+    _option("optional-for", "15m", "any other check in error this long", _delay, "TIME"),
+    _option("warning-for", "30m", "a check in warning this long", _delay, "TIME"),
+    _option("slow-share", "0.5", "the share of its time budget that a check may take", _share, "SHARE"),
+    _option("slow-over", "15m", "on average over this long", _duration, "TIME"),
+    _option("slow-for", "5m", "and for this long", _delay, "TIME"),
+    _option("timeouts", "2", "this many timeouts", _count, "COUNT"),
+    _option("timeouts-over", "30m", "within this long", _duration, "TIME"),
+    _option("timeouts-for", "2m", "and for this long", _delay, "TIME"),
+    _option("stuck-for", "10m", "a run that hangs this long", _delay, "TIME"),
+    _option("stale-for", "5m", "a check unknown this long", _delay, "TIME"),
+    _option("flaps", "4", "a check that breaks this often", _count, "COUNT"),
+    _option("flaps-over", "1h", "within this long", _duration, "TIME"),
+    _option("endpoint-for", "2m", "an endpoint that does not answer 200 this long", _delay, "TIME"),
+    _option("objective", "99.5", "the percentage of the time in which endpoints are to answer", _objective, "PERCENT"),
+    _option("burn-for", "2m", "its error budget spent fast this long", _delay, "TIME"),
+    _option("burn-slow-for", "15m", "its error budget spent slowly this long", _delay, "TIME"),
+    _option("probe-for", "4m", "a probe without 200 this long; more than --down-for", _delay, "TIME"),
+    _option("down-for", "2m", "no target of the site up this long", _delay, "TIME"),
+    _option("target-over", "10m", "a target that cannot be scraped for much of this long", _duration, "TIME"),
+    _option("target-for", "2m", "and for this long", _delay, "TIME"),
+    _option("absent-for", "5m", "no target, or a target without health checks, this long", _delay, "TIME"),
+    _option("store-for", "10m", "the store not to be read this long", _delay, "TIME"),
+    _option("drained-for", "1h", "a host drained this long", _delay, "TIME"),
+    _option("keep-firing", "5m", "for how long an alert goes on after its cause is gone", _delay, "TIME"),
+    _option("group-wait", "30s", "how long Alertmanager waits for more before it tells of a site", _delay, "TIME"),
+    _option("group-interval", "5m", "how long before it tells of changes", _duration, "TIME"),
+    _option("repeat-interval", "4h", "how long before it repeats itself", _duration, "TIME"),
+)
+"""All options with one value; ``--label`` may be said several times."""
+
+DEFAULTS: Mapping[str, str] = {option.name: option.default for option in OPTIONS}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """What was said of a site."""
+
+    values: Mapping[str, str] = dataclasses.field(default_factory=lambda: DEFAULTS)
+    """The value of each option, by name."""
+    labels: tuple[str, ...] = ()
+    """Labels by which the site's targets differ besides ``namespace`` and ``job``."""
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+
+def options_of(said: Mapping[str, str], labels: tuple[str, ...] = ()) -> Options:
+    """Return the options of a site.
+
+    Args:
+        said: Values by name; the defaults hold for what is not there.
+        labels: The values of ``--label``.
+
+    Raises:
+        ValueError: If something is no proper value, or two do not go together.
+    """
+    values = {option.name: _checked(option, said.get(option.name, option.default)) for option in OPTIONS}
+    for label in labels:
+        _checked(LABEL, label)
+    for smaller, larger, times, reason in PAIRS:
+        if seconds(values[larger]) <= times * seconds(values[smaller]):
+            least = f"{'twice ' if times > 1 else ''}--{smaller}, {values[smaller]}"
+            raise ValueError(f"--{larger} is {values[larger]}: use more than {least}; {reason}.")
+    return Options(values=values, labels=tuple(dict.fromkeys(labels)))
+
+
+LABEL = _option("label", "", "a label by which sites of one job differ, such as env; may be repeated", _label, "NAME")
+
+PAIRS = (
+    ("scrape-interval", "gap", 2, "it has to bridge a missed scrape"),
+    ("down-for", "probe-for", 1, "else the probe's alert comes before the one that silences it"),
+)
+"""Which durations have to be shorter than which, how many times, and why."""
+
+
+def _checked(option: Option, value: str) -> str:
+    try:
+        return option.check(value)
+    except ValueError as error:
+        raise ValueError(f"--{option.name} is {value!r}: {error}.") from None

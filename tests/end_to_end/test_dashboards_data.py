@@ -1,0 +1,251 @@
+"""Every expression of the dashboards, rules and console, on what a real Prometheus scraped of sites that ail."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import html
+import math
+import pathlib
+import re
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from health_check_dashboards.options import OPTIONS
+from tests.end_to_end.client import eventually, get
+from tests.end_to_end.monitoring import alerts, blackbox_exporter, prometheus, written
+from tests.end_to_end.scraping import prometheus_programs
+from tests.end_to_end.servers import Server, manage, site_under_gunicorn, standalone_exporter
+from tests.health_check_dashboards import boards
+from tests.health_check_dashboards.boards import BOARDS, Target
+from tests.site.checks import release
+from tests.site.configuration import Site
+
+pytestmark = pytest.mark.server
+
+SCRAPE_SECONDS = 2.0
+
+AT_ONCE = {
+    **{option.name: "0s" for option in OPTIONS if option.name.endswith("-for") and option.name != "probe-for"},
+    "probe-for": "1s",
+    "keep-firing": "0s",
+    "scrape-interval": "2s",
+    "evaluation-interval": "1s",
+    "gap": "10s",
+    "flaps": "2",
+}
+"""Options with which each alert fires as soon as its expression holds."""
+
+FAILS = "health_check.demo.checks.PriceList"
+OK = "tests.site.checks.Counting"
+ODD = ["health_check.Disk", {"path": "/", "max_disk_usage_percent": None}]
+FLAPS = ["tests.site.checks.Flip", {"max_age": 3}]  # longer than from scrape to scrape, so that each state is seen
+WARNS = "tests.site.checks.Numbered"
+HANGS = ["tests.site.checks.Hang", {"timeout": 1}]
+TIMES_OUT = ["tests.site.checks.HangAsync", {"timeout": 0.5, "critical_service": False}]
+UNKNOWN = ["tests.site.checks.HangDeaf", {"timeout": 600}]
+SLOW = ["tests.site.checks.Slow", {"timeout": 0.8}]
+CHECKS = [FAILS, OK, ODD, FLAPS, WARNS, HANGS, TIMES_OUT, UNKNOWN, SLOW]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Data:
+    """A Prometheus that has scraped ailing sites for a while."""
+
+    prometheus: Server
+    """The Prometheus."""
+    web: str
+    """The instance of a site with every ailment."""
+    sidecar: str
+    """The instance of a process that exports the same records."""
+
+    def answer(self, path: str, **query: str) -> Any:
+        """Return the data that an address of its interface answers."""
+        answer = get(f"{self.prometheus.url}/api/v1/{path}", **query)
+        assert answer.status == 200, f"{query}: {answer.body}"
+        return answer.json()["data"]
+
+    def moment(self) -> float | None:
+        """Return the present, if the last scrapes of both targets of the site were good; else None."""
+        now = time.time()
+        return now if list(self.series('up{namespace="shop"}', at=now).values()) == [1, 1] else None
+
+    def series(self, expression: str, *, at: float, instant: bool = True) -> dict[frozenset[tuple[str, str]], float]:
+        """Return the newest value of each series of an expression; of those that have one."""
+        if instant:
+            found = self.answer("query", query=expression, time=str(at))["result"]
+            pairs = [(series["metric"], [series["value"]]) for series in found]
+        else:
+            times = {"start": str(at - 20), "end": str(at), "step": "1"}
+            found = self.answer("query_range", query=expression, **times)["result"]
+            pairs = [(series["metric"], series["values"]) for series in found]
+        newest = {
+            frozenset(labels.items()): [float(value) for _, value in values if not math.isnan(float(value))]
+            for labels, values in pairs
+        }
+        return {labels: values[-1] for labels, values in newest.items() if values}
+
+
+@pytest.fixture
+def data(tmp_path: pathlib.Path) -> Iterator[list[Data]]:
+    """Sites with all kinds of ailments, and each Prometheus there is, which scrapes them."""
+    site = Site(folder=tmp_path / "site", checks=CHECKS, others=[OK], health_check={"SCRAPE_WAIT": 0.3})
+    storeless = Site(
+        folder=tmp_path / "storeless",
+        checks=[OK],
+        health_check={"STORE": {"BACKEND": STORE, "OPTIONS": {"path": str(tmp_path / "missing" / "health.sqlite3")}}},
+    )
+    drained = Site(folder=tmp_path / "drained", checks=[OK], health_check={"URLCONF": "tests.site.readiness_urls"})
+    folder = written(tmp_path / "monitoring", AT_ONCE)
+    nobody = written(tmp_path / "nobody", {**AT_ONCE, "job": "nobody"})
+    with contextlib.ExitStack() as stack:
+        web = stack.enter_context(site_under_gunicorn(site, "--workers=2"))
+        sidecar = stack.enter_context(standalone_exporter(site))
+        others = [stack.enter_context(standalone_exporter(one)) for one in (storeless, drained)]
+        prober = stack.enter_context(blackbox_exporter(tmp_path / "blackbox", folder / "blackbox" / "blackbox.yml"))
+        assert manage(drained, "health_drain").returncode == 0
+        targets = [
+            {"targets": [web.address], "labels": {**POD, "container": "web", "endpoint": "http"}},
+            {"targets": [sidecar.address], "labels": {**POD, "container": "exporter", "endpoint": "metrics"}},
+            *({"targets": [one.address], "labels": {"namespace": f"other-{n}"}} for n, one in enumerate(others)),
+            {"targets": ["127.0.0.1:1"], "labels": {"namespace": "down"}},
+            {"targets": [prober.address], "labels": {"namespace": "bare"}},
+        ]
+        configuration = folder / "prometheus" / "prometheus.yml"
+        text = configuration.read_text().replace("blackbox:9115", prober.address)
+        model = yaml.safe_load(text.replace("http://host.docker.internal:8000", web.url))
+        del model["alerting"]
+        model["scrape_configs"][0]["static_configs"] = targets
+        model["rule_files"].append(str(nobody / "prometheus" / "alerts.yml"))
+        configuration.write_text(yaml.safe_dump(model))
+        scrapers = [
+            stack.enter_context(prometheus(tmp_path / pathlib.Path(program).name, configuration, program=program))
+            for program in prometheus_programs()
+        ]
+        stack.callback(release, site.folder)
+        yield [Data(prometheus=scraper, web=web.address, sidecar=sidecar.address) for scraper in scrapers]
+
+
+STORE = "health_check.stores.sqlite.SQLiteStore"
+
+POD = {"namespace": "shop", "service": "shop", "pod": "shop-6c8f7d", "job": "django"}
+
+
+def test_expressions__hold_on_real_data(data: list[Data]) -> None:
+    """Every alert fires, every panel has data, nothing is counted twice, and what is named is emitted."""
+    for one in data:
+        every_alert_fires(one)
+        at = eventually(one.moment, what="a moment with scrapes of both targets")
+        for name in BOARDS:
+            every_panel_has_data(one, boards.board(name), at)
+        nothing_is_counted_twice(one, at)
+        what_is_named_is_emitted(one)
+        the_console_shows_it(one)
+
+
+def every_alert_fires(data: Data) -> None:
+    """Wait until each alert has fired, with a description that says all it should."""
+    missing = {rule["alert"] for rule in boards.alert_rules()}
+
+    def all_have_fired() -> bool:
+        for name, fired in alerts(data.prometheus).items():
+            for alert in fired:
+                description = alert["annotations"]["description"]
+                assert not re.search(r"error|no value|: ?\.| on[;:.]|\{\{", description.replace("in error", "")), alert
+            missing.discard(name)
+        return not missing
+
+    try:
+        eventually(all_have_fired, what="all alerts to fire")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {sorted(missing)}") from None
+
+
+def values_of(data: Data, model: Mapping[str, Any], **choices: str) -> dict[str, str]:
+    """Return what stands for each variable of a dashboard; all is chosen of what is not said."""
+    values = {"datasource": "", "__range": "60s"}
+    for variable in boards.variables(model):
+        if variable["type"] == "query":
+            query = boards.substituted(variable["query"]["query"], values)
+            match = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
+            assert match is not None, query
+            options = data.answer(f"label/{match[2]}/values", **{"match[]": match[1]})
+            assert options, f"{variable['name']}: {query}"
+            choice = [choices.get(variable["name"], boards.ALL)]
+            assert choice == [boards.ALL] or choice[0] in options
+            values[variable["name"]] = boards.chosen(variable, options, choice)
+        elif variable["type"] == "textbox":
+            values[variable["name"]] = variable["query"]
+    return values
+
+
+def shown(data: Data, target: Target, values: Mapping[str, str], at: float) -> dict[frozenset[tuple[str, str]], float]:
+    """Return what a query of a panel shows."""
+    rate_interval = boards.rate_interval(target, SCRAPE_SECONDS)
+    expression = boards.substituted(target.expr, {**values, "__rate_interval": rate_interval})
+    return data.series(expression, at=at, instant=target.instant)
+
+
+def every_panel_has_data(data: Data, model: Mapping[str, Any], at: float) -> None:
+    """Evaluate each query of a dashboard, with everything chosen, and with one check that has an odd name."""
+    everything = values_of(data, model)
+    empty = [target for target in boards.targets(model) if not shown(data, target, everything, at)]
+    assert empty == []
+    for label in ("Disk(path='/')", "HangAsync"):
+        if "check" in everything:
+            one = values_of(data, model, check=label, endpoint="health_check")
+            target = next(
+                target for target in boards.targets(model) if "status{" in target.expr and "$check" in target.expr
+            )
+            assert [dict(labels)["check"] for labels in shown(data, target, one, at)] == [label]
+
+
+def nothing_is_counted_twice(data: Data, at: float) -> None:
+    """Compare what both targets of a site show together with what each of them shows."""
+    model = boards.board("health")
+    both = values_of(data, model, namespace="shop")
+    alone = [values_of(data, model, namespace="shop", instance=one) for one in (data.web, data.sidecar)]
+    for target in boards.targets(model):
+        together = shown(data, target, both, at)
+        each = [shown(data, target, values, at) for values in alone]
+        if "up{" in target.expr and "count" in target.expr:
+            continue
+        assert together.keys() == each[0].keys() | each[1].keys(), target
+        for labels, value in together.items():
+            most = max(one.get(labels, -math.inf) for one in each)
+            assert value <= max(most * 1.5, most + 1e-9), (target, labels)
+
+
+def what_is_named_is_emitted(data: Data) -> None:
+    """Look for each metric that an expression names, with the labels by which it is selected, and all other labels."""
+    rules = [rule["expr"] for rule in boards.rules()]
+    panels = [target.expr for name in BOARDS for target in boards.targets(boards.board(name))]
+    labels = set(data.answer("labels"))
+    assert not [label for label in labels if label.startswith("exported_")]
+    assert boards.grouped_labels([*rules, *panels]) <= labels
+    for expression in [*rules, *panels]:
+        for metric, selecting in boards.selectors(expression):
+            series = data.answer("series", **{"match[]": metric})
+            assert series, f"{metric}, in {expression}"
+            assert selecting <= {label for one in series for label in one}, f"{metric}, in {expression}"
+
+
+def the_console_shows_it(data: Data) -> None:
+    """Read the console page, and evaluate what its script asks for."""
+    states = (">error<", ">warning<", ">unknown<", ">ok<")
+    texts = ("Disk(path=&#39;/&#39;)", "HealthCheckFailing", "not 200", *states)
+
+    def shown_page() -> str | None:
+        page = get(f"{data.prometheus.url}/consoles/health.html", job="django")
+        assert page.status == 200, page.body
+        return page.body if all(text in page.body for text in texts) else None
+
+    page = eventually(shown_page, what=f"{texts} on the page")
+    expressions = [html.unescape(one) for one in re.findall(r'data-query="([^"]*)"', page)]
+    assert len(expressions) > len(CHECKS)
+    for expression in expressions:
+        assert data.series(expression, at=time.time(), instant=False), expression
