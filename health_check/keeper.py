@@ -12,6 +12,7 @@ from health_check.clock import Clock
 from health_check.ledger import Ledger, counted_by
 from health_check.logs import details, log_once, logger
 from health_check.masking import mask
+from health_check.observers import aside
 from health_check.promises import Promise
 from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 from health_check.threads import new_lock
@@ -207,7 +208,7 @@ class Keeper:
         if not self.shared:
             done(self._at_once(noting, alone))
             return
-        errand = Errand(noting, done=done, alone=alone, late=late)
+        errand = Errand(aside()(noting), done=done, alone=alone, late=late)
         clerk = self._working_clerk()
         if clerk is None or not self.up:
             errand.give_up()
@@ -297,6 +298,7 @@ class Keeper:
                 "" if isinstance(error, StoreError) else details(error),
             )
 
+    @aside()
     def _tick(self, clerk: Clerk) -> None:
         """Come back to the store if it can be used again, and bring it what it lacks."""
         store = clerk.store

@@ -82,6 +82,10 @@ class Observer:
         """
         return RoundObserver()
 
+    def aside(self) -> contextlib.AbstractContextManager[object]:
+        """Return a context manager for work of our own that is no run of a check: at the store, say."""
+        return contextlib.nullcontext()
+
 
 _observers: list[Observer] = []
 
@@ -96,6 +100,15 @@ def unregister(observer: Observer) -> None:
     """Have an observer follow no further runs."""
     if observer in _observers:
         _observers.remove(observer)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """Do what is no run of a check, and what no observer follows."""
+    with contextlib.ExitStack() as stack:
+        for observer in tuple(_observers):
+            _guarded(_enter, stack, observer.aside)
+        yield
 
 
 class Observers(RoundObserver):
@@ -132,7 +145,7 @@ class _Runs(RunObserver):
     def attach(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             for run in self._runs:
-                _guarded(_enter, stack, run)
+                _guarded(_enter, stack, run.attach)
             yield
 
     def exemplar(self) -> Mapping[str, str]:
@@ -148,8 +161,8 @@ def _labels_of(run: RunObserver) -> dict[str, str]:
     return {str(name): str(value) for name, value in run.exemplar().items()}
 
 
-def _enter(stack: contextlib.ExitStack, run: RunObserver) -> None:
-    context = run.attach()
+def _enter(stack: contextlib.ExitStack, make: Callable[[], contextlib.AbstractContextManager[object]]) -> None:
+    context = make()
     context.__enter__()
     stack.callback(_guarded, context.__exit__, None, None, None)
 

@@ -246,9 +246,21 @@ def site_under_wrapped_gunicorn(
 
 
 @contextlib.contextmanager
-def standalone_exporter(site: Site, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
-    """Run ``manage.py health_exporter`` beside a test's site."""
-    command = [sys.executable, "-m", "django", "health_exporter", "--port=0"]
+def standalone_exporter(
+    site: Site,
+    environment: Mapping[str, str] | None = None,
+    *arguments: str,
+    wrapper: Sequence[str | pathlib.Path] = (),
+) -> Iterator[Server]:
+    """Run ``manage.py health_exporter`` beside a test's site.
+
+    Args:
+        site: The site.
+        environment: More environment variables.
+        arguments: More options of the command.
+        wrapper: A program that starts it, and its arguments.
+    """
+    command = [*wrapper, sys.executable, "-m", "django", "health_exporter", "--port=0", *arguments]
     with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
         server.url = await_output(server, r"(?m)^Serving .* on (http://127\.0\.0\.1:\d+)$")[1]
         await_answer(server, "/health/live/")

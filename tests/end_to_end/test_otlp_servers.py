@@ -1,0 +1,208 @@
+"""Sites with an SDK of their own: what arrives from forked workers, from event loops, and from the scheduler."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import sys
+from collections.abc import Mapping
+
+import pytest
+
+from tests.end_to_end.arrived import Point, Span
+from tests.end_to_end.client import eventually, get, get_at_once
+from tests.end_to_end.otlp import CHECK, ROUND, Receiver, receiver
+from tests.end_to_end.sending import SendingSite, instrument
+from tests.end_to_end.servers import (
+    ROOT,
+    Server,
+    await_answer,
+    await_output,
+    running,
+    site_under_gunicorn,
+    site_under_wrapped_gunicorn,
+    standalone_exporter,
+)
+from tests.site.checks import noted_runs
+
+pytestmark = pytest.mark.server
+
+DURATION = "health_check.check.duration"
+
+DOCUMENT = ROOT / "docs" / "opentelemetry.md"
+
+NAMES = ("Counting", "CountingAsync", "Flip")
+
+IN_CODE = "tests.site.traced_wsgi"
+POST_FORK = "--config=gunicorn.conf.py"
+
+SET_UPS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "each worker": ((), IN_CODE),
+    "master": (("--preload",), IN_CODE),
+    "post_fork": (("--preload", POST_FORK), "health_check.demo.wsgi"),
+}
+"""Where an SDK may be set up: options of gunicorn, and the application."""
+
+
+def site_of(folder: pathlib.Path, to: Receiver, **health_check: object) -> SendingSite:
+    """Return a site with a check of each kind, and with the files that the documentation has for gunicorn."""
+    for name in ("telemetry.py", "gunicorn.conf.py"):
+        (folder / name).write_text(documented(name))
+    checks = [f"tests.site.checks.{name}" for name in NAMES]
+    variables = {"OTEL_SERVICE_NAME": "shop"}
+    return SendingSite(
+        folder=folder, checks=checks, max_age=0.3, to=to.url, health_check=health_check, variables=variables
+    )
+
+
+def documented(name: str) -> str:
+    """Return a file as the documentation has it."""
+    match = re.search(rf"```python\n# {re.escape(name)}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+def pids_of(folder: pathlib.Path) -> set[int]:
+    """Return which processes have run checks."""
+    return {run.pid for name in NAMES for run in noted_runs(folder, name)}
+
+
+def ask_until_two_have_run(server: Server, folder: pathlib.Path) -> None:
+    """Ask until checks have run in two processes."""
+
+    def two() -> bool:
+        get_at_once([f"{server.url}/health/"] * 4)
+        return len(pids_of(folder)) >= 2 and len(noted_runs(folder, "Flip")) >= 3
+
+    eventually(two, what="runs in two processes")
+
+
+def counted(arrived: Receiver, name: str) -> float:
+    """Return how many runs of a check all processes together have counted, as of what each has sent last."""
+    newest: dict[tuple[object, ...], Point] = {}
+    for point in arrived.of(DURATION):
+        if point.attributes["health_check.name"] == name:
+            newest[point.resource["service.instance.id"], point.attributes["health_check.state"]] = point
+    return sum(point.value for point in newest.values())
+
+
+def assert_all_arrived(arrived: Receiver, folder: pathlib.Path) -> None:
+    """Check that each run has a span and is counted, once, whichever process it was in."""
+    for name in NAMES:
+        runs = len(noted_runs(folder, name))
+        assert len(arrived.named(f"{CHECK} {name}")) == runs
+        assert counted(arrived, name) == runs
+    assert arrived.orphans() == []
+    spans = {span.ids: span.name for span in arrived.spans}
+    exemplars = [(point, ids) for point in arrived.of(DURATION) for ids in point.exemplars]
+    assert exemplars
+    for point, ids in exemplars:
+        assert spans[ids] == f"{CHECK} {point.attributes['health_check.name']}"
+    instances = {span.resource["service.instance.id"] for span in arrived.spans}
+    assert len(instances) == len(pids_of(folder))
+
+
+@pytest.mark.parametrize("set_up", SET_UPS)
+def test_gunicorn__each_run_arrives_once(tmp_path: pathlib.Path, set_up: str) -> None:
+    """Workers send the spans and the durations of the runs that they had, wherever the SDK was set up."""
+    options, application = SET_UPS[set_up]
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived)
+        with site_under_gunicorn(site, "--workers=2", "--threads=2", *options, application=application) as server:
+            ask_until_two_have_run(server, tmp_path)
+            eventually(lambda: arrived.of("health_check.endpoint.status"), what="metrics")
+            assert server.stop()[0] == 0
+            assert "Traceback" not in server.output()
+        assert_all_arrived(arrived, tmp_path)
+    triggers = {span.attributes["health_check.trigger"] for span in arrived.named(ROUND)}
+    assert "request" in triggers
+    assert triggers <= {"request", "scrape"}
+    assert {span.resource["service.name"] for span in arrived.spans} == {"shop"}
+
+
+LOGGING = {"OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true"}
+"""Has the log sent, too."""
+
+
+def test_instrument__requests_link_to_the_rounds_they_waited_for(tmp_path: pathlib.Path) -> None:
+    """With opentelemetry-instrument and nothing else, rounds are roots of their own that request spans link to."""
+    with receiver() as arrived:
+        site = dataclasses.replace(site_of(tmp_path, arrived), variables=LOGGING)
+        with site_under_wrapped_gunicorn(site, [instrument()], "--workers=2", "--threads=2") as server:
+            ask_until_two_have_run(server, tmp_path)
+            request, root = eventually(lambda: linked(arrived), what="a request that waited for a round")
+            logged = eventually(
+                lambda: [log for log in arrived.logs if log.body.startswith("Flip is error")], what="the log"
+            )
+            assert server.stop()[0] == 0
+        assert_all_arrived(arrived, tmp_path)
+    assert (root.name, root.parent) == (ROUND, None)
+    assert (request.name, request.kind, request.parent) == ("GET health/", "SERVER", None)
+    assert logged[0].ids in {span.ids for span in arrived.named(f"{CHECK} Flip") if span.is_error}
+
+
+def linked(arrived: Receiver) -> tuple[Span, Span] | None:
+    """Return the span of a request, and what it links to."""
+    spans = {span.ids: span for span in arrived.spans}
+    pairs = ((span, spans[ids]) for span in spans.values() for ids in span.links if ids in spans)
+    return next(pairs, None)
+
+
+def test_instrument__uvicorn(tmp_path: pathlib.Path) -> None:
+    """On an event loop it is the same."""
+    command = [str(instrument()), sys.executable, "-m", "uvicorn", "--port=0", "health_check.demo.asgi:application"]
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived)
+        with running(command, tmp_path, site.environment()) as server:
+            server.url = await_output(server, r"running on (http://127\.0\.0\.1:\d+)")[1]
+            await_answer(server, "/health/live/")
+            for number in range(2):
+                eventually(lambda: get(f"{server.url}/health/").body, what="an answer")
+                arrived.await_round(*NAMES, more_than=number)
+            eventually(lambda: arrived.of("health_check.endpoint.status"), what="metrics")
+            server.stop()
+        assert_all_arrived(arrived, tmp_path)
+
+
+def test_scheduler__its_rounds_arrive(tmp_path: pathlib.Path) -> None:
+    """Where the scheduler runs checks, its rounds say so, and the gauges tell what they found without any request."""
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived, SCHEDULER=True)
+        with site_under_gunicorn(site, "--workers=1", POST_FORK) as server:
+            get(f"{server.url}/health/")
+            eventually(lambda: len(triggered(arrived, "scheduler")) >= 3, what="rounds of the scheduler")
+            assert server.stop()[0] == 0
+        assert_all_arrived(arrived, tmp_path)
+
+
+def triggered(arrived: Receiver, trigger: str) -> list[Span]:
+    """Return the rounds that something has had run."""
+    return [span for span in arrived.named(ROUND) if span.attributes["health_check.trigger"] == trigger]
+
+
+def test_exporter__users_sdk_wins(tmp_path: pathlib.Path) -> None:
+    """An SDK that is there already gets spans and metrics, and nothing is sent twice."""
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived)
+        with standalone_exporter(site, {"OTEL_SERVICE_NAME": "theirs"}, "--otlp", wrapper=[instrument()]) as server:
+            arrived.await_round(*NAMES)
+            eventually(lambda: arrived.of("health_check.endpoint.status"), what="metrics")
+            assert server.stop()[0] == 0
+            output = server.output()
+        assert_all_arrived(arrived, tmp_path)
+    assert "An OpenTelemetry SDK is set up already: it gets the spans and metrics." in output
+    assert {span.resource["service.name"] for span in arrived.spans} == {"theirs"}
+    assert "telemetry.auto.version" in arrived.spans[0].resource
+
+
+def test_instrument__a_short_command_runs_no_checks(tmp_path: pathlib.Path) -> None:
+    """A command that serves nothing, ``migrate`` say, runs no checks as it ends, though the SDK collects then."""
+    command = [str(instrument()), sys.executable, "-m", "django", "check"]
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived)
+        with running(command, tmp_path, {**site.environment(), "OTEL_METRIC_EXPORT_INTERVAL": "60000"}) as process:
+            assert process.process.wait(60) == 0
+        assert "System check identified" in process.output()
+    assert pids_of(tmp_path) == set()
+    assert arrived.named(ROUND) == []
