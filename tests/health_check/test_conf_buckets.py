@@ -72,7 +72,8 @@ def test_buckets__unusable(value: object, settings: Settings) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"DURATION_BUCKETS.*use a list of at most 50 numbers"):
         _ = ours.DURATION_BUCKETS
     assert len(problems()) == 1
-    assert [found.id for found in run_checks(tags=["health_check"]) if "DURATION_BUCKETS" in found.msg] == ["health_check.E001"]
+    found = [message.id for message in run_checks(tags=["health_check"]) if "DURATION_BUCKETS" in message.msg]
+    assert found == ["health_check.E001"]
 
 
 def test_unusable__is_said_at_once(settings: Settings, mount_checks: Mount, client: Client) -> None:
