@@ -88,4 +88,4 @@ build/prometheus-3/prometheus-3:
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(NEWEST_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEWEST_VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
@@ -12,6 +13,10 @@ from health_check.access import Rules, Verdict, is_staff, rules_of, verdict_on
 
 ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
 """The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
+
+
+NOT_CONFIGURED = "The health checks are not configured properly: see the log, or run manage.py check.\n"
+"""What is said to who may read no details."""
 
 
 class GuardedView:
@@ -40,6 +45,14 @@ class GuardedView:
     def verdict(self) -> Verdict:
         """What the one who asks gets."""
         return verdict_on(self.request, self.rules, self.is_authorized)
+
+    def explanation(self, error: ImproperlyConfigured) -> str:
+        """Return what somebody who asks reads of settings that cannot be used: what is wrong only with details."""
+        try:
+            details = self.verdict.details
+        except ImproperlyConfigured:  # what is wrong is who may read what
+            details = True
+        return f"{error}\n" if details else NOT_CONFIGURED
 
     def refusal(self) -> HttpResponse | None:
         """Return the answer to somebody who is not let in; None for others."""

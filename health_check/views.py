@@ -141,7 +141,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
             response = HttpResponse(
-                f"{error}\n", status=self.error_status_code, content_type="text/plain; charset=utf-8"
+                self.explanation(error), status=self.error_status_code, content_type="text/plain; charset=utf-8"
             )
         if response.status_code >= 500:
             vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe

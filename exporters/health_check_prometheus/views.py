@@ -64,7 +64,7 @@ class MetricsView(GuardedView, View):
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The metrics page is not configured properly.", error)
-            response = HttpResponse(f"{error}\n", status=500, content_type=PLAIN)
+            response = HttpResponse(self.explanation(error), status=500, content_type=PLAIN)
             vars(response)["_has_been_logged"] = True
         response.headers["Cache-Control"] = "no-store"
         return response
