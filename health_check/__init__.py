@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from health_check.backends import HealthCheck
 from health_check.checks import Cache, Database, Mail, Migrations, Storage
 from health_check.contrib.psutil import Disk, Memory
+from health_check.former import finder
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,8 @@ __all__ = [
     "Storage",
     "__version__",
 ]
+
+finder.install()
 
 if TYPE_CHECKING:
     from health_check.contrib.dns import DNS

@@ -36,6 +36,10 @@ class ServiceWarning(HealthCheckException):
     message_type = "warning"
 
 
+class StatusPageWarning(ServiceWarning):
+    """Tell of incidents on a provider's status page; its time is that of the provider's last word."""
+
+
 class ServiceUnavailable(HealthCheckException):
     """Tell that a service cannot be used."""
 

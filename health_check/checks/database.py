@@ -18,11 +18,11 @@ from health_check.conf import seconds
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 from health_check.labels import ConciseRepr
 
-CONNECT_TIMEOUT = "connect_timeout"
-"""The option of those clients that have one of that name, in whole seconds."""
-
-HAVE_CONNECT_TIMEOUT = ("postgresql", "mysql")
-"""The vendors of these clients."""
+TIMEOUTS = {
+    "postgresql": ("connect_timeout",),
+    "mysql": ("connect_timeout", "read_timeout", "write_timeout"),
+}
+"""The options of each vendor's client that end its waiting, in whole seconds."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -96,9 +96,9 @@ def _of_its_own(connection: BaseDatabaseWrapper, timeout: float) -> Iterator[Non
     """Have this thread connect past any pool, within some seconds, and close the connection afterwards."""
     settings = connection.settings_dict
     options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
-    if connection.vendor in HAVE_CONNECT_TIMEOUT:
-        configured = seconds(options.get(CONNECT_TIMEOUT)) or timeout
-        options[CONNECT_TIMEOUT] = max(1, int(min(configured, timeout)))
+    for name in TIMEOUTS.get(connection.vendor, ()):
+        configured = seconds(options.get(name)) or timeout
+        options[name] = max(1, int(min(configured, timeout)))
     connection.settings_dict = {**settings, "OPTIONS": options}
     try:
         yield

@@ -4,46 +4,49 @@ from __future__ import annotations
 
 import dataclasses
 
-from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
-from django.db.migrations.exceptions import MigrationSchemaMissing
+from django.db import Error
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    MigrationSchemaMissing,
+    NodeNotFoundError,
+)
 from django.db.migrations.executor import MigrationExecutor
-from django.utils.connection import ConnectionDoesNotExist
 
-from health_check.backends import HealthCheck
+from health_check.checks.database import Database
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.labels import ConciseRepr
 
 MOST_NAMED = 3
 """How many of the migrations to name."""
 
+UNUSABLE = (BadMigrationError, CircularDependencyError, NodeNotFoundError)
+"""What is wrong with migrations that do not fit together."""
+
 
 @dataclasses.dataclass(repr=False)
-class Migrations(ConciseRepr, HealthCheck):
+class Migrations(Database):
     """Warn of migrations that are not applied.
 
-    Verifies that the database has all migrations of the code that runs, as after a deployment that forgot them. Reads
-    the table of migrations. That costs the database a connection and a query a run, by default once a minute, and this
-    process the import of all migrations.
+    Verifies that the database has all migrations of the code that runs, as it has not after a deployment that forgot
+    them. Reads the table of migrations. That costs the database a connection and two queries a run, by default once a
+    minute, and this process the import of all migrations.
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     max_age = 60
 
-    alias: str = "default"
-
-    def check_status(self) -> None:
+    def _ask(self, connection: BaseDatabaseWrapper) -> None:
         try:
-            executor = MigrationExecutor(connections[self.alias])
+            executor = MigrationExecutor(connection)
             plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        except ConnectionDoesNotExist as error:
-            raise ServiceUnavailable(f"the database {self.alias!r} is not in DATABASES") from error
-        except ImproperlyConfigured as error:
-            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
         except (Error, MigrationSchemaMissing) as error:
-            raise ServiceUnavailable(f"cannot read the migrations ({type(error).__name__})") from error
+            raise ServiceUnavailable(f"cannot read which migrations are applied ({type(error).__name__})") from error
+        except UNUSABLE as error:
+            raise ServiceUnavailable(f"the migrations do not fit together ({type(error).__name__})") from error
         if plan:
             names = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

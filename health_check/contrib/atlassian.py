@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import enum
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from health_check.checks.timeouts import client_timeout
-from health_check.contrib.fetching import fetch
-from health_check.contrib.status_pages import StatusPage
+from health_check.contrib.status_pages import Incident, StatusPage
 from health_check.exceptions import ServiceReturnedUnexpectedResult
 
 SUMMARY = "/api/v2/summary.json"
@@ -37,33 +37,33 @@ class AtlassianStatusPage(StatusPage):
 
     component: str = ""
 
-    def check_status(self) -> None:
-        fetched = fetch(f"{self.base_url.rstrip('/')}{SUMMARY}", what="the status page", seconds=client_timeout(self))
-        if fetched.status != 200:
-            raise ServiceReturnedUnexpectedResult(f"the status page answered HTTP {fetched.status}")
+    def incidents(self) -> Sequence[Incident]:
+        fetched = self.fetched(f"{self.base_url.rstrip('/')}{SUMMARY}", "the status page")
         try:
-            summary = json.loads(fetched.body)
-            incidents = [_words(incident) for incident in self._going_on(summary)]
+            return list(self._going_on(json.loads(fetched.body)))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ServiceReturnedUnexpectedResult("the status page answered in an unknown form") from error
-        self.warn_of(incidents)
 
-    def _going_on(self, summary: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    def _going_on(self, summary: Mapping[str, Any]) -> Iterator[Incident]:
         watched = self._watched(summary.get("components", ()))
         for incident in summary["incidents"]:
-            affected = {component["name"] for component in incident.get("components", ())}
+            affected = {component["name"] for component in incident.get("components") or ()}
             if incident.get("status") not in OVER and (not watched or affected & watched):
-                yield incident
+                yield Incident(
+                    title=str(incident["name"]),
+                    link=str(incident.get("shortlink", "")),
+                    moment=_moment(incident.get("updated_at")),
+                )
 
-    def _watched(self, components: Iterable[Mapping[str, Any]]) -> set[str]:
+    def _watched(self, components: Collection[Mapping[str, Any]]) -> set[str]:
         """Return the names of the components that matter; none if all do."""
         if not self.component:
             return set()
-        named = next((each for each in components if each["name"] == self.component), None)
-        if named is None:
+        ids = [each.get("id") for each in components if each["name"] == self.component]
+        if not ids:
             raise ServiceReturnedUnexpectedResult(f"the status page has no component {self.component!r}")
-        parts = {each["name"] for each in components if each.get("group_id") == named.get("id", self)}
-        return {self.component, *parts}
+        groups = {each for each in ids if each is not None}
+        return {self.component, *(each["name"] for each in components if each.get("group_id") in groups)}
 
 
 @dataclasses.dataclass(repr=False)
@@ -97,7 +97,18 @@ class GitHub(AtlassianStatusPage):
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
+    class EnterpriseRegion(enum.StrEnum):
+        """The regions of GitHub Enterprise Cloud with data residency."""
+
+        australia = "au"
+        eu = "eu"
+        japan = "jp"
+        us = "us"
+
     enterprise_region: str | None = None
+
+    def __post_init__(self) -> None:
+        self.enterprise_region = None if self.enterprise_region is None else str(self.enterprise_region)
 
     @property
     def base_url(self) -> str:  # type: ignore[override]
@@ -151,6 +162,7 @@ class Vercel(AtlassianStatusPage):
     base_url: ClassVar[str] = "https://www.vercel-status.com"
 
 
-def _words(incident: Mapping[str, Any]) -> str:
-    link = incident.get("shortlink")
-    return f"{incident['name']}: {link}" if link else str(incident["name"])
+def _moment(text: object) -> datetime.datetime | None:
+    """Return a moment in ISO 8601; None if nothing is said, or no zone."""
+    moment = datetime.datetime.fromisoformat(text) if isinstance(text, str) else None
+    return moment if moment is None or moment.tzinfo else None

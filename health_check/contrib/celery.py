@@ -6,27 +6,41 @@ import contextlib
 import dataclasses
 import datetime
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from django.core.cache import caches
 
 from health_check.backends import HealthCheck
 from health_check.checks.timeouts import client_timeout
-from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
+from health_check.conf import seconds
+from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
 from health_check.labels import ConciseRepr
 
 try:
     import celery
     from celery.app import app_or_default
-    from kombu.exceptions import KombuError
+    from kombu import Producer
+
+    from health_check.contrib.brokers import connected
 except ImportError as error:
     raise ImportError(
         "health_check.contrib.celery needs celery: pip install 'django-health-exporter[celery]'"
     ) from error
 
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+
+BROKER = "the broker of Celery"
+"""What it is called in messages."""
+
+PONG = {"ok": "pong"}
+"""What a worker answers to a ping."""
+
 KEY = "health_check.celery.heartbeat"
 """What the cache keys of heartbeats begin with."""
+
+KEPT_SECONDS = 30 * 24 * 3600
+"""For how long the cache keeps a heartbeat."""
 
 TASK = "health_check.contrib.celery.beat"
 """The name of the task that leaves them."""
@@ -36,15 +50,15 @@ TASK = "health_check.contrib.celery.beat"
 class Ping(ConciseRepr, HealthCheck):
     """Check that workers answer.
 
-    Verifies that the broker can be reached, that at least one worker answers a ping, that all that answer do so
-    properly, and that each of some queues has a worker that consumes it. That costs the broker a connection and a
-    message to each worker a run, and two with ``queues``.
+    Verifies that the broker can be reached, that a worker answers, and that each of some queues has a worker that
+    consumes it. It ends as soon as it knows; it tries once, whatever Celery's settings say. That costs the broker a
+    connection, a queue for the answers, and a message to each worker and back a run.
 
     Args:
-        app: The Celery app; default the current one.
-        limit: After how many answers not to wait for more; default None, which waits four fifths of the budget
-            for all there may be.
-        queues: The queues that are to be consumed; default those of ``CELERY_TASK_QUEUES``, none if that is not set.
+        app: The Celery app; default the current one, which in a Django process is the first that was made.
+        limit: After how many answers to wait for no more; default None, which waits for those it takes.
+        queues: The queues that are to be consumed; default those of ``CELERY_TASK_QUEUES``, else
+            ``CELERY_TASK_DEFAULT_QUEUE``. If empty, one worker is enough, whatever it consumes.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
@@ -54,43 +68,28 @@ class Ping(ConciseRepr, HealthCheck):
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        end = time.monotonic() + client_timeout(self)
-        with _connected(self.app, client_timeout(self) / 2) as connection:
-            workers = self._ping(connection, end)
-            queues = self._queues()
-            if queues:
-                self._verify(connection, queues, workers)
+        available = client_timeout(self)
+        end = time.monotonic() + available
+        queues = self._queues()
+        survey = _Survey(unseen=queues, limit=self.limit)
+        with connected(self.app.connection_for_write, available / 2, BROKER) as connection:
+            mailbox = self.app.control.mailbox(connection)
+            channel = connection.channel()
+            mailbox.producer_pool = _Once(channel)
+            with contextlib.suppress(_Enough):
+                command = "active_queues" if queues else "ping"
+                left = max(0.0, end - time.monotonic())
+                mailbox.multi_call(command, timeout=left, callback=survey.take, channel=channel)
+        for error in survey.errors():
+            self.add_error(error)
 
-    def _ping(self, connection: Any, end: float) -> list[str]:
-        """Return the names of the workers that answer."""
-        seconds = max(0.1, end - time.monotonic()) / (2 if self._queues() else 1)
-        try:
-            answers = self.app.control.ping(connection=connection, timeout=seconds, limit=self.limit) or []
-        except (KombuError, OSError) as error:
-            raise ServiceUnavailable(f"cannot ping the workers ({type(error).__name__})") from error
-        if not answers:
-            raise ServiceUnavailable("no worker answers")
-        wrong = [name for answer in answers for name, said in answer.items() if said != {"ok": "pong"}]
-        if wrong:
-            raise ServiceReturnedUnexpectedResult(f"{len(wrong)} of {len(answers)} workers did not answer with pong")
-        return [name for answer in answers for name in answer]
-
-    def _verify(self, connection: Any, queues: Collection[str], workers: list[str]) -> None:
-        inspect = self.app.control.inspect(
-            destination=workers, connection=connection, timeout=client_timeout(self) / 2, limit=len(workers)
-        )
-        try:
-            found = inspect.active_queues() or {}
-        except (KombuError, OSError) as error:
-            raise ServiceUnavailable(f"cannot ask the workers for their queues ({type(error).__name__})") from error
-        consumed = {queue["name"] for of_worker in found.values() for queue in of_worker}
-        for queue in sorted(set(queues) - consumed):
-            self.add_error(ServiceUnavailable(f"no worker consumes the queue {queue!r}"))
-
-    def _queues(self) -> Collection[str]:
+    def _queues(self) -> set[str]:
         if self.queues is not None:
-            return self.queues
-        return [queue.name for queue in self.app.conf.task_queues or ()]
+            return set(self.queues)
+        configured = self.app.conf.task_queues
+        if isinstance(configured, Mapping):
+            return set(configured)
+        return {queue.name for queue in configured or ()} or {self.app.conf.task_default_queue}
 
 
 @dataclasses.dataclass(repr=False)
@@ -101,14 +100,19 @@ class Heartbeat(ConciseRepr, HealthCheck):
     passed it on, and a worker had the time for it. It leaves its time in a cache that web and worker processes share.
     Schedule it, for each queue that matters::
 
+        CELERY_IMPORTS = ["health_check.contrib.celery"]
         CELERY_BEAT_SCHEDULE = {
-            "health": {"task": "health_check.contrib.celery.beat", "schedule": 30, "kwargs": {"queue": "celery"}}
+            "heartbeat": {
+                "task": "health_check.contrib.celery.beat",
+                "schedule": 30,
+                "options": {"queue": "celery", "expires": 30},
+            }
         }
 
     That costs the cache a read a run.
 
     Args:
-        queue: The queue, as the task is told; default ``"celery"``.
+        queue: The queue that the task comes by; default ``"celery"``.
         max_silence: How long ago the task may have run at most, in seconds or as a timedelta; default 120.
         alias: The cache, as in ``CACHES``; default ``"default"``.
     """
@@ -118,8 +122,6 @@ class Heartbeat(ConciseRepr, HealthCheck):
     alias: str = dataclasses.field(default="default", repr=False)
 
     def check_status(self) -> None:
-        longest = self.max_silence
-        seconds = longest.total_seconds() if isinstance(longest, datetime.timedelta) else float(longest)
         try:
             ran = caches[self.alias].get(f"{KEY}:{self.queue}")
         except Exception as error:  # each cache's client has exceptions of its own
@@ -127,41 +129,79 @@ class Heartbeat(ConciseRepr, HealthCheck):
         if not isinstance(ran, int | float):
             raise ServiceUnavailable(f"the task {TASK} has not run: is it scheduled, and is a worker there for it?")
         silence = time.time() - ran
-        if silence > seconds:
+        if silence > (seconds(self.max_silence) or 0.0):
             raise ServiceUnavailable(f"the last heartbeat is {silence:.0f} s old")
 
 
-@celery.shared_task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
-def beat(queue: str = "celery", alias: str = "default") -> None:
+@celery.shared_task(name=TASK, bind=True, ignore_result=True)  # type: ignore[untyped-decorator]
+def beat(self: celery.Task, queue: str | None = None, alias: str = "default") -> None:
     """Leave the time for the check ``Heartbeat`` to find.
 
     Args:
-        queue: Which of them.
-        alias: The cache.
+        self: The task.
+        queue: What the check calls the queue; default the routing key that the task came by, which is the queue's
+            name unless the site says otherwise.
+        alias: The cache, as in ``CACHES``.
     """
-    caches[alias].set(f"{KEY}:{queue}", time.time(), None)
+    came_by = (self.request.delivery_info or {}).get("routing_key")
+    name = queue or came_by or self.app.conf.task_default_queue
+    caches[alias].set(f"{KEY}:{name}", time.time(), KEPT_SECONDS)
 
 
-@contextlib.contextmanager
-def _connected(app: celery.Celery, seconds: float) -> Any:
-    """Connect to the broker in time: Celery itself would try again and again, whatever its timeout."""
-    connection = app.connection_for_write(connect_timeout=seconds)
-    connection.transport_options = {**connection.transport_options, **_limits(connection, seconds)}
-    try:
-        try:
-            connection.connect()
-        except (KombuError, OSError) as error:
-            raise ServiceUnavailable(f"cannot connect to the broker ({type(error).__name__})") from error
-        except connection.connection_errors as error:
-            raise ServiceUnavailable(f"cannot connect to the broker ({type(error).__name__})") from error
-        yield connection
-    finally:
-        with contextlib.suppress(Exception):  # what is left of a connection that failed
-            connection.release()
+class _Enough(Exception):
+    """Ends the wait for answers."""
 
 
-def _limits(connection: Any, seconds: float) -> dict[str, float]:
-    """Return what keeps the transport from waiting for longer."""
-    if connection.transport_cls in ("redis", "rediss", "sentinel"):
-        return {"socket_connect_timeout": seconds, "socket_timeout": seconds}
-    return {"read_timeout": seconds, "write_timeout": seconds}
+class _Survey:
+    """What the workers have answered."""
+
+    def __init__(self, *, unseen: set[str], limit: int | None) -> None:
+        self._unseen = set(unseen)
+        self._limit = limit
+        self._by_ping = not unseen
+        self._answers = 0
+        self._wrong = 0
+
+    def take(self, answers: Mapping[str, Any]) -> None:
+        """Take note of what a worker says.
+
+        Raises:
+            _Enough: If no other answer can tell more.
+        """
+        for said in answers.values():
+            self._answers += 1
+            if self._by_ping:
+                self._wrong += said != PONG
+            elif isinstance(said, list):
+                self._unseen -= {queue["name"] for queue in said}
+            else:
+                self._wrong += 1
+        enough = (
+            self._answers > self._wrong and not self._unseen if self._limit is None else self._answers >= self._limit
+        )
+        if enough:
+            raise _Enough
+
+    def errors(self) -> Iterator[HealthCheckException]:
+        """Tell what is wrong."""
+        if not self._answers:
+            yield ServiceUnavailable("no worker answers")
+            return
+        if self._wrong:
+            yield ServiceReturnedUnexpectedResult(f"{self._wrong} of {self._answers} workers gave a wrong answer")
+        for queue in sorted(self._unseen):
+            yield ServiceUnavailable(f"no worker consumes the queue {queue!r}")
+
+
+class _Once:
+    """Stands in for a pool of producers: Celery's connects by itself, and tries to publish again and again."""
+
+    def __init__(self, channel: Any) -> None:
+        self._producer = Producer(channel, auto_declare=False)
+
+    @contextlib.contextmanager
+    def acquire(self) -> Iterator[_Once]:
+        yield self
+
+    def publish(self, body: Any, *, retry: bool, **options: Any) -> None:
+        self._producer.publish(body, **options)

@@ -14,6 +14,8 @@ from health_check.labels import ConciseRepr
 
 try:
     import dns.exception
+    import dns.nameserver
+    import dns.rdatatype
     import dns.resolver
 except ImportError as error:
     raise ImportError("health_check.DNS needs dnspython: pip install 'django-health-exporter[dns]'") from error
@@ -23,27 +25,32 @@ except ImportError as error:
 class DNS(ConciseRepr, HealthCheck):
     """Check that names can be resolved.
 
-    Verifies that a name server answers the query for a name with at least one record; caches are not asked. That
-    costs the name server a query a run.
+    Verifies that a name server answers the query for a name with at least one record. Files like ``/etc/hosts`` do not
+    count, and no answer of an earlier run does. That costs the name server a query a run, or one for each of the
+    system's search domains where the name has none.
 
     Args:
         hostname: The name; default that of this host.
-        nameservers: The addresses of the name servers; default those of the system.
+        nameservers: The name servers: addresses, the URLs of those that speak HTTPS, or objects of
+            ``dns.nameserver``, which may have another port; default those of the system.
         record_type: What kind of record to ask for; default ``"A"``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
+
+    Raises:
+        dns.rdatatype.UnknownRdatatype: If there is no such record type.
     """
 
     hostname: str = dataclasses.field(default_factory=socket.gethostname, repr=False)
-    nameservers: Sequence[str] | None = dataclasses.field(default=None, repr=False)
+    nameservers: Sequence[str | dns.nameserver.Nameserver] | None = dataclasses.field(default=None, repr=False)
     record_type: str = "A"
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        self.record_type = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(self.record_type))
+
     def check_status(self) -> None:
         try:
-            resolver = dns.resolver.Resolver(configure=self.nameservers is None)
-            if self.nameservers is not None:
-                resolver.nameservers = list(self.nameservers)
-            resolver.resolve(self.hostname, self.record_type, lifetime=client_timeout(self))
+            self._resolver().resolve(self.hostname, self.record_type, search=True, lifetime=client_timeout(self))
         except dns.resolver.NXDOMAIN as error:
             raise ServiceUnavailable("the name does not exist") from error
         except dns.resolver.NoAnswer as error:
@@ -54,3 +61,10 @@ class DNS(ConciseRepr, HealthCheck):
             raise ServiceUnavailable("no name server gave an answer") from error
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise ServiceUnavailable(f"the name cannot be resolved ({type(error).__name__})") from error
+
+    def _resolver(self) -> dns.resolver.Resolver:
+        if self.nameservers is None:
+            return dns.resolver.Resolver()
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = list(self.nameservers)
+        return resolver

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-import ssl
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -61,12 +60,13 @@ class Elasticsearch(ConciseRepr, HealthCheck):
             seconds=client_timeout(self),
             headers={"Accept": "application/json", **self._key()},
             auth=self.auth,
-            verify=True if self.ca_file is None else ssl.create_default_context(cafile=self.ca_file),
+            ca_file=self.ca_file,
+            follow=False,
         )
         self._refuse(fetched)
         try:
             document = json.loads(fetched.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ServiceReturnedUnexpectedResult(f"{self.product} answered with something else than JSON") from error
         return document if isinstance(document, Mapping) else {}
 
@@ -76,5 +76,7 @@ class Elasticsearch(ConciseRepr, HealthCheck):
     def _refuse(self, fetched: Fetched) -> None:
         if fetched.status in (401, 403):
             raise ServiceUnavailable(f"the login to {self.product} was refused (HTTP {fetched.status})")
+        if fetched.status in (502, 503, 504):
+            raise ServiceUnavailable(f"{self.product} has no master, or is overloaded (HTTP {fetched.status})")
         if fetched.status not in (200, 408):  # 408: it has the answer, but not the state that was waited for
             raise ServiceReturnedUnexpectedResult(f"{self.product} answered HTTP {fetched.status}")

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 
 from health_check.backends import HealthCheck
 from health_check.checks.timeouts import client_timeout
-from health_check.contrib.fetching import Fetched, fetch
+from health_check.contrib.fetching import MOST_BYTES, Fetched, fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceWarning
 from health_check.labels import ConciseRepr
 
@@ -23,19 +23,23 @@ class HTTP(ConciseRepr, HealthCheck):
     """Check that a web service answers as it should.
 
     Verifies that a URL can be fetched, that the status and, if wanted, the body are as expected, and, over TLS, that
-    the certificate is valid, and will be for some days. That costs the service a request a run. Give each of several
-    a ``name``.
+    the certificate is valid, and will be for some days. Follows redirects unless one is what is expected. That costs
+    the service a request a run. Give each of several a ``name``.
 
     Args:
-        url: The URL, ``http://…`` or ``https://…``.
+        url: The URL, ``http://…`` or ``https://…``. What is secret belongs into ``auth`` or ``headers``, as the
+            client logs the URL, without user and password.
         expected_status: The status that is expected, or several of them; default 200.
         match: A regular expression that is to be found in the body (of which 2 MiB are read); default any body.
         method: The HTTP method; default ``"GET"``.
         headers: More request headers; default none.
-        auth: User and password for basic authentication; default none.
+        auth: User and password for basic authentication; default those of the URL.
         expiry_days: Within how many days of the certificate's expiry to warn; None never does. Default 14.
         ca_file: A file with the certificates to trust, instead of the usual ones.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
+
+    Raises:
+        re.error: If ``match`` is no regular expression.
     """
 
     url: str = dataclasses.field(repr=False)
@@ -48,7 +52,12 @@ class HTTP(ConciseRepr, HealthCheck):
     ca_file: str | None = dataclasses.field(default=None, repr=False)
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.match is not None:
+            re.compile(self.match)
+
     def check_status(self) -> None:
+        expected = self._expected()
         fetched = fetch(
             self.url,
             what="the web service",
@@ -56,19 +65,23 @@ class HTTP(ConciseRepr, HealthCheck):
             method=self.method,
             headers=self.headers,
             auth=self.auth,
-            verify=True if self.ca_file is None else ssl.create_default_context(cafile=self.ca_file),
+            ca_file=self.ca_file,
+            follow=not any(300 <= status < 400 for status in expected),
         )
-        self._verify(fetched)
+        self._verify(fetched, expected)
         self._look_ahead(fetched)
 
-    def _verify(self, fetched: Fetched) -> None:
-        expected = {self.expected_status} if isinstance(self.expected_status, int) else set(self.expected_status)
+    def _expected(self) -> set[int]:
+        return {self.expected_status} if isinstance(self.expected_status, int) else set(self.expected_status)
+
+    def _verify(self, fetched: Fetched, expected: set[int]) -> None:
         if fetched.status not in expected:
             raise ServiceReturnedUnexpectedResult(
                 f"the web service answered HTTP {fetched.status}, not {' or '.join(map(str, sorted(expected)))}"
             )
         if self.match is not None and not re.search(self.match, fetched.text):
-            raise ServiceReturnedUnexpectedResult("the web service answered with another body than expected")
+            where = "the body" if fetched.complete else f"the first {MOST_BYTES} bytes of the body"
+            raise ServiceReturnedUnexpectedResult(f"the web service answered, but {where} is not as expected")
 
     def _look_ahead(self, fetched: Fetched) -> None:
         if self.expiry_days is None or not fetched.certificate:

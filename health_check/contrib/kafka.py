@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from health_check.backends import HealthCheck
@@ -13,7 +13,7 @@ from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnav
 from health_check.labels import ConciseRepr
 
 try:
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
     from confluent_kafka.admin import AdminClient
 except ImportError as error:
     raise ImportError(
@@ -39,18 +39,43 @@ class Kafka(ConciseRepr, HealthCheck):
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        seconds = client_timeout(self)
+        brokers, failure, reasons = self._ask(client_timeout(self))
+        if "_AUTHENTICATION" in reasons:
+            raise ServiceUnavailable("the login to Kafka was refused") from failure
+        if failure is not None:
+            raise ServiceUnavailable(f"cannot get the metadata of Kafka ({', '.join(reasons)})") from failure
+        if not brokers:
+            raise ServiceReturnedUnexpectedResult("Kafka tells of no broker")
+
+    def _ask(self, seconds: float) -> tuple[int, KafkaException | None, list[str]]:
+        """Return how many brokers there are, or what went wrong and by which names.
+
+        The client ends its threads and connections when it is let go, which the traceback of an exception would not do.
+        """
+        reported: list[KafkaError] = []
+        try:
+            client = AdminClient(self._configuration(seconds, reported.append))
+        except KafkaException as error:
+            raise ServiceUnavailable(f"the configuration of Kafka cannot be used ({_name(error)})") from None
+        try:
+            return len(client.list_topics(timeout=seconds).brokers), None, []
+        except KafkaException as error:
+            client.poll(0)  # has it report what happened to its connections
+            names = [_name(error), *(found.name() for found in reported)]
+            return 0, error.with_traceback(None), list(dict.fromkeys(names))
+
+    def _configuration(self, seconds: float, report: Callable[[KafkaError], None]) -> dict[str, Any]:
         servers = self.bootstrap_servers
-        configuration = {
+        return {
             "log_level": 0,
             "socket.timeout.ms": max(10, int(seconds * 1000)),
+            "error_cb": report,
             **self.config,
             "bootstrap.servers": servers if isinstance(servers, str) else ",".join(servers),
         }
-        try:
-            brokers = AdminClient(configuration).list_topics(timeout=seconds).brokers
-        except KafkaException as error:
-            reason = error.args[0].name() if error.args else type(error).__name__
-            raise ServiceUnavailable(f"cannot get the metadata of Kafka ({reason})") from error
-        if not brokers:
-            raise ServiceReturnedUnexpectedResult("Kafka tells of no broker")
+
+
+def _name(error: KafkaException) -> str:
+    """Return what librdkafka calls an error: its text tells of hosts."""
+    reason = error.args[0] if error.args else None
+    return reason.name() if isinstance(reason, KafkaError) else type(error).__name__

@@ -12,7 +12,7 @@ from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnav
 from health_check.labels import ConciseRepr
 
 try:
-    from pymemcache import Client, MemcacheError
+    from pymemcache import Client, MemcacheError, MemcacheUnexpectedCloseError, MemcacheUnknownCommandError
 except ImportError as error:
     raise ImportError(
         "health_check.contrib.memcached needs pymemcache: pip install 'django-health-exporter[memcached]'"
@@ -46,6 +46,10 @@ class Memcached(ConciseRepr, HealthCheck):
             raise ServiceUnavailable("Memcached did not answer in time") from error
         except OSError as error:
             raise ServiceUnavailable(f"cannot connect to Memcached ({type(error).__name__})") from error
+        except MemcacheUnexpectedCloseError as error:
+            raise ServiceUnavailable("Memcached hung up") from error
+        except MemcacheUnknownCommandError as error:  # said to whoever is one too many, too: all servers know it
+            raise ServiceUnavailable("Memcached refuses commands, as it does when it has no connection left") from error
         except MemcacheError as error:
             raise ServiceReturnedUnexpectedResult(
                 f"Memcached did not tell its version ({type(error).__name__})"

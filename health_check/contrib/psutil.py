@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import time
 
 import psutil
 
@@ -13,6 +14,8 @@ from health_check.backends import HealthCheck
 from health_check.conf import legacy_number, seconds
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.labels import ConciseRepr
+
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
 
 GIBIBYTE = 1024**3
 
@@ -98,7 +101,7 @@ class CPU(ConciseRepr, HealthCheck):
     interval: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        used = _cpu_percent(None if self.interval is None else seconds(self.interval))
+        used = _usage.percent(None if self.interval is None else seconds(self.interval))
         if self.max_usage_percent is not None and used >= self.max_usage_percent:
             raise ServiceWarning(f"the processors are {used:.1f} % busy")
 
@@ -149,7 +152,7 @@ class Battery(ConciseRepr, HealthCheck):
         battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
         if battery is None:
             return
-        if self.power_plugged and not battery.power_plugged:
+        if self.power_plugged and battery.power_plugged is False:  # None is not known
             self.add_error(ServiceWarning("the battery is not plugged in"))
         if self.min_percent_available is not None and battery.percent < self.min_percent_available:
             self.add_error(ServiceWarning(f"the battery has {battery.percent:.0f} % left"))
@@ -183,6 +186,40 @@ class Temperature(ConciseRepr, HealthCheck):
             self.add_error(ServiceWarning(f"{name} has {current:.0f} °C"))
 
 
-def _cpu_percent(interval: float | None) -> float:
-    used = float(psutil.cpu_percent(interval))
-    return used if used or interval is not None else float(psutil.cpu_percent(FIRST_INTERVAL_SECONDS))
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Spent:
+    """What the processors have spent their time on."""
+
+    moment: float
+    """When that was, in monotonic seconds."""
+    total: float
+    """All their time, in seconds."""
+    idle: float
+    """What they had nothing to do in, or waited for a disk."""
+
+
+def _spent() -> _Spent:
+    times = psutil.cpu_times()
+    twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in the time of users, too, on Linux
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    return _Spent(moment=time.monotonic(), total=sum(times) - twice, idle=idle)
+
+
+class _Usage:
+    """How busy the processors are, from one look to the next; psutil itself remembers that for each thread."""
+
+    def __init__(self) -> None:
+        self._last: _Spent | None = None
+
+    def percent(self, interval: float | None) -> float:
+        """Return how busy they were since the last look, or while it waits for an interval in seconds."""
+        before = self._last
+        if interval is not None or before is None or time.monotonic() - before.moment < FIRST_INTERVAL_SECONDS:
+            before = _spent()
+            time.sleep(FIRST_INTERVAL_SECONDS if interval is None else interval)
+        after = self._last = _spent()
+        total = after.total - before.total
+        return 100 * min(1.0, max(0.0, 1 - (after.idle - before.idle) / total)) if total > 0 else 0.0
+
+
+_usage = _Usage()

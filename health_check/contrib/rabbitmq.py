@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime
+import functools
 
 from django.conf import settings
 
@@ -14,15 +14,21 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.labels import ConciseRepr
 
 try:
-    from amqp.exceptions import AccessRefused, AMQPError, NotAllowed
     from kombu.connection import Connection
+
+    from health_check.contrib.brokers import connected
 except ImportError as error:
     raise ImportError(
         "health_check.contrib.rabbitmq needs kombu: pip install 'django-health-exporter[rabbitmq]'"
     ) from error
 
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+
 SETTINGS = ("BROKER_URL", "CELERY_BROKER_URL")
 """The settings that may name the broker."""
+
+SCHEMES = ("amqp://", "amqps://", "pyamqp://")
+"""What its URL may begin with."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -30,11 +36,12 @@ class RabbitMQ(ConciseRepr, HealthCheck):
     """Check that a RabbitMQ broker lets us in.
 
     Verifies that a connection can be made, with TLS and the login of the URL, that the virtual host may be used, and
-    that a channel can be opened. Declares and sends nothing. That costs the broker a connection and a channel a run.
+    that a channel can be opened; of several brokers, that one of them does so. Declares and sends nothing. That costs
+    the broker a connection and a channel a run.
 
     Args:
-        amqp_url: The broker, as in ``amqp://USER:PASSWORD@HOST:5672//`` or ``amqps://…``; default the setting
-            ``BROKER_URL`` or ``CELERY_BROKER_URL``.
+        amqp_url: The broker, as in ``amqp://USER:PASSWORD@HOST:5672//`` or ``amqps://…``, or several of them with
+            semicolons between; default the setting ``BROKER_URL`` or ``CELERY_BROKER_URL``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
@@ -42,26 +49,14 @@ class RabbitMQ(ConciseRepr, HealthCheck):
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        seconds = client_timeout(self)
-        options = {"read_timeout": seconds, "write_timeout": seconds}
-        connection = Connection(self._url(), connect_timeout=seconds, transport_options=options)
-        try:
-            connection.connect()
+        make = functools.partial(Connection, self._url())
+        with connected(make, client_timeout(self), "RabbitMQ") as connection:
             connection.channel().close()
-        except AccessRefused as error:
-            raise ServiceUnavailable("the login to RabbitMQ was refused") from error
-        except NotAllowed as error:
-            raise ServiceUnavailable("RabbitMQ refused the virtual host") from error
-        except TimeoutError as error:
-            raise ServiceUnavailable("RabbitMQ did not answer in time") from error
-        except (AMQPError, OSError) as error:
-            raise ServiceUnavailable(f"cannot connect to RabbitMQ ({type(error).__name__})") from error
-        finally:
-            with contextlib.suppress(Exception):  # what is left of a connection that failed
-                connection.release()
 
     def _url(self) -> str:
         for url in (self.amqp_url, *(getattr(settings, name, None) for name in SETTINGS)):
+            if url and not str(url).startswith(SCHEMES):
+                raise ServiceUnavailable("the URL of RabbitMQ cannot be used: begin it with amqp://")
             if url:
                 return str(url)
         raise ServiceUnavailable("no broker is named: use the option `amqp_url`, or the setting BROKER_URL")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import datetime
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from health_check.awaiting import run_to_end
@@ -18,10 +19,14 @@ from health_check.labels import ConciseRepr
 
 try:
     import redis
+    from redis.asyncio.cluster import RedisCluster as AsynchronousRedisCluster
+    from redis.asyncio.retry import Retry as AsynchronousRetry
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 except ImportError as error:
     raise ImportError("health_check.contrib.redis needs redis: pip install 'django-health-exporter[redis]'") from error
+
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
 
 
 @dataclasses.dataclass(repr=False)
@@ -29,18 +34,19 @@ class Redis(ConciseRepr, HealthCheck):
     """Check that a Redis server answers.
 
     Verifies that a connection can be made, with TLS and a login where the URL says so, and that ``PING`` is answered,
-    by each node of a cluster and by the master of a Sentinel's service. Reads and writes no key, so the user needs no
-    rights. That costs the server a connection and a command a run.
+    by each master of a cluster and by the master of a Sentinel's service. Reads and writes no key, so the user needs no
+    rights. That costs each server a connection and a command a run.
 
     Args:
         url: The server, as in ``redis://:PASSWORD@HOST:6379/0``, ``rediss://…`` or ``unix://…``.
         client_factory: Returns a client instead, of ``redis`` or ``redis.asyncio``: that of a cluster, or a
-            Sentinel's ``master_for(…)``. It is closed after the run; its timeouts are its own.
-        client: Deprecated: a client that all runs share, and that is not closed.
+            Sentinel's ``master_for(…)``. It tries once, and is closed after the run. Where it does not connect
+            by a pool of its own, as that of a cluster, it needs a ``socket_timeout`` of less than the budget.
+        client: Deprecated: a client that all runs share; it is not closed, unless it is of ``redis.asyncio``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
-        ValueError: If there is not just one of ``url`` and ``client_factory``.
+        ValueError: If there is not just one of ``url``, ``client_factory`` and ``client``.
     """
 
     url: str | None = dataclasses.field(default=None, repr=False)
@@ -57,48 +63,86 @@ class Redis(ConciseRepr, HealthCheck):
             )
 
     def check_status(self) -> None:
-        run_to_end(self._check())
+        with _failures_named():
+            client = self.client if self.client is not None else self._new_client()
+            asynchronous = inspect.iscoroutinefunction(client.execute_command)
+            if self.client is None:
+                _hurry(client, client_timeout(self), (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0))
+            if asynchronous:
+                run_to_end(self._ask_asynchronously(client))
+            else:
+                self._ask(client)
 
-    async def _check(self) -> None:
-        client = self.client if self.client is not None else self._new_client()
+    def _ask(self, client: Any) -> None:
         try:
-            answered = await _outcome_of(client.ping())
-        except redis.AuthenticationError as error:
-            raise ServiceUnavailable("the login to Redis was refused") from error
-        except redis.TimeoutError as error:
-            raise ServiceUnavailable("Redis did not answer in time") from error
-        except redis.BusyLoadingError as error:
-            raise ServiceUnavailable("Redis is still loading its data") from error
-        except (redis.ConnectionError, OSError) as error:
-            raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
-        except redis.RedisError as error:
-            raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
+            _verify(client.ping(**_targets(client)))
         finally:
             if self.client is None:
-                await _closed(client)
-        if not answered:
-            raise ServiceReturnedUnexpectedResult("Redis answered PING with something else than PONG")
+                for part in _parts(client):
+                    with contextlib.suppress(redis.RedisError, OSError):
+                        part.close()
+
+    async def _ask_asynchronously(self, client: Any) -> None:
+        try:
+            async with asyncio.timeout(client_timeout(self)):
+                _verify(await client.ping(**_targets(client)))
+        finally:
+            for part in _parts(client):
+                with contextlib.suppress(redis.RedisError, OSError):
+                    await part.aclose()
 
     def _new_client(self) -> Any:
         if self.client_factory is not None:
             return self.client_factory()
-        seconds = client_timeout(self)
         try:
-            return redis.Redis.from_url(
-                str(self.url),
-                socket_connect_timeout=seconds,
-                socket_timeout=seconds,
-                retry=Retry(NoBackoff(), 0),
-            )
+            return redis.Redis.from_url(str(self.url))
         except ValueError as error:
             raise ServiceUnavailable("the URL of Redis cannot be used: begin it with redis://") from error
 
 
-async def _outcome_of(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
+@contextlib.contextmanager
+def _failures_named() -> Iterator[None]:
+    """Say which step failed, in words that tell of no host and no user."""
+    try:
+        yield
+    except redis.AuthenticationError as error:
+        raise ServiceUnavailable("the login to Redis was refused") from error
+    except (redis.TimeoutError, TimeoutError) as error:
+        raise ServiceUnavailable("Redis did not answer in time") from error
+    except redis.BusyLoadingError as error:
+        raise ServiceUnavailable("Redis is still loading its data") from error
+    except (redis.ConnectionError, OSError) as error:
+        raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
+    except redis.RedisError as error:
+        raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
 
 
-async def _closed(client: Any) -> None:
-    """Close a client of either kind, whatever state it is in."""
-    with contextlib.suppress(redis.RedisError, OSError, RuntimeError):  # its server may be what is gone
-        await _outcome_of(client.aclose() if hasattr(client, "aclose") else client.close())
+def _hurry(client: Any, seconds: float, retry: Retry | AsynchronousRetry) -> None:
+    """Have a client try once, within some seconds, unless others use its connections, too."""
+    own_pool = getattr(client, "auto_close_connection_pool", False)
+    if own_pool:
+        options = client.connection_pool.connection_kwargs
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            options[name] = min(options.get(name) or seconds, seconds)
+    if (own_pool or _is_cluster(client)) and hasattr(client, "set_retry"):
+        client.set_retry(retry)
+
+
+def _is_cluster(client: Any) -> bool:
+    return isinstance(client, redis.RedisCluster | AsynchronousRedisCluster)
+
+
+def _targets(client: Any) -> dict[str, str]:
+    """Return whom to ask: the client of a cluster would ask any one node."""
+    return {"target_nodes": redis.RedisCluster.PRIMARIES} if _is_cluster(client) else {}
+
+
+def _verify(answer: object) -> None:
+    if not answer:
+        raise ServiceReturnedUnexpectedResult("Redis answered PING with something else than PONG")
+
+
+def _parts(client: Any) -> list[Any]:
+    """Return all clients there are to close: those of the Sentinels, which knew the master, too."""
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [client, *(manager.sentinels if manager is not None else ())]

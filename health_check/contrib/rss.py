@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import calendar
 import dataclasses
-import time
+import datetime
+import io
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from health_check.checks.timeouts import client_timeout
-from health_check.contrib.fetching import fetch
-from health_check.contrib.status_pages import StatusPage
-from health_check.exceptions import ServiceReturnedUnexpectedResult
+from django.utils.html import strip_tags
 
 try:
     import feedparser
 except ImportError as error:
     raise ImportError("health_check.contrib.rss needs feedparser: pip install 'django-health-exporter[rss]'") from error
 
-OVER = ("resolved", "completed", "closed", "service is operating normally", "postmortem")
-"""What a title or a text begins with that says that an incident is over."""
+from health_check.contrib.status_pages import Incident, StatusPage
+from health_check.exceptions import ServiceReturnedUnexpectedResult
 
-FUTURE_SECONDS = 300.0
-"""How far a provider's clock may be ahead."""
+FUTURE = datetime.timedelta(minutes=5)
+"""How far a provider's clock may be ahead; what is further ahead is maintenance to come."""
+
+_STATE = "resolved|completed|postmortem|scheduled"
+
+_TITLE = re.compile(rf"\W*(resolved|service is operating normally)\b|.*\[({_STATE})\]", re.IGNORECASE | re.DOTALL)
+"""A title that says that nothing is wrong, as ``RESOLVED: …`` or ``… [Resolved] …``."""
+
+_WORD = re.compile(r"<(?:strong|b)>\s*([^<]*?)\s*</", re.IGNORECASE)
+"""The first word of weight in a text: the state of an incident, whose news come before what is older."""
 
 
 @dataclasses.dataclass(repr=False)
 class Feed(StatusPage):
     """Warn of incidents that a provider tells of in an RSS or Atom feed: a base class.
 
-    Verifies that the feed can be fetched and understood, and that it has no entry that is young and does not say that
-    all is over. That costs the provider a request every five minutes.
+    Verifies that the feed can be fetched and understood, and that it has no entry that is young, or has no date, and
+    does not say that all is over, or has yet to come. That costs the provider a request every five minutes.
 
     Give ``feed_url``, as a class attribute or a property.
 
@@ -39,27 +47,31 @@ class Feed(StatusPage):
     """
 
     feed_url: ClassVar[str] = ""
+    entry_each_time: ClassVar[bool] = False
+    """Whether the feed has an entry for each word on an incident, so that the latest one tells for those before it."""
 
     incident_hours: float = dataclasses.field(default=8.0, repr=False, kw_only=True)
 
-    def check_status(self) -> None:
-        fetched = fetch(self.feed_url, what="the status feed", seconds=client_timeout(self))
-        if fetched.status != 200:
-            raise ServiceReturnedUnexpectedResult(f"the status feed answered HTTP {fetched.status}")
-        found = feedparser.parse(fetched.body)
-        if not found.version:
+    def incidents(self) -> Sequence[Incident]:
+        fetched = self.fetched(self.feed_url, "the status feed")
+        try:
+            found = feedparser.parse(io.BytesIO(fetched.body))  # bare bytes might be taken for the name of a file
+        except Exception as error:  # it is hard to confuse, but not impossible
+            raise ServiceReturnedUnexpectedResult("the status feed cannot be understood") from error
+        if not found.get("version"):
             raise ServiceReturnedUnexpectedResult("the status feed is neither RSS nor Atom")
-        self.warn_of([_title(entry) for entry in found.entries if self._is_going_on(entry)])
+        return list(self._going_on(found.entries))
 
-    def _is_going_on(self, entry: Any) -> bool:
-        """Tell whether an entry is young, or says not when it is from, and does not say that all is over."""
-        moment = entry.get("updated_parsed") or entry.get("published_parsed")
-        if moment is not None:
-            age = time.time() - calendar.timegm(moment)
-            if not -FUTURE_SECONDS <= age <= self.incident_hours * 3600:
-                return False
-        texts = (_title(entry), _text(entry.get("summary", "")))
-        return not any(text.casefold().startswith(OVER) for text in texts)
+    def _going_on(self, entries: Sequence[Any]) -> Iterator[Incident]:
+        now = datetime.datetime.now(datetime.UTC)
+        for entry in entries:
+            moment = _moment(entry)
+            young = moment is None or now - datetime.timedelta(hours=self.incident_hours) <= moment <= now + FUTURE
+            over = _is_over(entry)
+            if young and over and self.entry_each_time:
+                return
+            if young and not over:
+                yield Incident(title=_title(entry), link=str(entry.get("link", "")), moment=moment)
 
 
 @dataclasses.dataclass(repr=False)
@@ -72,6 +84,8 @@ class AWS(Feed):
         incident_hours: For how many hours after its last word an incident counts; default 8.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
+
+    entry_each_time: ClassVar[bool] = True
 
     region: str
     service: str
@@ -111,8 +125,22 @@ class Hetzner(Feed):
 
 
 def _title(entry: Any) -> str:
-    return _text(entry.get("title", "")) or "an incident without a title"
+    return strip_tags(str(entry.get("title", "")))
 
 
-def _text(value: object) -> str:
-    return " ".join(str(value).replace("<", " <").split())
+def _moment(entry: Any) -> datetime.datetime | None:
+    """Return when an entry was changed last, or made; None if it does not say, or says nonsense."""
+    for name in ("updated_parsed", "published_parsed"):
+        if name in entry and entry[name] is not None:
+            try:
+                return datetime.datetime.fromtimestamp(calendar.timegm(entry[name]), datetime.UTC)
+            except (ValueError, OverflowError, OSError):
+                return None
+    return None
+
+
+def _is_over(entry: Any) -> bool:
+    if _TITLE.match(_title(entry)):
+        return True
+    word = _WORD.search(str(entry.get("summary", "")))
+    return word is not None and word[1].casefold() in _STATE.split("|")

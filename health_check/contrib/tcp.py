@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import socket
+import time
 
 from health_check.backends import HealthCheck
 from health_check.checks.timeouts import client_timeout
 from health_check.exceptions import ServiceUnavailable
 from health_check.labels import ConciseRepr
 
+LEAST_SECONDS = 0.001
+"""What the last addresses of a host still get where the first ones took all the time."""
+
 
 @dataclasses.dataclass(repr=False)
 class TCP(ConciseRepr, HealthCheck):
     """Check that something accepts connections.
 
-    Verifies that the host's name can be resolved, and that a connection is accepted; sends and reads nothing. That
-    costs the service a connection a run. Give each of several a ``name``.
+    Verifies that the host's name can be resolved, and that a connection is accepted at one of its addresses; sends
+    and reads nothing. The operating system accepts connections also for a program that hangs. That costs the service
+    a connection a run. Give each of several a ``name``.
 
     Args:
         host: The name or address of the host.
@@ -30,11 +35,23 @@ class TCP(ConciseRepr, HealthCheck):
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
+        end = time.monotonic() + client_timeout(self)
         try:
-            socket.create_connection((self.host, self.port), client_timeout(self)).close()
-        except socket.gaierror as error:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except (OSError, ValueError, OverflowError) as error:
             raise ServiceUnavailable("the name of the host cannot be resolved") from error
-        except TimeoutError as error:
-            raise ServiceUnavailable("no connection was accepted in time") from error
-        except (OSError, OverflowError) as error:
-            raise ServiceUnavailable(f"no connection was accepted ({type(error).__name__})") from error
+        for number, (family, _, _, _, address) in enumerate(found, start=1):
+            try:
+                with socket.socket(family, socket.SOCK_STREAM) as connection:
+                    connection.settimeout(max(LEAST_SECONDS, (end - time.monotonic()) / (len(found) - number + 1)))
+                    connection.connect(address)
+                return
+            except (OSError, OverflowError) as error:
+                if number == len(found):
+                    raise _told(error) from error
+
+
+def _told(error: Exception) -> ServiceUnavailable:
+    if isinstance(error, TimeoutError):
+        return ServiceUnavailable("no connection was accepted in time")
+    return ServiceUnavailable(f"no connection was accepted ({type(error).__name__})")

@@ -2,7 +2,7 @@
 
 from health_check.system_checks.access import check_exposure
 from health_check.system_checks.endpoints import check_endpoints
-from health_check.system_checks.installation import check_distributions, check_shadows
+from health_check.system_checks.installation import check_distributions, check_former, check_shadows
 from health_check.system_checks.policies import check_policies
 from health_check.system_checks.purposes import check_purposes
 from health_check.system_checks.settings import check_settings, check_store
@@ -15,6 +15,7 @@ ALL = (
     check_policies,
     check_distributions,
     check_shadows,
+    check_former,
 )
 """What the app registers."""
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_distributions",
     "check_endpoints",
     "check_exposure",
+    "check_former",
     "check_policies",
     "check_purposes",
     "check_settings",

@@ -27,12 +27,11 @@ from tests.site.database_checks import LOCK, TIDY
 
 pytestmark = pytest.mark.server
 
-LEAST_RUNS = {"gunicorn": 2000, "gevent": 300, "uvicorn": 300}
+LEAST_RUNS = {"gunicorn": 2000, "uvicorn": 300}
 """How many runs the connections are looked at after."""
 
 STARTERS = {
     "gunicorn": lambda site: site_under_gunicorn(site, "--worker-class=gthread"),
-    "gevent": lambda site: site_under_gunicorn(site, "--worker-class=gevent"),
     "uvicorn": lambda site: uvicorn(site.folder, site.environment()),
 }
 

@@ -30,6 +30,7 @@ urlpatterns = [
 """
 
 BAD_SETTINGS = """
+INSTALLED_APPS = ["health_check", "health_check.db"]
 HEALTH_CHECK = {
     "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {},
     "STORE": {"BACKEND": STORE, "OPTIONS": {"path": "/no/such/folder/health.sqlite3"}},

@@ -1,0 +1,55 @@
+"""Checks with the options that they had in django-health-check 3.x."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import ClassVar
+
+from django.conf import settings
+
+from health_check.checks.cache import Cache
+from health_check.checks.migrations import Migrations
+from health_check.checks.storage import Storage
+
+
+@dataclasses.dataclass(repr=False)
+class CacheBackend(Cache):
+    """Check a Django cache; see Cache.
+
+    Args:
+        alias: The cache, as in ``CACHES``; default ``"default"``.
+        key_prefix: What the key starts with; default the setting ``HEALTHCHECK_CACHE_KEY``, if there is one.
+        cache_key: Deprecated: the same.
+        backend: Deprecated: the same as ``alias``.
+    """
+
+    cache_key: str | None = dataclasses.field(default=None, repr=False)
+    backend: str | None = dataclasses.field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for old, new in (("cache_key", "key_prefix"), ("backend", "alias")):
+            if getattr(self, old) is not None:
+                warnings.warn(
+                    f"The option {old} of CacheBackend is deprecated: use {new}.", DeprecationWarning, stacklevel=3
+                )
+        self.alias = self.backend or self.alias
+        self.key_prefix = str(self.cache_key or getattr(settings, "HEALTHCHECK_CACHE_KEY", self.key_prefix))
+
+
+@dataclasses.dataclass(repr=False)
+class StorageHealthCheck(Storage):
+    """Check a file storage; see Storage. A subclass may say which one as ``storage_alias``."""
+
+    storage_alias: ClassVar[str | None] = None
+
+    def __post_init__(self) -> None:
+        self.alias = type(self).storage_alias or self.alias
+
+
+@dataclasses.dataclass(repr=False)
+class MigrationsHealthCheck(Migrations):
+    """Check for migrations to apply, in the database that the setting ``HEALTHCHECK_MIGRATIONS_DB`` names."""
+
+    def __post_init__(self) -> None:
+        self.alias = getattr(settings, "HEALTHCHECK_MIGRATIONS_DB", self.alias)
