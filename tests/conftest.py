@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from django.db.utils import ConnectionHandler
 from django.urls import URLPattern, URLResolver, path
 from pytest_django import DjangoDbBlocker, Settings
 
 from health_check import logs, process
 from health_check.views import HealthCheckView
+from tests.health_check.monitoring import eventually
 
 Pattern = URLPattern | URLResolver
 Mount = Callable[..., None]
@@ -62,17 +65,27 @@ def mount_checks(mount: Mount) -> Callable[..., None]:
 
 @pytest.fixture
 def add_database(django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """A function that adds a database alias, configured by keywords; the only one that may be used."""
+    """A function that adds a database alias, configured by keywords; the only one that may be used.
+
+    In the end no connection to it is left open, on any thread.
+    """
     added: list[str] = []
+    made: list[BaseDatabaseWrapper] = []
+
+    def note(connection: BaseDatabaseWrapper, **kwargs: object) -> None:
+        made.append(connection)
 
     def add(alias: str, **configuration: object) -> None:
         handler = ConnectionHandler({"default": {}, alias: configuration})
         monkeypatch.setitem(connections.settings, alias, handler.settings[alias])
         added.append(alias)
 
+    connection_created.connect(note)
     with django_db_blocker.unblock():
         yield add
+        connection_created.disconnect(note)
         for connection in connections.all(initialized_only=True):
             if connection.alias in added:
                 connection.close()
                 del connections[connection.alias]
+        eventually(lambda: all(connection.connection is None for connection in made if connection.alias in added))

@@ -60,7 +60,8 @@ def logged() -> Iterator[Log]:
     root.setLevel(logging.DEBUG)
     root.handlers = [handler]  # without those of pytest, which would keep it all
     yield handler
-    root.level, root.handlers = before
+    root.setLevel(before[0])  # an assignment would leave what loggers remember
+    root.handlers = before[1]
 
 
 @pytest.fixture

@@ -80,8 +80,7 @@ def test_draining__store_is_down__stays(host: Host) -> None:
     """A process that knows goes on knowing while it cannot ask."""
     keeper = host.process()
     drain(keeper)
-    host.file.unlink()
-    host.file.mkdir()
+    host.lose_file()
     eventually(lambda: not keeper.up)
     assert keeper.draining is True
     assert learned(keeper) is True

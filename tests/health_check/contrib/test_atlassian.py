@@ -110,11 +110,19 @@ def test_check__component(provider: Pages) -> None:
     assert told(provider, component="Asia") == ["warning: the status page has no component 'Asia'"]
 
 
+def test_check__component_without_id(provider: Pages) -> None:
+    """A component that cannot be a group has none in it."""
+    components = [{"name": "Builds", "id": None}, {"name": "Other", "id": "c1", "group_id": None}]
+    answer = summary({**incident("odd"), "components": [{"name": "Other"}]}, components=components)
+    assert told(provider, answer, component="Builds") == []
+
+
 def test_check__incident_without_details(provider: Pages) -> None:
     """What an incident does not say is left out."""
     bare = {"name": "outage", "status": "investigating"}
     odd = incident("odd", components=None, shortlink="javascript:alert()", updated_at="2024-05-14T21:00:00")
-    assert told(provider, summary(bare, odd)) == ["warning: outage\nodd"]
+    dated = incident("late", shortlink="")
+    assert told(provider, summary(bare, odd, dated)) == ["warning: outage\nodd\nlate"]
 
 
 @pytest.mark.parametrize(
