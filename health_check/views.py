@@ -94,8 +94,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         if overridden:
             ordinary: Callable[..., HttpResponse] = issue(view)
             return ordinary
-        usable = SHORTCUTS and _only_says_what_to_check(cls, initkwargs)
-        shortcut = Shortcut() if usable else NoShortcut()
+        shortcut = Shortcut() if _only_says_what_to_check(cls, initkwargs) else NoShortcut()
         issued: Callable[..., HttpResponse] = issue(
             Callback(view, cls._async_view(view, initkwargs, shortcut), shortcut.answer)
         )
@@ -297,9 +296,6 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
             return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
 
-
-SHORTCUTS = False
-"""Whether answers are kept: not before it is known why a fleet did not follow a clock that was set back with them."""
 
 DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
 """The attributes of a view that say what it checks, and how that counts."""

@@ -193,7 +193,8 @@ class DjangoCacheStore(Store):
             if record is not None and record is not before.record:
                 changed[key] = record
                 same = before.record is not None and before.record.result == record.result
-                fresh_for = before.fresh_for if same else record.fresh_until - self._clock.now()
+                left = record.fresh_until - self._clock.now()
+                fresh_for = before.fresh_for if same else min(left, record.max_age)  # the clock may have been set back
                 entries[key] = Entry(record=record, fresh_for=fresh_for)
             answers.append(entries[key])
         self._write(cache, changed)

@@ -15,11 +15,13 @@ from tests.health_check.stores.places import (
     MAX_AGE,
     OTHER,
     Place,
+    SteppingClock,
     ask,
     lease_of,
     look,
     publish,
     record_of,
+    result_at,
     run,
 )
 
@@ -66,6 +68,18 @@ def test_look__answers_in_the_order_of_the_queries(place: Place) -> None:
     to_run, known, unknown = place.open().look(queries)
     assert (to_run.record, known.record, unknown.record) == (None, record, None)
     assert [entry.lease is not None for entry in (to_run, known, unknown)] == [True, False, False]
+
+
+@pytest.mark.parametrize("step", [-120.0, 120.0], ids=["back", "forward"])
+def test_publish__while_the_clock_is_set(place: Place, step: float) -> None:
+    """No result is fresh for longer than it may be, though it ended at a time that is yet to come."""
+    clock = SteppingClock()
+    store = place.open(clock)
+    lease, result = lease_of(store), result_at(clock.now())
+    clock.step = step
+    published = publish(store, result, lease=lease)
+    assert published.accepted
+    assert max(published.fresh_for, look(store).fresh_for) <= MAX_AGE
 
 
 def test_publish__makes_the_record_readable(place: Place) -> None:
