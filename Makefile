@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 WORKERS ?= auto
-SERVICES := faketime haproxy mariadb-server memcached postgresql prometheus prometheus-alertmanager prometheus-blackbox-exporter \
-	prometheus-node-exporter prometheus-pushgateway rabbitmq-server redis-server
+SERVICES := dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
+	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
+	redis-server
 
 .DEFAULT_GOAL := help
 

@@ -12,6 +12,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
+from django.utils import translation
 from django.utils.timesince import timesince
 
 from health_check import process
@@ -52,14 +53,19 @@ def render_page(
         response = TemplateResponse(request, template, context, status=status, **response_kwargs)
         response.render()
         return response
-    return HttpResponse(_our_template().render(Context(context)), status=status, **response_kwargs)
+    return HttpResponse(_our_own(context), status=status, **response_kwargs)
 
 
 def our_page(template_names: Sequence[str], report: Report) -> str | None:
     """Return the page as it is for every request; None where the project has a template of its own for it."""
     if _own_template(template_names) is not None:
         return None
-    return _our_template().render(Context({"report": report, **_parts(report)}))
+    return _our_own({"report": report, **_parts(report)})
+
+
+def _our_own(context: dict[str, Any]) -> str:
+    with translation.override("en"):  # that of its words: numbers are to look alike
+        return _our_template().render(Context(context))
 
 
 def _parts(report: Report) -> dict[str, Any]:
@@ -156,7 +162,8 @@ def _age(finished: float | None, now: float) -> str:
     age = max(0.0, now - finished)
     if age < 120:
         return f"{age:.0f} s ago"
-    return f"{timesince(timestamp(finished), timestamp(now))} ago"
+    with translation.override("en"):
+        return f"{timesince(timestamp(finished), timestamp(now))} ago"
 
 
 def _is_ours(template: Any) -> bool:

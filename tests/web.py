@@ -124,7 +124,7 @@ class Web:
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        nginx = require("nginx", package="nginx-light", folders=[pathlib.Path("/usr/sbin")])
+        nginx = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
         command = [nginx, "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder), "-e", "stderr"]
         self._running = self._stack.enter_context(running(command, self.folder))
         for port in self.ports.values():

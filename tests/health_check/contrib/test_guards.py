@@ -27,6 +27,11 @@ NEEDED = {
     "rss": ("feedparser", "rss"),
     "dns": ("dns", "dns"),
     "s3": ("storages", "s3"),
+    "redis": ("redis", "redis"),
+    "memcached": ("pymemcache", "memcached"),
+    "rabbitmq": ("kombu", "rabbitmq"),
+    "kafka": ("confluent_kafka", "kafka"),
+    "celery": ("celery", "celery"),
 }
 """The modules of checks, what each needs, and the extra that brings it."""
 
