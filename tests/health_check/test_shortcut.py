@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import pytest
@@ -173,10 +174,10 @@ def test_kept__until_a_record_expires(mount_checks: Mount, monkeypatch: pytest.M
     """Then the view has checks run."""
     mount_checks((Fine, {"max_age": 600}), (Counting, {"max_age": 60}))
     made, _ = kept()
-    monotonic = shortcut.time.monotonic
-    monkeypatch.setattr(shortcut.time, "monotonic", lambda: monotonic() + 59)
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 59)
     assert made.answer(request_for("/health/?format=json")) is not None
-    monkeypatch.setattr(shortcut.time, "monotonic", lambda: monotonic() + 61)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 61)
     assert made.answer(request_for("/health/?format=json")) is None
 
 
@@ -184,8 +185,8 @@ def test_kept__page_for_a_second(mount_checks: Mount, monkeypatch: pytest.Monkey
     """A page tells how long ago checks ran, and has to be about right."""
     mount_checks(Fine)
     made, _ = kept("html")
-    monotonic = shortcut.time.monotonic
-    monkeypatch.setattr(shortcut.time, "monotonic", lambda: monotonic() + 1.1)
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 1.1)
     assert made.answer(request_for("/health/?format=html"), may_wait=False) is None
     assert made.answer(request_for("/health/?format=html")) is not None
 
@@ -227,8 +228,8 @@ def test_page__in_a_language_of_its_own(mount_checks: Mount, monkeypatch: pytest
     """The page is English, whatever the language of the request: whoever comes next may have another."""
     mount_checks(Fine)
     process.read()
-    wall = shortcut.time.time
-    monkeypatch.setattr(shortcut.time, "time", lambda: wall() + 4000)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + 4000)
     with translation.override("de"):
         answer = Shortcut().answer(request_for("/health/?format=html"))
     assert answer is not None
