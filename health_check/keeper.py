@@ -108,7 +108,7 @@ class Keeper:
 
         def work(store: Store) -> list[Entry]:
             asked = self._clock.monotonic()
-            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.look(queries)]
+            entries = _as_of(asked, store.look(queries))
             for query, entry in zip(queries, entries, strict=True):
                 self._ledger.note(query.key, entry)
             return entries
@@ -138,7 +138,7 @@ class Keeper:
             items = batch.take()
             known = [dataclasses.replace(p, known=self._ledger.known(p.key)) for p in (i.publication for i in items)]
             asked = self._clock.monotonic()
-            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.publish(known)]
+            entries = _as_of(asked, store.publish(known))
             for item, entry in zip(items, entries, strict=True):
                 self._ledger.note(item.publication.key, entry)
                 if not entry.accepted and item.publication.lease is None:  # another process was just writing
@@ -344,7 +344,7 @@ class Keeper:
             if everything and publications:
                 store.settle_at(self._clock.now() + SETTLE_SECONDS)
             asked = self._clock.monotonic()
-            entries = [dataclasses.replace(entry, as_of=asked) for entry in store.publish(publications)]
+            entries = _as_of(asked, store.publish(publications))
         except BaseException:
             self._ledger.put_back(arrears)
             raise
@@ -354,6 +354,11 @@ class Keeper:
             self._ledger.note(publication.key, entry)
             self._adopt(publication.key, entry)
         return all(entry.accepted for entry in entries)
+
+
+def _as_of(moment: float, entries: Iterable[Entry]) -> list[Entry]:
+    """Return entries that count from a moment on the monotonic clock."""
+    return [dataclasses.replace(entry, as_of=moment) for entry in entries]
 
 
 def _alone(query: Query) -> Entry:

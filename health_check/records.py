@@ -170,14 +170,20 @@ class Totals:
     @classmethod
     def of(cls, result: Result) -> Totals:
         """Return the totals of one run."""
-        taken = result.time_taken
+        return NO_TOTALS.counting(result)
+
+    def counting(self, result: Result) -> Totals:
+        """Return the totals of these runs and one more."""
+        taken, outcome, exemplars = result.time_taken, result.outcome, self.exemplars
         bound = next((bound for bound in settings.DURATION_BUCKETS if taken <= bound), math.inf)
-        example = Exemplar(labels=result.exemplar, seconds=taken, finished=result.finished)
-        return cls(
-            runs={**NO_RUNS, result.outcome: 1},
-            durations={bound: 1},
-            seconds=taken,
-            exemplars={bound: example} if result.exemplar else {},
+        if result.exemplar:
+            example = Exemplar(labels=result.exemplar, seconds=taken, finished=result.finished)
+            exemplars = _newest(exemplars, {bound: example})
+        return Totals(
+            runs={**self.runs, outcome: self.runs[outcome] + 1},
+            durations={**self.durations, bound: self.durations.get(bound, 0) + 1},
+            seconds=self.seconds + taken,
+            exemplars=exemplars,
         )
 
     def plus(self, other: Totals) -> Totals:
@@ -257,7 +263,7 @@ class Record:
         """
         same = previous is not None and previous.result.state is result.state
         if totals is None:
-            totals = (previous.totals if previous else NO_TOTALS).plus(Totals.of(result))
+            totals = (previous.totals if previous else NO_TOTALS).counting(result)
         return cls(
             result=result,
             fresh_until=result.finished + max_age,

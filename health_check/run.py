@@ -21,6 +21,8 @@ from health_check.threads import new_lock
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
 
+_UNOBSERVED = RoundObserver()
+
 Decided = Callable[["Run", Result, str], None]
 
 
@@ -57,7 +59,7 @@ class Run:
         self.is_over = False
         self._decided = decided
         self._ended = ended
-        self._round = Round(RoundObserver(), 1)
+        self._round: Round | None = None
         self._clock = clock
         self._lock = new_lock()
         self._result: Result | None = None
@@ -69,7 +71,7 @@ class Run:
     @property
     def round_observer(self) -> RoundObserver:
         """What follows the round that it is one of."""
-        return self._round.observer
+        return self._round.observer if self._round is not None else _UNOBSERVED
 
     @property
     def deadline_seconds(self) -> float:
@@ -108,7 +110,7 @@ class Run:
             return
         self.started = self._clock.now()
         self.started_monotonic = self._clock.monotonic()
-        self.observer = self._round.observer.run(self.definition)
+        self.observer = self.round_observer.run(self.definition)
 
     def finish(self, ending: Ending) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
@@ -173,7 +175,8 @@ class Run:
         exemplar = self.observer.exemplar()
         if exemplar:
             result = dataclasses.replace(result, exemplar=exemplar)
-        self._round.one_less()
+        if self._round is not None:
+            self._round.one_less()
         try:
             self._decided(self, result, traceback)
         except Exception as failure:

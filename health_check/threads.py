@@ -7,6 +7,7 @@ into something that only greenlets of one thread can share without harm.
 
 from __future__ import annotations
 
+import _thread
 import concurrent.futures.thread
 import contextlib
 import importlib
@@ -41,6 +42,8 @@ def original(module: str, name: str) -> Any:
 
 def new_lock() -> threading.Lock:
     """Return a lock that threads of the operating system share; hold it for moments only."""
+    if "gevent.monkey" not in sys.modules:
+        return _thread.allocate_lock()
     lock: threading.Lock = original("_thread", "allocate_lock")()
     return lock
 

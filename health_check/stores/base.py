@@ -133,10 +133,9 @@ class Publication:
         before = stored.totals if stored is not None else NO_TOTALS
         if self.known is not None and self.known is not stored:
             before = before.at_least(self.known.totals)
-        more = self.unsent if self.result is None else Totals.of(self.result)
-        if self.result is not None and self.unsent is not NO_TOTALS:
-            more = more.plus(self.unsent)
-        return before if more is NO_TOTALS else before.plus(more)
+        if self.unsent is not NO_TOTALS:
+            before = before.plus(self.unsent)
+        return before if self.result is None else before.counting(self.result)
 
 
 class Store(abc.ABC):
