@@ -21,11 +21,15 @@ class Item:
 
 
 class Batch:
-    """Collect outcomes until they are taken; safe to use from many threads."""
+    """Collect outcomes until they are taken; safe to use from many threads.
 
-    def __init__(self) -> None:
+    Args:
+        items: The first ones.
+    """
+
+    def __init__(self, *items: Item) -> None:
         self._lock = new_lock()
-        self._items: list[Item] = []
+        self._items = list(items)
         self._is_taken = False
 
     def add(self, item: Item) -> bool:

@@ -108,7 +108,7 @@ class Keeper:
 
         def work(store: Store) -> list[Entry]:
             asked = self._clock.monotonic()
-            entries = _as_of(asked, store.look(queries))
+            entries = self._as_of(asked, store.look(queries))
             for query, entry in zip(queries, entries, strict=True):
                 self._ledger.note(query.key, entry)
             return entries
@@ -124,11 +124,13 @@ class Keeper:
             publication = dataclasses.replace(publication, lease=None)
 
         item = Item(publication=publication, done=done)
+        if not self.shared:
+            self._send(Batch(item))
+            return
         with self._lock:
             if self._batch.add(item):
                 return
-            batch = self._batch = Batch()
-            batch.add(item)
+            batch = self._batch = Batch(item)
         self._send(batch)
 
     def _send(self, batch: Batch) -> None:
@@ -136,9 +138,9 @@ class Keeper:
 
         def work(store: Store) -> list[Entry]:
             items = batch.take()
-            known = [dataclasses.replace(p, known=self._ledger.known(p.key)) for p in (i.publication for i in items)]
+            known = [item.publication.knowing(self._ledger.known(item.publication.key)) for item in items]
             asked = self._clock.monotonic()
-            entries = _as_of(asked, store.publish(known))
+            entries = self._as_of(asked, store.publish(known))
             for item, entry in zip(items, entries, strict=True):
                 self._ledger.note(item.publication.key, entry)
                 if not entry.accepted and item.publication.lease is None:  # another process was just writing
@@ -344,7 +346,7 @@ class Keeper:
             if everything and publications:
                 store.settle_at(self._clock.now() + SETTLE_SECONDS)
             asked = self._clock.monotonic()
-            entries = _as_of(asked, store.publish(publications))
+            entries = self._as_of(asked, store.publish(publications))
         except BaseException:
             self._ledger.put_back(arrears)
             raise
@@ -355,10 +357,9 @@ class Keeper:
             self._adopt(publication.key, entry)
         return all(entry.accepted for entry in entries)
 
-
-def _as_of(moment: float, entries: Iterable[Entry]) -> list[Entry]:
-    """Return entries that count from a moment on the monotonic clock."""
-    return [dataclasses.replace(entry, as_of=moment) for entry in entries]
+    def _as_of(self, moment: float, entries: list[Entry]) -> list[Entry]:
+        """Return entries that count from a moment on the monotonic clock, when asking began: it may take a while."""
+        return [dataclasses.replace(entry, as_of=moment) for entry in entries] if self.shared else entries
 
 
 def _alone(query: Query) -> Entry:
