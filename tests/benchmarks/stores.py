@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import redis
+from django.test import override_settings
 
 from health_check.records import Result
 from health_check.stores import Key, Publication, Query
+from health_check.stores.cache import DjangoCacheStore
 from health_check.stores.sqlite import SQLiteStore
 from tests.benchmarks.figures import Figure
+from tests.caches import redis_server
 
 RECORDS = 100
 """How many records are read."""
@@ -28,6 +37,28 @@ def figures(folder: pathlib.Path) -> Iterator[Figure]:
     many = _times(lambda: store.publish([_publication(key) for key in keys]))
     yield Figure.of(f"publishing {RECORDS} together, each", [each / RECORDS for each in many], "ms", target=1)
     store.close()
+    if shutil.which("redis-server"):
+        with contextlib.redirect_stdout(sys.stderr):  # what the server prints
+            found = [*_of_redis(folder, keys)]
+        yield from found
+
+
+def _of_redis(folder: pathlib.Path, keys: Sequence[Key]) -> Iterator[Figure]:
+    queries = [Query(key=key, backend="benchmark") for key in keys]
+    with redis_server(folder / "redis") as server, override_settings(CACHES={"default": server.configuration()}):
+        store = DjangoCacheStore(site="benchmark")
+        store.publish([_publication(key) for key in keys])
+        with redis.Redis.from_url(server.location) as client:
+            before = _commands(client)
+            store.look(queries)
+            asked = _commands(client) - before - 1  # without the count itself
+        yield Figure.of(f"commands for reading {RECORDS} records from Redis", [asked], "", target=1)
+        yield Figure.of(f"reading {RECORDS} records from Redis", _times(lambda: store.look(queries)), "ms")
+        store.close()
+
+
+def _commands(client: Any) -> int:
+    return int(client.info("stats")["total_commands_processed"])
 
 
 def _times(function: Callable[[], object]) -> list[float]:
