@@ -13,7 +13,7 @@ import redis
 
 from tests.caches import CacheServer, redis_server
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import running
+from tests.end_to_end.servers import Server, running
 from tests.services import require
 
 SERVICE = "shop"
@@ -33,6 +33,8 @@ class Watched:
     """Its replica, which takes over."""
     port: int
     """The Sentinel's port on 127.0.0.1."""
+    sentinel: Server
+    """The Sentinel's process."""
 
 
 @contextlib.contextmanager
@@ -43,8 +45,8 @@ def watched_redis(folder: pathlib.Path) -> Iterator[Watched]:
         follow = ("--replicaof", f"127.0.0.1 {master.port}", "--repl-diskless-sync-delay", "0")
         replica = stack.enter_context(redis_server(folder / "replica", *follow))
         _await_replica(master)
-        port = stack.enter_context(_sentinel(folder / "sentinel", master))
-        yield Watched(master=master, replica=replica, port=port)
+        port, sentinel = stack.enter_context(_sentinel(folder / "sentinel", master))
+        yield Watched(master=master, replica=replica, port=port, sentinel=sentinel)
 
 
 @contextlib.contextmanager
@@ -66,7 +68,7 @@ def redis_cluster(folder: pathlib.Path) -> Iterator[list[CacheServer]]:
 
 
 @contextlib.contextmanager
-def _sentinel(folder: pathlib.Path, master: CacheServer) -> Iterator[int]:
+def _sentinel(folder: pathlib.Path, master: CacheServer) -> Iterator[tuple[int, Server]]:
     folder.mkdir(parents=True)
     port = _free_port()
     configuration = folder / "sentinel.conf"
@@ -77,9 +79,9 @@ def _sentinel(folder: pathlib.Path, master: CacheServer) -> Iterator[int]:
         f"sentinel failover-timeout {SERVICE} 5000\n"
     )
     program = require("redis-server", package="redis-server")
-    with running([program, configuration, "--sentinel"], folder), _client(port) as client:
+    with running([program, configuration, "--sentinel"], folder) as server, _client(port) as client:
         eventually(lambda: _knows_replica(client), what="a Sentinel that knows the replica")
-        yield port
+        yield port, server
 
 
 def _knows_replica(client: redis.Redis) -> bool:

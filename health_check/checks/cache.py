@@ -36,12 +36,14 @@ class Cache(ConciseRepr, HealthCheck):
         cache = self._cache()
         key, value = f"{self.key_prefix}:{uuid.uuid4().hex}", uuid.uuid4().hex
         try:
+            step = "write to"
             cache.set(key, value, timeout=KEY_SECONDS)
+            step = "read from"
             found = cache.get(key)
         except (CacheKeyWarning, ValueError) as error:
             raise ServiceReturnedUnexpectedResult("the cache refused the key or the value") from error
         except Exception as error:  # each client has exceptions of its own
-            raise ServiceUnavailable(f"cannot write to and read from the cache ({type(error).__name__})") from error
+            raise ServiceUnavailable(f"cannot {step} the cache ({type(error).__name__})") from error
         finally:
             with contextlib.suppress(Exception):
                 cache.delete(key)

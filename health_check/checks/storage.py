@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import uuid
+from collections.abc import Iterator
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import InvalidStorageError, storages
@@ -43,6 +44,8 @@ class Storage(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(
                 f"the storage {self.alias!r} is not in STORAGES, or its backend cannot be loaded"
             ) from error
+        except Exception as error:  # its backend may refuse its options
+            raise ServiceUnavailable(f"the storage {self.alias!r} cannot be used ({type(error).__name__})") from error
 
     def get_file_name(self) -> str:
         """Return the name of the file, another one for each run."""
@@ -59,16 +62,15 @@ class Storage(ConciseRepr, HealthCheck):
         # what a failing save leaves is ours to delete only under a name that nobody else uses
         saved = name if type(self).get_file_name is Storage.get_file_name else None
         try:
-            saved = storage.save(name, ContentFile(content))
+            with _step("save a file"):
+                saved = storage.save(name, ContentFile(content))
             _verify(storage, saved, content)
-            storage.delete(saved)
+            with _step("delete the file"):
+                storage.delete(saved)
             gone, saved = saved, None
-            if storage.exists(gone):
-                raise ServiceUnavailable("the file is still there after deleting it")
-        except HealthCheckException:
-            raise
-        except Exception as error:  # each storage has exceptions of its own
-            raise ServiceUnavailable(f"cannot save, read and delete a file ({type(error).__name__})") from error
+            with _step("look whether the file is gone"):
+                if storage.exists(gone):
+                    raise ServiceUnavailable("the file is still there after deleting it")
         finally:
             if saved is not None:
                 with contextlib.suppress(Exception):
@@ -76,8 +78,20 @@ class Storage(ConciseRepr, HealthCheck):
 
 
 def _verify(storage: DjangoStorage, name: str, content: bytes) -> None:
-    if not storage.exists(name):
-        raise ServiceUnavailable("the file is not there after saving it")
-    with storage.open(name) as file:
+    with _step("look for the file"):
+        if not storage.exists(name):
+            raise ServiceUnavailable("the file is not there after saving it")
+    with _step("read the file"), storage.open(name) as file:
         if file.read() != content:
             raise ServiceUnavailable("the file does not hold what was saved")
+
+
+@contextlib.contextmanager
+def _step(step: str) -> Iterator[None]:
+    """Name the step that failed."""
+    try:
+        yield
+    except HealthCheckException:
+        raise
+    except Exception as error:  # each storage has exceptions of its own
+        raise ServiceUnavailable(f"cannot {step} ({type(error).__name__})") from error

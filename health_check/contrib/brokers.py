@@ -8,8 +8,12 @@ from typing import Any
 
 from amqp.exceptions import AccessRefused, NotAllowed
 from kombu.exceptions import KombuError
+from kombu.utils.url import parse_url
 
 from health_check.exceptions import ServiceUnavailable
+
+LOGINS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError")
+"""What Redis's client calls its errors where the login is refused."""
 
 
 @contextlib.contextmanager
@@ -26,8 +30,8 @@ def connected(make: Callable[..., Any], seconds: float, broker: str) -> Iterator
     Raises:
         ServiceUnavailable: If it cannot be reached, or is lost.
     """
-    hosts = len(make().alt) or 1
-    connection = make(**_limits(seconds / hosts))
+    connection = _made(make, seconds, broker)
+    hosts = len(connection.alt) or 1
     try:
         with _failures_named(connection, broker, "cannot connect to"):
             connection.ensure_connection(max_retries=hosts - 1, timeout=seconds, reraise_as_library_errors=False)
@@ -36,6 +40,23 @@ def connected(make: Callable[..., Any], seconds: float, broker: str) -> Iterator
     finally:
         with contextlib.suppress(Exception):  # what is left of a connection that failed
             connection.release()
+
+
+def _made(make: Callable[..., Any], seconds: float, broker: str) -> Any:
+    """Return a connection that is yet to be opened."""
+    try:
+        urls = make().alt
+        for url in urls:
+            parse_url(url)
+        connection = make(**_limits(seconds / (len(urls) or 1)))
+        connection.get_transport_cls()
+    except ImportError as error:
+        raise ServiceUnavailable(f"a package that talks to {broker} is missing: {error.name or error}") from error
+    except (ValueError, KeyError):  # whose text has a part of the URL in it: of a password with a slash, say
+        raise ServiceUnavailable(
+            f"the URL of {broker} cannot be used: it needs a scheme that is known, and its password percent-encoded"
+        ) from None
+    return connection
 
 
 def _limits(seconds: float) -> dict[str, Any]:
@@ -54,6 +75,17 @@ def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None
         raise ServiceUnavailable(f"{broker} refused the virtual host, or one more connection to it") from error
     except (*connection.connection_errors, *connection.channel_errors, KombuError, OSError) as error:
         name = type(error).__name__
+        if name in LOGINS:
+            raise ServiceUnavailable(f"the login to {broker} was refused") from error
+        if _is_refusal(error, connection):
+            raise ServiceUnavailable(f"{broker} refused a command ({name})") from error
         if isinstance(error, TimeoutError) or name == "TimeoutError":  # Redis has one of its own
             raise ServiceUnavailable(f"{broker} did not answer in time") from error
         raise ServiceUnavailable(f"{failure} {broker} ({name})") from error
+
+
+def _is_refusal(error: Exception, connection: Any) -> bool:
+    """Whether the broker answered that it will not, as one that is read-only or full."""
+    return isinstance(error, tuple(connection.channel_errors)) and not isinstance(
+        error, (*connection.connection_errors, OSError)
+    )

@@ -102,7 +102,8 @@ def fetch(
             with client.stream(method, bare, headers={**own, **(headers or {})}) as response:
                 return _read(response)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-        raise _told(error, what) from error
+        # the text of an invalid URL has a part of it: of a password with a slash, say
+        raise _told(error, what) from (None if isinstance(error, httpx.InvalidURL) else error)
 
 
 def _read(response: httpx.Response) -> Fetched:

@@ -22,6 +22,7 @@ try:
     from redis.asyncio.cluster import RedisCluster as AsynchronousRedisCluster
     from redis.asyncio.retry import Retry as AsynchronousRetry
     from redis.backoff import NoBackoff
+    from redis.exceptions import RedisClusterException
     from redis.retry import Retry
 except ImportError as error:
     raise ImportError("health_check.contrib.redis needs redis: pip install 'django-health-exporter[redis]'") from error
@@ -67,7 +68,9 @@ class Redis(ConciseRepr, HealthCheck):
             client = self.client if self.client is not None else self._new_client()
             asynchronous = inspect.iscoroutinefunction(client.execute_command)
             if self.client is None:
-                _hurry(client, client_timeout(self), (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0))
+                retry = (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0)
+                for part, share in _shares(client):
+                    _hurry(part, share * client_timeout(self), retry)
             if asynchronous:
                 run_to_end(self._ask_asynchronously(client))
             else:
@@ -96,8 +99,10 @@ class Redis(ConciseRepr, HealthCheck):
             return self.client_factory()
         try:
             return redis.Redis.from_url(str(self.url))
-        except ValueError as error:
-            raise ServiceUnavailable("the URL of Redis cannot be used: begin it with redis://") from error
+        except ValueError:  # whose text has a part of the URL in it: of a password with a slash, say
+            raise ServiceUnavailable(
+                "the URL of Redis cannot be used: begin it with redis://, and percent-encode its password"
+            ) from None
 
 
 @contextlib.contextmanager
@@ -111,7 +116,7 @@ def _failures_named() -> Iterator[None]:
         raise ServiceUnavailable("Redis did not answer in time") from error
     except redis.BusyLoadingError as error:
         raise ServiceUnavailable("Redis is still loading its data") from error
-    except (redis.ConnectionError, OSError) as error:
+    except (redis.ConnectionError, RedisClusterException, OSError) as error:
         raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
     except redis.RedisError as error:
         raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
@@ -140,6 +145,14 @@ def _targets(client: Any) -> dict[str, str]:
 def _verify(answer: object) -> None:
     if not answer:
         raise ServiceReturnedUnexpectedResult("Redis answered PING with something else than PONG")
+
+
+def _shares(client: Any) -> Iterator[tuple[Any, float]]:
+    """Yield all clients, each with its share of the time: Sentinels are asked one after the other, then the master."""
+    client, *sentinels = _parts(client)
+    yield client, 0.5 if sentinels else 1.0
+    for sentinel in sentinels:
+        yield sentinel, 0.5 / len(sentinels)
 
 
 def _parts(client: Any) -> list[Any]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from django.core.exceptions import SuspiciousOperation
 from django.utils.html import strip_tags
 
 try:
@@ -23,12 +24,15 @@ from health_check.exceptions import ServiceReturnedUnexpectedResult
 FUTURE = datetime.timedelta(minutes=5)
 """How far a provider's clock may be ahead; what is further ahead is maintenance to come."""
 
+MOST_CHARACTERS = 5000
+"""How much of a title to look at."""
+
 _STATE = "resolved|completed|postmortem|scheduled"
 
 _TITLE = re.compile(rf"\W*(resolved|service is operating normally)\b|.*\[({_STATE})\]", re.IGNORECASE | re.DOTALL)
 """A title that says that nothing is wrong, as ``RESOLVED: …`` or ``… [Resolved] …``."""
 
-_WORD = re.compile(r"<(?:strong|b)>\s*([^<]*?)\s*</", re.IGNORECASE)
+_WORD = re.compile(r"<(?:strong|b)>([^<]*)</", re.IGNORECASE)
 """The first word of weight in a text: the state of an incident, whose news come before what is older."""
 
 
@@ -125,7 +129,11 @@ class Hetzner(Feed):
 
 
 def _title(entry: Any) -> str:
-    return strip_tags(str(entry.get("title", "")))
+    title = str(entry.get("title", ""))[:MOST_CHARACTERS]
+    try:
+        return strip_tags(title)
+    except SuspiciousOperation:  # more tags that do not end than Django cares to look for
+        return title
 
 
 def _moment(entry: Any) -> datetime.datetime | None:
@@ -143,4 +151,4 @@ def _is_over(entry: Any) -> bool:
     if _TITLE.match(_title(entry)):
         return True
     word = _WORD.search(str(entry.get("summary", "")))
-    return word is not None and word[1].casefold() in _STATE.split("|")
+    return word is not None and word[1].strip().casefold() in _STATE.split("|")

@@ -34,7 +34,8 @@ class CacheBackend(Cache):
                     f"The option {old} of CacheBackend is deprecated: use {new}.", DeprecationWarning, stacklevel=3
                 )
         self.alias = self.backend or self.alias
-        self.key_prefix = str(self.cache_key or getattr(settings, "HEALTHCHECK_CACHE_KEY", self.key_prefix))
+        if self.cache_key is not None or self.key_prefix == Cache.key_prefix:
+            self.key_prefix = str(self.cache_key or getattr(settings, "HEALTHCHECK_CACHE_KEY", self.key_prefix))
 
 
 @dataclasses.dataclass(repr=False)

@@ -83,6 +83,40 @@ def test_ping__broker_gone(tmp_path: pathlib.Path) -> None:
         assert error == "unavailable: cannot connect to the broker of Celery (ConnectionError)"
 
 
+def test_ping__wrong_password(tmp_path: pathlib.Path) -> None:
+    """A login that is refused is told as such."""
+    with (
+        redis_server(tmp_path) as broker,
+        site_app(broker.location.replace("://", "://:planted-wrong@")) as app,
+        redis.Redis(port=broker.port) as client,
+    ):
+        client.config_set("requirepass", "planted-right")
+        assert errors_of(check_of(app)) == ["unavailable: the login to the broker of Celery was refused"]
+
+
+@pytest.mark.parametrize(
+    ("command", "undo", "error"),
+    [
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "ReadOnlyError"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OutOfMemoryError"),
+    ],
+    ids=["read-only", "full"],
+)
+def test_ping__broker_refuses(tmp_path: pathlib.Path, command: str, undo: str, error: str) -> None:
+    """A broker that takes no message is told as such, until it does."""
+    with (
+        redis_server(tmp_path / "broker") as broker,
+        site_app(broker.location) as app,
+        redis.Redis(port=broker.port) as client,
+        worker(tmp_path, broker.location),
+    ):
+        assert errors_of(check_of(app)) == []
+        client.execute_command(*command.split())
+        assert errors_of(check_of(app)) == [f"unavailable: the broker of Celery refused a command ({error})"]
+        client.execute_command(*undo.split())
+        assert errors_of(check_of(app)) in ([], [SILENT])  # Celery's worker may have ended of it
+
+
 def test_ping__no_worker(tmp_path: pathlib.Path) -> None:
     """A broker without workers is told; one that has come is found, and one that has gone is missed."""
     with redis_server(tmp_path / "broker") as broker, site_app(broker.location) as app:

@@ -18,6 +18,7 @@ from tests.caches import CacheServer
 from tests.end_to_end.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
 from tests.end_to_end.client import eventually
 from tests.redis_groups import SERVICE, Watched, redis_cluster, watched_redis
+from tests.workers import paused
 
 pytestmark = pytest.mark.server
 
@@ -69,6 +70,23 @@ def test_sentinel__replica_takes_over(watched: Watched, sentinel: type[Any]) -> 
 
 
 @SENTINELS
+def test_sentinel__paused_and_gone(watched: Watched, sentinel: type[Any]) -> None:
+    """A Sentinel that does nothing, or is gone, is told in time, though its client has no timeout and tries again."""
+    check = Redis(
+        client_factory=lambda: sentinel([("127.0.0.1", watched.port)]).master_for(SERVICE), timeout=BUDGET_SECONDS
+    )
+    assert errors_of(check) == []
+    with paused(watched.sentinel):
+        [error] = errors_of(check)
+        assert error.startswith("unavailable: ")
+    eventually(lambda: errors_of(check) == [], what="a Sentinel that goes on")
+    watched.sentinel.process.kill()
+    watched.sentinel.process.wait()
+    [error] = errors_of(check)
+    assert error.startswith("unavailable: cannot connect to Redis (")
+
+
+@SENTINELS
 def test_sentinel__leaves_nothing(watched: Watched, sentinel: type[Any]) -> None:
     """Neither the connections to the Sentinel nor those to the master outlive a run."""
     assert errors_of(by_sentinel(sentinel, watched)) == []
@@ -89,6 +107,16 @@ def test_cluster__every_master_has_to_answer(nodes: list[CacheServer], client: C
         nodes[1].resume()
     eventually(lambda: errors_of(of_cluster(client, nodes)) == [], what="a cluster in order")
     gc.collect()  # the asynchronous client forgets to close a node that does not answer, which is closed here at last
+
+
+@CLUSTERS
+def test_cluster__gone(client: Callable[..., Any], tmp_path: pathlib.Path) -> None:
+    """A cluster of which no node is there is told at once."""
+    with redis_cluster(tmp_path) as nodes:
+        for node in nodes:
+            node.kill()
+        [error] = errors_of(of_cluster(client, nodes))
+    assert error.startswith("unavailable: cannot connect to Redis (")
 
 
 @CLUSTERS

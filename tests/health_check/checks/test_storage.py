@@ -67,6 +67,13 @@ def test_check__leaves_nothing(folder: pathlib.Path) -> None:
     assert list(folder.rglob("*")) == []
 
 
+def test_check__wrong_options(settings: Settings) -> None:
+    """A storage whose backend refuses its options is told as such."""
+    backend = "django.core.files.storage.FileSystemStorage"
+    settings.STORAGES = {**settings.STORAGES, "wrong": {"BACKEND": backend, "OPTIONS": {"nonsense": 1}}}
+    assert errors_of(Storage("wrong")) == ["unavailable: the storage 'wrong' cannot be used (TypeError)"]
+
+
 @pytest.mark.usefixtures("folder")
 def test_check__leaves_nothing_in_memory() -> None:
     """Neither a file nor a folder is left in a storage in memory."""
@@ -74,12 +81,21 @@ def test_check__leaves_nothing_in_memory() -> None:
     assert storages["memory"].listdir("") == ([], [])
 
 
-@pytest.mark.parametrize("failing", ["save", "exists", "lost", "open", "content"])
-def test_check__fails(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
-    """A storage that fails at any step is unavailable; its words are not shown, and no file is left."""
+@pytest.mark.parametrize(
+    ("failing", "words"),
+    [
+        ("save", "cannot save a file ("),
+        ("exists", "cannot save a file ("),
+        ("lost", "the file is not there after saving it"),
+        ("open", "cannot read the file ("),
+        ("content", "the file does not hold what was saved"),
+    ],
+)
+def test_check__fails(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch, failing: str, words: str) -> None:
+    """A storage that fails at any step is unavailable; the step is named, its words are not shown, no file is left."""
     monkeypatch.setattr(BreakableStorage, "failing", failing)
     [error] = errors_of(Storage())
-    assert error.startswith("unavailable: ")
+    assert error.startswith(f"unavailable: {words}")
     assert "internal" not in error
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 

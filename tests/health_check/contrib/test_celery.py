@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import datetime
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -45,6 +46,21 @@ def errors_of(check: Heartbeat | Ping) -> list[str]:
     """Return the texts of the errors of a run."""
     check.run_check()
     return [str(error) for error in check.errors]
+
+
+def test_broker__package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker whose client is not installed is told by the name of what is missing."""
+    monkeypatch.delitem(sys.modules, "kombu.transport.redis", raising=False)
+    monkeypatch.setitem(sys.modules, "redis", None)
+    monkeypatch.setitem(sys.modules, "packaging.version", None)
+    [error] = errors_of(Ping(Celery(broker="redis://127.0.0.1:1", set_as_current=False)))
+    assert error == "unavailable: a package that talks to the broker of Celery is missing: packaging.version"
+
+
+def test_broker__scheme_is_unknown() -> None:
+    """A broker of a kind that nobody knows is told."""
+    [error] = errors_of(Ping(Celery(broker="nonsense://broker.internal", set_as_current=False)))
+    assert error.startswith("unavailable: the URL of the broker of Celery cannot be used: ")
 
 
 def test_app__the_site_s_on_every_thread(make_app: MakeApp) -> None:

@@ -7,12 +7,16 @@ import sys
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.test import Client
 
 from health_check.backends import HealthCheck
 from health_check.contrib.atlassian import GitHub
+from health_check.contrib.celery import Ping
 from health_check.contrib.elasticsearch import Elasticsearch
 from health_check.contrib.http import HTTP
+from health_check.contrib.rabbitmq import RabbitMQ
+from health_check.contrib.redis import Redis
 from health_check.contrib.tcp import TCP
 from tests.conftest import Mount
 from tests.pages import serving_pages
@@ -79,6 +83,35 @@ def test_faces__neither_hosts_nor_secrets(
     assert "TCP(port=5432)" in shown
     assert SECRET not in shown
     assert "planted.invalid" not in shown
+
+
+UNENCODED = f"shopkeeper:{SECRET}/x@127.0.0.1:1"
+"""User and password that are not percent-encoded: to Python, a part of the password is the port."""
+
+URLS: list[tuple[type[HealthCheck], dict[str, Any]]] = [
+    (HTTP, {"url": f"http://{UNENCODED}"}),
+    (Elasticsearch, {"url": f"http://{UNENCODED}"}),
+    (Redis, {"url": f"redis://{UNENCODED}"}),
+    (RabbitMQ, {"amqp_url": f"amqp://{UNENCODED}"}),
+    (RabbitMQ, {"amqp_url": f"amqp://127.0.0.1:1;amqp://{UNENCODED}", "name": "two"}),
+    (Ping, {"app": Celery(broker=f"redis://{UNENCODED}", set_as_current=False)}),
+]
+
+
+@pytest.mark.parametrize(("check", "options"), URLS)
+def test_url__password_that_is_not_encoded(
+    mount_checks: Mount,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    check: type[HealthCheck],
+    options: dict[str, Any],
+) -> None:
+    """A URL that cannot be understood is told as such; the log has no part of its password."""
+    caplog.set_level("DEBUG")
+    mount_checks((check, options))
+    shown = client.get("/health/?format=json").content.decode()
+    assert "cannot be used" in shown
+    assert SECRET not in shown + caplog.text
 
 
 def _own(options: dict[str, Any]) -> dict[str, Any]:

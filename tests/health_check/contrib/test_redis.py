@@ -47,7 +47,7 @@ def test_url__that_cannot_be_used(url: str) -> None:
     check = Redis(url)
     check.run_check()
     assert [str(error) for error in check.errors] == [
-        "unavailable: the URL of Redis cannot be used: begin it with redis://"
+        "unavailable: the URL of Redis cannot be used: begin it with redis://, and percent-encode its password"
     ]
 
 

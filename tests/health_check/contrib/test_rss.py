@@ -113,6 +113,17 @@ def test_check__last_word_counts(provider: Pages) -> None:
     assert told(provider, atom_feed(("outage", 100, 50, ""))) == []
 
 
+@pytest.mark.parametrize("title", ["outage", "<a " * 3000])
+@pytest.mark.parametrize("summary", ["", f"<b>{' ' * 20_000}x", "<b>" * 20_000])
+def test_check__hostile_entry(provider: Pages, title: str, summary: str) -> None:
+    """An entry that is made to be hard to read is an incident nonetheless, and holds nobody up."""
+    entry = f"<item><title><![CDATA[{title}]]></title><description><![CDATA[{summary}]]></description></item>"
+    start = time.monotonic()
+    [error] = told(provider, rss_feed(entry))
+    assert time.monotonic() - start < BOMB_SECONDS
+    assert error.startswith("warning: ")
+
+
 @pytest.mark.parametrize(
     "title",
     [

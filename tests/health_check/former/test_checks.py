@@ -33,6 +33,7 @@ def test_cache__setting(settings: Settings) -> None:
     assert CacheBackend().key_prefix == "djangohealthcheck_test"
     settings.HEALTHCHECK_CACHE_KEY = "shop"
     assert CacheBackend().key_prefix == "shop"
+    assert CacheBackend(key_prefix="mine").key_prefix == "mine"
 
 
 def test_cache__constructor_of_a_subclass() -> None:
