@@ -212,7 +212,8 @@ def _load(target: object) -> type[HealthCheck]:
         try:
             return _as_check_class(import_string(path), path)
         except ImportError as error:
-            raise EntryError(f"The entry {path!r} cannot be imported: {mask(str(error))}. Correct the path.") from error
+            problem = f"The entry {path!r} cannot be imported: {mask(str(error))}."
+            raise EntryError(problem if "pip install" in problem else f"{problem} Correct the path.") from error
         except EntryError:
             raise
         except (Exception, SystemExit) as error:

@@ -95,14 +95,25 @@ class Redis(ConciseRepr, HealthCheck):
                     await part.aclose()
 
     def _new_client(self) -> Any:
-        if self.client_factory is not None:
-            return self.client_factory()
-        try:
-            return redis.Redis.from_url(str(self.url))
-        except ValueError:  # whose text has a part of the URL in it: of a password with a slash, say
-            raise ServiceUnavailable(
-                "the URL of Redis cannot be used: begin it with redis://, and percent-encode its password"
-            ) from None
+        return self.client_factory() if self.client_factory is not None else new_client(str(self.url))
+
+
+def new_client(url: str, **options: Any) -> redis.Redis:
+    """Return a client.
+
+    Args:
+        url: The server.
+        options: What else the client takes.
+
+    Raises:
+        ServiceUnavailable: If the URL cannot be used.
+    """
+    try:
+        return redis.Redis.from_url(url, **options)
+    except ValueError:  # whose text has a part of the URL in it: of a password with a slash, say
+        raise ServiceUnavailable(
+            "the URL of Redis cannot be used: begin it with redis://, and percent-encode its password"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -7,10 +7,9 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import redis
 from django.conf import settings
 
-from health_check.contrib.redis import Redis
+from health_check.contrib.redis import Redis, new_client
 
 DEFAULT_URL = "redis://localhost/1"
 
@@ -32,7 +31,7 @@ class RedisHealthCheck(Redis):
             url = str(self.redis_url or type(self).redis_url or getattr(settings, "REDIS_URL", DEFAULT_URL))
             options = self.redis_url_options or getattr(settings, "HEALTHCHECK_REDIS_URL_OPTIONS", None)
             if options:
-                self.client_factory = functools.partial(redis.Redis.from_url, url, **options)
+                self.client_factory = functools.partial(new_client, url, **options)
             else:
                 self.url = url
         super().__post_init__()

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from health_check.changes import log_change
+from health_check.changes import log_change, repeated
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.records import Message, Record, Result
 from tests.health_check.readings import definition
@@ -69,3 +69,15 @@ def test_log_change__same_state__another_exception(caplog: pytest.LogCaptureFixt
     ((level, text),) = logged(caplog, typed(ERROR, "OSError"), typed(ERROR, "ZeroDivisionError"), "\nZeroDivisionError")
     assert level == "ERROR"
     assert text.endswith("\nZeroDivisionError")
+
+
+@pytest.mark.parametrize(("result", "is_said"), [(OK, False), (WARNING, True), (ERROR, True)])
+def test_repeated__same_state(result: Result, is_said: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """What goes on being wrong is said again to somebody who asks; that all is in order is not."""
+    before = Record.after(None, result, max_age=10)
+    after = Record.after(before, result, max_age=10)
+    with repeated():
+        assert bool(logged(caplog, before, after, "\nTraceback")) == is_said
+    assert caplog.text.count("Traceback") == is_said
+    caplog.clear()
+    assert logged(caplog, before, after) == []

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
-from tests.checks import Alias, Fine, Shaky, TwiceBroken
+from tests.checks import Alias, Blown, Fine, Shaky, TwiceBroken
 from tests.health_check.servers import free_address, says, serving, silent_address, stalls_after_headers
 
 Mount = Callable[..., None]
@@ -143,6 +143,17 @@ def test_format__unusable_entry(run: Run, mount: Mount) -> None:
     line = ran.out.splitlines()[1]
     assert line.startswith("no.such.Check            ... ")
     assert "The entry 'no.such.Check' cannot be imported" in line
+
+
+def test_verbosity__traceback_each_time(run: Run, mount: Mount, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks learns what is wrong, also where that was known, and so no news for the log, before."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Blown, Fine]), name="health"))
+    said = []
+    for verbosity in ("1", "1", "2", "2", "1"):
+        caplog.clear()
+        assert run("-v", verbosity, "--fresh").code == 1
+        said.append("ZeroDivisionError" in caplog.text)
+    assert said == [True, False, True, True, False]
 
 
 def test_fresh__runs_now(run: Run, mount: Mount, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from health_check import outputs, process
 from health_check.catalogue import Catalogue
+from health_check.changes import repeated
 from health_check.conf import settings as health_check_settings
 from health_check.endpoints import Endpoint, endpoint_at
 from health_check.logs import logger
@@ -44,7 +46,7 @@ examples:
   manage.py health_check health_check_home          as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
   manage.py health_check health_check_home web:8080 --timeout 3
   manage.py health_check health_check_home --no-http --format json
-  manage.py health_check -v 2                       with the log of what went wrong
+  manage.py health_check -v 2 --fresh               with the log of what goes wrong, tracebacks included
   manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
   manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
 """
@@ -138,7 +140,8 @@ class Command(BaseCommand):
         """Run checks in this process, show how they are, and return whether all is in order."""
         catalogue = process.current().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
-        with triggered_by(Trigger.COMMAND):
+        told = repeated() if options["verbosity"] > 1 else contextlib.nullcontext()
+        with triggered_by(Trigger.COMMAND), told:
             overview = process.read(endpoints, force=options["fresh"])
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")

@@ -18,6 +18,7 @@ from health_check.contrib.http import HTTP
 from health_check.contrib.rabbitmq import RabbitMQ
 from health_check.contrib.redis import Redis
 from health_check.contrib.tcp import TCP
+from health_check.former.redis import RedisHealthCheck
 from tests.conftest import Mount
 from tests.pages import serving_pages
 
@@ -59,7 +60,7 @@ def test_entry__without_the_package(mount_checks: Mount, client: Client, monkeyp
     mount_checks("health_check.DNS", "health_check.Memory")
     response = client.get("/health/?format=json")
     assert response.status_code == 500
-    assert "pip install 'django-health-exporter[dns]'" in response.json()["health_check.DNS"]
+    assert response.json()["health_check.DNS"].endswith("pip install 'django-health-exporter[dns]'.")
 
 
 CHECKS: list[tuple[type[HealthCheck], dict[str, Any]]] = [
@@ -89,6 +90,7 @@ UNENCODED = f"shopkeeper:{SECRET}/x@127.0.0.1:1"
 """User and password that are not percent-encoded: to Python, a part of the password is the port."""
 
 URLS: list[tuple[type[HealthCheck], dict[str, Any]]] = [
+    (RedisHealthCheck, {"redis_url": f"redis://{UNENCODED}", "redis_url_options": {"db": 1}}),
     (HTTP, {"url": f"http://{UNENCODED}"}),
     (Elasticsearch, {"url": f"http://{UNENCODED}"}),
     (Redis, {"url": f"redis://{UNENCODED}"}),
