@@ -51,7 +51,7 @@ def _made(make: Callable[..., Any], seconds: float, broker: str) -> Any:
         connection = make(**_limits(seconds / (len(urls) or 1)))
         connection.get_transport_cls()
     except ImportError as error:
-        raise ServiceUnavailable(f"a package that talks to {broker} is missing: {error.name or error}") from error
+        raise _missing(error, broker) from error
     except (ValueError, KeyError):  # whose text has a part of the URL in it: of a password with a slash, say
         raise ServiceUnavailable(
             f"the URL of {broker} cannot be used: it needs a scheme that is known, and its password percent-encoded"
@@ -69,6 +69,8 @@ def _limits(seconds: float) -> dict[str, Any]:
 def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None]:
     try:
         yield
+    except ImportError as error:  # of a transport that imports its client when it connects
+        raise _missing(error, broker) from error
     except AccessRefused as error:
         raise ServiceUnavailable(f"the login to {broker} was refused") from error
     except NotAllowed as error:
@@ -82,6 +84,10 @@ def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None
         if isinstance(error, TimeoutError) or name == "TimeoutError":  # Redis has one of its own
             raise ServiceUnavailable(f"{broker} did not answer in time") from error
         raise ServiceUnavailable(f"{failure} {broker} ({name})") from error
+
+
+def _missing(error: ImportError, broker: str) -> ServiceUnavailable:
+    return ServiceUnavailable(f"a package that talks to {broker} is missing: {error.name or error}")
 
 
 def _is_refusal(error: Exception, connection: Any) -> bool:

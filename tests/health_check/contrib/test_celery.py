@@ -54,7 +54,8 @@ def test_broker__package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     monkeypatch.setitem(sys.modules, "packaging.version", None)
     [error] = errors_of(Ping(Celery(broker="redis://127.0.0.1:1", set_as_current=False)))
-    assert error == "unavailable: a package that talks to the broker of Celery is missing: packaging.version"
+    assert error.startswith("unavailable: a package that talks to the broker of Celery is missing: ")
+    assert error.endswith(("redis", "packaging.version"))
 
 
 def test_broker__scheme_is_unknown() -> None:
