@@ -12,6 +12,7 @@ from typing import Any
 from django.core.cache import caches
 
 from health_check.backends import HealthCheck
+from health_check.checks.cache_clients import limited
 from health_check.checks.timeouts import client_timeout
 from health_check.conf import seconds
 from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
@@ -109,21 +110,24 @@ class Heartbeat(ConciseRepr, HealthCheck):
             }
         }
 
-    That costs the cache a read a run.
+    That costs the cache a connection and a read a run.
 
     Args:
         queue: The queue that the task comes by; default ``"celery"``.
         max_silence: How long ago the task may have run at most, in seconds or as a timedelta; default 120.
         alias: The cache, as in ``CACHES``; default ``"default"``.
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     queue: str = "celery"
     max_silence: float | datetime.timedelta = dataclasses.field(default=120.0, repr=False)
     alias: str = dataclasses.field(default="default", repr=False)
+    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         try:
-            ran = caches[self.alias].get(f"{KEY}:{self.queue}")
+            with limited(self.alias, client_timeout(self)) as cache:
+                ran = cache.get(f"{KEY}:{self.queue}")
         except Exception as error:  # each cache's client has exceptions of its own
             raise ServiceUnavailable(f"cannot read the heartbeat from the cache ({type(error).__name__})") from error
         if not isinstance(ran, int | float):

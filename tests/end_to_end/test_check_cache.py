@@ -18,14 +18,6 @@ from tests.end_to_end.client import eventually
 
 pytestmark = pytest.mark.server
 
-SECONDS = BUDGET_SECONDS / 2
-
-OPTIONS = {
-    "redis": {"socket_timeout": SECONDS, "socket_connect_timeout": SECONDS},
-    "memcached": {"timeout": SECONDS, "connect_timeout": SECONDS},
-}
-"""What ends the waiting of each client: the cache is the site's, so the check cannot say."""
-
 Serve = Callable[..., AbstractContextManager[CacheServer]]
 
 KINDS = pytest.mark.parametrize(
@@ -35,16 +27,16 @@ KINDS = pytest.mark.parametrize(
 WRITE = "unavailable: cannot write to the cache ("
 
 
-def configure(settings: Settings, server: CacheServer, kind: str, **options: Any) -> None:
+def configure(settings: Settings, server: CacheServer, **options: Any) -> None:
     """Let a server be the site's cache."""
-    settings.CACHES = {"default": server.configuration(OPTIONS=OPTIONS[kind], **options)}
+    settings.CACHES = {"default": server.configuration(**options)}
 
 
 @pytest.fixture
 def server(tmp_path: pathlib.Path, settings: Settings) -> Iterator[CacheServer]:
     """A Redis, which is the site's cache."""
     with redis_server(tmp_path) as server:
-        configure(settings, server, "redis")
+        configure(settings, server)
         yield server
 
 
@@ -52,37 +44,37 @@ def server(tmp_path: pathlib.Path, settings: Settings) -> Iterator[CacheServer]:
 def test_check__paused_and_on_again(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
     """A server that does nothing is told in time; when it goes on, that is over."""
     with serve(tmp_path) as server:
-        configure(settings, server, kind)
-        assert errors_of(Cache()) == []
+        configure(settings, server)
+        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
         server.pause()
         try:
-            [error] = errors_of(Cache())
+            [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
             assert error.startswith(WRITE) or "did not return the value" in error
         finally:
             server.resume()
-        eventually(lambda: errors_of(Cache()) == [], what="a cache in order")
+        eventually(lambda: errors_of(Cache(timeout=BUDGET_SECONDS)) == [], what="a cache in order")
 
 
 @KINDS
 def test_check__killed_and_started_again(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
     """A server that is gone is told at once; when another one is in its place, that is over."""
     with serve(tmp_path / "first") as server:
-        configure(settings, server, kind)
-        assert errors_of(Cache()) == []
+        configure(settings, server)
+        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
         server.kill()
-        [error] = errors_of(Cache())
+        [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
         assert error.startswith(WRITE)
     with serve(tmp_path / "second", port=server.port):
-        eventually(lambda: errors_of(Cache()) == [], what="a cache in order")
+        eventually(lambda: errors_of(Cache(timeout=BUDGET_SECONDS)) == [], what="a cache in order")
 
 
 def test_check__wrong_password(server: CacheServer, settings: Settings) -> None:
     """A login that is refused is told, without the password."""
     location = server.location.replace("://", "://:planted-wrong@")
-    configure(settings, server, "redis", LOCATION=location)
+    configure(settings, server, LOCATION=location)
     with redis.Redis(port=server.port) as client:
         client.config_set("requirepass", "planted-right")
-    assert errors_of(Cache()) == [f"{WRITE}AuthenticationError)"]
+    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == [f"{WRITE}AuthenticationError)"]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +91,10 @@ def test_check__refused(server: CacheServer, commands: list[str], undo: str, err
     with redis.Redis(port=server.port) as client:
         for command in commands:
             client.execute_command(*command.split())
-        [told] = errors_of(Cache())
+        [told] = errors_of(Cache(timeout=BUDGET_SECONDS))
         client.execute_command(*undo.split())
     assert told.startswith(error)
-    assert errors_of(Cache()) == []
+    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
 
 
 def test_check__out_of_connections(server: CacheServer) -> None:
@@ -110,22 +102,22 @@ def test_check__out_of_connections(server: CacheServer) -> None:
     with redis.Redis(port=server.port) as client:
         client.config_set("maxclients", 1)
         try:
-            [error] = errors_of(Cache())
+            [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
         finally:
             client.config_set("maxclients", 100)
     assert error.startswith(WRITE)
-    assert errors_of(Cache()) == []
+    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
 
 
 @KINDS
 def test_check__leaves_nothing(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
     """After many runs there is no key, connection, file or thread that was not there before."""
     with serve(tmp_path) as server:
-        configure(settings, server, kind)
-        assert errors_of(Cache()) == []
+        configure(settings, server)
+        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
         with nothing_left():
             for _ in range(RUNS):
-                assert errors_of(Cache()) == []
+                assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
         if kind == "redis":
             with redis.Redis(port=server.port) as client:
                 assert client.keys() == []

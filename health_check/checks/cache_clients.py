@@ -1,0 +1,72 @@
+"""The clients of caches for checks: they give up in time, and are closed at the end of the run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.memcached import PyMemcacheCache
+from django.core.cache.backends.redis import RedisCache
+from django.utils.module_loading import import_string
+
+from health_check.conf import seconds
+
+TIMEOUTS: tuple[tuple[type[BaseCache], tuple[str, ...]], ...] = (
+    (RedisCache, ("socket_timeout", "socket_connect_timeout")),
+    (PyMemcacheCache, ("timeout", "connect_timeout")),
+)
+"""Which options say how long the clients of Django's backends wait; by default they wait without end."""
+
+
+@contextlib.contextmanager
+def limited(alias: str, limit: float) -> Iterator[BaseCache]:
+    """Yield a cache whose client waits for some seconds at most, where it has options for that.
+
+    It is one of Django's own backends on a server, with connections of its own, which are closed; any other is the
+    cache that this thread has.
+
+    Args:
+        alias: The cache, a key of ``CACHES``.
+        limit: How long connecting, or any one answer, may take, in seconds.
+
+    Raises:
+        InvalidCacheBackendError: If there is no such cache, or no such backend.
+    """
+    parameters = dict(caches.settings.get(alias) or {})
+    names = _names(parameters.pop("BACKEND", None))
+    if names is None:
+        yield caches[alias]
+        return
+    made = _made(parameters, names, limit)
+    try:
+        yield made
+    finally:
+        with contextlib.suppress(Exception):  # what is left of a connection that failed
+            _close(made)
+
+
+def _names(backend: object) -> tuple[type[BaseCache], tuple[str, ...]] | None:
+    try:
+        found = import_string(str(backend))
+    except ImportError:  # whoever asks for the cache is told
+        return None
+    names = next((names for known, names in TIMEOUTS if isinstance(found, type) and issubclass(found, known)), None)
+    return None if names is None else (found, names)
+
+
+def _made(parameters: dict[str, Any], of: tuple[type[Any], tuple[str, ...]], limit: float) -> BaseCache:
+    backend, names = of
+    options = dict(parameters.get("OPTIONS") or {})
+    for name in names:
+        options[name] = min(seconds(options.get(name)) or limit, limit)
+    location = parameters.pop("LOCATION", "")
+    made: BaseCache = backend(location, {**parameters, "OPTIONS": options})
+    return made
+
+
+def _close(cache: Any) -> None:
+    cache.close()
+    for pool in getattr(cache._cache, "_pools", {}).values():  # noqa: SLF001 - Django closes no Redis
+        pool.disconnect()
