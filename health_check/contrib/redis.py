@@ -21,13 +21,18 @@ try:
     import redis
     from redis.asyncio.cluster import RedisCluster as AsynchronousRedisCluster
     from redis.asyncio.retry import Retry as AsynchronousRetry
+    from redis.asyncio.sentinel import MasterNotFoundError as AsynchronousMasterNotFoundError
     from redis.backoff import NoBackoff
     from redis.exceptions import RedisClusterException
     from redis.retry import Retry
+    from redis.sentinel import MasterNotFoundError
 except ImportError as error:
     raise ImportError("health_check.contrib.redis needs redis: pip install 'django-health-exporter[redis]'") from error
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+
+MASTER_NOT_FOUND = (MasterNotFoundError, AsynchronousMasterNotFoundError)
+"""The errors where no Sentinel knows the master, whose text alone has what each of them came to."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -128,9 +133,18 @@ def _failures_named() -> Iterator[None]:
     except redis.BusyLoadingError as error:
         raise ServiceUnavailable("Redis is still loading its data") from error
     except (redis.ConnectionError, RedisClusterException, OSError) as error:
+        if _is_refused_login(error):
+            raise ServiceUnavailable("the login to Redis was refused") from error
         raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
     except redis.RedisError as error:
         raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
+
+
+def _is_refused_login(error: Exception) -> bool:
+    """Tell whether a cluster's node, or a Sentinel, refused the login; the clients raise another error of it then."""
+    by_node = isinstance(error.__cause__, redis.AuthenticationError)
+    by_sentinel = isinstance(error, MASTER_NOT_FOUND) and redis.AuthenticationError.__name__ in str(error)
+    return by_node or by_sentinel
 
 
 def _hurry(client: Any, seconds: float, retry: Retry | AsynchronousRetry) -> None:

@@ -88,11 +88,12 @@ def test_http__large_body(web: Web) -> None:
 
 
 def test_http__paused_and_on_again(web: Web) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
+    """A server that does nothing is told in time, and in order again; bare connections the system accepts for it."""
     assert errors_of(check_of(web)) == []
     web.pause()
     try:
         assert errors_of(check_of(web)) == ["unavailable: the web service did not answer in time (ReadTimeout)"]
+        assert errors_of(TCP("localhost", web.ports["plain"], timeout=BUDGET_SECONDS)) == []
     finally:
         web.resume()
     assert errors_of(check_of(web)) == []

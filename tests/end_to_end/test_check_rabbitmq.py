@@ -11,7 +11,7 @@ from pytest_django import Settings
 from health_check.contrib.rabbitmq import RabbitMQ
 from tests.end_to_end.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
 from tests.end_to_end.client import eventually
-from tests.rabbitmq import Broker, rabbitmq_server
+from tests.rabbitmq import PASSWORD, Broker, rabbitmq_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -74,7 +74,7 @@ def test_check__out_of_connections(broker: Broker) -> None:
 
 def test_check__one_of_several(broker: Broker) -> None:
     """Where the first broker is gone, the next one counts."""
-    gone = "amqp://shopkeeper:planted@127.0.0.1:1//"
+    gone = f"amqp://shopkeeper:{PASSWORD}@127.0.0.1:1//"
     assert errors_of(RabbitMQ(f"{gone};{broker.url()}", timeout=BUDGET_SECONDS)) == []
     [error] = errors_of(RabbitMQ(f"{gone};{gone}", timeout=BUDGET_SECONDS))
     assert error == "unavailable: cannot connect to RabbitMQ (ConnectionRefusedError)"

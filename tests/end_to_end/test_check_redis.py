@@ -89,8 +89,8 @@ def test_check__no_password(server: CacheServer) -> None:
 def test_check__user_without_rights(server: CacheServer) -> None:
     """A user who may not even PING is told as an answer that was not expected."""
     with client_of(server) as client:
-        client.execute_command("ACL", "SETUSER", "probe", "on", ">planted", "+hello", "+client")
-        check = Redis(f"redis://probe:planted@127.0.0.1:{server.port}/0")
+        client.execute_command("ACL", "SETUSER", "probe", "on", f">{PASSWORD}", "+hello", "+client")
+        check = Redis(f"redis://probe:{PASSWORD}@127.0.0.1:{server.port}/0")
         assert errors_of(check) == ["unexpected result: Redis refused PING (NoPermissionError)"]
         client.execute_command("ACL", "SETUSER", "probe", "+ping")
         assert errors_of(check) == []

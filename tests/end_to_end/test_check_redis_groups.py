@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -24,6 +24,11 @@ pytestmark = pytest.mark.server
 
 TIMEOUTS = {"socket_timeout": BUDGET_SECONDS / 2, "socket_connect_timeout": BUDGET_SECONDS / 2}
 
+WRONG = {"username": "shopkeeper", "password": "planted-wrong-2c9a"}
+"""A login that no server knows."""
+
+REFUSED = ["unavailable: the login to Redis was refused"]
+
 
 @pytest.fixture
 def watched(tmp_path: pathlib.Path) -> Iterator[Watched]:
@@ -39,18 +44,27 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[CacheServer
         yield nodes
 
 
-def by_sentinel(sentinel: type[Any], watched: Watched) -> Redis:
-    """Return a check of the master that a Sentinel knows."""
+def by_sentinel(sentinel: type[Any], watched: Watched, login: Mapping[str, str] | None = None, **options: Any) -> Redis:
+    """Return a check of the master that a Sentinel knows.
+
+    Args:
+        sentinel: The class of the client.
+        watched: The servers.
+        login: The login to the master; default none.
+        options: More options for the Sentinel's client.
+    """
     places = [("127.0.0.1", watched.port)]
     return Redis(
-        client_factory=lambda: sentinel(places, **TIMEOUTS).master_for(SERVICE, **TIMEOUTS), timeout=BUDGET_SECONDS
+        client_factory=lambda: sentinel(places, **options, **TIMEOUTS).master_for(SERVICE, **(login or {}), **TIMEOUTS),
+        timeout=BUDGET_SECONDS,
     )
 
 
-def of_cluster(client: Callable[..., Any], nodes: list[CacheServer]) -> Redis:
+def of_cluster(client: Callable[..., Any], nodes: list[CacheServer], **options: Any) -> Redis:
     """Return a check of a cluster."""
     return Redis(
-        client_factory=lambda: client(host="127.0.0.1", port=nodes[0].port, **TIMEOUTS), timeout=BUDGET_SECONDS
+        client_factory=lambda: client(host="127.0.0.1", port=nodes[0].port, **options, **TIMEOUTS),
+        timeout=BUDGET_SECONDS,
     )
 
 
@@ -87,6 +101,14 @@ def test_sentinel__paused_and_gone(watched: Watched, sentinel: type[Any]) -> Non
 
 
 @SENTINELS
+def test_sentinel__wrong_password(watched: Watched, sentinel: type[Any]) -> None:
+    """A login that is refused is told, be it by the master or by the Sentinel, and none of its words."""
+    assert errors_of(by_sentinel(sentinel, watched, WRONG)) == REFUSED
+    assert errors_of(by_sentinel(sentinel, watched, sentinel_kwargs={**WRONG, **TIMEOUTS})) == REFUSED
+    assert errors_of(by_sentinel(sentinel, watched)) == []
+
+
+@SENTINELS
 def test_sentinel__leaves_nothing(watched: Watched, sentinel: type[Any]) -> None:
     """Neither the connections to the Sentinel nor those to the master outlive a run."""
     assert errors_of(by_sentinel(sentinel, watched)) == []
@@ -107,6 +129,13 @@ def test_cluster__every_master_has_to_answer(nodes: list[CacheServer], client: C
         nodes[1].resume()
     eventually(lambda: errors_of(of_cluster(client, nodes)) == [], what="a cluster in order")
     gc.collect()  # the asynchronous client forgets to close a node that does not answer, which is closed here at last
+
+
+@CLUSTERS
+def test_cluster__wrong_password(nodes: list[CacheServer], client: Callable[..., Any]) -> None:
+    """A login that is refused is told, and none of its words."""
+    assert errors_of(of_cluster(client, nodes, **WRONG)) == REFUSED
+    assert errors_of(of_cluster(client, nodes)) == []
 
 
 @CLUSTERS

@@ -11,7 +11,7 @@ import pytest
 from pytest_django import Settings
 
 from health_check.contrib.s3 import S3
-from tests.end_to_end.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.end_to_end.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left, seen_of
 from tests.end_to_end.client import eventually
 from tests.objects import BUCKET, REGION, Key, Objects, object_storage
 
@@ -96,7 +96,7 @@ def test_s3__rights(tmp_path: pathlib.Path, settings: Settings, caplog: pytest.L
             store_in(settings, objects, wrong)
             [error] = errors_of(S3(read_only=True))
             assert error.startswith("unavailable: the object storage refused ListObjectsV2 (HTTP 403, ")
-            assert key.secret not in caplog.text + error
+            assert key.secret not in caplog.text + error + seen_of(S3(read_only=True)).logged
             assert "planted" not in caplog.text + error
 
 
