@@ -21,8 +21,9 @@ from health_check.labels import ConciseRepr
 TIMEOUTS = {
     "postgresql": ("connect_timeout",),
     "mysql": ("connect_timeout", "read_timeout", "write_timeout"),
+    "sqlite": ("timeout",),
 }
-"""The options of each vendor's client that end its waiting, in whole seconds."""
+"""The options of each vendor's client that end its waiting, SQLite's that for a lock, in whole seconds."""
 
 
 @dataclasses.dataclass(repr=False)

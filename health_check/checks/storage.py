@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -94,4 +95,11 @@ def _step(step: str) -> Iterator[None]:
     except HealthCheckException:
         raise
     except Exception as error:  # each storage has exceptions of its own
-        raise ServiceUnavailable(f"cannot {step} ({type(error).__name__})") from error
+        raise ServiceUnavailable(f"cannot {step} ({_kind(error)})") from error
+
+
+def _kind(error: Exception) -> str:
+    """Return what kind of error it is: never its text, which may tell of paths and hosts."""
+    if type(error) is OSError and error.errno is not None:  # the class of a full or read-only disk says nothing
+        return f"OSError: {os.strerror(error.errno)}"
+    return type(error).__name__

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import pymysql  # type: ignore[import-untyped]
 import pytest
 from django.core.management import call_command
+from django.db import connections
 from pytest_django import Settings
 
 from health_check import Database
 from health_check.checks.migrations import Migrations
 from tests.end_to_end.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
 from tests.end_to_end.client import eventually
-from tests.mariadb import USER, MariaDB, mariadb_server, use_pymysql
+from tests.mariadb import DATABASE, USER, MariaDB, mariadb_server, use_pymysql
 
 pytestmark = pytest.mark.server
 
@@ -38,6 +40,15 @@ def check(server: MariaDB, add_database: AddDatabase) -> Database:
     """A check of it."""
     add_database("shop", **server.configuration())
     return Database("shop", timeout=BUDGET_SECONDS)
+
+
+@pytest.fixture
+def migrated(check: Database, settings: Settings) -> Migrations:
+    """A check of a database with all migrations of the site."""
+    settings.INSTALLED_APPS = ["django.contrib.contenttypes", "health_check"]
+    call_command("migrate", database=check.alias, verbosity=0)
+    connections[check.alias].close()
+    return Migrations(check.alias, timeout=BUDGET_SECONDS)
 
 
 def test_check__paused_and_on_again(server: MariaDB, check: Database) -> None:
@@ -67,10 +78,12 @@ def test_check__wrong_password(server: MariaDB, add_database: AddDatabase) -> No
     assert errors_of(Database("wrong", timeout=BUDGET_SECONDS)) == [CANNOT]
 
 
-def test_check__no_rights(server: MariaDB, check: Database) -> None:
-    """A user who may do nothing is let in, and a server that may only be read answers."""
+def test_check__read_only(server: MariaDB, check: Database) -> None:
+    """A server that may only be read, as a replica, is in order: nothing is written."""
     server.query("SET GLOBAL read_only = 1")
     try:
+        with server.connect() as connection, pytest.raises(pymysql.OperationalError, match="read-only"):
+            connection.cursor().execute(f"CREATE TABLE {DATABASE}.somewhat (id integer)")
         assert errors_of(check) == []
     finally:
         server.query("SET GLOBAL read_only = 0")
@@ -97,9 +110,32 @@ def test_check__leaves_nothing(server: MariaDB, check: Database) -> None:
     eventually(lambda: server.sessions() == 0, what="no connection")
 
 
-def test_migrations__applied_or_not(server: MariaDB, check: Database, settings: Settings) -> None:
+def test_migrations__paused_and_on_again(server: MariaDB, migrated: Migrations) -> None:
+    """The check of migrations, too, tells in time that a server does nothing, and is in order when it goes on."""
+    assert errors_of(migrated) == []
+    server.pause()
+    try:
+        assert errors_of(migrated) == [CANNOT]
+    finally:
+        server.resume()
+    assert errors_of(migrated) == []
+
+
+def test_migrations__leave_nothing(server: MariaDB, migrated: Migrations) -> None:
+    """Nor do many runs of it leave a connection, file or thread."""
+    assert errors_of(migrated) == []
+    with nothing_left():
+        for _ in range(RUNS):
+            migrated.run_check()
+    assert errors_of(migrated) == []
+    eventually(lambda: server.sessions() == 0, what="no connection")
+
+
+@pytest.mark.usefixtures("check")
+def test_migrations__applied_or_not(server: MariaDB, settings: Settings) -> None:
     """Migrations that are not applied are a warning, and none once they are."""
     settings.INSTALLED_APPS = ["django.contrib.contenttypes", "health_check"]
+    server.query(f"DROP DATABASE {DATABASE}", f"CREATE DATABASE {DATABASE}")
     assert errors_of(Migrations("shop")) == [
         "warning: not applied: contenttypes.0001_initial, contenttypes.0002_remove_content_type_name"
     ]

@@ -115,10 +115,17 @@ def test_timeout__is_a_share_of_the_budget(
     assert given == [expected]
 
 
-def test_timeout__for_who_knows_none(shop: Any) -> None:
-    """A database whose client has no such option gets none."""
+def test_timeout__for_a_lock(shop: Any) -> None:
+    """SQLite's client, which knows no other waiting, is given as long to wait for a lock."""
+    with _of_its_own(shop, 4.9):
+        assert shop.settings_dict["OPTIONS"] == {"timeout": 4}
+
+
+def test_timeout__for_who_knows_none(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database whose client is not known to have such an option gets none."""
+    monkeypatch.setattr(shop, "vendor", "other")
     with _of_its_own(shop, 4.0):
-        assert "connect_timeout" not in shop.settings_dict["OPTIONS"]
+        assert shop.settings_dict["OPTIONS"] == {}
 
 
 def test_own_connection__is_closed(shop: Any) -> None:

@@ -1,0 +1,93 @@
+"""A mail server for tests: aiosmtpd, on loopback ports of its own, to be paused, killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+
+import psutil
+
+from tests.end_to_end.servers import Server, await_output, running
+from tests.web import Certificate, free_port
+
+USER = "shopkeeper"
+PASSWORD = "planted-password-7d1f"
+"""Who may come in, and by which password; these must be shown nowhere."""
+
+KINDS: Mapping[str, Mapping[str, bool]] = {
+    "plain": {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False},
+    "starttls": {"EMAIL_USE_TLS": True, "EMAIL_USE_SSL": False},
+    "tls": {"EMAIL_USE_TLS": False, "EMAIL_USE_SSL": True},
+}
+"""The kinds of ports that it has, and Django's settings for them."""
+
+CONNECTIONS = 8
+"""How many it takes on the port without TLS."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class MailServer:
+    """A mail server, and how to reach it."""
+
+    folder: pathlib.Path
+    """Where its output goes."""
+    certificate: Certificate
+    """Its certificate, for 127.0.0.1."""
+    ports: Mapping[str, int]
+    """Its ports on 127.0.0.1 by their kinds, the same whenever it is started again."""
+    _running: Server | None = None
+    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
+
+    def start(self) -> None:
+        """Start it, and wait until it listens."""
+        arguments = [str(self.certificate.path), *(str(self.ports[kind]) for kind in KINDS)]
+        command = [sys.executable, "-m", "tests.mail_server", *arguments]
+        self._running = self._stack.enter_context(running(command, self.folder))
+        await_output(self._running, "It listens")
+
+    def pause(self) -> None:
+        """Stop it from doing anything; the system goes on accepting connections for it."""
+        process = self._server.process
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._server.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without warning, and wait until it is gone."""
+        self._server.process.kill()
+        self._server.process.wait()
+
+    def open_files(self) -> int:
+        """Return how many files it has open, connections among them."""
+        return psutil.Process(self._server.process.pid).num_fds()
+
+    @property
+    def _server(self) -> Server:
+        assert self._running is not None
+        return self._running
+
+
+@contextlib.contextmanager
+def mail_server(folder: pathlib.Path, certificate: Certificate) -> Iterator[MailServer]:
+    """Run a mail server.
+
+    Args:
+        folder: Where its output goes.
+        certificate: Its certificate.
+    """
+    server = MailServer(folder=folder, certificate=certificate, ports={kind: free_port() for kind in KINDS})
+    with server._stack:
+        server.start()
+        try:
+            yield server
+        finally:
+            if server._server.process.poll() is None:
+                server.resume()
