@@ -45,11 +45,11 @@ class Mail(ConciseRepr, HealthCheck):
         try:
             connection.open()
         except smtplib.SMTPAuthenticationError as error:
-            raise ServiceUnavailable("the mail server refused the login") from error
+            raise ServiceUnavailable(f"the mail server refused the login ({_kind(error)})") from error
         except smtplib.SMTPException as error:
             if isinstance(error.__context__, TimeoutError):
                 raise ServiceUnavailable("the mail server did not answer in time") from error
-            raise ServiceUnavailable("cannot open a session with the mail server") from error
+            raise ServiceUnavailable(f"cannot open a session with the mail server ({_kind(error)})") from error
         except TimeoutError as error:
             raise ServiceUnavailable("the mail server did not answer in time") from error
         except OSError as error:
@@ -85,3 +85,10 @@ class Mail(ConciseRepr, HealthCheck):
                 f"the mailer {self.alias!r} is not in MAILERS, or not configured properly, see the log"
             ) from error
         return connection
+
+
+def _kind(error: smtplib.SMTPException) -> str:
+    """Return what kind of error it is: the reply code tells a wrong password (535) from a server that is busy (421)."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"SMTP {error.smtp_code}"
+    return type(error).__name__
