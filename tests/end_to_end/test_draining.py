@@ -13,6 +13,7 @@ import pytest
 from tests.end_to_end.client import eventually, get
 from tests.end_to_end.readiness import ReadySite, answers_of_all, samples, statuses_of_all, workers_of
 from tests.end_to_end.servers import Server, gunicorn, manage
+from tests.files import replace_by_folder
 
 pytestmark = pytest.mark.server
 
@@ -183,8 +184,7 @@ def test_broken_store__does_not_put_the_host_back_into_service(tmp_path: pathlib
         drain(site)
         await_status(server, 503)
         file = default_file(site)
-        file.unlink()
-        file.mkdir()
+        replace_by_folder(file)
         eventually(lambda: samples(server, "store_up") == {"": 0}, what="the store to be down")
         broken_until = time.monotonic() + FAULT_SECONDS
         while time.monotonic() < broken_until:

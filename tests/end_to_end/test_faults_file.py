@@ -18,6 +18,7 @@ import pytest
 from tests.end_to_end.client import eventually
 from tests.end_to_end.observer import MAX_AGE, Observer
 from tests.end_to_end.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
+from tests.files import replace_by_folder
 from tests.services import require
 from tests.site.checks import noted_runs
 from tests.site.configuration import Site
@@ -100,8 +101,7 @@ def test_damaged_file__is_replaced(observer: Observer, damage: Callable[[pathlib
 @contextlib.contextmanager
 def replaced_by_a_folder(file: pathlib.Path) -> Iterator[None]:
     """Have a folder where the file was."""
-    file.unlink()
-    file.mkdir()
+    replace_by_folder(file)
     try:
         yield
     finally:

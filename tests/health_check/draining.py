@@ -96,15 +96,6 @@ class Host:
             free.wait(seconds)
             database.execute("ROLLBACK")
 
-    def lose_file(self) -> None:
-        """Put a folder into the place of the file."""
-        for _ in range(100):  # a process may build another file just now
-            self.file.unlink(missing_ok=True)
-            with contextlib.suppress(FileExistsError):
-                self.file.mkdir()
-                return
-        raise AssertionError(f"{self.file} comes back each time.")
-
     def close(self) -> None:
         """Let all processes end."""
         for keeper in self._keepers:

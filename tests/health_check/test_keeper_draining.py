@@ -13,6 +13,7 @@ import pytest
 from health_check.keeper import ANSWER_SECONDS, STUCK_SECONDS
 from health_check.stores import Store
 from health_check.stores.memory import MemoryStore
+from tests.files import replace_by_folder
 from tests.health_check.draining import DRAINED, TICK_SECONDS, UNDRAINED, Host, drain, learned, look, said
 from tests.health_check.monitoring import SECONDS, SharedStore, eventually
 
@@ -87,7 +88,7 @@ def test_draining__store_is_down__stays(host: Host) -> None:
     """A process that knows goes on knowing while it cannot ask."""
     keeper = host.process()
     drain(keeper)
-    host.lose_file()
+    replace_by_folder(host.file)
     eventually(lambda: not keeper.up)
     assert keeper.draining is True
     assert learned(keeper) is True
