@@ -6,12 +6,11 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import signal
 import socket
 from collections.abc import Iterator
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
+from tests.end_to_end.servers import Served, Server, free_port, running
 from tests.services import require
 
 SECONDS = 1.0
@@ -19,7 +18,7 @@ SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CacheServer:
+class CacheServer(Served):
     """A cache server that runs, and how Django reaches it."""
 
     backend: str
@@ -35,20 +34,6 @@ class CacheServer:
         """Return what stands for it in ``CACHES``."""
         return {"BACKEND": self.backend, "LOCATION": self.location, **options}
 
-    def pause(self) -> None:
-        """Stop it from doing anything, and wait until it has; who is connected hears nothing more."""
-        self.server.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.server.process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self.server.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
-        self.server.process.kill()
-        self.server.process.wait()
-
 
 @contextlib.contextmanager
 def redis_server(folder: pathlib.Path, *arguments: str, port: int | None = None) -> Iterator[CacheServer]:
@@ -59,7 +44,7 @@ def redis_server(folder: pathlib.Path, *arguments: str, port: int | None = None)
         arguments: More options of its command line.
         port: Its port; default a free one.
     """
-    port = port or _free_port()
+    port = port or free_port()
     options = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", "", *arguments]
     with _serving([require("redis-server", package="redis-server"), *options], folder, port, "PING", "+PONG") as server:
         yield CacheServer(
@@ -79,7 +64,7 @@ def memcached_server(folder: pathlib.Path, *arguments: str, port: int | None = N
         arguments: More options of its command line.
         port: Its port; default a free one.
     """
-    port = port or _free_port()
+    port = port or free_port()
     user = ["-u", "root"] if os.geteuid() == 0 else []
     options = ["-l", "127.0.0.1", "-p", str(port), "-U", "0", "-t", "1", *user, *arguments]
     with _serving([require("memcached", package="memcached"), *options], folder, port, "version", "VERSION") as server:
@@ -108,12 +93,4 @@ def _serving(command: list[str], folder: pathlib.Path, port: int, question: str,
             server.url = f"http://127.0.0.1:{port}"
             yield server
         finally:
-            if server.process.poll() is None:
-                server.process.send_signal(signal.SIGCONT)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+            server.resume()

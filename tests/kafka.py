@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-import signal
 import sys
 from collections.abc import Iterator
 
-from tests.end_to_end.servers import Server, await_output, running
+from tests.end_to_end.servers import Served, Server, await_output, running
 
 PROGRAM = """
 import signal
@@ -24,27 +22,13 @@ signal.pause()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Cluster:
+class Cluster(Served):
     """Two brokers, in one process."""
 
     brokers: list[str]
     """Their addresses, ``HOST:PORT``."""
     server: Server
     """Their process."""
-
-    def pause(self) -> None:
-        """Stop them from doing anything: the system still takes connections, and nobody answers."""
-        self.server.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.server.process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let them go on."""
-        self.server.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End them without warning."""
-        self.server.process.kill()
-        self.server.process.wait()
 
 
 @contextlib.contextmanager

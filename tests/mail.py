@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import pathlib
-import signal
 import sys
 from collections.abc import Iterator, Mapping
 
 import psutil
 
-from tests.end_to_end.servers import Server, await_output, running
-from tests.web import Certificate, free_port
+from tests.end_to_end.servers import Served, Server, await_output, free_port, running
+from tests.web import Certificate
 
 USER = "shopkeeper"
 PASSWORD = "planted-password-7d1f"
@@ -31,7 +29,7 @@ CONNECTIONS = 8
 
 
 @dataclasses.dataclass(kw_only=True)
-class MailServer:
+class MailServer(Served):
     """A mail server, and how to reach it."""
 
     folder: pathlib.Path
@@ -40,39 +38,19 @@ class MailServer:
     """Its certificate, for 127.0.0.1."""
     ports: Mapping[str, int]
     """Its ports on 127.0.0.1 by their kinds, the same whenever it is started again."""
-    _running: Server | None = None
+    server: Server = dataclasses.field(init=False, repr=False)
     _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
         arguments = [str(self.certificate.path), *(str(self.ports[kind]) for kind in KINDS)]
         command = [sys.executable, "-m", "tests.mail_server", *arguments]
-        self._running = self._stack.enter_context(running(command, self.folder))
-        await_output(self._running, "It listens")
-
-    def pause(self) -> None:
-        """Stop it from doing anything; the system goes on accepting connections for it."""
-        process = self._server.process
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._server.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
-        self._server.process.kill()
-        self._server.process.wait()
+        self.server = self._stack.enter_context(running(command, self.folder))
+        await_output(self.server, "It listens")
 
     def open_files(self) -> int:
         """Return how many files it has open, connections among them."""
-        return psutil.Process(self._server.process.pid).num_fds()
-
-    @property
-    def _server(self) -> Server:
-        assert self._running is not None
-        return self._running
+        return psutil.Process(self.server.process.pid).num_fds()
 
 
 @contextlib.contextmanager
@@ -89,5 +67,4 @@ def mail_server(folder: pathlib.Path, certificate: Certificate) -> Iterator[Mail
         try:
             yield server
         finally:
-            if server._server.process.poll() is None:
-                server.resume()
+            server.resume()

@@ -8,7 +8,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any
 import pymysql  # type: ignore[import-untyped]
 import pytest
 
-from tests.end_to_end.servers import Server, await_output, running
+from tests.end_to_end.servers import Server, await_output, free_port, running
 from tests.services import require
 
 USER = "shopkeeper"
@@ -131,7 +130,7 @@ def mariadb_server() -> Iterator[MariaDB]:
         options = [f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal", "--skip-test-db"]
         command = [install, "--no-defaults", *_user(), *options]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        server = MariaDB(folder=folder, port=_free_port())
+        server = MariaDB(folder=folder, port=free_port())
         try:
             server.start()
             server.query(
@@ -165,10 +164,3 @@ def _folder() -> Iterator[pathlib.Path]:
         yield pathlib.Path(name)
     finally:
         shutil.rmtree(name, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import signal
 from collections.abc import Iterator
 
 import dns.exception
@@ -14,9 +13,8 @@ import dns.nameserver
 import dns.resolver
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
+from tests.end_to_end.servers import Served, Server, free_port, running
 from tests.services import require
-from tests.web import free_port
 
 DOMAIN = "planted.example"
 
@@ -34,7 +32,7 @@ NAMES = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NameServer:
+class NameServer(Served):
     """A name server that runs, and how to reach it."""
 
     port: int
@@ -46,15 +44,6 @@ class NameServer:
     def address(self) -> dns.nameserver.Nameserver:
         """Its address, with the port."""
         return dns.nameserver.Do53Nameserver("127.0.0.1", self.port)
-
-    def pause(self) -> None:
-        """Stop it from doing anything."""
-        self.server.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.server.process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self.server.process.send_signal(signal.SIGCONT)
 
     def answers(self) -> bool:
         """Tell whether it answers."""

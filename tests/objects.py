@@ -6,9 +6,7 @@ import contextlib
 import dataclasses
 import http.client
 import json
-import os
 import pathlib
-import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -16,8 +14,7 @@ from typing import Any
 import botocore.session
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
-from tests.web import free_port
+from tests.end_to_end.servers import Served, Server, free_port, running
 
 BUCKET = "planted-bucket-91b0"
 
@@ -38,14 +35,14 @@ class Key:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Objects:
+class Objects(Served):
     """An object storage, and how to reach it."""
 
     folder: pathlib.Path
     """Where its output goes."""
     port: int
     """Its port on 127.0.0.1, the same whenever it is started again."""
-    _running: Server | None = None
+    server: Server = dataclasses.field(init=False, repr=False)
     _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     @property
@@ -66,7 +63,7 @@ class Objects:
     def start(self) -> None:
         """Start it, with an empty bucket, and without asking anybody for a key."""
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self._running = self._stack.enter_context(running(command, self.folder))
+        self.server = self._stack.enter_context(running(command, self.folder))
         eventually(lambda: self._post("reset"), what="an answer of moto")
         with contextlib.closing(self.client("s3")) as client:
             client.create_bucket(Bucket=BUCKET)
@@ -87,26 +84,6 @@ class Objects:
         with contextlib.closing(self.client("s3")) as client:
             return [found["Key"] for found in client.list_objects_v2(Bucket=BUCKET).get("Contents", ())]
 
-    def pause(self) -> None:
-        """Stop it from doing anything."""
-        process = self._server.process
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._server.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
-        self._server.process.kill()
-        self._server.process.wait()
-
-    @property
-    def _server(self) -> Server:
-        assert self._running is not None
-        return self._running
-
     def _post(self, path: str, body: str = "") -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with contextlib.closing(connection):
@@ -123,5 +100,4 @@ def object_storage(folder: pathlib.Path) -> Iterator[Objects]:
         try:
             yield objects
         finally:
-            if objects._server.process.poll() is None:
-                objects.resume()
+            objects.resume()

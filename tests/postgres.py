@@ -8,7 +8,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import psutil
 import psycopg
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import STOP_SECONDS, Server, running
+from tests.end_to_end.servers import STOP_SECONDS, Server, free_port, running
 from tests.services import require
 
 USER = "shopkeeper"
@@ -191,7 +190,7 @@ def postgres_server(*, authentication: str = "scram-sha-256", **settings: str) -
         access = ["--auth-local=trust", f"--auth-host={authentication}", f"--pgdata={folder / 'data'}"]
         command = [*_as_its_user(), initdb, *options, *access]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        server = Postgres(folder=folder, port=_free_port(), settings={**SETTINGS, **settings})
+        server = Postgres(folder=folder, port=free_port(), settings={**SETTINGS, **settings})
         try:
             server.start()
             server.query(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
@@ -226,10 +225,3 @@ def _as_its_user() -> list[str]:
 
 def _is_root() -> bool:
     return os.geteuid() == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

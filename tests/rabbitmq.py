@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import psutil
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import STOP_SECONDS, Server, clean_environment, running
+from tests.end_to_end.servers import STOP_SECONDS, Server, clean_environment, free_port, running
 from tests.services import require
 
 USER = "shopkeeper"
@@ -117,7 +117,7 @@ def rabbitmq_server() -> Iterator[Broker]:
     require("rabbitmq-server", package=PACKAGE)
     mapper = require("epmd", package="erlang-base")
     with _folder() as folder, contextlib.ExitStack() as stack:
-        port, mapper_port = _free_port(), _free_port()
+        port, mapper_port = free_port(), free_port()
         stack.enter_context(running([mapper, "-port", str(mapper_port), "-address", "127.0.0.1"], folder))
         broker = Broker(folder=folder, port=port, environment=_environment(folder, port, mapper_port))
         try:
@@ -136,7 +136,7 @@ def _environment(folder: pathlib.Path, port: int, mapper_port: int) -> dict[str,
         "HOME": str(folder),  # there it keeps the secret by which its tools come in
         "ERL_EPMD_PORT": str(mapper_port),
         "RABBITMQ_NODENAME": f"health-check-{port}@localhost",
-        "RABBITMQ_DIST_PORT": str(_free_port()),
+        "RABBITMQ_DIST_PORT": str(free_port()),
         "RABBITMQ_CONFIG_FILE": str(configuration),
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
@@ -152,10 +152,3 @@ def _folder() -> Iterator[pathlib.Path]:
         yield pathlib.Path(name)
     finally:
         shutil.rmtree(name, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

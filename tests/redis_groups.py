@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ import redis
 
 from tests.caches import CacheServer, redis_server
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
+from tests.end_to_end.servers import Server, free_port, running
 from tests.services import require
 
 SERVICE = "shop"
@@ -55,7 +54,7 @@ def redis_cluster(folder: pathlib.Path) -> Iterator[list[CacheServer]]:
     with contextlib.ExitStack() as stack:
         nodes = []
         for number in range(2):
-            ports = ("--cluster-enabled", "yes", "--cluster-port", str(_free_port()))
+            ports = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
             nodes.append(stack.enter_context(redis_server(folder / f"node{number}", *ports)))
         first, second = [stack.enter_context(_client(node.port)) for node in nodes]
         half = SLOTS // 2
@@ -70,7 +69,7 @@ def redis_cluster(folder: pathlib.Path) -> Iterator[list[CacheServer]]:
 @contextlib.contextmanager
 def _sentinel(folder: pathlib.Path, master: CacheServer) -> Iterator[tuple[int, Server]]:
     folder.mkdir(parents=True)
-    port = _free_port()
+    port = free_port()
     configuration = folder / "sentinel.conf"
     configuration.write_text(
         f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
@@ -109,10 +108,3 @@ def _client(port: int) -> Iterator[redis.Redis]:
         yield client
     finally:
         client.close()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

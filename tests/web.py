@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import os
 import pathlib
-import signal
 import socket
 from collections.abc import Iterator, Mapping
 
 import trustme
 
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
+from tests.end_to_end.servers import Served, Server, free_port, running
 from tests.services import require
 
 USER = "probe"
@@ -107,14 +105,14 @@ class Authority:
 
 
 @dataclasses.dataclass(kw_only=True)
-class Web:
+class Web(Served):
     """An nginx, and how to reach it."""
 
     folder: pathlib.Path
     """Where its configuration and its files are."""
     ports: Mapping[str, int]
     """Its ports on 127.0.0.1, the same whenever it is started again: ``"plain"``, and one a certificate's name."""
-    _running: Server | None = None
+    server: Server = dataclasses.field(init=False, repr=False)
     _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def url(self, path: str = "/", *, kind: str = "plain", userinfo: str = "", host: str = NAME) -> str:
@@ -126,29 +124,9 @@ class Web:
         """Start it, and wait until it listens."""
         nginx = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
         command = [nginx, "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder), "-e", "stderr"]
-        self._running = self._stack.enter_context(running(command, self.folder))
+        self.server = self._stack.enter_context(running(command, self.folder))
         for port in self.ports.values():
             eventually(lambda port=port: _listens(port), what="a port that nginx listens on")  # type: ignore[misc]
-
-    def pause(self) -> None:
-        """Stop it from doing anything; the system goes on accepting connections for it."""
-        process = self._server.process
-        process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._server.process.send_signal(signal.SIGCONT)
-
-    def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
-        self._server.process.kill()
-        self._server.process.wait()
-
-    @property
-    def _server(self) -> Server:
-        assert self._running is not None
-        return self._running
 
 
 @contextlib.contextmanager
@@ -180,16 +158,7 @@ def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iter
         try:
             yield web
         finally:
-            if web._server.process.poll() is None:
-                web.resume()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+            web.resume()
 
 
 def _directives(certificate: Certificate) -> str:

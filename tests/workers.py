@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
-import signal
 import sys
 from collections.abc import Iterator
 
@@ -58,12 +56,11 @@ def beat(folder: pathlib.Path, broker: str, *, cache: str = "") -> Iterator[Serv
 @contextlib.contextmanager
 def paused(server: Server) -> Iterator[None]:
     """Keep a process from doing anything."""
-    server.process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
+    server.pause()
     try:
         yield
     finally:
-        server.process.send_signal(signal.SIGCONT)
+        server.resume()
 
 
 @contextlib.contextmanager

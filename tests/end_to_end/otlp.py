@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.end_to_end.arrived import Log, Point, Span, logs_of, points_of, spans_of
 from tests.end_to_end.client import eventually
-from tests.end_to_end.servers import Server, running
+from tests.end_to_end.servers import Server, free_port, running
 
 ROUND = "health_check.run"
 """The name of the span of a round."""
@@ -150,7 +150,7 @@ def receiver() -> Iterator[Receiver]:
 @contextlib.contextmanager
 def collector(folder: pathlib.Path, to: Receiver) -> Iterator[Server]:
     """Run a collector that somebody else has made, and that forwards to a receiver."""
-    http, grpc = _free_port(), _free_port()
+    http, grpc = free_port(), free_port()
     command: list[str | pathlib.Path] = [
         pathlib.Path(importlib.import_module("rotel").__file__ or "").with_name("rotel-agent"),
         "start",
@@ -174,10 +174,3 @@ def _listens(server: Server, port: int) -> bool:
         raise AssertionError(f"It ended with code {server.process.returncode}:\n{server.output()}")
     with socket.create_connection(("127.0.0.1", port), 1):
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -48,6 +49,20 @@ class Server:
         """``HOST:PORT``."""
         return self.url.removeprefix("http://")
 
+    def pause(self) -> None:
+        """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def resume(self) -> None:
+        """Let it go on; no harm if it has ended."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without warning, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
     def stop(self, signal_number: int = signal.SIGTERM) -> tuple[int, float]:
         """End it, and return its exit code and how many seconds that took.
 
@@ -61,6 +76,33 @@ class Server:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"The server outlived signal {signal_number} by {STOP_SECONDS:g} s") from None
         return code, time.monotonic() - start
+
+
+class Served:
+    """What a server of a test's own offers, which a test may pause, let go on and kill."""
+
+    server: Server
+    """Its process, and what it printed."""
+
+    def pause(self) -> None:
+        """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""
+        self.server.pause()
+
+    def resume(self) -> None:
+        """Let it go on; no harm if it has ended."""
+        self.server.resume()
+
+    def kill(self) -> None:
+        """End it without warning, and wait until it is gone."""
+        self.server.kill()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
