@@ -138,7 +138,7 @@ class Keeper:
 
         def work(store: Store) -> list[Entry]:
             items = batch.take()
-            known = [item.publication.knowing(self._ledger.known(item.publication.key)) for item in items]
+            known = [dataclasses.replace(p, known=self._ledger.known(p.key)) for p in (i.publication for i in items)]
             asked = self._clock.monotonic()
             entries = self._as_of(asked, store.publish(known))
             for item, entry in zip(items, entries, strict=True):

@@ -35,11 +35,15 @@ def limited(alias: str, limit: float) -> Iterator[BaseCache]:
         InvalidCacheBackendError: If there is no such cache, or no such backend.
     """
     parameters = dict(caches.settings.get(alias) or {})
-    names = _names(parameters.pop("BACKEND", None))
-    if names is None:
+    backend = _backend(parameters.pop("BACKEND", None))
+    names = next((names for known, names in TIMEOUTS if issubclass(backend, known)), ())
+    if not names:
         yield caches[alias]
         return
-    made = _made(parameters, names, limit)
+    options = dict(parameters.get("OPTIONS") or {})
+    for name in names:
+        options[name] = min(seconds(options.get(name)) or limit, limit)
+    made = backend(parameters.pop("LOCATION", ""), {**parameters, "OPTIONS": options})
     try:
         yield made
     finally:
@@ -47,23 +51,13 @@ def limited(alias: str, limit: float) -> Iterator[BaseCache]:
             _close(made)
 
 
-def _names(backend: object) -> tuple[type[BaseCache], tuple[str, ...]] | None:
+def _backend(path: object) -> type[Any]:
+    """Return the class of a backend, or any other class where there is none: whoever asks for the cache is told."""
     try:
-        found = import_string(str(backend))
-    except ImportError:  # whoever asks for the cache is told
-        return None
-    names = next((names for known, names in TIMEOUTS if isinstance(found, type) and issubclass(found, known)), None)
-    return None if names is None else (found, names)
-
-
-def _made(parameters: dict[str, Any], of: tuple[type[Any], tuple[str, ...]], limit: float) -> BaseCache:
-    backend, names = of
-    options = dict(parameters.get("OPTIONS") or {})
-    for name in names:
-        options[name] = min(seconds(options.get(name)) or limit, limit)
-    location = parameters.pop("LOCATION", "")
-    made: BaseCache = backend(location, {**parameters, "OPTIONS": options})
-    return made
+        found = import_string(str(path))
+    except ImportError:
+        return object
+    return found if isinstance(found, type) else object
 
 
 def _close(cache: Any) -> None:

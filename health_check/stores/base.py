@@ -111,17 +111,6 @@ class Publication:
     unsent: Totals = NO_TOTALS
     """What is to be counted besides: runs that could not be published at their time."""
 
-    def knowing(self, known: Record | None) -> Publication:
-        """Return the same of a process that knows this record."""
-        return Publication(
-            key=self.key,
-            lease=self.lease,
-            result=self.result,
-            max_age=self.max_age,
-            known=known,
-            unsent=self.unsent,
-        )
-
     def applied_to(self, stored: Record | None, *, fresh: bool) -> Record | None:
         """Return what the record is to be.
 
