@@ -60,7 +60,7 @@ dashboards: $(VENV)/installed ## Draw the Grafana dashboards anew
 
 .PHONY: bench
 bench: $(VENV)/installed ## Measure what answers cost, against a bare view and others (ARGS=scrape)
-	$(BIN)/python -m tests.benchmarks --json build/benchmarks.json $(ARGS)
+	$(BIN)/python -m benchmarks --json build/benchmarks.json $(ARGS)
 
 .PHONY: format
 format: $(VENV)/installed ## Format the code

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from health_check.backends import HealthCheck
 from health_check.checks import Cache, Database, Mail, Migrations, Storage
+from health_check.compat import finder
 from health_check.contrib.psutil import Disk, Memory
-from health_check.former import finder
 
 __version__ = "0.1.0"
 

@@ -11,7 +11,7 @@ class HealthCheckConfig(AppConfig):
     verbose_name = "Health checks"
 
     def ready(self) -> None:
-        from health_check import system_checks
+        from health_check.management import system_checks
 
         for check in system_checks.ALL:
             register(check, "health_check")

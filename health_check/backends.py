@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import contextvars
 import dataclasses
@@ -13,7 +15,8 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from health_check.awaiting import run_to_end
+from asgiref.sync import async_to_sync
+
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
 from health_check.logs import log_error
@@ -179,6 +182,44 @@ def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
             f"{cls.__name__}: @dataclass(slots=True) loses `critical_service = {declared}`. "
             f"Write `critical_service: ClassVar[bool] = {declared}`, or leave slots=True out."
         )
+
+
+def run_to_end(awaitable: Awaitable[None]) -> None:
+    """Wait for an awaitable in sync code, whatever thread that is.
+
+    ``async_to_sync`` brings thread-sensitive sync code of the awaitable (the ORM) back to this thread, so that
+    it sees this thread's transaction. A thread whose event loop is running cannot wait, so another one does.
+    """
+
+    async def main() -> None:
+        await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        async_to_sync(main)()
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(async_to_sync(main)).result()
+
+
+class ConciseRepr:
+    """Show a dataclass by its class name and those fields with ``repr=True`` that differ from their default.
+
+    To be inherited from before HealthCheck, by dataclasses declared with ``repr=False``.
+    """
+
+    def __repr__(self) -> str:
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        shown = [f for f in fields if f.init and f.repr and getattr(self, f.name) != _default(f)]
+        options = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in shown)
+        return f"{type(self).__name__}({options})"
+
+
+def _default(field: dataclasses.Field[object]) -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
-from health_check.masking import mask
+from health_check.redaction import mask
 
 LEGACY = {
     "DISABLE_THREADING": "set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 instead of DISABLE_THREADING",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from health_check.masking import beginning, mask
+from health_check.redaction import beginning, mask
 
 logger = logging.getLogger("health_check")
 logger.parent = logging.getLogger("health-check")  # what was configured for django-health-check 3.x goes on working

@@ -12,11 +12,11 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver, resolve
 from django.utils import translation
 
-from health_check import pages
-from health_check.callback import is_issued
+from health_check import extensions
 from health_check.conf import settings
-from health_check.endpoints import EndpointOptions, patterns_of
-from health_check.guard import GuardedView, rules_for
+from health_check.registry.endpoints import EndpointOptions, patterns_of
+from health_check.views.access import GuardedView, rules_for
+from health_check.views.sync_async import is_issued
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -126,7 +126,7 @@ def _is_wanted(callback: Any) -> bool:
 
 
 def _metrics_views() -> Iterator[type]:
-    return (page.view_class for page in pages.registered().values() if hasattr(page, "view_class"))
+    return (page.view_class for page in extensions.pages().values() if hasattr(page, "view_class"))
 
 
 def _depends_on_user(request: HttpRequest, callback: Any) -> bool:

@@ -16,7 +16,7 @@ from health_check.exceptions import (
     ServiceUnavailable,
     ServiceWarning,
 )
-from health_check.masking import showable
+from health_check.redaction import showable
 
 
 class State(enum.StrEnum):

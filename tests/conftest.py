@@ -15,9 +15,10 @@ from django.db.utils import ConnectionHandler
 from django.urls import URLPattern, URLResolver, path
 from pytest_django import DjangoDbBlocker, Settings
 
-from health_check import logs, process
+from health_check import logs
+from health_check.monitor import runtime
 from health_check.views import HealthCheckView
-from tests.health_check.monitoring import eventually
+from tests.support.bench import eventually
 
 Pattern = URLPattern | URLResolver
 Mount = Callable[..., None]
@@ -28,10 +29,10 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def _forgotten_process() -> Iterator[None]:
     """Leave no record, thread or catalogue of one test to the next."""
-    process.forget()
+    runtime.forget()
     logs.forget()
     yield
-    process.forget()
+    runtime.forget()
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ importlib.import_module(sys.argv[1])
 from django.core.management import call_command
 call_command("check", fail_level="WARNING")
 from django.test import Client
-from health_check.process import current
+from health_check.monitor.runtime import current
 paths = [f"/{endpoint.route}" for endpoint in current().catalogue.endpoints]
 def ask(path):
     response = Client().get(path, {"format": "json"})

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tests.end_to_end.servers import ROOT, clean_environment
+from tests.support.servers import ROOT, clean_environment
 
 pytestmark = pytest.mark.packaging
 

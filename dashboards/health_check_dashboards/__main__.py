@@ -7,7 +7,7 @@ import pathlib
 import sys
 from collections.abc import Mapping, Sequence
 
-from health_check_dashboards.bundle import FILES
+from health_check_dashboards.files import FILES
 from health_check_dashboards.options import LABEL, OPTIONS, Options, options_of
 
 FOLDER = "monitoring"

@@ -10,6 +10,6 @@ class HealthCheckOpenTelemetryConfig(AppConfig):
     verbose_name = "Health checks: OpenTelemetry"
 
     def ready(self) -> None:
-        from health_check_opentelemetry.default import register
+        from health_check_opentelemetry.registration import register
 
         register()

@@ -11,11 +11,11 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 import health_check
 from health_check.conf import settings
+from health_check.extensions import Trigger, triggered_by
 from health_check.logs import log_once
-from health_check.observers import Trigger, triggered_by
-from health_check.process import read
+from health_check.monitor.reports import Overview
+from health_check.monitor.runtime import read
 from health_check.records import State
-from health_check.reports import Overview
 
 STATUS = "health_check.check.status"
 TIME_TAKEN = "health_check.check.time_taken"

@@ -13,10 +13,9 @@ from opentelemetry.trace import Span, Tracer, TracerProvider
 
 import health_check
 from health_check.conf import settings
-from health_check.definitions import Definition
-from health_check.observers import Observer, RoundObserver, RunObserver, Trigger
+from health_check.extensions import Definition, Observer, RoundObserver, RunObserver, Trigger
 from health_check.records import Result, State
-from health_check_opentelemetry.durations import Durations
+from health_check_opentelemetry.histogram import Durations
 from health_check_opentelemetry.spans import RoundSpan, end_span, ids_of, nanoseconds, now, suppressed, untraced
 
 SCOPE = "health_check_opentelemetry"
@@ -51,7 +50,7 @@ class SpanObserver(Observer):
         afterwards = _Afterwards(tracer, trigger) if settings.TRACES == "failures" else None
         return _Untraced(untraced(provider), afterwards, record)
 
-    def aside(self) -> contextlib.AbstractContextManager[object]:
+    def untraced(self) -> contextlib.AbstractContextManager[object]:
         """Return a context manager for what is no run of a check, work at the store say: none of it is traced."""
         provider = self._tracer_provider or trace.get_tracer_provider()
         if is_of_the_api(provider):

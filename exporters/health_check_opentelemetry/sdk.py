@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
 
-from health_check.telemetry import ShutDown, TelemetryError
+from health_check.extensions import ShutDown, TelemetryError
 from health_check_opentelemetry.observer import is_of_the_api
 
 Provider = TracerProvider | MeterProvider

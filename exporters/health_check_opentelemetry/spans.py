@@ -20,8 +20,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AttributeValue
 
-from health_check.definitions import Definition
-from health_check.observers import Trigger
+from health_check.extensions import Definition, Trigger
 from health_check.records import Result, State
 
 ROUND_SPAN = "health_check.run"

@@ -13,12 +13,12 @@ class HealthCheckPrometheusConfig(AppConfig):
     verbose_name = "Health checks: Prometheus"
 
     def ready(self) -> None:
-        from health_check import outputs, pages
+        from health_check import extensions
         from health_check_prometheus.collector import register_default
         from health_check_prometheus.push import push, write_textfile
         from health_check_prometheus.views import MetricsView
 
         register_default()
-        pages.register("/metrics", MetricsView.as_view())
-        outputs.register("textfile", write_textfile)
-        outputs.register("pushgateway", push)
+        extensions.register_page("/metrics", MetricsView.as_view())
+        extensions.register_output("textfile", write_textfile)
+        extensions.register_output("pushgateway", push)

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
+from health_check.extensions import Trigger, triggered_by
 from health_check.logs import log_once
-from health_check.observers import Trigger, triggered_by
-from health_check.process import read, survey
-from health_check.survey import Survey
-from health_check_prometheus.deadline import seconds_left
+from health_check.monitor.history import Survey
+from health_check.monitor.runtime import read, survey
 from health_check_prometheus.families import families_of
+from health_check_prometheus.scrape_timeout import seconds_left
 
 
 class HealthCheckCollector(Collector):

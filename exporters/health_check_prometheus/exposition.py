@@ -9,7 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from health_check.negotiation import media_types
+from health_check.views.negotiation import media_types
 
 Encoder = Callable[[Collector], bytes]
 

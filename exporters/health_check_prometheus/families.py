@@ -18,9 +18,9 @@ from prometheus_client.utils import floatToGoString
 
 from health_check import records
 from health_check.conf import settings
+from health_check.monitor.history import Survey
+from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, Outcome, State, Totals
-from health_check.reports import Overview, Reading
-from health_check.survey import Survey
 
 PREFIX = "django_health_check_"
 

@@ -14,10 +14,10 @@ from prometheus_client.exposition import basic_auth_handler, default_handler, pu
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from health_check.masking import showable
-from health_check.outputs import OutputError
-from health_check.process import survey
-from health_check.reports import Overview
+from health_check.extensions import OutputError
+from health_check.monitor.reports import Overview
+from health_check.monitor.runtime import survey
+from health_check.redaction import showable
 from health_check_prometheus.families import families_of
 
 SUFFIX = ".prom"

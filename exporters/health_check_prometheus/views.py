@@ -16,14 +16,12 @@ from django.utils.functional import cached_property
 from django.views.generic import View
 from prometheus_client.registry import REGISTRY
 
-from health_check.access import Rules
-from health_check.atomicity import non_atomic_requests
-from health_check.callback import issue
-from health_check.guard import GuardedView
 from health_check.logs import log_once
-from health_check_prometheus.deadline import TIMEOUT_HEADER, scrape_timeout
+from health_check.views.access import GuardedView, Rules
+from health_check.views.sync_async import issue, non_atomic_requests
 from health_check_prometheus.exposition import Encoder, chosen_encoder, gzip_accepted
-from health_check_prometheus.sources import own_source, source_of
+from health_check_prometheus.registries import own_source, source_of
+from health_check_prometheus.scrape_timeout import TIMEOUT_HEADER, scrape_timeout
 
 PLAIN = "text/plain; charset=utf-8"
 

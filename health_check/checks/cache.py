@@ -10,11 +10,9 @@ import uuid
 from django.core.cache import BaseCache, CacheKeyWarning
 from django.core.cache.backends.base import InvalidCacheBackendError
 
-from health_check.backends import HealthCheck
-from health_check.checks.cache_clients import limited
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout, limited
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 KEY_SECONDS = 60
 """After how long the cache itself forgets the key, should deleting it fail."""

@@ -13,10 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 
 @dataclasses.dataclass(repr=False)

@@ -12,9 +12,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import InvalidStorageError, storages
 from django.core.files.storage import Storage as DjangoStorage
 
-from health_check.backends import HealthCheck
+from health_check.backends import ConciseRepr, HealthCheck
 from health_check.exceptions import HealthCheckException, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 
 @dataclasses.dataclass(repr=False)

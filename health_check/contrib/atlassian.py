@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from health_check.contrib.status_pages import Incident, StatusPage
+from health_check.contrib._status_page import Incident, StatusPage
 from health_check.exceptions import ServiceReturnedUnexpectedResult
 
 SUMMARY = "/api/v2/summary.json"

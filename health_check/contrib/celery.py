@@ -11,25 +11,23 @@ from typing import Any
 
 from django.core.cache import caches
 
-from health_check.backends import HealthCheck
-from health_check.checks.cache_clients import limited
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout, limited
 from health_check.conf import seconds
 from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     import celery
     from celery.app import app_or_default
     from kombu import Producer
 
-    from health_check.contrib.brokers import connected
+    from health_check.contrib._kombu import connected
 except ImportError as error:
     raise ImportError(
         "health_check.contrib.celery needs celery: pip install 'django-health-exporter[celery]'"
     ) from error
 
-__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
 BROKER = "the broker of Celery"
 """What it is called in messages."""

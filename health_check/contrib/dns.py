@@ -7,10 +7,9 @@ import datetime
 import socket
 from collections.abc import Sequence
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     import dns.exception

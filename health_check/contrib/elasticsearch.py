@@ -8,11 +8,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
-from health_check.contrib.fetching import Fetched, fetch
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
+from health_check.contrib._http import Fetched, fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable, ServiceWarning
-from health_check.labels import ConciseRepr
 
 PATH = "/_cluster/health"
 """Where a cluster tells how it is."""

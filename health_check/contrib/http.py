@@ -9,11 +9,10 @@ import ssl
 import time
 from collections.abc import Collection, Mapping
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
-from health_check.contrib.fetching import MOST_BYTES, Fetched, fetch
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
+from health_check.contrib._http import MOST_BYTES, Fetched, fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceWarning
-from health_check.labels import ConciseRepr
 
 DAY_SECONDS = 86400.0
 

@@ -7,10 +7,9 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     from confluent_kafka import KafkaError, KafkaException

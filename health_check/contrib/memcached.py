@@ -6,10 +6,9 @@ import contextlib
 import dataclasses
 import datetime
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     from pymemcache import Client, MemcacheError, MemcacheUnexpectedCloseError, MemcacheUnknownCommandError

@@ -10,12 +10,11 @@ import time
 
 import psutil
 
-from health_check.backends import HealthCheck
+from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import legacy_number, seconds
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.labels import ConciseRepr
 
-__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
 GIBIBYTE = 1024**3
 

@@ -8,21 +8,20 @@ import functools
 
 from django.conf import settings
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     from kombu.connection import Connection
 
-    from health_check.contrib.brokers import connected
+    from health_check.contrib._kombu import connected
 except ImportError as error:
     raise ImportError(
         "health_check.contrib.rabbitmq needs kombu: pip install 'django-health-exporter[rabbitmq]'"
     ) from error
 
-__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
 SETTINGS = ("BROKER_URL", "CELERY_BROKER_URL")
 """The settings that may name the broker."""

@@ -11,11 +11,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from health_check.awaiting import run_to_end
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck, run_to_end
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 try:
     import redis
@@ -29,7 +27,7 @@ try:
 except ImportError as error:
     raise ImportError("health_check.contrib.redis needs redis: pip install 'django-health-exporter[redis]'") from error
 
-__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.former makes
+__path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
 MASTER_NOT_FOUND = (MasterNotFoundError, AsynchronousMasterNotFoundError)
 """The errors where no Sentinel knows the master, whose text alone has what each of them came to."""

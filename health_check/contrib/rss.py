@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     raise ImportError("health_check.contrib.rss needs feedparser: pip install 'django-health-exporter[rss]'") from error
 
-from health_check.contrib.status_pages import Incident, StatusPage
+from health_check.contrib._status_page import Incident, StatusPage
 from health_check.exceptions import ServiceReturnedUnexpectedResult
 
 FUTURE = datetime.timedelta(minutes=5)

@@ -8,8 +8,8 @@ import dataclasses
 import datetime
 from typing import Any
 
+from health_check.checks.clients import client_timeout
 from health_check.checks.storage import Storage
-from health_check.checks.timeouts import client_timeout
 from health_check.exceptions import HealthCheckException, ServiceUnavailable
 
 try:

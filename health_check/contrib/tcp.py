@@ -7,10 +7,9 @@ import datetime
 import socket
 import time
 
-from health_check.backends import HealthCheck
-from health_check.checks.timeouts import client_timeout
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.checks.clients import client_timeout
 from health_check.exceptions import ServiceUnavailable
-from health_check.labels import ConciseRepr
 
 LEAST_SECONDS = 0.001
 """What the last addresses of a host still get where the first ones took all the time."""

@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from health_check.demo.views import HomeView
-from health_check.endpoints import DEFAULT_CHECKS
+from health_check.registry.endpoints import DEFAULT_CHECKS
 from health_check.views import HealthCheckView
 
 urlpatterns = [

@@ -8,6 +8,8 @@ import re
 
 from django.core.management.base import DjangoHelpFormatter
 
+from health_check.monitor import runtime
+
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """The name of a label of Prometheus."""
 
@@ -57,3 +59,13 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def where_records_are() -> str:
+    """Return a sentence that names the store, and why it cannot be used if that is so."""
+    runtime.survey(())  # opens it
+    keeper = runtime.current().monitor.keeper
+    trouble = keeper.trouble
+    if trouble:
+        return f"Records: {keeper.describe()}, cannot be used ({trouble}); this process goes on from memory."
+    return f"Records: {keeper.describe()}"

@@ -17,10 +17,10 @@ from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
 from django.utils.crypto import salted_hmac
 
-from health_check import threads
-from health_check.clock import Clock
+from health_check.concurrency import threads
+from health_check.concurrency.clock import Clock
 from health_check.records import Record
-from health_check.stores import documents
+from health_check.stores import serializer
 from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class DjangoCacheStore(Store):
         self._cache: BaseCache | None = caches.create_connection(
             alias
         )  # one of our own: Django closes those of requests
-        self._memo = documents.Memo()
+        self._memo = serializer.Memo()
         self._host_noted_at = -math.inf
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
@@ -224,7 +224,7 @@ class DjangoCacheStore(Store):
         if not records:
             return
         failed = cache.set_many(
-            {self._record_key(key): documents.dump(record) for key, record in records.items()}, None
+            {self._record_key(key): serializer.dump(record) for key, record in records.items()}, None
         )
         if failed:
             raise StoreError(f"the cache {self._alias!r} did not take {len(failed)} records")

@@ -6,10 +6,10 @@ import collections
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from health_check.clock import Clock
+from health_check.concurrency.clock import Clock
+from health_check.concurrency.threads import new_lock
 from health_check.records import Record, Result
 from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store
-from health_check.threads import new_lock
 
 HISTORY_ROWS = 60
 """How many results of a check to keep."""

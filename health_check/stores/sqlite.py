@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from health_check import conf
-from health_check.clock import Clock
+from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
-from health_check.stores import documents, holder
+from health_check.stores import holder, serializer
 from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
-from health_check.stores.file import ForeignFileError, OtherVersionError, SharedFile
+from health_check.stores.sqlite_file import ForeignFileError, OtherVersionError, SharedFile
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class SQLiteStore(Store):
         self._history_seconds = history_seconds
         self._clock = clock or Clock()
         self._connection: sqlite3.Connection | None = None
-        self._memo = documents.Memo()
+        self._memo = serializer.Memo()
 
     @property
     def path(self) -> pathlib.Path:
@@ -265,7 +265,7 @@ class SQLiteStore(Store):
         else:
             age = self._clock.now() - record.result.finished
             fresh_for = min(record.max_age, record.max_age - age)
-        document = documents.dump(record)
+        document = serializer.dump(record)
         database.execute(
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
             (key.text, document, holder.boot(), now + fresh_for, self._clock.now()),
@@ -276,7 +276,7 @@ class SQLiteStore(Store):
     def _remember(self, database: sqlite3.Connection, key: Key, result: Result, *, prune: bool) -> None:
         database.execute(
             "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
-            (key.text, result.finished, documents.dump_result(result)),
+            (key.text, result.finished, serializer.dump_result(result)),
         )
         if prune:
             database.execute(
@@ -334,7 +334,7 @@ def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
     found = []
     for (document,) in rows:
         with contextlib.suppress(ValueError):
-            found.append(documents.load_result(document))
+            found.append(serializer.load_result(document))
     return tuple(found)
 
 

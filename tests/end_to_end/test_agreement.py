@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.client import eventually, get, send
-from tests.end_to_end.faces import Observations, command, moment, query
-from tests.end_to_end.servers import Server, prometheus, site_under_gunicorn
-from tests.site.checks import gaps, noted_runs
-from tests.site.configuration import Site
+from tests.support.client import eventually, get, send
+from tests.support.faces import Observations, command, moment, query
+from tests.support.servers import Server, prometheus, site_under_gunicorn
+from tests.support.site.checks import gaps, noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -39,7 +39,7 @@ def site(tmp_path: pathlib.Path, max_age: float) -> Site:
             ["health_check.Memory", {"max_memory_usage_percent": None}],
             "health_check.Storage",
             ["health_check.demo.checks.PriceList", {"max_age": max_age}],
-            "tests.site.checks.Flip",
+            "tests.support.site.checks.Flip",
         ],
         max_age=max_age,
         spans=True,

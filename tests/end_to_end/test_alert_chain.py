@@ -13,19 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.faces import query
-from tests.end_to_end.monitoring import (
-    Receiver,
-    alertmanager,
-    blackbox_exporter,
-    prometheus,
-    receiver,
-    replaced,
-    written,
-)
-from tests.end_to_end.servers import Server, site_under_gunicorn
-from tests.site.configuration import Site
+from tests.support.alerting import Receiver, alertmanager, blackbox_exporter, prometheus, receiver, replaced, written
+from tests.support.client import eventually, get
+from tests.support.faces import query
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 

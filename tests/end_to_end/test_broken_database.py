@@ -6,9 +6,9 @@ import pathlib
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.servers import site_under_gunicorn
-from tests.site.configuration import Site
+from tests.support.client import get
+from tests.support.servers import site_under_gunicorn
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 

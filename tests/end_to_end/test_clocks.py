@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.caches import redis_server
-from tests.end_to_end.observer import MAX_AGE, METRICS, Observer, Seen, quiet_period
-from tests.end_to_end.servers import Server, clean_environment, site_under_wrapped_gunicorn, standalone_exporter
-from tests.services import require
-from tests.site.checks import Noted, gaps, noted_runs
-from tests.site.configuration import Site
+from tests.support.caches import redis_server
+from tests.support.observer import MAX_AGE, METRICS, Observer, Seen, quiet_period
+from tests.support.servers import Server, clean_environment, site_under_wrapped_gunicorn, standalone_exporter
+from tests.support.services import require
+from tests.support.site.checks import Noted, gaps, noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -70,7 +70,7 @@ def step(file: pathlib.Path, offset: str) -> None:
 
 def site_of(folder: pathlib.Path, *, scheduler: bool = True) -> Site:
     """Return a site whose processes share the default file."""
-    checks = [f"tests.site.checks.{label}" for label in LABELS]
+    checks = [f"tests.support.site.checks.{label}" for label in LABELS]
     return Site(folder=folder, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": scheduler})
 
 
@@ -164,7 +164,7 @@ def fleet_site(folder: pathlib.Path, host: str, caches: Mapping[str, object]) ->
     store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": host}}
     return dataclasses.replace(
         site_of(folder),
-        checks=[[f"tests.site.checks.{label}", {"scope": "fleet"}] for label in LABELS],
+        checks=[[f"tests.support.site.checks.{label}", {"scope": "fleet"}] for label in LABELS],
         caches=caches,
         health_check={"STORE": store, "SCHEDULER": True},
     )

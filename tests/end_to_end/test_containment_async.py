@@ -6,10 +6,10 @@ import pathlib
 
 import pytest
 
-from tests.end_to_end.client import eventually
-from tests.end_to_end.containment import HEALTHY, Scene, numbered, serving, site_with
-from tests.site.checks import noted_runs
-from tests.site.hostile import count_ended
+from tests.support.client import eventually
+from tests.support.containment import HEALTHY, Scene, numbered, serving, site_with
+from tests.support.site.checks import noted_runs
+from tests.support.site.hostile import count_ended
 
 pytestmark = pytest.mark.server
 
@@ -21,7 +21,7 @@ SPARE_THREADS = 10
 LONG = 600.0
 """A ``max_age`` by which nothing is run a second time."""
 
-TASKS = "tests.site.hostile.Tasks"
+TASKS = "tests.support.site.hostile.Tasks"
 """A check that runs at every reading, and says how many tasks are on the event loop."""
 
 

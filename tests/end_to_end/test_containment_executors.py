@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.end_to_end.client import Lag, eventually
-from tests.end_to_end.containment import EXIT_SECONDS, PROMISED_SECONDS, serving, site_with
-from tests.end_to_end.servers import manage, standalone_exporter
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
+from tests.support.client import Lag, eventually
+from tests.support.containment import EXIT_SECONDS, PROMISED_SECONDS, serving, site_with
+from tests.support.servers import manage, standalone_exporter
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -23,7 +23,7 @@ HANGING = ["StuckInExecutor", "StuckInCoroutine"]
 
 def site_of(folder: pathlib.Path) -> Site:
     """Return a site with these checks."""
-    return site_with(folder, [f"tests.site.hostile.{name}" for name in HANGING])
+    return site_with(folder, [f"tests.support.site.hostile.{name}" for name in HANGING])
 
 
 def have_started(folder: pathlib.Path) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.end_to_end.client import Lag, eventually, get
-from tests.end_to_end.containment import (
+from tests.support.client import Lag, eventually, get
+from tests.support.containment import (
     BUSY_SECONDS,
     EXIT_SECONDS,
     HEALTHY,
@@ -22,9 +22,9 @@ from tests.end_to_end.containment import (
     serving,
     site_with,
 )
-from tests.end_to_end.servers import Server, manage, site_under_gunicorn, standalone_exporter
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
+from tests.support.servers import Server, manage, site_under_gunicorn, standalone_exporter
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 

@@ -7,9 +7,9 @@ import pathlib
 import psutil
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.containment import Scene, serving, site_with
-from tests.site.checks import noted_runs
+from tests.support.client import eventually, get
+from tests.support.containment import Scene, serving, site_with
+from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
 
@@ -33,7 +33,7 @@ def children_of(process: psutil.Process) -> list[psutil.Process]:
 @pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
 def test_forking_checks__leave_no_child(tmp_path: pathlib.Path, kind: str) -> None:
     """The parents' outcomes count; children that come back from the check end, and the port is free after the exit."""
-    site = site_with(tmp_path, [f"tests.site.hostile.{name}" for name in FORKING])
+    site = site_with(tmp_path, [f"tests.support.site.hostile.{name}" for name in FORKING])
     with serving(kind, site) as scene:
 
         def all_have_run_again() -> bool:
@@ -62,7 +62,7 @@ def assert_counts_parents(scene: Scene) -> None:
 
 def test_forking_checks__are_told_of_once(tmp_path: pathlib.Path) -> None:
     """No child writes to the log that the check is otherwise than its parent found it."""
-    site = site_with(tmp_path, [f"tests.site.hostile.{name}" for name in FORKING], STORE=ALONE)
+    site = site_with(tmp_path, [f"tests.support.site.hostile.{name}" for name in FORKING], STORE=ALONE)
     with serving("gunicorn", site) as scene:
         eventually(
             lambda: scene.health() and all(len(noted_runs(tmp_path, name)) >= 3 for name in FORKING),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.containment import Scene, serving, site_with
-from tests.site.checks import noted_runs, release
-from tests.site.hostile import LINES
+from tests.support.client import eventually, get
+from tests.support.containment import Scene, serving, site_with
+from tests.support.site.checks import noted_runs, release
+from tests.support.site.hostile import LINES
 
 pytestmark = pytest.mark.server
 
@@ -19,18 +19,18 @@ SERVERS = pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
 UNKNOWN = "unknown error"
 
 SAID = {
-    "tests.checks.Exiting": UNKNOWN,
-    "tests.checks.AsyncExiting": UNKNOWN,
-    "tests.checks.BaseBlown": UNKNOWN,
-    "tests.site.hostile.Recursing": UNKNOWN,
-    "tests.site.hostile.Exhausting": UNKNOWN,
-    "tests.site.hostile.Mutating": "unavailable: mutated",
-    "tests.site.hostile.LoggingMuch": "OK",
-    "tests.site.hostile.StartingThreads": "OK",
+    "tests.support.checks.Exiting": UNKNOWN,
+    "tests.support.checks.AsyncExiting": UNKNOWN,
+    "tests.support.checks.BaseBlown": UNKNOWN,
+    "tests.support.site.hostile.Recursing": UNKNOWN,
+    "tests.support.site.hostile.Exhausting": UNKNOWN,
+    "tests.support.site.hostile.Mutating": "unavailable: mutated",
+    "tests.support.site.hostile.LoggingMuch": "OK",
+    "tests.support.site.hostile.StartingThreads": "OK",
 }
 """Checks that end, and what is said of them."""
 
-ONCE = {"tests.site.hostile.LoggingMuch", "tests.site.hostile.StartingThreads"}
+ONCE = {"tests.support.site.hostile.LoggingMuch", "tests.support.site.hostile.StartingThreads"}
 """Those that are run once: what they leave behind adds up."""
 
 AGAIN = ["Recursing", "Exhausting", "Mutating"]
@@ -64,7 +64,7 @@ def test_hostile_checks__harm_nothing(tmp_path: pathlib.Path, kind: str) -> None
 @SERVERS
 def test_check__that_logs_without_end__is_just_stuck(tmp_path: pathlib.Path, kind: str) -> None:
     """A check that is busy with nothing but logging holds up no page, no check and no exit."""
-    with serving(kind, site_with(tmp_path, ["tests.site.hostile.LoggingForever"])) as scene:
+    with serving(kind, site_with(tmp_path, ["tests.support.site.hostile.LoggingForever"])) as scene:
         with scene.asking_for_other_pages():
             eventually(lambda: scene.seconds_still_running(), what="the page to say: still running")
             eventually(
@@ -78,7 +78,7 @@ def test_check__that_logs_without_end__is_just_stuck(tmp_path: pathlib.Path, kin
 
 def test_check__that_returns_late__is_not_listened_to(tmp_path: pathlib.Path) -> None:
     """What comes after the deadline is dropped on all faces, and the next run counts."""
-    with serving("gunicorn", site_with(tmp_path, ["tests.site.hostile.Late"])) as scene:
+    with serving("gunicorn", site_with(tmp_path, ["tests.support.site.hostile.Late"])) as scene:
         eventually(lambda: scene.seconds_still_running(), what="the page to say: still running")
         release(tmp_path)
         texts: set[str] = set()
@@ -103,7 +103,7 @@ def outcomes(scene: Scene, name: str) -> Mapping[str, float]:
 @SERVERS
 def test_check__that_says_too_much__is_cut_short(tmp_path: pathlib.Path, kind: str) -> None:
     """A message of ten megabytes holds up no page, and neither page nor log becomes as long."""
-    with serving(kind, site_with(tmp_path, ["tests.site.hostile.Flooding"])) as scene:
+    with serving(kind, site_with(tmp_path, ["tests.support.site.hostile.Flooding"])) as scene:
 
         def has_run_again() -> bool:
             for query in ({"format": "json"}, {"format": "html"}, {"format": "text"}):

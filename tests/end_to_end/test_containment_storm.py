@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.containment import BUSY_SECONDS, STILL_RUNNING, Reply, storm
-from tests.end_to_end.servers import Server, site_under_gunicorn, uvicorn
-from tests.site.checks import gaps, noted_runs
-from tests.site.configuration import Site
+from tests.support.client import eventually, get
+from tests.support.containment import BUSY_SECONDS, STILL_RUNNING, Reply, storm
+from tests.support.servers import Server, site_under_gunicorn, uvicorn
+from tests.support.site.checks import gaps, noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -51,7 +51,10 @@ class Use:
 @contextlib.contextmanager
 def serving(kind: str, folder: pathlib.Path) -> Iterator[Server]:
     """Serve the site, with two workers of four threads each or with uvicorn."""
-    checks = [["tests.site.hostile.Stuck", {"number": 0}], *(f"tests.site.checks.{name}" for name in HEALTHY)]
+    checks = [
+        ["tests.support.site.hostile.Stuck", {"number": 0}],
+        *(f"tests.support.site.checks.{name}" for name in HEALTHY),
+    ]
     site = Site(folder=folder, checks=checks, max_age=MAX_AGE, health_check={"TIMEOUT": TIMEOUT})
     if kind == "gunicorn":
         with site_under_gunicorn(site, "--workers=2", "--threads=4") as server:

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.end_to_end.client import eventually
-from tests.end_to_end.containment import HEALTHY, Scene, numbered, serving, site_with
-from tests.site.checks import noted_runs
+from tests.support.client import eventually
+from tests.support.containment import HEALTHY, Scene, numbered, serving, site_with
+from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
 

@@ -16,14 +16,14 @@ import pytest
 import yaml
 
 from health_check_dashboards.options import OPTIONS
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.monitoring import alerts, blackbox_exporter, prometheus, written
-from tests.end_to_end.scraping import prometheus_programs
-from tests.end_to_end.servers import Server, manage, site_under_gunicorn, standalone_exporter
-from tests.health_check_dashboards import boards
-from tests.health_check_dashboards.boards import BOARDS, Target
-from tests.site.checks import release
-from tests.site.configuration import Site
+from tests.support import boards
+from tests.support.alerting import alerts, blackbox_exporter, prometheus, written
+from tests.support.boards import BOARDS, Target
+from tests.support.client import eventually, get
+from tests.support.scraping import prometheus_programs
+from tests.support.servers import Server, manage, site_under_gunicorn, standalone_exporter
+from tests.support.site.checks import release
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -41,14 +41,17 @@ AT_ONCE = {
 """Options with which each alert fires as soon as its expression holds."""
 
 FAILS = "health_check.demo.checks.PriceList"
-OK = "tests.site.checks.Counting"
+OK = "tests.support.site.checks.Counting"
 ODD = ["health_check.Disk", {"path": "/", "max_disk_usage_percent": None}]
-FLAPS = ["tests.site.checks.Flip", {"max_age": 3}]  # longer than from scrape to scrape, so that each state is seen
-WARNS = "tests.site.checks.Numbered"
-HANGS = ["tests.site.checks.Hang", {"timeout": 1}]
-TIMES_OUT = ["tests.site.checks.HangAsync", {"timeout": 0.5, "critical_service": False}]
-UNKNOWN = ["tests.site.checks.HangDeaf", {"timeout": 600}]
-SLOW = ["tests.site.checks.Slow", {"timeout": 0.8}]
+FLAPS = [
+    "tests.support.site.checks.Flip",
+    {"max_age": 3},
+]  # longer than from scrape to scrape, so that each state is seen
+WARNS = "tests.support.site.checks.Numbered"
+HANGS = ["tests.support.site.checks.Hang", {"timeout": 1}]
+TIMES_OUT = ["tests.support.site.checks.HangAsync", {"timeout": 0.5, "critical_service": False}]
+UNKNOWN = ["tests.support.site.checks.HangDeaf", {"timeout": 600}]
+SLOW = ["tests.support.site.checks.Slow", {"timeout": 0.8}]
 CHECKS = [FAILS, OK, ODD, FLAPS, WARNS, HANGS, TIMES_OUT, UNKNOWN, SLOW]
 
 
@@ -99,7 +102,9 @@ def data(tmp_path: pathlib.Path) -> Iterator[list[Data]]:
         checks=[OK],
         health_check={"STORE": {"BACKEND": STORE, "OPTIONS": {"path": str(tmp_path / "missing" / "health.sqlite3")}}},
     )
-    drained = Site(folder=tmp_path / "drained", checks=[OK], health_check={"URLCONF": "tests.site.readiness_urls"})
+    drained = Site(
+        folder=tmp_path / "drained", checks=[OK], health_check={"URLCONF": "tests.support.site.readiness_urls"}
+    )
     folder = written(tmp_path / "monitoring", AT_ONCE)
     nobody = written(tmp_path / "nobody", {**AT_ONCE, "job": "nobody"})
     with contextlib.ExitStack() as stack:

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.metrics_core import Metric
 
-from tests.end_to_end.client import eventually, get, send
-from tests.end_to_end.servers import Server, gunicorn
-from tests.health_check_prometheus.parsing import parse_openmetrics, parse_text
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import eventually, get, send
+from tests.support.parsing import parse_openmetrics, parse_text
+from tests.support.servers import Server, gunicorn
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
@@ -33,7 +33,7 @@ def site(tmp_path: pathlib.Path) -> Site:
     """A site that is instrumented, with checks of what is."""
     return Site(
         folder=tmp_path / "site",
-        checks=["health_check.Cache", "health_check.Database", "tests.site.checks.Counting"],
+        checks=["health_check.Cache", "health_check.Database", "tests.support.site.checks.Counting"],
         max_age=30,
     )
 
@@ -41,7 +41,7 @@ def site(tmp_path: pathlib.Path) -> Site:
 @pytest.fixture
 def environment(site: Site) -> dict[str, str]:
     """What says so."""
-    return {**site.environment(), "DJANGO_SETTINGS_MODULE": "tests.site.instrumented_settings"}
+    return {**site.environment(), "DJANGO_SETTINGS_MODULE": "tests.support.site.instrumented_settings"}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def ask_all_workers(server: Server) -> int:
 def plain_requests(found: dict[str, Metric]) -> float:
     """Return how many requests for that page are counted."""
     counted = [sample for sample in found[REQUESTS].samples if sample.name == f"{REQUESTS}_total"]
-    return sum(sample.value for sample in counted if sample.labels["view"] == "tests.site.views.plain")
+    return sum(sample.value for sample in counted if sample.labels["view"] == "tests.support.site.views.plain")
 
 
 def statuses(found: dict[str, Metric]) -> dict[str, float]:

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from tests.end_to_end.client import eventually
-from tests.end_to_end.faces import query
-from tests.end_to_end.servers import ROOT, prometheus, site_under_gunicorn
-from tests.site.configuration import Site
+from tests.support.client import eventually
+from tests.support.faces import query
+from tests.support.servers import ROOT, prometheus, site_under_gunicorn
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -28,7 +28,9 @@ def documented() -> list[str]:
 
 def test_queries__are_understood_and_find_what_they_say(tmp_path: pathlib.Path) -> None:
     """Prometheus takes every query, and those that tell of failures and times find those of a failing check."""
-    site = Site(folder=tmp_path / "site", checks=["tests.checks.Broken", "tests.checks.Fine"], max_age=0.5)
+    site = Site(
+        folder=tmp_path / "site", checks=["tests.support.checks.Broken", "tests.support.checks.Fine"], max_age=0.5
+    )
     with site_under_gunicorn(site) as server, prometheus(tmp_path / "prometheus", server) as scraper:
         runs = 'rate(django_health_check_runs_total{check="Broken",outcome="error"}[1m]) > 0'
         eventually(lambda: query(scraper, runs), what="the runs to be counted")

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.readiness import ReadySite, answers_of_all, samples, statuses_of_all, workers_of
-from tests.end_to_end.servers import Server, gunicorn, manage
-from tests.files import replace_by_folder
+from tests.support.client import eventually, get
+from tests.support.files import replace_by_folder
+from tests.support.readiness import ReadySite, answers_of_all, samples, statuses_of_all, workers_of
+from tests.support.servers import Server, gunicorn, manage
 
 pytestmark = pytest.mark.server
 
@@ -43,7 +43,7 @@ OTHERS = ("/health/", "/health/live/", "/plain/")
 
 def site_of(folder: pathlib.Path) -> ReadySite:
     """Return a site that shares its records in the default file."""
-    return ReadySite(folder=folder, checks=["tests.site.checks.Counting"], max_age=10.0)
+    return ReadySite(folder=folder, checks=["tests.support.site.checks.Counting"], max_age=10.0)
 
 
 @contextlib.contextmanager

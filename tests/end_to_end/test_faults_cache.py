@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.caches import CacheServer, memcached_server, redis_server
-from tests.end_to_end.observer import MAX_AGE, Observer
-from tests.end_to_end.servers import site_under_gunicorn
-from tests.site.configuration import Site
+from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.observer import MAX_AGE, Observer
+from tests.support.servers import site_under_gunicorn
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -46,7 +46,7 @@ def observed(folder: pathlib.Path, cache: CacheServer, options: Mapping[str, obj
     """Yield a client of a site of several processes whose records are in a cache."""
     site = Site(
         folder=folder,
-        checks=[f"tests.site.checks.{label}" for label in LABELS],
+        checks=[f"tests.support.site.checks.{label}" for label in LABELS],
         max_age=MAX_AGE,
         caches={"default": cache.configuration(**options)},
         health_check={"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}, "SCHEDULER": True},

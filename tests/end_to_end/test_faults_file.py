@@ -15,13 +15,13 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.end_to_end.client import eventually
-from tests.end_to_end.observer import MAX_AGE, Observer
-from tests.end_to_end.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
-from tests.files import replace_by_folder
-from tests.services import require
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
+from tests.support.client import eventually
+from tests.support.files import replace_by_folder
+from tests.support.observer import MAX_AGE, Observer
+from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
+from tests.support.services import require
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -43,7 +43,7 @@ def site_of(folder: pathlib.Path, *more: object, path: pathlib.Path | None = Non
     """Return a site whose records are in the default file, or in another one."""
     options = {} if path is None else {"path": str(path)}
     store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}
-    checks = [*(f"tests.site.checks.{label}" for label in LABELS), *more]
+    checks = [*(f"tests.support.site.checks.{label}" for label in LABELS), *more]
     return Site(folder=folder, checks=checks, max_age=MAX_AGE, health_check={"STORE": store} if options else {})
 
 
@@ -226,7 +226,7 @@ def test_read_only_folder__is_done_without(tmp_path: pathlib.Path) -> None:
 
 def test_killed_process__is_replaced_at_once_in_its_run(tmp_path: pathlib.Path) -> None:
     """The lease of a process that is killed in a run is free at once; nobody else's answer suffers."""
-    site = site_of(tmp_path, ["tests.site.checks.Trap", {"timeout": 60}])
+    site = site_of(tmp_path, ["tests.support.site.checks.Trap", {"timeout": 60}])
     with site_under_gunicorn(site, *ARGUMENTS) as server:
         observer = Observer(server, site.folder, [*LABELS, "Trap"])
         with observer.watching():

@@ -15,12 +15,12 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from tests.caches import CacheServer, memcached_server, redis_server
-from tests.end_to_end.client import Answer, eventually, get
-from tests.end_to_end.faces import moment
-from tests.end_to_end.servers import Server, gunicorn_of_host
-from tests.site.checks import Noted, gaps, noted_runs
-from tests.site.configuration import Site
+from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.client import Answer, eventually, get
+from tests.support.faces import moment
+from tests.support.servers import Server, gunicorn_of_host
+from tests.support.site.checks import Noted, gaps, noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -28,7 +28,7 @@ MAX_AGE = 1.0
 
 NAMES = ("web-east", "web-west")
 
-CHECKS = ["tests.site.checks.FleetFlip", "tests.site.checks.Counting", "health_check.Database"]
+CHECKS = ["tests.support.site.checks.FleetFlip", "tests.support.site.checks.Counting", "health_check.Database"]
 LABELS = {"FleetFlip", "Counting", "Database"}
 
 CACHES: dict[str, Callable[[pathlib.Path], AbstractContextManager[CacheServer]]] = {

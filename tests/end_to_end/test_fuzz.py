@@ -14,14 +14,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pytest_django import Settings
 
-from health_check import observers
+from health_check.runner import observers
 from health_check_opentelemetry import SpanObserver
 from tests.conftest import Mount
-from tests.end_to_end.fuzz_handlers import STACKS
-from tests.end_to_end.fuzz_requests import AT_ONCE, FACTOR, SECONDS, Request, fuzz, request_of
-from tests.end_to_end.fuzz_rules import LEAKS, Judge, assert_nothing_shown
-from tests.site import planted_settings
-from tests.site.planted import DSN, PRIVATE, SECRET, TOKEN
+from tests.support.fuzz_handlers import STACKS
+from tests.support.fuzz_requests import AT_ONCE, FACTOR, SECONDS, Request, fuzz, request_of
+from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown
+from tests.support.site import planted_settings
+from tests.support.site.planted import DSN, PRIVATE, SECRET, TOKEN
 
 pytestmark = pytest.mark.timeout(SECONDS)
 
@@ -70,9 +70,9 @@ def spans() -> Iterator[InMemorySpanExporter]:
     provider, exporter = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     observer = SpanObserver(provider)
-    observers.register(observer)
+    observers.register_observer(observer)
     yield exporter
-    observers.unregister(observer)
+    observers.unregister_observer(observer)
     provider.shutdown()
 
 

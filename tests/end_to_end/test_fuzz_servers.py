@@ -12,11 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.fuzz_bytes import Raw, asked, raw_of
-from tests.end_to_end.fuzz_requests import AT_ONCE, FACTOR, SECONDS, fuzz
-from tests.end_to_end.fuzz_rules import LEAKS, Judge, assert_nothing_shown, assert_well_formed
-from tests.end_to_end.servers import Server, await_answer, await_output, gunicorn, running
+from tests.support.client import get
+from tests.support.fuzz_bytes import Raw, asked, raw_of
+from tests.support.fuzz_requests import AT_ONCE, FACTOR, SECONDS, fuzz
+from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown, assert_well_formed
+from tests.support.servers import Server, await_answer, await_output, gunicorn, running
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(SECONDS)]
 
@@ -30,7 +30,7 @@ CRASHES = ["Exception in ASGI application", "Error handling request", "Internal 
 def planted(server: str, kind: str, folder: pathlib.Path) -> Iterator[Server]:
     """Serve the site that has secrets everywhere."""
     environment = {
-        "DJANGO_SETTINGS_MODULE": "tests.site.planted_settings",
+        "DJANGO_SETTINGS_MODULE": "tests.support.site.planted_settings",
         "TEST_SITE_KIND": kind,
         "PLANTED_PASSWORD": LEAKS[0],
     }

@@ -9,15 +9,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.client import Answer, eventually, get, send
-from tests.end_to_end.servers import Server, await_output, running
-from tests.services import require
-from tests.site.configuration import Site
+from tests.support.client import Answer, eventually, get, send
+from tests.support.servers import Server, await_output, running
+from tests.support.services import require
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
-SETTINGS = "tests.site.strict_settings"
+SETTINGS = "tests.support.site.strict_settings"
 
 WORKERS: dict[str, tuple[str, ...]] = {
     "gthread": ("--workers=2", "--threads=4", "health_check.demo.wsgi"),
@@ -66,7 +66,7 @@ def probed(prober: Server, url: str) -> tuple[int, int]:
 @pytest.mark.parametrize("workers", WORKERS)
 def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
     """With the middleware first probes by address get their answer, by GET and HEAD; other pages refuse them."""
-    site = Site(folder=tmp_path, checks=["tests.site.checks.Counting"], health_check={"EARLY_METRICS": True})
+    site = Site(folder=tmp_path, checks=["tests.support.site.checks.Counting"], health_check={"EARLY_METRICS": True})
     with strict_site(site, MIDDLEWARE, WORKERS[workers]) as server:
         for path in ("/health/", "/health/?format=json", "/health/live/", "/metrics"):
             for headers in ({}, {"Host": "10.0.0.7:8000"}, {"Host": "-"}, {"X-Forwarded-Host": "evil.example"}):
@@ -81,7 +81,7 @@ def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
 
 def test_probe__without_the_middleware(tmp_path: pathlib.Path) -> None:
     """Without the middleware the same probes are refused, or sent where they cannot go."""
-    with strict_site(Site(folder=tmp_path, checks=["tests.site.checks.Counting"]), "") as server:
+    with strict_site(Site(folder=tmp_path, checks=["tests.support.site.checks.Counting"]), "") as server:
         statuses = {get(server.url + path).status for path in ("/health/", "/health/live/", "/metrics")}
     assert statuses <= {301, 400}
 
@@ -89,9 +89,9 @@ def test_probe__without_the_middleware(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("first", "check", "expected"),
     [
-        (MIDDLEWARE, "tests.site.checks.Counting", (1, 200)),
-        (MIDDLEWARE, "tests.checks.Broken", (0, 500)),
-        ("", "tests.site.checks.Counting", (0, 400)),
+        (MIDDLEWARE, "tests.support.site.checks.Counting", (1, 200)),
+        (MIDDLEWARE, "tests.support.checks.Broken", (0, 500)),
+        ("", "tests.support.site.checks.Counting", (0, 400)),
     ],
 )
 def test_blackbox_exporter__probes(first: str, check: str, expected: tuple[int, int], tmp_path: pathlib.Path) -> None:
@@ -106,7 +106,7 @@ def test_blackbox_exporter__probes(first: str, check: str, expected: tuple[int, 
 
 def test_failing__one_line_per_change(tmp_path: pathlib.Path) -> None:
     """Probe after probe of a failing site, by whichever worker, says so once in each process that finds out."""
-    site = Site(folder=tmp_path, checks=["tests.checks.Broken"], max_age=60)
+    site = Site(folder=tmp_path, checks=["tests.support.checks.Broken"], max_age=60)
     with strict_site(site, MIDDLEWARE) as server:
         answers: list[Answer] = [get(f"{server.url}/health/", format="json") for _ in range(40)]
         assert {answer.status for answer in answers} == {500}

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.end_to_end.client import Lag, eventually, get, get_at_once
-from tests.end_to_end.servers import STOP_SECONDS, Server, site_under_gunicorn, worker_of
-from tests.site.checks import noted_runs, release
-from tests.site.configuration import Site
+from tests.support.client import Lag, eventually, get, get_at_once
+from tests.support.servers import STOP_SECONDS, Server, site_under_gunicorn, worker_of
+from tests.support.site.checks import noted_runs, release
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -41,7 +41,7 @@ def under_gevent(site: Site) -> Iterator[Server]:
 
 def site_of(folder: pathlib.Path, names: Iterable[str], *checks: object) -> Site:
     """Return a site with some of the checks that run through, and others."""
-    own = [f"tests.site.checks.{name}" for name in names]
+    own = [f"tests.support.site.checks.{name}" for name in names]
     return Site(folder=folder, checks=[*checks, *own, "health_check.Database"], max_age=MAX_AGE)
 
 
@@ -80,8 +80,12 @@ def test_gevent__goes_on_while_a_check_blocks_in_c(tmp_path: pathlib.Path) -> No
     os.mkfifo(tmp_path / "gate")
     site = Site(
         folder=tmp_path,
-        checks=[["tests.site.checks.BlockedInC", {"timeout": 60, "max_age": 60}]],
-        others=["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"],
+        checks=[["tests.support.site.checks.BlockedInC", {"timeout": 60, "max_age": 60}]],
+        others=[
+            "tests.support.site.checks.Counting",
+            "tests.support.site.checks.CountingAsync",
+            "health_check.Database",
+        ],
         max_age=MAX_AGE,
     )
     with under_gevent(site) as server, ThreadPoolExecutor(1) as pool:
@@ -131,7 +135,7 @@ class Traffic:
 def test_gevent__spends_one_thread_on_a_check_that_hangs(tmp_path: pathlib.Path, name: str) -> None:
     """A check that hangs takes no more than a thread, and nothing from any other page; then it is as any other."""
     lag = Lag()
-    site = site_of(tmp_path, QUICK, [f"tests.site.checks.{name}", {"timeout": 1}])
+    site = site_of(tmp_path, QUICK, [f"tests.support.site.checks.{name}", {"timeout": 1}])
     with under_gevent(site) as server, lag.measured():
         url, worker, traffic = f"{server.url}/health/?format=json", worker_of(server), Traffic(server=server)
         with traffic.flowing():
@@ -159,7 +163,7 @@ def test_gevent__spends_one_thread_on_a_check_that_hangs(tmp_path: pathlib.Path,
 def test_gevent__runs_checks_by_itself_and_ends_quickly(tmp_path: pathlib.Path) -> None:
     """The scheduler works there, too; SIGTERM ends a worker at once, even with a check that hangs."""
     lag = Lag()
-    checks = ["tests.site.checks.Counting", ["tests.site.checks.Hang", {"timeout": 1}]]
+    checks = ["tests.support.site.checks.Counting", ["tests.support.site.checks.Hang", {"timeout": 1}]]
     site = Site(folder=tmp_path, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": True})
     with under_gevent(site) as server, lag.measured():
         assert get(f"{server.url}/health/").status == 500

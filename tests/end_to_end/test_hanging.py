@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from tests.end_to_end.client import Answer, Lag, eventually, get, get_at_once, send
-from tests.end_to_end.servers import STOP_SECONDS, Server, site_under_gunicorn, uvicorn, worker_of
-from tests.site.checks import noted_runs, release
-from tests.site.configuration import Site
-from tests.site.views import THREADS
+from tests.support.client import Answer, Lag, eventually, get, get_at_once, send
+from tests.support.servers import STOP_SECONDS, Server, site_under_gunicorn, uvicorn, worker_of
+from tests.support.site.checks import noted_runs, release
+from tests.support.site.configuration import Site
+from tests.support.site.views import THREADS
 
 pytestmark = pytest.mark.server
 
@@ -37,8 +37,8 @@ QUICK_SECONDS = 0.5
 
 def site_with(folder: pathlib.Path, name: str, *, timeout: float = TIMEOUT) -> Site:
     """Return a site with a check that hangs, among others that do not."""
-    hanging = [f"tests.site.checks.{name}", {"timeout": timeout}]
-    others = [f"tests.site.checks.{other}" for other in OTHERS]
+    hanging = [f"tests.support.site.checks.{name}", {"timeout": timeout}]
+    others = [f"tests.support.site.checks.{other}" for other in OTHERS]
     return Site(folder=folder, checks=[others[0], hanging, *others[1:]], others=others)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.caches import CacheServer, redis_server
-from tests.end_to_end.balancing import Balancer, Clients, haproxy
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.readiness import ReadySite, statuses_of_all
-from tests.end_to_end.servers import Server, gunicorn, manage
-from tests.health_check.servers import free_address
+from tests.support.balancing import Balancer, Clients, haproxy
+from tests.support.caches import CacheServer, redis_server
+from tests.support.client import eventually, get
+from tests.support.readiness import ReadySite, statuses_of_all
+from tests.support.servers import Server, gunicorn, manage
+from tests.support.small_servers import free_address
 
 pytestmark = pytest.mark.server
 
@@ -68,7 +68,7 @@ class Host:
 
 def site_of(name: str, folder: pathlib.Path, cache: CacheServer | None) -> ReadySite:
     """Return a host's part of the site, with its records in a cache that all hosts share, or in a file of its own."""
-    checks = ["tests.site.checks.Counting"]
+    checks = ["tests.support.site.checks.Counting"]
     if cache is None:
         return ReadySite(folder=folder / name, checks=checks)
     store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": name}}

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.end_to_end.client import Answer, get
-from tests.end_to_end.servers import site_under_gunicorn
-from tests.site.checks import gaps, noted_runs
-from tests.site.configuration import Site
+from tests.support.client import Answer, get
+from tests.support.servers import site_under_gunicorn
+from tests.support.site.checks import gaps, noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -24,7 +24,7 @@ CLIENTS = 20
 def test_many_clients__cause_one_run_per_max_age(tmp_path: pathlib.Path) -> None:
     """Twenty clients at once, on the page and on the metrics, run each check once per max_age."""
     names = ["Counting", "CountingAsync", "Slow"]
-    site = Site(folder=tmp_path, checks=[f"tests.site.checks.{name}" for name in names], max_age=MAX_AGE)
+    site = Site(folder=tmp_path, checks=[f"tests.support.site.checks.{name}" for name in names], max_age=MAX_AGE)
     with site_under_gunicorn(site) as server:
         paths = itertools.cycle(["/health/?format=json", "/metrics", "/health/?format=health%2Bjson", "/health/"])
         urls = [server.url + path for path in itertools.islice(paths, CLIENTS)]

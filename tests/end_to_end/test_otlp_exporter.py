@@ -11,12 +11,12 @@ from contextlib import AbstractContextManager
 import pytest
 
 from health_check.conf import DEFAULT_DURATION_BUCKETS
-from tests.end_to_end.arrived import Arrived, Point
-from tests.end_to_end.client import Lag, eventually, get
-from tests.end_to_end.otlp import CHECK, ROUND, Receiver, collector, receiver
-from tests.end_to_end.sending import SendingSite
-from tests.end_to_end.servers import Server, clean_environment, manage, standalone_exporter
-from tests.site.checks import noted_runs
+from tests.support.arrived import Arrived, Point
+from tests.support.client import Lag, eventually, get
+from tests.support.otlp import CHECK, ROUND, Receiver, collector, receiver
+from tests.support.sending import SendingSite
+from tests.support.servers import Server, clean_environment, manage, standalone_exporter
+from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
 
@@ -37,7 +37,7 @@ WITHOUT_EXTRA = "import sys; sys.modules['opentelemetry.exporter.otlp.proto.http
 
 def site_of(folder: pathlib.Path, to: Receiver | Server, **variables: str) -> SendingSite:
     """Return a site with a check of each kind."""
-    checks = [f"tests.site.checks.{name}" for name in NAMES]
+    checks = [f"tests.support.site.checks.{name}" for name in NAMES]
     return SendingSite(folder=folder, checks=checks, max_age=0.5, to=to.url, variables=variables)
 
 
@@ -63,7 +63,7 @@ def test_otlp__traces_and_metrics_arrive(tmp_path: pathlib.Path, by_way_of: Way)
         arrived.await_no_orphans()
     assert (root.parent, root.attributes) == (None, {"health_check.trigger": "scheduler"})
     span = arrived.child(root, "Counting")
-    assert (span.attributes["health_check.backend"], span.scope) == ("tests.site.checks.Counting", SCOPE)
+    assert (span.attributes["health_check.backend"], span.scope) == ("tests.support.site.checks.Counting", SCOPE)
     assert {span.is_error for span in arrived.named(f"{CHECK} Flip")} == {True, False}
     assert_metrics(arrived)
 

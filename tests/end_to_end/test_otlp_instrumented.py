@@ -8,23 +8,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.caches import CacheServer, redis_server
-from tests.end_to_end.arrived import Span
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.databases import DatabaseSite, database, make_table
-from tests.end_to_end.otlp import CHECK, ROUND, Receiver, receiver
-from tests.end_to_end.sending import instrument, sending
-from tests.end_to_end.servers import Server, site_under_wrapped_gunicorn
-from tests.postgres import Postgres, postgres_server
-from tests.site.checks import noted_runs
+from tests.support.arrived import Span
+from tests.support.caches import CacheServer, redis_server
+from tests.support.client import eventually, get
+from tests.support.databases import DatabaseSite, database, make_table
+from tests.support.otlp import CHECK, ROUND, Receiver, receiver
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.sending import instrument, sending
+from tests.support.servers import Server, site_under_wrapped_gunicorn
+from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
 
 CHECKS = [
     "health_check.Database",
     "health_check.Cache",
-    ["tests.site.database_checks.AskingAsync", {"name": "AskingAsync"}],
-    "tests.site.checks.Counting",
+    ["tests.support.site.database_checks.AskingAsync", {"name": "AskingAsync"}],
+    "tests.support.site.checks.Counting",
 ]
 LABELS = ("Database", "Cache", "AskingAsync", "Counting")
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.end_to_end.arrived import Point, Span
-from tests.end_to_end.client import eventually, get, get_at_once
-from tests.end_to_end.otlp import CHECK, ROUND, Receiver, receiver
-from tests.end_to_end.sending import SendingSite, instrument
-from tests.end_to_end.servers import (
+from tests.support.arrived import Point, Span
+from tests.support.client import eventually, get, get_at_once
+from tests.support.otlp import CHECK, ROUND, Receiver, receiver
+from tests.support.sending import SendingSite, instrument
+from tests.support.servers import (
     ROOT,
     Server,
     await_answer,
@@ -24,7 +24,7 @@ from tests.end_to_end.servers import (
     site_under_wrapped_gunicorn,
     standalone_exporter,
 )
-from tests.site.checks import noted_runs
+from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
 
@@ -34,7 +34,7 @@ DOCUMENT = ROOT / "docs" / "opentelemetry.md"
 
 NAMES = ("Counting", "CountingAsync", "Flip")
 
-IN_CODE = "tests.site.traced_wsgi"
+IN_CODE = "tests.support.site.traced_wsgi"
 POST_FORK = "--config=gunicorn.conf.py"
 
 SET_UPS: Mapping[str, tuple[tuple[str, ...], str]] = {
@@ -49,7 +49,7 @@ def site_of(folder: pathlib.Path, to: Receiver, **health_check: object) -> Sendi
     """Return a site with a check of each kind, and with the files that the documentation has for gunicorn."""
     for name in ("telemetry.py", "gunicorn.conf.py"):
         (folder / name).write_text(documented(name))
-    checks = [f"tests.site.checks.{name}" for name in NAMES]
+    checks = [f"tests.support.site.checks.{name}" for name in NAMES]
     variables = {"OTEL_SERVICE_NAME": "shop"}
     return SendingSite(
         folder=folder, checks=checks, max_age=0.3, to=to.url, health_check=health_check, variables=variables

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.databases import (
+from tests.support.client import eventually, get
+from tests.support.databases import (
     KINDS,
     POOLS,
     PREFIX,
@@ -20,10 +20,10 @@ from tests.end_to_end.databases import (
     database,
     make_table,
 )
-from tests.end_to_end.servers import Server, manage, site_under_gunicorn, uvicorn
-from tests.postgres import DATABASE, Postgres, postgres_server
-from tests.site.checks import noted_runs
-from tests.site.database_checks import LOCK, TIDY
+from tests.support.postgres import DATABASE, Postgres, postgres_server
+from tests.support.servers import Server, manage, site_under_gunicorn, uvicorn
+from tests.support.site.checks import noted_runs
+from tests.support.site.database_checks import LOCK, TIDY
 
 pytestmark = pytest.mark.server
 
@@ -37,7 +37,7 @@ STARTERS = {
 
 ALIASES = {**KINDS, **POOLS}
 
-SAID = {f"tests.site.database_checks.{check.__name__}": text for check, text in TIDY.items()}
+SAID = {f"tests.support.site.database_checks.{check.__name__}": text for check, text in TIDY.items()}
 SAID["health_check.Database"] = "OK"
 """What checks say, by their dotted paths; all of them use a database, some of them badly."""
 
@@ -130,7 +130,7 @@ def test_command__leaves_no_connection(postgres: Postgres, tmp_path: pathlib.Pat
 
 def test_left_transactions__do_no_harm_to_later_runs(postgres: Postgres, tmp_path: pathlib.Path) -> None:
     """A check that never ends its transaction fails neither itself nor others that get its thread later."""
-    checks = {"tests.site.database_checks.LeavingTransaction": "OK", "health_check.Database": "OK"}
+    checks = {"tests.support.site.database_checks.LeavingTransaction": "OK", "health_check.Database": "OK"}
     with site_under_gunicorn(site_on(postgres, tmp_path, checks)) as server:
         for _ in range(10):
             assert get(f"{server.url}/health/", format="json").json() == labelled(checks)
@@ -140,7 +140,7 @@ def test_left_transactions__do_no_harm_to_later_runs(postgres: Postgres, tmp_pat
 def test_hanging_checks__keep_one_connection_until_they_end(postgres: Postgres, tmp_path: pathlib.Path) -> None:
     """A check that hangs in the database has one connection however often it is asked for, and none afterwards."""
     names = ("HangingInDatabase", "HangingInDatabaseAsync")
-    checks = {f"tests.site.database_checks.{name}": TIMED_OUT for name in names}
+    checks = {f"tests.support.site.database_checks.{name}": TIMED_OUT for name in names}
     site = site_on(postgres, tmp_path, checks, timeout=TIMEOUT)
     with site_under_gunicorn(site) as server, postgres.connected(database=DATABASE) as other:
         other.execute("SELECT pg_advisory_lock(%s)", [LOCK])

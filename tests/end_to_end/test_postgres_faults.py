@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from tests.end_to_end.client import Lag, eventually, get, get_at_once
-from tests.end_to_end.databases import DatabaseSite, database, make_table
-from tests.end_to_end.servers import Server, site_under_gunicorn, worker_of
-from tests.postgres import DATABASE, PASSWORD, USER, Postgres, postgres_server
-from tests.site.checks import noted_runs
-from tests.site.views import THREADS
+from tests.support.client import Lag, eventually, get, get_at_once
+from tests.support.databases import DatabaseSite, database, make_table
+from tests.support.postgres import DATABASE, PASSWORD, USER, Postgres, postgres_server
+from tests.support.servers import Server, site_under_gunicorn, worker_of
+from tests.support.site.checks import noted_runs
+from tests.support.site.views import THREADS
 
 pytestmark = pytest.mark.server
 
@@ -146,7 +146,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             checks=[
                 ["health_check.Database", options],
                 ["health_check.Database", {"alias": "pooled", **options}],
-                "tests.site.checks.Counting",
+                "tests.support.site.checks.Counting",
             ],
             max_age=MAX_AGE,
             databases={"default": database(postgres, "default", CONN_MAX_AGE=None), "pooled": pooled},
@@ -204,7 +204,7 @@ def assert_logged_once(server: Server, start: int) -> None:
 def test_paused_server__costs_a_check_of_the_site_one_thread(tmp_path: pathlib.Path) -> None:
     """A check without a timeout of its own hangs in one thread, and is in order again once the server goes on."""
     label = "Asking(alias='default')"
-    checks = [["tests.site.database_checks.Asking", {"timeout": 1}], ["health_check.Database", {"timeout": 4}]]
+    checks = [["tests.support.site.database_checks.Asking", {"timeout": 1}], ["health_check.Database", {"timeout": 4}]]
     with postgres_server() as postgres:
         make_table(postgres)
         databases = {"default": database(postgres, "default")}

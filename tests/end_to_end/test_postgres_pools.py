@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.client import Lag, eventually, get
-from tests.end_to_end.databases import PREFIX, DatabaseSite, database, make_table
-from tests.end_to_end.servers import Server, site_under_gunicorn
-from tests.postgres import Postgres, postgres_server
-from tests.site.database_views import HELD
+from tests.support.client import Lag, eventually, get
+from tests.support.databases import PREFIX, DatabaseSite, database, make_table
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.database_views import HELD
 
 pytestmark = pytest.mark.server
 
@@ -54,7 +54,7 @@ def site_on(postgres: Postgres, folder: pathlib.Path, settings: Mapping[str, Any
     return DatabaseSite(
         folder=folder,
         checks=[["health_check.Database", options]],
-        others=[["tests.site.database_checks.Asking", options]],
+        others=[["tests.support.site.database_checks.Asking", options]],
         max_age=0,
         databases={"default": database(postgres, "default"), ALIAS: database(postgres, ALIAS, **settings)},
         **more,

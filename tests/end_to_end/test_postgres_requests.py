@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.databases import PREFIX, DatabaseSite, await_sessions, database
-from tests.end_to_end.servers import manage, site_under_gunicorn, uvicorn
-from tests.postgres import USER, Postgres, postgres_server
+from tests.support.client import get
+from tests.support.databases import PREFIX, DatabaseSite, await_sessions, database
+from tests.support.postgres import USER, Postgres, postgres_server
+from tests.support.servers import manage, site_under_gunicorn, uvicorn
 
 pytestmark = pytest.mark.server
 
@@ -68,7 +68,7 @@ def test_atomic_requests__our_pages_open_no_transaction(watched: Watched, tmp_pa
     aliases = ("default", "shop")
     site = DatabaseSite(
         folder=tmp_path,
-        checks=["tests.site.checks.Counting"],
+        checks=["tests.support.site.checks.Counting"],
         max_age=0,
         databases={alias: watched.database(alias, ATOMIC_REQUESTS=True, CONN_MAX_AGE=None) for alias in aliases},
     )
@@ -113,7 +113,7 @@ def test_routers__each_alias_is_checked_for_itself(watched: Watched, tmp_path: p
         checks=[["health_check.Database", {"alias": alias}] for alias in ("default", "replica", "gone", "nowhere")],
         max_age=0,
         databases={**databases, "gone": gone},
-        routers=[f"tests.site.routers.{router}"],
+        routers=[f"tests.support.site.routers.{router}"],
     )
     with site_under_gunicorn(site) as server:
         assert get(f"{server.url}/health/", format="json").json() == {
@@ -133,9 +133,9 @@ def test_mirror__suite_of_a_site_with_a_replica(watched: Watched, tmp_path: path
     site = DatabaseSite(
         folder=tmp_path,
         checks=[["health_check.Database", {"alias": alias}] for alias in ("default", "replica")],
-        others=[f"tests.site.database_checks.{name}" for name in broken],
+        others=[f"tests.support.site.database_checks.{name}" for name in broken],
         databases={"default": watched.database("default"), "replica": replica},
     )
-    ran = manage(site, "test", "tests.site.suite")
+    ran = manage(site, "test", "tests.support.site.suite")
     assert ran.returncode == 0, ran.stderr
     assert re.search(r"(?m)^Ran 3 tests", ran.stderr)

@@ -6,10 +6,10 @@ import pathlib
 
 import pytest
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.databases import DatabaseSite, await_sessions, database
-from tests.end_to_end.servers import manage, site_under_gunicorn
-from tests.postgres import postgres_server
+from tests.support.client import eventually, get
+from tests.support.databases import DatabaseSite, await_sessions, database
+from tests.support.postgres import postgres_server
+from tests.support.servers import manage, site_under_gunicorn
 
 pytestmark = pytest.mark.server
 
@@ -21,7 +21,7 @@ def test_cache_in_a_database__is_shared_again_after_a_restart(tmp_path: pathlib.
     with postgres_server() as postgres:
         site = DatabaseSite(
             folder=tmp_path,
-            checks=["tests.site.checks.Counting"],
+            checks=["tests.support.site.checks.Counting"],
             max_age=0.5,
             caches={"default": CACHE},
             health_check={"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}},

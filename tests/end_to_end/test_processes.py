@@ -8,21 +8,21 @@ import sys
 
 import pytest
 
-from tests.end_to_end.client import eventually, get_at_once
-from tests.end_to_end.servers import clean_environment, site_under_gunicorn
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import eventually, get_at_once
+from tests.support.servers import clean_environment, site_under_gunicorn
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
-FORKABLE = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Cache"]
+FORKABLE = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Cache"]
 """Checks of nothing that has locks of its own: a child made while SQLite opens a file hangs in SQLite."""
 
 ALONE = {"STORE": {"BACKEND": "health_check.stores.memory.MemoryStore"}}
 """Settings under which each process runs the checks for itself."""
 
-CHECKS = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"]
+CHECKS = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Database"]
 
 
 def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
@@ -44,7 +44,7 @@ def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
     assert noted_runs(tmp_path, "Counting") == []
 
 
-@pytest.mark.parametrize("application", ["health_check.demo.wsgi", "tests.site.warm_wsgi"])
+@pytest.mark.parametrize("application", ["health_check.demo.wsgi", "tests.support.site.warm_wsgi"])
 def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: str) -> None:
     """Workers that were forked from a loaded application answer, even if that one had run its checks already."""
     site = Site(folder=tmp_path, checks=CHECKS, health_check=ALONE)
@@ -60,14 +60,14 @@ def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: 
         eventually(both_have_answered, what="an answer of each worker")
         runs = {str(run.pid) for run in noted_runs(tmp_path, "Counting")}
         assert seen <= runs
-        assert (str(server.process.pid) in runs) == (application == "tests.site.warm_wsgi")
+        assert (str(server.process.pid) in runs) == (application == "tests.support.site.warm_wsgi")
 
 
 def test_fork__in_the_middle_of_runs_leaves_children_working(tmp_path: pathlib.Path) -> None:
     """Children forked while other threads run checks answer right, and none waits for a lock of its parent's."""
     children = 10
     done = subprocess.run(
-        [sys.executable, "-m", "tests.site.forking", str(children)],
+        [sys.executable, "-m", "tests.support.site.forking", str(children)],
         env={
             **clean_environment(),
             **Site(folder=tmp_path, checks=FORKABLE, max_age=0, health_check=ALONE).environment(),

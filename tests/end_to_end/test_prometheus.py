@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 import psutil
 import pytest
 
-from tests.end_to_end.client import eventually
-from tests.end_to_end.faces import query
-from tests.end_to_end.scraping import ask, prometheus_programs, scrape, scraping
-from tests.end_to_end.servers import Server, gunicorn
-from tests.site import tracing
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
+from tests.support.client import eventually
+from tests.support.faces import query
+from tests.support.scraping import ask, prometheus_programs, scrape, scraping
+from tests.support.servers import Server, gunicorn
+from tests.support.site import tracing
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -60,7 +60,7 @@ class Setting:
     @contextlib.contextmanager
     def served(self) -> Iterator[Server]:
         """Serve the site, and have everybody scrape it."""
-        environment = {**self.site.environment(), "DJANGO_SETTINGS_MODULE": "tests.site.scraped_settings"}
+        environment = {**self.site.environment(), "DJANGO_SETTINGS_MODULE": "tests.support.site.scraped_settings"}
         with gunicorn(self.site.folder, environment, f"--workers={WORKERS}", "--threads=2") as server:
             for folder in self.scrapers:
                 scrape(folder, server)
@@ -78,7 +78,9 @@ class Setting:
 @pytest.fixture
 def setting(tmp_path: pathlib.Path) -> Iterator[Setting]:
     """A site, not yet served, and every Prometheus that there is."""
-    site = Site(folder=tmp_path / "site", checks=[f"tests.site.checks.{label}" for label in LABELS], max_age=0.4)
+    site = Site(
+        folder=tmp_path / "site", checks=[f"tests.support.site.checks.{label}" for label in LABELS], max_age=0.4
+    )
     jobs = [{"job_name": name, "metrics_path": path} for name, path in JOBS.items()]
     with contextlib.ExitStack() as stack:
         folders = {tmp_path / f"scraper-{number}": program for number, program in enumerate(prometheus_programs())}

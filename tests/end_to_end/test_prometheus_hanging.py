@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from health_check_prometheus.deadline import TIMEOUT_HEADER
-from tests.end_to_end.client import Lag, eventually, send
-from tests.end_to_end.faces import query
-from tests.end_to_end.scraping import prometheus_programs, scrape, scraping
-from tests.end_to_end.servers import Server, site_under_gunicorn
-from tests.site.checks import release
-from tests.site.configuration import Site
+from health_check_prometheus.scrape_timeout import TIMEOUT_HEADER
+from tests.support.client import Lag, eventually, send
+from tests.support.faces import query
+from tests.support.scraping import prometheus_programs, scrape, scraping
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.checks import release
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -30,7 +30,7 @@ STATE = "django_health_check_state"
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> Iterator[Site]:
     """A site with a check that hangs, and one in order."""
-    names = ["tests.site.checks.Hang", "tests.site.checks.Counting"]
+    names = ["tests.support.site.checks.Hang", "tests.support.site.checks.Counting"]
     found = Site(folder=tmp_path / "site", checks=names, max_age=0.5, health_check={"TIMEOUT": 100})
     yield found
     release(found.folder)

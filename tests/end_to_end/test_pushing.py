@@ -10,19 +10,19 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.metrics_core import Metric
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.scraping import node_exporter, pushgateway
-from tests.end_to_end.servers import Server, manage
-from tests.health_check_prometheus.parsing import parse_text
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
+from tests.support.client import eventually, get
+from tests.support.parsing import parse_text
+from tests.support.scraping import node_exporter, pushgateway
+from tests.support.servers import Server, manage
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
 STATUS = "django_health_check_status"
 COUNT = "django_health_check_duration_seconds_count"
 LABEL = 'Größe "🐍" \\ x'
-CHECKS = ["tests.site.checks.Flip", ["tests.site.checks.Counting", {"name": LABEL}]]
+CHECKS = ["tests.support.site.checks.Flip", ["tests.support.site.checks.Counting", {"name": LABEL}]]
 NAMES = {"Flip": "Flip", LABEL: "Counting"}
 """Under which name each check notes its runs."""
 

@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from tests.end_to_end.client import Answer, Lag, eventually, get, get_at_once
-from tests.end_to_end.servers import Server, site_under_gunicorn
-from tests.site.checks import Noted, noted_runs
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import Answer, Lag, eventually, get, get_at_once
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.checks import Noted, noted_runs
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
@@ -58,7 +58,9 @@ def assert_not_too_many(runs: list[Noted], max_age: float) -> None:
 
 def test_scheduler__runs_go_on_without_requests(tmp_path: pathlib.Path) -> None:
     """After the first request runs go on, once per max_age for the host; what is never fresh is run when read."""
-    site = site_of(tmp_path, "tests.site.checks.Counting", ["tests.site.checks.CountingAsync", {"max_age": 0}])
+    site = site_of(
+        tmp_path, "tests.support.site.checks.Counting", ["tests.support.site.checks.CountingAsync", {"max_age": 0}]
+    )
     with site_under_gunicorn(site, *WORKERS) as server:
         assert get(f"{server.url}/health/live/").status == 200
         assert get(f"{server.url}/health/").status == 200
@@ -73,7 +75,7 @@ def test_scheduler__runs_go_on_without_requests(tmp_path: pathlib.Path) -> None:
 
 def test_scheduler__is_off_unless_asked_for(tmp_path: pathlib.Path) -> None:
     """Without the setting nothing runs that nobody reads."""
-    site = site_of(tmp_path, "tests.site.checks.Counting", max_age=0.2, scheduler=False)
+    site = site_of(tmp_path, "tests.support.site.checks.Counting", max_age=0.2, scheduler=False)
     with site_under_gunicorn(site, *WORKERS) as server:
         assert get(f"{server.url}/health/").status == 200
         (run,) = noted_runs(site.folder, "Counting")
@@ -84,7 +86,7 @@ def test_scheduler__is_off_unless_asked_for(tmp_path: pathlib.Path) -> None:
 def test_scheduler__spares_readers_the_wait(tmp_path: pathlib.Path) -> None:
     """Readers of a slow check find records that are fresh, and none has to wait for its run."""
     max_age, lag = 1.5, Lag()
-    site = site_of(tmp_path, "tests.site.checks.Slow", max_age=max_age)
+    site = site_of(tmp_path, "tests.support.site.checks.Slow", max_age=max_age)
     with site_under_gunicorn(site, *WORKERS) as server, lag.measured():
         url = f"{server.url}/health/?format=health%2Bjson"
         start_all(server)
@@ -111,7 +113,7 @@ def ask_until(url: str, until: float) -> list[Answer]:
 @pytest.mark.parametrize("name", ["Counting", "Slow"])
 def test_scheduler__is_taken_over_where_its_process_is_killed(tmp_path: pathlib.Path, name: str) -> None:
     """Another process goes on when the one that ran the checks is killed, be it in the middle of a run."""
-    site = site_of(tmp_path, f"tests.site.checks.{name}")
+    site = site_of(tmp_path, f"tests.support.site.checks.{name}")
     with site_under_gunicorn(site, *WORKERS) as server:
         workers = start_all(server)
         victim = await_runs(site, name, 2)[-1].pid

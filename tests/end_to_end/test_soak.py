@@ -13,10 +13,10 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.servers import Server, site_under_gunicorn
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import get
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
@@ -27,7 +27,7 @@ REQUESTS = 5000
 MAX_AGE = 0.25
 
 PATHS = ["/health/?format=json", "/health/", "/metrics", "/health/?format=text"]
-CHECKS = ["tests.site.checks.Counting", "tests.site.checks.CountingAsync", "health_check.Database"]
+CHECKS = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Database"]
 
 NOISE_THREADS = 2
 NOISE_FILES = 5

@@ -11,17 +11,17 @@ import time
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.end_to_end.client import Lag, eventually, get, send
-from tests.end_to_end.faces import query
-from tests.end_to_end.servers import Server, manage, prometheus, site_under_gunicorn, standalone_exporter
-from tests.site.checks import gaps, noted_runs, release
-from tests.site.configuration import Site
+from tests.support.client import Lag, eventually, get, send
+from tests.support.faces import query
+from tests.support.servers import Server, manage, prometheus, site_under_gunicorn, standalone_exporter
+from tests.support.site.checks import gaps, noted_runs, release
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
 MAX_AGE = 1.0
 
-COUNTING = "tests.site.checks.Counting"
+COUNTING = "tests.support.site.checks.Counting"
 
 
 def site_of(folder: pathlib.Path, *checks: object) -> Site:
@@ -31,7 +31,7 @@ def site_of(folder: pathlib.Path, *checks: object) -> Site:
 
 def test_exporter__serves_the_health_of_the_site_and_nothing_else(tmp_path: pathlib.Path) -> None:
     """It says where it listens and where the records are; the site's other pages are not there."""
-    site = site_of(tmp_path, "health_check.Database", "tests.site.checks.CountingAsync")
+    site = site_of(tmp_path, "health_check.Database", "tests.support.site.checks.CountingAsync")
     with standalone_exporter(site) as server:
         assert f"on {server.url}\n" in server.output()
         assert "/metrics, /health/, /others/, /health/live/" in server.output()
@@ -67,7 +67,7 @@ def test_exporter__runs_the_checks_as_their_results_expire(tmp_path: pathlib.Pat
 
 def test_exporter__shares_the_records_of_the_web_workers(tmp_path: pathlib.Path) -> None:
     """The workers of the site show the same runs as the exporter, and none of them runs a check again."""
-    site = site_of(tmp_path, "tests.site.checks.Flip")
+    site = site_of(tmp_path, "tests.support.site.checks.Flip")
     with site_under_gunicorn(site, "--workers=2", "--threads=1") as workers, standalone_exporter(site) as exporter:
         compared: set[str] = set()
 
@@ -110,7 +110,7 @@ def test_exporter__ends_at_once_when_idle(tmp_path: pathlib.Path, signal_number:
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_exporter__gives_the_answers_that_were_asked_for(tmp_path: pathlib.Path, signal_number: signal.Signals) -> None:
     """An answer that is being made when the signal comes is still given; after that it ends."""
-    site = site_of(tmp_path, ["tests.site.checks.Hang", {"max_age": 0, "timeout": 60}])
+    site = site_of(tmp_path, ["tests.support.site.checks.Hang", {"max_age": 0, "timeout": 60}])
     with standalone_exporter(site) as server, concurrent.futures.ThreadPoolExecutor(1) as pool:
         answer = pool.submit(get, f"{server.url}/health/", format="json")
         eventually(lambda: noted_runs(tmp_path, "Hang"), what="the start of the slow check")
@@ -175,7 +175,7 @@ def test_exporter__explains_itself(tmp_path: pathlib.Path) -> None:
 
 def test_once__prints_the_metrics(tmp_path: pathlib.Path) -> None:
     """With ``--once`` it runs what is due, prints metrics that Prometheus' own parser reads, and ends."""
-    site = site_of(tmp_path, ["tests.site.checks.Flip", {"max_age": 60}])
+    site = site_of(tmp_path, ["tests.support.site.checks.Flip", {"max_age": 60}])
     for _ in range(2):
         done = manage(site, "health_exporter", "--once")
         assert done.returncode == 0, done.stderr

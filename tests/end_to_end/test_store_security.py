@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.observer import METRICS, Observer
-from tests.end_to_end.servers import (
+from tests.support.client import get
+from tests.support.observer import METRICS, Observer
+from tests.support.servers import (
     as_nobody,
     await_output,
     clean_environment,
@@ -21,7 +21,7 @@ from tests.end_to_end.servers import (
     site_under_gunicorn,
     site_under_wrapped_gunicorn,
 )
-from tests.site.configuration import Site
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -36,7 +36,7 @@ REMEDIES = ("remove it", "chmod 700 it")
 
 def site_of(folder: pathlib.Path) -> Site:
     """Return a site whose records are in the default file."""
-    return Site(folder=folder, checks=[f"tests.site.checks.{label}" for label in LABELS])
+    return Site(folder=folder, checks=[f"tests.support.site.checks.{label}" for label in LABELS])
 
 
 def default_path(site: Site) -> pathlib.Path:

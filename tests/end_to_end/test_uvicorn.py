@@ -6,8 +6,8 @@ import pathlib
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.servers import uvicorn
+from tests.support.client import get
+from tests.support.servers import uvicorn
 
 pytestmark = pytest.mark.server
 

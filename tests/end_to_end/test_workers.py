@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.end_to_end.client import get
-from tests.end_to_end.faces import moment
-from tests.end_to_end.servers import Server, manage, site_under_gunicorn
-from tests.site.checks import gaps, noted_runs
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import get
+from tests.support.faces import moment
+from tests.support.servers import Server, manage, site_under_gunicorn
+from tests.support.site.checks import gaps, noted_runs
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
@@ -144,7 +144,7 @@ FACES: list[Reader] = [sight_of_json, sight_of_metrics, sight_of_health_json]
 @pytest.mark.parametrize("server_name", SERVERS)
 def test_workers__agree_whatever_they_are(tmp_path: pathlib.Path, server_name: str) -> None:
     """Two hundred answers of several workers show one sequence of runs, each of which took place once for all."""
-    site = Site(folder=tmp_path, checks=[f"tests.site.checks.{name}" for name in NAMES], max_age=MAX_AGE)
+    site = Site(folder=tmp_path, checks=[f"tests.support.site.checks.{name}" for name in NAMES], max_age=MAX_AGE)
     arguments = SERVERS[server_name]
     asgi = "uvicorn" in server_name
     with site_under_gunicorn(

@@ -13,12 +13,12 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.end_to_end.client import eventually, get
-from tests.end_to_end.servers import Server, site_under_gunicorn
 from tests.end_to_end.test_workers import Sight, went_back
-from tests.site.checks import noted_runs
-from tests.site.configuration import Site
-from tests.site.views import PROCESS_HEADER
+from tests.support.client import eventually, get
+from tests.support.servers import Server, site_under_gunicorn
+from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
@@ -94,7 +94,7 @@ def await_runs(site: Site) -> None:
 
 def test_counters__never_go_back(tmp_path: pathlib.Path) -> None:
     """No counter, bucket, sum or count is ever less than one that was there before it was asked for, in any worker."""
-    site = Site(folder=tmp_path, checks=[f"tests.site.checks.{name}" for name in NAMES], max_age=MAX_AGE)
+    site = Site(folder=tmp_path, checks=[f"tests.support.site.checks.{name}" for name in NAMES], max_age=MAX_AGE)
     done = threading.Event()
     with (
         site_under_gunicorn(site, f"--workers={WORKERS}", "--threads=2") as server,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.health_check.monitoring import Bench, Held
+from tests.support.bench import Bench, Held
 
 
 @pytest.fixture

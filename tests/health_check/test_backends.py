@@ -14,7 +14,7 @@ from pytest_django import Settings
 from health_check import backends
 from health_check.backends import HealthCheck, is_asynchronous
 from health_check.exceptions import HealthCheckException, ServiceUnavailable, ServiceWarning
-from tests.checks import (
+from tests.support.checks import (
     Alias,
     AsyncBroken,
     AsyncFine,

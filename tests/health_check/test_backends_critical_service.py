@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from health_check.backends import HealthCheck
-from tests.checks import Fine
+from tests.support.checks import Fine
 
 
 class Bare(HealthCheck):

@@ -12,11 +12,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from pytest_django import Settings
 
-from health_check import process
 from health_check.conf import DEFAULT_DURATION_BUCKETS, MOST_DURATION_BUCKETS, problems
 from health_check.conf import settings as ours
-from tests.checks import Fine
+from health_check.monitor import runtime
 from tests.conftest import Mount
+from tests.support.checks import Fine
 
 UNUSABLE = [
     None,
@@ -106,6 +106,6 @@ def test_changed__counts_by_the_new_ones(settings: Settings, mount_checks: Mount
     page = client.get("/metrics").content.decode()
     lines = [line for line in page.splitlines() if line.startswith("django_health_check_duration_seconds_bucket")]
     assert [line.partition(" ")[0].partition('le="')[2].rstrip('"}') for line in lines] == ["20.0", "40.0", "+Inf"]
-    [reading] = process.read().readings
+    [reading] = runtime.read().readings
     assert reading.record is not None
     assert reading.record.totals.durations.keys() == {20.0}

@@ -13,12 +13,12 @@ from pytest_django import Settings
 
 from health_check.views import HealthCheckView
 from health_check_prometheus.views import MetricsView
-from tests.checks import AsyncFine, Broken, Fine
 from tests.conftest import Mount
-from tests.site.stacks import STACKS, Ask
+from tests.support.checks import AsyncFine, Broken, Fine
+from tests.support.site.stacks import STACKS, Ask
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
-SITE = "tests.site.middleware"
+SITE = "tests.support.site.middleware"
 URL = "/health/?format=json"
 
 RUNNING = pytest.mark.parametrize("configuration", [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}], ids=["here", "threads"])
@@ -269,7 +269,7 @@ def test_unusable_settings__harm_no_other_page(ask: Ask, value: Any, settings: S
 
 
 @STACKS
-@pytest.mark.parametrize("urlconf", ["tests.no_such_urls", "tests.site.broken_urls", "tests.checks"])
+@pytest.mark.parametrize("urlconf", ["tests.no_such_urls", "tests.support.site.broken_urls", "tests.support.checks"])
 def test_broken_urlconf__is_the_site_s_own_trouble(ask: Ask, urlconf: str, settings: Settings) -> None:
     """A URLconf that cannot be used gives the answer, or the exception, that it gives without the middleware."""
     settings.ROOT_URLCONF = urlconf

@@ -17,13 +17,13 @@ from django.utils.translation import gettext_lazy
 from pytest_django import Settings
 
 from health_check.views import HealthCheckView
-from tests.checks import Blown, Broken, Fine
 from tests.conftest import Mount
-from tests.health_check.monitoring import eventually
-from tests.site.stacks import STACKS, Ask
+from tests.support.bench import eventually
+from tests.support.checks import Blown, Broken, Fine
+from tests.support.site.stacks import STACKS, Ask
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
-RAISING = "tests.site.middleware.raising"
+RAISING = "tests.support.site.middleware.raising"
 
 VIEW = HealthCheckView.as_view(checks=[Fine])
 

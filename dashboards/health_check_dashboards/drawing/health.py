@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, Dashboa
 
 from health_check_dashboards.drawing import queries, variables
 from health_check_dashboards.drawing.checks import history, now
-from health_check_dashboards.drawing.machinery import availability, machinery, time_taken
+from health_check_dashboards.drawing.internals import availability, machinery, time_taken
 from health_check_dashboards.drawing.panels import RED
 from health_check_dashboards.options import RUNBOOKS
 

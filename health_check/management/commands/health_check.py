@@ -17,19 +17,19 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
-from health_check import outputs, process
-from health_check.catalogue import Catalogue
-from health_check.changes import repeated
+from health_check import extensions
 from health_check.conf import settings as health_check_settings
-from health_check.endpoints import Endpoint, endpoint_at
+from health_check.extensions import OutputError
 from health_check.logs import logger
-from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero
-from health_check.management.records import where_records_are
-from health_check.observers import Trigger, triggered_by
-from health_check.outputs import OutputError
-from health_check.probe import ProbeError, ask, url_of
+from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero, where_records_are
+from health_check.management.probe import ProbeError, ask, url_of
+from health_check.monitor import runtime
+from health_check.monitor.notifications import repeated
+from health_check.monitor.reports import Overview
 from health_check.records import State
-from health_check.reports import Overview
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.endpoints import Endpoint, endpoint_at
+from health_check.runner.observers import Trigger, triggered_by
 
 EPILOG = """
 Without ENDPOINT, every check of every endpoint runs in this process, each once.
@@ -132,22 +132,22 @@ class Command(BaseCommand):
         for output in _outputs(options):
             if over_http:
                 raise CommandError(f"--{output} tells of checks that ran in this process: add --no-http.", returncode=2)
-            if output not in outputs.registered():
+            if output not in extensions.outputs():
                 raise CommandError(f"--{output} needs health_check_prometheus in INSTALLED_APPS.", returncode=2)
         return over_http
 
     def _run(self, options: Mapping[str, Any]) -> bool:
         """Run checks in this process, show how they are, and return whether all is in order."""
-        catalogue = process.current().catalogue
+        catalogue = runtime.current().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
         told = repeated() if options["verbosity"] > 1 else contextlib.nullcontext()
         with triggered_by(Trigger.COMMAND), told:
-            overview = process.read(endpoints, force=options["fresh"])
+            overview = runtime.read(endpoints, force=options["fresh"])
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
-        if options["verbosity"] > 0 and process.current().monitor.keeper.shared:
+        if options["verbosity"] > 0 and runtime.current().monitor.keeper.shared:
             self.stderr.write(where_records_are())
         notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
@@ -160,7 +160,7 @@ class Command(BaseCommand):
         failures = []
         for output in _outputs(options):
             try:
-                done = outputs.registered()[output](overview, options)
+                done = extensions.outputs()[output](overview, options)
             except OutputError as error:
                 failures.append(str(error))
             else:
@@ -186,7 +186,7 @@ class Command(BaseCommand):
                 return reverse(name, urlconf=health_check_settings.URLCONF)
             except NoReverseMatch:
                 continue
-        known = process.current().catalogue.endpoints
+        known = runtime.current().catalogue.endpoints
         for candidate in known:
             if candidate.name == endpoint and not set("<(^") & set(candidate.route):
                 return f"/{candidate.route}"

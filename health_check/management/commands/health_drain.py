@@ -11,14 +11,13 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from health_check import process
 from health_check.conf import in_test_environment, settings
-from health_check.endpoints import discover
-from health_check.keeper import Keeper
 from health_check.logs import logger
-from health_check.management.arguments import HelpFormatter, seconds
-from health_check.management.records import where_records_are
+from health_check.management.arguments import HelpFormatter, seconds, where_records_are
+from health_check.monitor import runtime
+from health_check.registry.endpoints import discover
 from health_check.stores import create_store
+from health_check.stores.client import Keeper
 
 EPILOG = """
 Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True). While the host is drained they
@@ -74,11 +73,11 @@ class Command(BaseCommand):
             logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
             _refuse_unshared()
-            keeper = process.current().monitor.keeper
+            keeper = runtime.current().monitor.keeper
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=2) from error
         readiness = None if options["status"] or options["undo"] else _readiness_endpoints()
-        done = _in_time(lambda: _is_known(keeper) if options["status"] else process.drain(undo=options["undo"]))
+        done = _in_time(lambda: _is_known(keeper) if options["status"] else runtime.drain(undo=options["undo"]))
         if options["verbosity"] > 0:
             self.stderr.write(where_records_are())
         if not done:
@@ -93,7 +92,7 @@ class Command(BaseCommand):
             time.sleep(options["wait"])
 
     def _tell(self) -> None:
-        if process.is_draining():
+        if runtime.is_draining():
             self.stdout.write("This host is drained.")
             sys.exit(1)
         self.stdout.write("This host is not drained.")
@@ -109,7 +108,7 @@ def _in_time(act: Callable[[], bool]) -> bool:
 
 def _is_known(keeper: Keeper) -> bool:
     """Tell whether the store says if this host is drained."""
-    process.is_draining()
+    runtime.is_draining()
     return keeper.up
 
 

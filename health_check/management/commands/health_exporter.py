@@ -14,11 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from health_check import pages, process, telemetry
-from health_check.management.arguments import HelpFormatter
-from health_check.management.records import where_records_are
-from health_check.observers import Trigger, triggered_by
-from health_check.standalone import Application, Server, addresses
+from health_check import extensions
+from health_check.management.arguments import HelpFormatter, where_records_are
+from health_check.management.server import Application, Server, addresses
+from health_check.monitor import runtime
+from health_check.runner.observers import Trigger, triggered_by
 
 EPILOG = """
 Run it beside Celery workers, which serve no HTTP, or as a sidecar of a container. The site's own workers and this
@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            catalogue = process.current().catalogue
+            catalogue = runtime.current().catalogue
             if not catalogue.endpoints:
                 raise CommandError(
                     'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.',
@@ -89,16 +89,16 @@ class Command(BaseCommand):
         finally:
             shut_down(SHUT_DOWN_SECONDS)
 
-    def _set_up_telemetry(self, *, demanded: bool) -> telemetry.ShutDown:
+    def _set_up_telemetry(self, *, demanded: bool) -> extensions.ShutDown:
         """Send telemetry if that is wanted, and return what sends the rest of it at the end."""
-        set_up = telemetry.registered()
+        set_up = extensions.telemetry()
         if not (demanded or os.environ.get(OTLP_VARIABLE)):
             return _nothing_to_shut_down
         try:
             if set_up is None:
-                raise telemetry.TelemetryError("OTLP needs health_check_opentelemetry in INSTALLED_APPS.")
+                raise extensions.TelemetryError("OTLP needs health_check_opentelemetry in INSTALLED_APPS.")
             shut_down = set_up()
-        except telemetry.TelemetryError as error:
+        except extensions.TelemetryError as error:
             if demanded:
                 raise CommandError(str(error), returncode=2) from error
             self.stderr.write(f"Nothing is sent by OTLP: {error}")
@@ -117,8 +117,8 @@ class Command(BaseCommand):
                 returncode=2,
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        process.current().scheduler.start()
-        if "/metrics" not in pages.registered():
+        runtime.current().scheduler.start()
+        if "/metrics" not in extensions.pages():
             self.stderr.write("There will be no /metrics: add health_check_prometheus to INSTALLED_APPS.")
         self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")
         self.stdout.write(where)
@@ -139,7 +139,7 @@ class Command(BaseCommand):
             "wsgi.input": io.BytesIO(),
         }
         with triggered_by(Trigger.COMMAND):
-            process.read()
+            runtime.read()
         response = Application().get_response(WSGIRequest(environ))
         self.stdout.write(b"".join(response).decode(), ending="")
 

@@ -10,7 +10,7 @@ from django.core.cache.backends.locmem import LocMemCache
 from pytest_django import Settings
 
 from health_check import Cache
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 SECRET = "cannot reach redis://user:secret@cache.internal"

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from health_check import Database
 from health_check.exceptions import HealthCheckException
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 SQLITE = "django.db.backends.sqlite3"
 

@@ -12,8 +12,8 @@ from django.db import connections, transaction
 
 from health_check import Database
 from health_check.checks.database import _of_its_own
-from health_check.entries import parse
-from tests.health_check.servers import free_address, silent_address
+from health_check.registry.entries import parse
+from tests.support.small_servers import free_address, silent_address
 
 POSTGRESQL = "django.db.backends.postgresql"
 

@@ -16,7 +16,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from pytest_django import Settings
 
 from health_check import Mail
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 

@@ -11,7 +11,7 @@ from django.db import connection, connections
 from pytest_django import Settings
 
 from health_check.checks.migrations import Migrations
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 SQLITE = "django.db.backends.sqlite3"
 

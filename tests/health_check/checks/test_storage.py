@@ -11,7 +11,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from pytest_django import Settings
 
 from health_check import Storage
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 
 class BreakableStorage(FileSystemStorage):

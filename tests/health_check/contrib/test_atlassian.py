@@ -13,8 +13,8 @@ import pytest
 from health_check.contrib import atlassian
 from health_check.contrib.atlassian import AtlassianStatusPage, GitHub, Npm, PyPI
 from health_check.exceptions import StatusPageWarning
-from health_check.labels import label_of
-from tests.pages import Pages, serving_pages
+from health_check.registry.definitions import label_of
+from tests.support.pages import Pages, serving_pages
 
 PATH = "/api/v2/summary.json"
 

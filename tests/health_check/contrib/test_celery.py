@@ -14,7 +14,7 @@ from django.core.cache import cache
 from kombu import Queue
 
 from health_check.contrib.celery import KEY, Heartbeat, Ping, beat
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 MakeApp = Callable[..., Celery]
 

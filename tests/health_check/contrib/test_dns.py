@@ -10,7 +10,7 @@ import dns.resolver
 import pytest
 
 from health_check import DNS
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 
 @pytest.mark.parametrize(

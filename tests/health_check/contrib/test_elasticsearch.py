@@ -11,8 +11,8 @@ import pytest
 
 from health_check.contrib.elasticsearch import Elasticsearch
 from health_check.contrib.opensearch import OpenSearch
-from health_check.labels import label_of
-from tests.pages import Pages, serving_pages
+from health_check.registry.definitions import label_of
+from tests.support.pages import Pages, serving_pages
 
 PATH = "/_cluster/health"
 

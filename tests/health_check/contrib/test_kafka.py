@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from health_check.contrib.kafka import Kafka
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 SECRET = "planted-password-7d1f"
 

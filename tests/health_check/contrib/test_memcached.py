@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from health_check.contrib.memcached import Memcached
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 
 def test_server__that_cannot_be_used() -> None:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from health_check import Disk, Memory
 from health_check.backends import HealthCheck
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 from tests.conftest import Mount
 
 

@@ -15,7 +15,7 @@ import pytest
 from health_check.backends import HealthCheck
 from health_check.contrib import psutil as checks
 from health_check.contrib.psutil import CPU, Battery, Load, Temperature
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 Set = Callable[..., None]
 

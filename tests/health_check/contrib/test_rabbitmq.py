@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from health_check.contrib.rabbitmq import RabbitMQ
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 
 @pytest.mark.parametrize(

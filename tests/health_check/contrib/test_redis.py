@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from health_check.contrib.redis import Redis
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 URL = "redis://:planted-password-7d1f@redis.internal:6379/0"
 

@@ -15,8 +15,8 @@ import pytest
 from health_check.contrib import rss
 from health_check.contrib.rss import AWS, Feed
 from health_check.exceptions import StatusPageWarning
-from health_check.labels import label_of
-from tests.pages import Pages, serving_pages
+from health_check.registry.definitions import label_of
+from tests.support.pages import Pages, serving_pages
 
 BOMB_SECONDS = 30.0
 """How long a feed that swells may take on a busy machine; swollen it would take hours."""

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from health_check.contrib.tcp import TCP
-from health_check.labels import label_of
+from health_check.registry.definitions import label_of
 
 BUDGET_SECONDS = 1.0
 

@@ -14,10 +14,10 @@ from pytest_django import Settings
 from health_check.stores.cache import DjangoCacheStore
 from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
-from tests.caches import CacheServer, memcached_server, redis_server
-from tests.health_check.monitoring import MovableClock
-from tests.health_check.stores.hosts import SITE
-from tests.health_check.stores.places import Place
+from tests.support.bench import MovableClock
+from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.hosts import SITE
+from tests.support.places import Place
 
 LOCMEM = "django.core.cache.backends.locmem.LocMemCache"
 PLACES = [

@@ -13,21 +13,10 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from health_check.stores import Key, Lease, Query
 from health_check.stores.cache import DjangoCacheStore
-from tests.health_check.monitoring import MovableClock
 from tests.health_check.stores.conftest import LOCMEM, UseCache
-from tests.health_check.stores.hosts import SITE, on, run_now
-from tests.health_check.stores.places import (
-    ERROR,
-    KEY,
-    MAX_AGE,
-    OTHER,
-    Place,
-    ask,
-    lease_of,
-    look,
-    publish,
-    record_of,
-)
+from tests.support.bench import MovableClock
+from tests.support.hosts import SITE, on, run_now
+from tests.support.places import ERROR, KEY, MAX_AGE, OTHER, Place, ask, lease_of, look, publish, record_of
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 DUMMY = "django.core.cache.backends.dummy.DummyCache"

@@ -7,9 +7,9 @@ from pytest_django import Settings
 
 from health_check.stores import Key, Query
 from health_check.stores.cache import HOST_SECONDS, NOTE_HOST_SECONDS
-from tests.health_check.monitoring import MovableClock
-from tests.health_check.stores.hosts import FLEET, let_markers_expire, on, run_now
-from tests.health_check.stores.places import KEY, OTHER, Place, SteppingClock, ask, lease_of, look, publish
+from tests.support.bench import MovableClock
+from tests.support.hosts import FLEET, let_markers_expire, on, run_now
+from tests.support.places import KEY, OTHER, Place, SteppingClock, ask, lease_of, look, publish
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -12,11 +12,11 @@ from redis import Redis
 
 from health_check.stores import Key, Query, StoreError
 from health_check.stores.cache import DjangoCacheStore
-from tests.caches import CacheServer, memcached_server, redis_server
-from tests.end_to_end.client import eventually
 from tests.health_check.stores.conftest import UseCache
-from tests.health_check.stores.hosts import SITE
-from tests.health_check.stores.places import (
+from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.client import eventually
+from tests.support.hosts import SITE
+from tests.support.places import (
     BACKEND,
     KEY,
     MAX_AGE,

@@ -8,7 +8,7 @@ import pytest
 
 from health_check.records import State
 from health_check.stores import Entry, Key, Lease, Publication, Query
-from tests.health_check.stores.places import (
+from tests.support.places import (
     BACKEND,
     ERROR,
     KEY,

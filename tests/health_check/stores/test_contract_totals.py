@@ -8,19 +8,7 @@ import pytest
 
 from health_check.records import Record
 from health_check.stores import Publication
-from tests.health_check.stores.places import (
-    ERROR,
-    KEY,
-    MAX_AGE,
-    OTHER,
-    Place,
-    counted,
-    look,
-    publish,
-    record_of,
-    run,
-    totals,
-)
+from tests.support.places import ERROR, KEY, MAX_AGE, OTHER, Place, counted, look, publish, record_of, run, totals
 
 
 def test_publish__without_a_lease_a_fresh_record_stays(place: Place) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from health_check.stores import holder
-from tests.health_check.stores.peer import Peer, peer
+from tests.support.peer import Peer, peer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell when a process started")
 

@@ -6,7 +6,7 @@ import concurrent.futures
 
 from health_check.stores import Key
 from health_check.stores.memory import MemoryStore
-from tests.health_check.stores.places import KEY, Place, ask, look, publish, run
+from tests.support.places import KEY, Place, ask, look, publish, run
 
 
 def test_forget__drops_the_record_and_the_history(memory_place: Place) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from health_check.stores import Key, Query, StoreError
 from health_check.stores.sqlite import FORGET_AFTER_SECONDS, SQLiteStore
-from tests.health_check.monitoring import MovableClock
-from tests.health_check.stores.places import (
+from tests.support.bench import MovableClock
+from tests.support.places import (
     ERROR,
     KEY,
     MAX_AGE,

@@ -15,8 +15,8 @@ import pytest
 
 from health_check.stores import StoreError
 from health_check.stores.sqlite import VERSION, SQLiteStore
-from tests.health_check.stores.peer import peer
-from tests.health_check.stores.places import KEY, Place, lease_of, look, publish, run
+from tests.support.peer import peer
+from tests.support.places import KEY, Place, lease_of, look, publish, run
 
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 """Gives a command mounts of its own."""

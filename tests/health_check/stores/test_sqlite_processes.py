@@ -11,9 +11,9 @@ import pytest
 
 from health_check.stores import holder
 from health_check.stores.sqlite import SQLiteStore
-from tests.health_check.monitoring import MovableClock
-from tests.health_check.stores.peer import peer, peers
-from tests.health_check.stores.places import Place, ask, counted, lease_of, look, record_of, run
+from tests.support.bench import MovableClock
+from tests.support.peer import peer, peers
+from tests.support.places import Place, ask, counted, lease_of, look, record_of, run
 
 PROCESSES = 4
 

@@ -1,0 +1,76 @@
+"""What stores cost."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import redis
+from django.test import override_settings
+
+from benchmarks.figures import Figure
+from health_check.records import Result
+from health_check.stores import Key, Publication, Query
+from health_check.stores.cache import DjangoCacheStore
+from health_check.stores.sqlite import SQLiteStore
+from tests.support.caches import redis_server
+
+RECORDS = 100
+"""How many records are read."""
+
+ROUNDS = 200
+
+
+def figures(folder: pathlib.Path) -> Iterator[Figure]:
+    """Yield the figures of SQLite on a warm file."""
+    store = SQLiteStore(path=folder / "store.sqlite3")
+    keys = [Key(label=f"Check {number}") for number in range(RECORDS)]
+    queries = [Query(key=key, backend="benchmark") for key in keys]
+    store.publish([_publication(key) for key in keys])
+    yield Figure.of(f"reading {RECORDS} records from SQLite", _times(lambda: store.look(queries)), "ms", target=2)
+    yield Figure.of("publishing one", _times(lambda: store.publish([_publication(keys[0])])), "ms", target=1)
+    many = _times(lambda: store.publish([_publication(key) for key in keys]))
+    yield Figure.of(f"publishing {RECORDS} together, each", [each / RECORDS for each in many], "ms", target=1)
+    store.close()
+    if shutil.which("redis-server"):
+        with contextlib.redirect_stdout(sys.stderr):  # what the server prints
+            found = [*_of_redis(folder, keys)]
+        yield from found
+
+
+def _of_redis(folder: pathlib.Path, keys: Sequence[Key]) -> Iterator[Figure]:
+    queries = [Query(key=key, backend="benchmark") for key in keys]
+    with redis_server(folder / "redis") as server, override_settings(CACHES={"default": server.configuration()}):
+        store = DjangoCacheStore(site="benchmark")
+        store.publish([_publication(key) for key in keys])
+        with redis.Redis.from_url(server.location) as client:
+            before = _commands(client)
+            store.look(queries)
+            asked = _commands(client) - before - 1  # without the count itself
+        yield Figure.of(f"commands for reading {RECORDS} records from Redis", [asked], "", target=1)
+        yield Figure.of(f"reading {RECORDS} records from Redis", _times(lambda: store.look(queries)), "ms")
+        store.close()
+
+
+def _commands(client: Any) -> int:
+    return int(client.info("stats")["total_commands_processed"])
+
+
+def _times(function: Callable[[], object]) -> list[float]:
+    found = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        function()
+        found.append((time.perf_counter() - start) * 1000)
+    return found
+
+
+def _publication(key: Key) -> Publication:
+    now = time.time()
+    result = Result(time_taken=0.01, started=now - 0.01, finished=now, host="here", pid=1, backend="benchmark")
+    return Publication(key=key, result=result, max_age=0.0)

@@ -1,0 +1,132 @@
+"""The files of a site: which there are, and what each says."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.resources
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from health_check_dashboards.options import Options
+from health_check_dashboards.templating import adapt, with_labels
+
+DASHBOARDS = ("health.json", "fleet.json")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class File:
+    """A file that is written."""
+
+    path: str
+    """Where, below the folder."""
+    text: str
+    """What it is for."""
+    render: Callable[[Options], str]
+    """Returns what it says for a site."""
+
+
+def packaged(path: str) -> str:
+    """Return a file of this package, which is what a site with the defaults gets."""
+    return importlib.resources.files("health_check_dashboards").joinpath(path).read_text(encoding="utf-8")
+
+
+def dashboard(path: str, options: Options) -> str:
+    """Return the JSON of a dashboard, adapted."""
+    model = json.loads(with_labels(packaged(path), options.labels))
+    for variable in model["templating"]["list"]:
+        if variable["name"] == "objective":
+            _choose(variable, options["objective"])
+    for link in model["links"]:
+        if link["title"] == "Runbook":
+            link["url"] = options["runbook-base"]
+    return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+
+def _choose(variable: dict[str, Any], value: str) -> None:
+    variable["query"] = value
+    variable["current"] = {"text": value, "value": value}
+
+
+def prometheus_rule(options: Options) -> str:
+    """Return the rules as a resource of the Prometheus operator."""
+    rules = adapt(packaged("prometheus/alerts.yml"), options)
+    head = adapt(PROMETHEUS_RULE, options)
+    return head + _indented(rules[rules.index("groups:\n") :], 2)
+
+
+def config_map(options: Options) -> str:
+    """Return the dashboards as ConfigMaps for the sidecar of Grafana's Helm chart."""
+    return "---\n".join(_config_map(name, options) for name in DASHBOARDS)
+
+
+def _config_map(name: str, options: Options) -> str:
+    head = adapt(CONFIG_MAP.replace("NAME", name.removesuffix(".json")), options)
+    return head + _indented(dashboard(f"grafana/dashboards/{name}", options), 4)
+
+
+def _indented(text: str, columns: int) -> str:
+    return "".join(" " * columns + line if line.strip() else line for line in text.splitlines(keepends=True))
+
+
+PROMETHEUS_RULE = """\
+# For the Prometheus operator: the rules of prometheus/alerts.yml. In a Helm chart, the braces have to be escaped.
+
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: django-health
+  labels:
+    app.kubernetes.io/name: "django"  # --job
+spec:
+"""
+
+CONFIG_MAP = """\
+# For the sidecar of Grafana's Helm chart, which finds dashboards by their label. In a Helm chart, the braces have to be
+# escaped.
+
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: django-health-dashboard-NAME
+  labels:
+    grafana_dashboard: "1"
+  annotations:
+    grafana_folder: "Health"  # --grafana-folder
+data:
+  django-health-NAME.json: |
+"""
+
+
+def _files() -> Iterator[File]:
+    for path, text in ADAPTED.items():
+        yield File(path=path, text=text, render=functools.partial(_adapted, path))
+    for name, text in zip(DASHBOARDS, ("one site, in full", "all sites and checks"), strict=True):
+        path = f"grafana/dashboards/{name}"
+        yield File(path=path, text=f"dashboard: {text}", render=functools.partial(dashboard, path))
+    path = "kubernetes/prometheus-rule.yaml"
+    yield File(path=path, text="the rules, for the Prometheus operator", render=prometheus_rule)
+    path = "kubernetes/grafana-dashboards.yaml"
+    yield File(path=path, text="the dashboards, for Grafana's sidecar", render=config_map)
+
+
+def _adapted(path: str, options: Options) -> str:
+    return adapt(packaged(path), options)
+
+
+ADAPTED = {
+    "prometheus/alerts.yml": "alerting and recording rules",
+    "prometheus/prometheus.yml": "scrapes the site, and probes it from outside",
+    "prometheus/consoles/health.html": "a health page that Prometheus itself shows, at /consoles/health.html",
+    "alertmanager/alertmanager.yml": "whom to tell, and which alert silences which",
+    "blackbox/blackbox.yml": "how to probe",
+    "grafana/provisioning/datasources/prometheus.yml": "tells Grafana of Prometheus",
+    "grafana/provisioning/dashboards/health.yml": "tells Grafana of the dashboards",
+    "kubernetes/service-monitor.yaml": "scrapes the site, for the Prometheus operator",
+    "kubernetes/deployment.yaml": "liveness, readiness and startup probes",
+    "compose.yaml": "all of it, for docker compose",
+}
+"""Files that are packaged, and what they are for."""
+
+FILES = tuple(_files())

@@ -1,0 +1,113 @@
+"""The one door of exporters: what they bring to the core, and what they follow runs with.
+
+An output is where ``manage.py health_check`` sends what it found, besides printing it. A page is what the exporter
+process serves beside the health endpoints. Telemetry is what processes of our own send. An observer follows runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from health_check.monitor.reports import Overview
+from health_check.registry.definitions import Definition
+from health_check.runner.observers import (
+    Observer,
+    RoundObserver,
+    RunObserver,
+    Trigger,
+    register_observer,
+    triggered_by,
+    unregister_observer,
+)
+
+__all__ = [
+    "Definition",
+    "Observer",
+    "Output",
+    "OutputError",
+    "RoundObserver",
+    "RunObserver",
+    "SetUp",
+    "ShutDown",
+    "TelemetryError",
+    "Trigger",
+    "View",
+    "outputs",
+    "pages",
+    "register_observer",
+    "register_output",
+    "register_page",
+    "register_telemetry",
+    "telemetry",
+    "triggered_by",
+    "unregister_observer",
+]
+
+Output = Callable[[Overview, Mapping[str, Any]], str]
+"""Sends what was found, given the options of the command, and returns a sentence that says so."""
+
+View = Callable[..., Any]
+"""A Django view."""
+
+ShutDown = Callable[[float], None]
+"""Sends what is left, for some seconds at most."""
+
+SetUp = Callable[[], ShutDown | None]
+"""Sets telemetry up; returns None, with nothing changed, where the user has done so."""
+
+_outputs: dict[str, Output] = {}
+_pages: dict[str, View] = {}
+_set_ups: list[SetUp] = []
+
+
+class OutputError(Exception):
+    """Tell why something could not be sent, and what to do."""
+
+
+class TelemetryError(Exception):
+    """Tell why telemetry cannot be set up, and what to do."""
+
+
+def register_output(option: str, output: Output) -> None:
+    """Have the command send what it found.
+
+    Args:
+        option: The option that asks for it, as in ``"textfile"``.
+        output: Sends it; may raise an ``OutputError``.
+    """
+    _outputs[option] = output
+
+
+def outputs() -> Mapping[str, Output]:
+    """Return the outputs by their options."""
+    return dict(_outputs)
+
+
+def register_page(path: str, view: View) -> None:
+    """Have the exporter process serve a page.
+
+    Args:
+        path: Where, as in ``"/metrics"``.
+        view: A Django view.
+    """
+    _pages[path] = view
+
+
+def pages() -> Mapping[str, View]:
+    """Return the pages by their paths."""
+    return dict(_pages)
+
+
+def register_telemetry(set_up: SetUp) -> None:
+    """Have this set up the telemetry of processes of our own.
+
+    Args:
+        set_up: Sets it up; may raise a ``TelemetryError``.
+    """
+    _set_ups[:] = [set_up]
+
+
+def telemetry() -> SetUp | None:
+    """Return what sets telemetry up, if there is something."""
+    return _set_ups[0] if _set_ups else None

@@ -1,0 +1,35 @@
+"""The system checks: what ``manage.py check`` says about the settings, the endpoints and the installation."""
+
+from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_purposes
+from health_check.management.system_checks.installation import check_distributions, check_former, check_shadows
+from health_check.management.system_checks.policies import check_policies
+from health_check.management.system_checks.settings import check_settings, check_store
+
+ALL = (
+    check_settings,
+    check_store,
+    check_endpoints,
+    check_purposes,
+    check_policies,
+    check_distributions,
+    check_shadows,
+    check_former,
+)
+"""What the app registers."""
+
+DEPLOYMENT = (check_exposure,)
+"""What the app registers for ``manage.py check --deploy``."""
+
+__all__ = [
+    "ALL",
+    "DEPLOYMENT",
+    "check_distributions",
+    "check_endpoints",
+    "check_exposure",
+    "check_former",
+    "check_policies",
+    "check_purposes",
+    "check_settings",
+    "check_shadows",
+    "check_store",
+]

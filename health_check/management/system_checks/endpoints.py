@@ -1,0 +1,209 @@
+"""The system check of who sees what, for deployments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check import conf
+from health_check.contrib.psutil import Memory
+from health_check.management.system_checks.settings import unusable
+from health_check.monitor import runtime
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.check_set import Assembly
+from health_check.registry.endpoints import Endpoint, walk
+from health_check.views import access
+from health_check.views.access import ARGUMENTS, rules_for
+
+
+def check_exposure(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints that show their messages to everybody (W012)."""
+    catalogue = current_catalogue()
+    if catalogue is None:
+        return []
+    endpoints = [endpoint for endpoint, members in catalogue.assembly.members.items() if members]
+    exposed = [endpoint.name for endpoint in (*endpoints, *catalogue.deferred) if _tells_everybody(endpoint)]
+    if not exposed:
+        return []
+    return [
+        CheckWarning(
+            f"Everybody may read why checks fail on {', '.join(exposed)}.",
+            hint="Set HEALTH_CHECK['ACCESS'] = {'DETAILS': 'authorized'}: states and status codes stay open.",
+            id="health_check.W012",
+        )
+    ]
+
+
+def _tells_everybody(endpoint: Endpoint) -> bool:
+    try:
+        rules = rules_for(endpoint.view_class, endpoint.initkwargs)
+    except ImproperlyConfigured:  # it lets nobody in
+        return False
+    return rules.open and rules.details == "always"
+
+
+def current_catalogue() -> Catalogue | None:
+    """Return the endpoints and their checks; None where another system check says why there are none."""
+    try:
+        return runtime.current().catalogue
+    except ImproperlyConfigured:
+        return None
+
+
+METHODS_OF_VERSION_4 = (
+    "get_checks",
+    "get_executor",
+    "render_to_response_atom",
+    "render_to_response_openmetrics",
+    "render_to_response_rss",
+    "render_to_response_text",
+)
+"""What views for django-health-check 4.x override, and nobody calls here."""
+
+
+def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints of one name (E002), entries that are unusable (E003) or share a label (E004), and others.
+
+    Odd methods of views are E006, unusable rules of access E001, checks used with different policies W003, no
+    endpoint at all W011.
+    """
+    try:
+        names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
+        catalogue = runtime.current().catalogue
+    except ImproperlyConfigured as error:
+        return unusable([text for text in [str(error)] if text not in conf.problems()])
+    endpoints = (*catalogue.endpoints, *catalogue.deferred)
+    return [
+        *_no_endpoint(endpoints),
+        *_equal_names(names),
+        *_entry_problems(catalogue),
+        *_foreign_methods(dict.fromkeys(endpoint.view_class for endpoint in endpoints)),
+        *unusable(_unusable_rules(endpoints), hint=f"Correct what its as_view() says: {', '.join(ARGUMENTS)}."),
+    ]
+
+
+def _no_endpoint(endpoints: Sequence[Endpoint]) -> Iterator[CheckMessage]:
+    if not endpoints:
+        yield CheckWarning(
+            f"There is no health endpoint in {conf.settings.URLCONF}: nothing is ever checked.",
+            hint='Add path("health/", include("health_check.urls")), or set HEALTH_CHECK[\'URLCONF\'].',
+            id="health_check.W011",
+        )
+
+
+def _equal_names(names: Counter[str]) -> Iterator[CheckMessage]:
+    for name, count in names.items():
+        if count > 1:
+            yield Error(
+                f"{count} health endpoints have the URL name {name!r}.",
+                hint="Give each path() a name of its own.",
+                id="health_check.E002",
+            )
+
+
+def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
+    for view in views:
+        without_effect = [name for name in METHODS_OF_VERSION_4 if hasattr(view, name)]
+        cannot_be_async = [name for name in ("get", "dispatch") if inspect.iscoroutinefunction(getattr(view, name))]
+        for name in [*without_effect, *cannot_be_async]:
+            what = "is async, which does not work" if name in cannot_be_async else "has no effect"
+            yield Error(
+                f"{view.__module__}.{view.__qualname__}.{name}() {what}.",
+                hint="Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods.",
+                id="health_check.E006",
+            )
+
+
+def _unusable_rules(endpoints: Iterable[Endpoint]) -> Iterator[str]:
+    if access.problems():  # check_settings says so
+        return
+    for endpoint in endpoints:
+        try:
+            rules_for(endpoint.view_class, endpoint.initkwargs)
+        except ImproperlyConfigured as error:
+            yield f"Health endpoint {endpoint.name!r}: {error}"
+
+
+def _entry_problems(catalogue: Catalogue) -> Iterator[CheckMessage]:
+    for problem in catalogue.assembly.problems:
+        text = f"Health endpoint {problem.endpoint!r}: {problem.text}"
+        if problem.kind == "policies":
+            hint = "Use the same options wherever the check is used, or different names for different checks."
+            yield CheckWarning(text, hint=hint, id="health_check.W003")
+        else:
+            number = "E003" if problem.kind == "unusable" else "E004"
+            yield Error(text, hint="Until then it is shown as a failing check.", id=f"health_check.{number}")
+
+
+READINESS = re.compile(r"(?<![a-z])(ready|readyz|readiness)(?![a-z])", re.IGNORECASE)
+"""What readiness endpoints are called: a load balancer sends no requests where they fail."""
+
+LIVENESS = re.compile(r"(?<![a-z])(live|livez|liveness|alive)(?![a-z])", re.IGNORECASE)
+"""What liveness endpoints are called: where they fail, the process is restarted."""
+
+OURS = ("health_check.checks.", "health_check.contrib.")
+"""Where checks are that look at what the site depends on."""
+
+MENDED_BY_A_RESTART = (Memory,)
+"""Those of them that a new process may pass where the old one failed."""
+
+
+def check_purposes(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report fleet checks of readiness endpoints (W006), and dependencies of liveness endpoints (W007)."""
+    catalogue = current_catalogue()
+    if catalogue is None:
+        return []
+    assembly = catalogue.assembly
+    return [
+        message
+        for endpoint in assembly.members
+        for message in (*_fleet_checks(endpoint, assembly), *_dependencies(endpoint, assembly))
+    ]
+
+
+def _fleet_checks(endpoint: Endpoint, assembly: Assembly) -> Iterator[CheckMessage]:
+    if not (endpoint.option("readiness") or _is_called(endpoint, READINESS)):
+        return
+    for member in assembly.members[endpoint]:
+        if member.critical and assembly.definitions[member.label].scope == "fleet":
+            yield CheckWarning(
+                f"Health endpoint {endpoint.name!r}: {member.label} has the scope 'fleet': "
+                "if it fails, all hosts are taken out of service at once.",
+                hint="Leave it out of readiness endpoints, or make it uncritical there: critical_service=False.",
+                id="health_check.W006",
+            )
+
+
+def _dependencies(endpoint: Endpoint, assembly: Assembly) -> Iterator[CheckMessage]:
+    if not (endpoint.option("liveness") or _is_called(endpoint, LIVENESS)):
+        return
+    labels = [
+        member.label
+        for member in assembly.members[endpoint]
+        if member.critical and _is_a_dependency(assembly.definitions[member.label].check_class)
+    ]
+    if labels:
+        yield CheckWarning(
+            f"Health endpoint {endpoint.name!r} is for liveness, but depends on {', '.join(labels)}: "
+            "while that fails, every process is restarted again and again.",
+            hint="Give it checks=[], and look at dependencies on a readiness endpoint.",
+            id="health_check.W007",
+        )
+
+
+def _is_a_dependency(check_class: type) -> bool:
+    is_ours = any(f"{base.__module__}.".startswith(OURS) for base in check_class.__mro__)
+    return is_ours and not issubclass(check_class, MENDED_BY_A_RESTART)
+
+
+def _is_called(endpoint: Endpoint, pattern: re.Pattern[str]) -> bool:
+    """Tell whether the name of an endpoint, or the last part of its path, says what it is for."""
+    last = endpoint.route.rstrip("/?$").rpartition("/")[2]
+    return bool(pattern.search(f"{endpoint.url_name} {last}"))

@@ -1,0 +1,69 @@
+"""The system checks of what is installed."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.metadata
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
+
+from health_check.compat import apps as former
+from health_check.compat.plugins import plugin_dir
+from health_check.registry.entries import describe
+
+DISTRIBUTION = "django-health-exporter"
+
+PACKAGE = pathlib.Path(__file__).parents[2]
+"""Where this package is."""
+
+
+def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report another distribution that installs a package ``health_check`` (E005)."""
+    owners = {owner for owner in importlib.metadata.packages_distributions().get("health_check", []) if owner}
+    return [
+        Error(
+            f"{owner} is installed beside {DISTRIBUTION}: both bring the package health_check.",
+            hint=f"Uninstall both, then install {DISTRIBUTION} again.",
+            id="health_check.E005",
+        )
+        for owner in sorted(owners - {DISTRIBUTION})
+    ]
+
+
+def check_shadows(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report other packages ``health_check`` that can be imported in another order of the path (W013)."""
+    return [
+        CheckWarning(
+            f"There is another package health_check at {place}, hidden by the one at {PACKAGE}.",
+            hint="Rename it if it is the project's own, else uninstall what brings it.",
+            id="health_check.W013",
+        )
+        for place in _other_places()
+    ]
+
+
+def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report apps and registered checks of django-health-check 3.x (W014)."""
+    apps = former.installed()
+    registered = [entry for entry in plugin_dir.added if not any(entry in app.entries() for app in apps)]
+    found = {former.problem_of(app): former.remedy_of(app) for app in apps}
+    for entry in registered:
+        problem = f"{describe(entry)} is added with plugin_dir.register(), as in django-health-check 3.x."
+        found[problem] = "Name it in the `checks` of a HealthCheckView; until then each one that has none has it."
+    return [CheckWarning(problem, hint=hint, id="health_check.W014") for problem, hint in found.items()]
+
+
+def _other_places() -> list[str]:
+    places = dict[str, None]()
+    for entry in sys.path:
+        spec = importlib.machinery.PathFinder.find_spec("health_check", [entry])
+        if spec is not None and spec.origin is not None:  # a folder without __init__.py is imported last of all
+            place = pathlib.Path(spec.origin)
+            places[str(place.parent if place.name == "__init__.py" else place)] = None
+    return [place for place in places if os.path.realpath(place) != os.path.realpath(PACKAGE)]

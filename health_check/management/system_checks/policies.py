@@ -1,0 +1,104 @@
+"""The system checks of how checks are run, and of what they are called."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check.conf import DEFAULT_MAX_AGE_SECONDS, configured_keys, settings
+from health_check.management.system_checks.endpoints import current_catalogue
+from health_check.registry.definitions import Definition, problem_of
+
+LONGEST_MAX_AGE_SECONDS = 3600.0
+"""The longest max_age that is plausible."""
+
+ADDRESS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\w)"  # IPv4
+    r"|\w://[\w*\[]"  # the beginning of a URL
+    r"|(?<![\w.-])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*:\d+\b"  # host:port
+    r"|(?<![a-z])(?:host|hostname|server|address|url|dsn)s?=[\[({]?['\"](?!['\"/])",
+    re.IGNORECASE,
+)
+"""What names a host in a label."""
+
+IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:.]+(?![\w:])", re.IGNORECASE)
+"""What may be an IPv6 address."""
+
+
+def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report budgets longer than max_age (W008), implausible max_ages (W009), and hosts in labels (W010)."""
+    catalogue = current_catalogue()
+    if catalogue is None:
+        return []
+    definitions = [each for each in catalogue.assembly.definitions.values() if not problem_of(each)]
+    try:
+        return [*_slow(definitions), *_old(definitions), *_hosts(definitions)]
+    except ImproperlyConfigured:  # check_settings says so
+        return []
+
+
+def _slow(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    found: dict[tuple[float, float], list[str]] = {}
+    for definition in definitions:
+        max_age = _max_age(definition)
+        if 0 < max_age < definition.timeout:
+            found.setdefault((definition.timeout, max_age), []).append(definition.label)
+    for (timeout, max_age), labels in found.items():
+        yield CheckWarning(
+            f"A run of {', '.join(labels)} may take {timeout:g} s (timeout), while its result is fresh for "
+            f"{max_age:g} s only (max_age): where it is slow, readers wait for it, or see an older one.",
+            hint="Lower timeout (HEALTH_CHECK['TIMEOUT']), or raise max_age (HEALTH_CHECK['MAX_AGE']).",
+            id="health_check.W008",
+        )
+
+
+def _old(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    for definition in definitions:
+        if _max_age(definition) > LONGEST_MAX_AGE_SECONDS:
+            yield CheckWarning(
+                f"{definition.label} has a max_age of {_max_age(definition):g} s: "
+                "an outage may stay unseen for as long.",
+                hint="Lower it. If it is meant as an option of the check's own, make it a field of the check.",
+                id="health_check.W009",
+            )
+
+
+def _hosts(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    for definition in definitions:
+        if _names_a_host(definition.label):
+            yield CheckWarning(
+                f"The label {definition.label!r} seems to name a host: everybody may read it, and where the host is "
+                "another one, so are the metrics and alerts.",
+                hint="Give the entry a name, as in ('shop.checks.Search', {'name': 'Search'}).",
+                id="health_check.W010",
+            )
+
+
+def _names_a_host(label: str) -> bool:
+    if ADDRESS.search(label) or any(_is_ipv6(text.rstrip(".")) for text in IPV6.findall(label)):
+        return True
+    this_host = socket.gethostname()
+    if not this_host or this_host.isalpha():  # "mail" is a word first of all
+        return False
+    return bool(re.search(rf"(?<![\w-]){re.escape(this_host)}(?![\w-])", label, re.IGNORECASE))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return text != "::"
+
+
+def _max_age(definition: Definition) -> float:
+    """Return the max_age of a check outside of tests and debugging, where the default is shorter."""
+    default = settings.MAX_AGE if "MAX_AGE" in configured_keys() else DEFAULT_MAX_AGE_SECONDS
+    return min(default if policy.max_age is None else policy.max_age for policy in definition.policies)

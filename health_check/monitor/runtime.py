@@ -1,0 +1,234 @@
+"""What this process holds: one monitor, and the catalogue of its URLconf. Both are made on first use."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.urls import get_resolver
+
+from health_check.concurrency.clock import Clock
+from health_check.concurrency.futures import call
+from health_check.conf import settings
+from health_check.monitor.history import PATIENCE_SECONDS, Past, Survey, Surveyor
+from health_check.monitor.monitor import Monitor
+from health_check.monitor.reports import Overview, Reading, overview_of
+from health_check.monitor.scheduler import Scheduler
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.check_set import Assembly
+from health_check.registry.definitions import Definition
+from health_check.registry.endpoints import Endpoint
+from health_check.runner.runner import Runner
+from health_check.stores import create_store
+from health_check.stores.client import Keeper
+
+CONSTRUCTION_SECONDS = 5.0
+"""How long the constructors of an endpoint's checks may take before their entries count as unusable."""
+
+
+class Process:
+    """The monitor of this process, and the catalogue of the URLconf in force."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._clock = Clock()
+        self._runner = Runner(self._clock)
+        self._monitor: Monitor | None = None
+        self._surveyor: Surveyor | None = None
+        self._scheduler: Scheduler | None = None
+        self._catalogue: Catalogue | None = None
+        self._resolver: object = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the catalogue is there, and does not block whoever uses it."""
+        catalogue = self._catalogue
+        return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """What keeps the records in step with the store, if there is one yet."""
+        return self._monitor.keeper if self._monitor is not None else None
+
+    @property
+    def surveyor(self) -> Surveyor:
+        """What asks the store for more than the last results."""
+        if self._surveyor is None:
+            self._surveyor = Surveyor(self.monitor.keeper)
+        return self._surveyor
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """What has the checks of all endpoints run in time, once it is started."""
+        if self._scheduler is None:
+            with self._lock:
+                if self._scheduler is None:
+                    self._scheduler = Scheduler(self._all_checks, self.monitor, self._clock)
+        return self._scheduler
+
+    def _all_checks(self) -> Sequence[Definition]:
+        assembly = self.catalogue.assembly
+        return assembly.checks_of(tuple(assembly.members))
+
+    def close(self) -> None:
+        """Let what runs in the background go."""
+        self._runner.close()
+        if self.keeper is not None:
+            self.keeper.close()
+        if self._scheduler is not None:
+            self._scheduler.close()
+
+    @property
+    def monitor(self) -> Monitor:
+        """The monitor."""
+        if self._monitor is None:
+            with self._lock:
+                if self._monitor is None:
+                    self._monitor = Monitor(create_store, self._runner, self._clock)
+        return self._monitor
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The catalogue of ``HEALTH_CHECK["URLCONF"]``; a new one whenever Django's resolver is."""
+        resolver = get_resolver(settings.URLCONF)
+        catalogue = self._catalogue
+        if catalogue is None or self._resolver is not resolver:
+            with self._lock:
+                if self._catalogue is None or self._resolver is not resolver:
+                    self._catalogue = Catalogue(
+                        settings.URLCONF,
+                        lambda functions: self._runner.call(functions, CONSTRUCTION_SECONDS),
+                        self._clock,
+                    )
+                    self._resolver = resolver
+                return self._catalogue
+        return catalogue
+
+
+_current = Process()
+_inherited: list[Process] = []
+
+
+def current() -> Process:
+    """Return what this process holds."""
+    return _current
+
+
+def forget() -> None:
+    """Start anew, as under other settings."""
+    global _current
+    before, _current = _current, Process()
+    before.close()
+
+
+def _forget_parent() -> None:
+    """Start anew in a child process: the threads are not there, and locks may be held for ever."""
+    global _current
+    _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
+    _current = Process()
+
+
+def _forget_after(*, setting: str, **_: Any) -> None:
+    if setting in ("HEALTH_CHECK", "ROOT_URLCONF", "DEBUG"):
+        forget()
+
+
+def _before_fork() -> None:
+    """Have no call to the store under way: a child could not use SQLite whose locks are held by a thread it lacks."""
+    if _current.keeper is not None:
+        _current.keeper.pause()
+
+
+def _after_fork() -> None:
+    if _current.keeper is not None:
+        _current.keeper.go_on()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget_parent)
+setting_changed.connect(_forget_after, dispatch_uid="health_check.monitor.runtime")
+
+
+def read(
+    endpoints: Iterable[Endpoint] | None = None,
+    *,
+    assembly: Assembly | None = None,
+    wait: float | None = None,
+    force: bool = False,
+) -> Overview:
+    """Read endpoints and their checks at one moment.
+
+    Args:
+        endpoints: The endpoints; default all.
+        assembly: Tells their checks; default the current one.
+        wait: For how many seconds to wait at most.
+        force: Run every check, fresh or not.
+    """
+    _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
+    process = current()
+    assembly = assembly or process.catalogue.assembly
+    chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
+    here = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
+    if settings.SCHEDULER:
+        process.scheduler.start()
+    readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
+    return overview_of(chosen, assembly, readings, draining=_matters(chosen) and is_draining())
+
+
+def is_draining() -> bool:
+    """Tell whether this host is drained, as far as that is known."""
+    keeper = current().monitor.keeper
+    if keeper.draining is None:
+        keeper.learn_draining().wait(PATIENCE_SECONDS)
+    return bool(keeper.draining)
+
+
+async def _is_draining() -> bool:
+    keeper = current().monitor.keeper
+    if keeper.draining is None:
+        await keeper.learn_draining().wait_on_loop(PATIENCE_SECONDS)
+    return bool(keeper.draining)
+
+
+def _matters(endpoints: Iterable[Endpoint]) -> bool:
+    """Tell whether it matters to any of these endpoints that the host is drained."""
+    return any(endpoint.option("readiness") for endpoint in endpoints)
+
+
+def drain(*, undo: bool = False) -> bool:
+    """Have the readiness endpoints of this host answer 503, or no longer.
+
+    Returns:
+        Whether that could be noted where all processes of the host learn of it, within a second.
+    """
+    noted = current().monitor.keeper.drain(not undo)
+    return noted.wait(PATIENCE_SECONDS) and noted.result()
+
+
+def survey(readings: Iterable[Reading]) -> Survey:
+    """Return what is counted of checks that were read, by all processes together."""
+    return current().surveyor.survey([reading.definition for reading in readings])
+
+
+def past(readings: Sequence[Reading]) -> Past:
+    """Return what is known of former runs of checks that were read, and of other hosts."""
+    stamp = [reading.record.result_id if reading.record else None for reading in readings]
+    return current().surveyor.past([reading.definition for reading in readings], stamp)
+
+
+async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overview:
+    """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
+    _ = settings.DURATION_BUCKETS
+    if settings.SCHEDULER:
+        current().scheduler.start()
+    readings = await current().monitor.aread(assembly.checks_of(endpoints))
+    return overview_of(endpoints, assembly, readings, draining=_matters(endpoints) and await _is_draining())
+
+
+async def prepare() -> None:
+    """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
+    process = current()
+    if not process.prepared:
+        await call(lambda: process.catalogue.assembly, "catalogue")

@@ -1,0 +1,114 @@
+"""What a reader wants: which result it waits for, for how long, and what it shows in the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+from health_check.monitor.record_cache import Pending, Slot
+from health_check.monitor.reports import Reading
+from health_check.records import Message, Record, State, unavailable
+from health_check.registry.definitions import Definition
+
+SHOWABLE_AGES = 3
+"""How many times its max_age a result may be old and still be shown while a new one is awaited."""
+
+PATIENCE_SECONDS = 0.9
+"""How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A check that a reader asked for, and what it may have to wait for."""
+
+    slot: Slot
+    """What is known of the check."""
+    fresh: Record | None = None
+    """Its record, if that is fresh."""
+    pending: Pending | None = None
+    """What to wait for otherwise."""
+    arrived: float = 0.0
+    """When it was asked for; this and the next two on the monotonic clock."""
+    patient_until: float = 0.0
+    """Until when to wait where the last record can be shown."""
+    limit: float = 0.0
+    """Until when to wait where it cannot."""
+    max_age: float = 0.0
+    """For how many seconds a record of it is fresh."""
+    force: bool = False
+    """Whether only a new record will do."""
+
+    def seconds_left(self, now: float) -> float:
+        """Return for how many seconds to go on waiting.
+
+        What can be shown may become known only while waiting: a process that has just started knows nothing.
+
+        Args:
+            now: The time on the monotonic clock.
+        """
+        if self.pending is None or self.pending.promise.done():
+            return 0.0
+        if now < self.patient_until or self._showable() is not None:
+            return self.patient_until - now
+        return self.limit - now
+
+    def reading(self, now: float) -> Reading:
+        """Say how the check is, with the outcome that was waited for or without.
+
+        Args:
+            now: Unix time in seconds.
+        """
+        record = self.fresh or self._outcome() or self._still_running() or self._showable()
+        if record is not None:
+            return reading_of(self.slot, record)
+        return _reading(self.slot, self.slot.record, State.UNKNOWN, (self._excuse(now),))
+
+    def _outcome(self) -> Record | None:
+        if self.pending is None or not self.pending.promise.done():
+            return None
+        return self.pending.promise.result()
+
+    def _still_running(self) -> Record | None:
+        """Return the record of a run that timed out, and what there is to say now that it goes on."""
+        slot, run = self.slot, self.slot.run
+        is_over = self.pending is None or self.pending.promise.done()
+        if run is None or slot.record is None or not slot.is_stuck or not is_over:
+            return None
+        if not slot.record.result.timed_out and self._showable() is not None:
+            return None  # other processes run it, and it is well with them
+        return dataclasses.replace(
+            slot.record, result=dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
+        )
+
+    def _showable(self) -> Record | None:
+        """Return the last record if it may be shown while a new one is awaited."""
+        young = self.slot.fresh_until + (SHOWABLE_AGES - 1) * self.max_age > self.arrived
+        return self.slot.record if young and not self.force else None
+
+    def _excuse(self, now: float) -> Message:
+        if self.pending is not None and not self.pending.promise.done():
+            return self.pending.waiting_for(now)
+        if self.slot.record is not None:
+            return unavailable(f"no result for {max(0.0, now - self.slot.record.result.finished):.0f} s")
+        return unavailable("no result yet")
+
+
+def patience_of(definitions: Iterable[Definition], wait: float | None) -> float:
+    """Return for how many seconds a reader waits at most: as long as the slowest check may take."""
+    patience = max((definition.timeout for definition in definitions), default=0.0) + PATIENCE_SECONDS
+    return patience if wait is None else min(wait, patience)
+
+
+def reading_of(slot: Slot, record: Record) -> Reading:
+    """Return a reading of a record."""
+    return _reading(slot, record, record.result.state, record.result.messages)
+
+
+def _reading(slot: Slot, record: Record | None, state: State, messages: tuple[Message, ...]) -> Reading:
+    return Reading(
+        definition=slot.definition,
+        record=record,
+        state=state,
+        messages=messages,
+        in_progress=not slot.is_idle,
+    )

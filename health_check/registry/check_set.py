@@ -1,0 +1,160 @@
+"""The assembly: the checks of all endpoints, each once, under a label of its own. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from health_check.concurrency.futures import Promise
+from health_check.registry.definitions import Definition, UnusableEntry, problem_of, unusable
+from health_check.registry.endpoints import Endpoint
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resolved:
+    """What one entry of an endpoint turned out to be."""
+
+    item: object
+    """The entry, as it stands in ``checks``."""
+    definition: Definition
+    """Its check, or what stands for an entry that cannot be used."""
+    problem: str = ""
+    """What is wrong with the entry; empty if nothing is."""
+    retry: Promise[Definition] | None = None
+    """Its failed construction, to be tried again once that has ended."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Member:
+    """A check as a part of an endpoint."""
+
+    label: str
+    """The check."""
+    critical: bool
+    """Whether its failure makes this endpoint fail."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+    """What a system check says about an endpoint."""
+
+    kind: str
+    """``"unusable"``, ``"clash"`` or ``"policies"``."""
+    endpoint: str
+    """The name of the endpoint."""
+    text: str
+    """What is wrong, and the remedy."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Assembly:
+    """The checks of all endpoints, each once, and who uses them."""
+
+    definitions: Mapping[str, Definition]
+    """The checks, by label."""
+    members: Mapping[Endpoint, tuple[Member, ...]]
+    """The checks of each endpoint, in its order."""
+    problems: tuple[Problem, ...]
+    """What is wrong."""
+
+    def checks_of(self, endpoints: Iterable[Endpoint]) -> tuple[Definition, ...]:
+        """Return the checks of some endpoints, each once."""
+        labels = dict.fromkeys(member.label for endpoint in endpoints for member in self.members[endpoint])
+        return tuple(self.definitions[label] for label in labels)
+
+
+def assemble(placed: Mapping[Endpoint, Sequence[Resolved]]) -> Assembly:
+    """Merge the entries of all endpoints, so that the same check is there once, under a label of its own."""
+    groups: list[Definition] = []
+    group_of: dict[tuple[Endpoint, int], int] = {}
+    for endpoint, entries in placed.items():
+        for position, entry in enumerate(entries):
+            index = next((i for i, group in enumerate(groups) if group.same_check(entry.definition)), None)
+            if index is None:
+                index = len(groups)
+                groups.append(entry.definition)
+            else:
+                groups[index] = _merged(groups[index], entry.definition)
+            group_of[endpoint, position] = index
+    return _labelled(placed, groups, group_of)
+
+
+def _labelled(
+    placed: Mapping[Endpoint, Sequence[Resolved]],
+    groups: Sequence[Definition],
+    group_of: Mapping[tuple[Endpoint, int], int],
+) -> Assembly:
+    definitions: dict[str, Definition] = {}
+    labels: list[str] = []
+    clashes: dict[int, str] = {}
+    for index, group in enumerate(groups):
+        if group.label in definitions:
+            shown = _clashing(group, definitions)
+            if group.check_class is not UnusableEntry:
+                clashes[index] = problem_of(shown)
+            group = shown
+        definitions[group.label] = group
+        labels.append(group.label)
+    members = {
+        endpoint: _members(
+            (labels[group_of[endpoint, i]], entry.definition.critical or group_of[endpoint, i] in clashes)
+            for i, entry in enumerate(entries)
+        )
+        for endpoint, entries in placed.items()
+    }
+    problems = [
+        problem
+        for endpoint, entries in placed.items()
+        for i, entry in enumerate(entries)
+        for problem in _problems(endpoint, entry, groups[group_of[endpoint, i]], clashes.get(group_of[endpoint, i]))
+    ]
+    return Assembly(definitions=definitions, members=members, problems=tuple(dict.fromkeys(problems)))
+
+
+def _members(pairs: Iterable[tuple[str, bool]]) -> tuple[Member, ...]:
+    critical: dict[str, bool] = {}
+    for label, is_critical in pairs:
+        critical[label] = critical.get(label, False) or is_critical
+    return tuple(Member(label=label, critical=is_critical) for label, is_critical in critical.items())
+
+
+def _merged(group: Definition, other: Definition) -> Definition:
+    named = any(policy.name for policy in group.policies)
+    return dataclasses.replace(
+        group,
+        label=group.label if named or not other.policies[0].name else other.label,
+        policies=tuple(dict.fromkeys((*group.policies, *other.policies))),
+        critical=group.critical or other.critical,
+    )
+
+
+def _clashing(group: Definition, taken: Mapping[str, Definition]) -> Definition:
+    """Return what is shown in place of a check whose label is taken: always in error, under a label of its own."""
+    problem = problem_of(group) or (
+        f"The entry {group.backend!r} has the label {group.label!r}, as another check has: "
+        "give one of the two the option `name`, or a __repr__ that tells them apart."
+    )
+    backend = "" if problem_of(group) else f"{group.backend} "
+    numbers = itertools.count(2)
+    label = next(text for n in numbers if (text := f"{group.label} ({backend}{n})") not in taken)
+    return unusable(label, problem)
+
+
+def _problems(endpoint: Endpoint, entry: Resolved, group: Definition, clash: str | None) -> Iterable[Problem]:
+    if entry.problem:
+        yield Problem(kind="unusable", endpoint=endpoint.name, text=entry.problem)
+    if clash:
+        yield Problem(kind="clash", endpoint=endpoint.name, text=clash)
+    values: dict[str, set[object]] = {
+        "timeout": {policy.timeout for policy in group.policies},
+        "max_age": {policy.max_age for policy in group.policies},
+        "name": {policy.name for policy in group.policies if policy.name},
+    }
+    differing = [f"{name} {' and '.join(sorted(map(str, found)))}" for name, found in values.items() if len(found) > 1]
+    if differing:
+        text = (
+            f"The check {group.label!r} is used with different options ({', '.join(differing)}; None is the default): "
+            "the strictest timeout and max_age and the first name hold everywhere."
+        )
+        yield Problem(kind="policies", endpoint=endpoint.name, text=text)

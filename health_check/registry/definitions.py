@@ -1,0 +1,221 @@
+"""The definition of a check: what is run, and under which policy."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.utils.functional import cached_property
+
+from health_check.backends import HealthCheck, is_asynchronous, status_method_name
+from health_check.conf import settings
+from health_check.exceptions import HealthCheckException
+from health_check.redaction import showable
+
+ENTRY = "_health_check_entry"
+"""Where an instance that was made for a view's ``get_plugins`` remembers its entry."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How a check is run and counted, as its entry and its class say; None where they say nothing."""
+
+    timeout: float | None = None
+    """Its time budget, in seconds."""
+    max_age: float | None = None
+    """For how many seconds a result counts as fresh."""
+    name: str | None = None
+    """Its label."""
+    scope: str | None = None
+    """``"host"``, or ``"fleet"`` for what is the same on every host."""
+    critical_service: bool | None = None
+    """Whether a failure makes the endpoint fail."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Definition:
+    """One check: a class with options of its own, wherever it is used."""
+
+    label: str
+    """Its name on every face."""
+    check_class: type[HealthCheck]
+    """What it is an instance of."""
+    build: Callable[[], HealthCheck]
+    """Makes a new instance."""
+    prototype: HealthCheck
+    """An instance that is never run, to be copied for a view's ``plugins``."""
+    options: Mapping[str, Any] | None
+    """The constructor's options, as the entry gave them; None where a view gave an instance."""
+    policies: tuple[Policy, ...] = (Policy(),)
+    """What its entries say; the strictest holds."""
+    critical: bool = True
+    """Whether it is critical on any endpoint."""
+
+    @property
+    def backend(self) -> str:
+        """The dotted path of the class."""
+        return f"{self.check_class.__module__}.{self.check_class.__qualname__}"
+
+    @property
+    def method_name(self) -> str:
+        """The name of the method that looks at the service."""
+        return status_method_name(self.check_class)
+
+    @property
+    def asynchronous(self) -> bool:
+        """Whether it runs on the event loop."""
+        return is_asynchronous(self.check_class)
+
+    @property
+    def timeout(self) -> float:
+        """The time budget in force, in seconds."""
+        return min(settings.TIMEOUT if policy.timeout is None else policy.timeout for policy in self.policies)
+
+    @property
+    def max_age(self) -> float:
+        """For how many seconds a result counts as fresh."""
+        if settings.MAX_AGE_OVERRIDES_CHECKS:
+            return settings.MAX_AGE
+        return min(settings.MAX_AGE if policy.max_age is None else policy.max_age for policy in self.policies)
+
+    @property
+    def scope(self) -> str:
+        """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
+        return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
+
+    def copy(self) -> HealthCheck:
+        """Return an instance of a reader's own, without running anything of the check's."""
+        check = self._bare()
+        vars(check).update(vars(self.prototype))
+        for slot in _slots(self.check_class):
+            if hasattr(self.prototype, slot):
+                object.__setattr__(check, slot, getattr(self.prototype, slot))
+        return check
+
+    def _bare(self) -> HealthCheck:
+        try:
+            return object.__new__(self._copy_class)
+        except TypeError:  # of a built-in class, too
+            return self._copy_class.__new__(self._copy_class)
+
+    @cached_property
+    def _copy_class(self) -> type[HealthCheck]:
+        """The class, without a destructor: that is for what a constructor has made."""
+        own = self.check_class
+        if not hasattr(own, "__del__"):
+            return own
+        names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
+        return type(own.__name__, (own,), {**names, "__del__": lambda self: None})
+
+    def same_check(self, other: Definition) -> bool:
+        """Tell whether two definitions mean the same check: the same class with equal options of its own."""
+        if self.check_class is not other.check_class:
+            return False
+        if self.options is None or other.options is None:
+            return equal(attributes_of(self.prototype), attributes_of(other.prototype))
+        return equal(self._arguments, other._arguments)
+
+    @cached_property
+    def _arguments(self) -> Mapping[str, Any]:
+        """The constructor's arguments but ``timeout``; a default that is made for each instance is taken from one."""
+        arguments = {**defaults_of(self.prototype), **(self.options or {})}
+        return {name: value for name, value in arguments.items() if name != "timeout"}
+
+
+class Misconfigured(HealthCheckException):
+    """Tell that a check cannot be run as the site configures it."""
+
+    message_type = "misconfigured"
+
+
+@dataclasses.dataclass(repr=False)
+class UnusableEntry(HealthCheck):
+    """Stand for an entry that cannot be used: always in error, saying why and what to do."""
+
+    entry: str
+    """The entry, as it can be found in the code."""
+    problem: str
+    """What is wrong with it, and the remedy."""
+
+    def check_status(self) -> None:
+        raise Misconfigured(self.problem)
+
+    def __repr__(self) -> str:
+        return self.entry
+
+
+def unusable(label: str, problem: str) -> Definition:
+    """Return the definition that is shown in place of an entry that cannot be used."""
+    check = UnusableEntry(label, problem)
+    return Definition(
+        label=label,
+        check_class=UnusableEntry,
+        build=lambda: UnusableEntry(label, problem),
+        prototype=check,
+        options={"entry": label, "problem": problem},
+    )
+
+
+def problem_of(definition: Definition) -> str:
+    """Return what is wrong with an entry that cannot be used; empty for one that can."""
+    return definition.prototype.problem if isinstance(definition.prototype, UnusableEntry) else ""
+
+
+def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
+    """Return what tells an instance from others of its class: its attributes, but for what a run leaves."""
+    names = [*vars(check), *_slots(type(check))]
+    own = [name for name in names if name not in ("errors", "time_taken", "critical_service", ENTRY)]
+    return {name: getattr(check, name, None) for name in own}
+
+
+def defaults_of(check: HealthCheck) -> Mapping[str, Any]:
+    """Return the defaults of the constructor's parameters."""
+    try:
+        parameters = inspect.signature(type(check)).parameters.values()
+    except (TypeError, ValueError):
+        return {}
+    made = {f.name for f in dataclasses.fields(check) if f.default_factory is not dataclasses.MISSING}
+    return {p.name: getattr(check, p.name, None) if p.name in made else p.default for p in parameters}
+
+
+def equal(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
+    """Compare two mappings value by value; values that cannot be compared are equal only to themselves."""
+    return left.keys() == right.keys() and all(_equal_values(left[key], right[key]) for key in left)
+
+
+def _equal_values(left: object, right: object) -> bool:
+    if left is right:
+        return True
+    try:
+        return bool(left == right)
+    except Exception:
+        return False
+
+
+def _slots(check_class: type) -> list[str]:
+    declared = [vars(base).get("__slots__", ()) for base in check_class.__mro__]
+    names = [name for slots in declared for name in ([slots] if isinstance(slots, str) else slots)]
+    return [name for name in names if name not in ("__dict__", "__weakref__")]
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def label_of(check: HealthCheck, name: str | None = None) -> str:
+    """Return the label of a check.
+
+    Args:
+        check: An instance; its ``repr`` counts where no name is given.
+        name: The name that its class or its entry gives it.
+
+    Raises:
+        ValueError: If nothing is left to call it by.
+    """
+    text = name if name is not None else _ADDRESS.sub("", repr(check)).removesuffix("()")
+    label = " ".join(showable(text).split())
+    if not label:
+        raise ValueError("the label is empty")
+    return label

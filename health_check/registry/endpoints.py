@@ -1,0 +1,186 @@
+"""The endpoints: the health views that a URLconf mounts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from health_check.conf import configured_keys
+from health_check.redaction import mask
+from health_check.registry.entries import parse, unusable_entry
+
+DEFAULT_CHECKS = (
+    "health_check.Cache",
+    "health_check.Database",
+    "health_check.Disk",
+    "health_check.Mail",
+    "health_check.Memory",
+    "health_check.Storage",
+)
+"""What a view without ``checks`` looks at."""
+
+
+class EndpointOptions:
+    """The part of a health view that says what it checks; its attributes are arguments of ``as_view``."""
+
+    checks: ClassVar[Sequence[Any]] = DEFAULT_CHECKS
+    """Dotted paths, classes, or pairs of either with a dict of options."""
+    warnings_as_errors: ClassVar[bool | None] = None
+    """Whether warnings of critical checks count; default ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``."""
+    error_status_code: ClassVar[int] = 500
+    """The HTTP status when something counts against the endpoint."""
+    readiness: ClassVar[bool] = False
+    """Whether it tells load balancers where to send requests: then it answers 503 while its host is drained."""
+    liveness: ClassVar[bool] = False
+    """Whether what fails here is restarted; a system check warns of checks that a restart does not mend."""
+    use_threading: ClassVar[bool | None] = None
+    """Deprecated; False runs this endpoint's checks in the calling thread."""
+
+    def get_plugins(self) -> Iterable[Any]:
+        """Yield the label and an instance of each check; override to choose them in code.
+
+        An override may yield such pairs or bare instances. It is also called without a request, to find out
+        what the endpoint consists of; where that fails, the checks are known once the view was served.
+        """
+        for item in self.checks:
+            try:
+                definition = parse(item).define()
+            except (Exception, SystemExit) as error:
+                definition = unusable_entry(item, error)
+            yield definition.label, definition.prototype
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Endpoint:
+    """A health view and where it is mounted."""
+
+    name: str
+    """Its URL name with namespaces, else its route."""
+    url_name: str = ""
+    """Its URL name with namespaces; empty if it has none."""
+    route: str
+    """Where it is mounted, as the URLconf spells it."""
+    view_class: type[EndpointOptions]
+    """The view."""
+    initkwargs: Mapping[str, Any]
+    """The arguments of ``as_view``."""
+    callback_id: int = 0
+    """What tells its callback from others; 0 for a view that is called by a function of the site's."""
+
+    @property
+    def key(self) -> tuple[str, type, int]:
+        """What a request's endpoint is recognised by; not the route, which may depend on the language."""
+        return self.url_name or self.route, self.view_class, self.callback_id
+
+    def option(self, name: str) -> Any:
+        """Return an option of the view, as ``as_view`` or the class says."""
+        return self.initkwargs.get(name, getattr(self.view_class, name))
+
+    @property
+    def has_own_plugins(self) -> bool:
+        """Whether the view chooses its checks in code."""
+        return self.view_class.get_plugins is not EndpointOptions.get_plugins
+
+    def items(self) -> tuple[object, ...]:
+        """Return what the view checks: items of ``checks``, or what its own ``get_plugins`` yields.
+
+        Raises:
+            Exception: Whatever an own ``get_plugins`` raises without a request.
+        """
+        if self.has_own_plugins:
+            return tuple(self.view_class(**self.initkwargs).get_plugins())
+        checks = self.option("checks")
+        listed = isinstance(checks, Iterable) and not isinstance(checks, str | Mapping)
+        return tuple(checks) if listed else (checks,)
+
+
+def walk(urlconf: str) -> Iterator[Endpoint]:
+    """Yield the endpoints of a URLconf as they are written there, whether their names are their own or not.
+
+    Args:
+        urlconf: The dotted path of a URLconf module.
+
+    Raises:
+        ImproperlyConfigured: If it cannot be imported.
+    """
+    patterns = patterns_of(urlconf)
+    routes: set[str] = set()
+    for endpoint in _walk(patterns, "", ()):
+        if endpoint.route not in routes:  # of two at one route the second is never served
+            routes.add(endpoint.route)
+            yield endpoint
+
+
+def patterns_of(urlconf: str) -> list[URLPattern | URLResolver]:
+    """Return the patterns of a URLconf.
+
+    Raises:
+        ImproperlyConfigured: If it cannot be imported.
+    """
+    try:
+        return get_resolver(urlconf).url_patterns
+    except ImproperlyConfigured:
+        raise
+    except Exception as error:
+        name = "HEALTH_CHECK['URLCONF']" if "URLCONF" in configured_keys() else "ROOT_URLCONF"
+        told = f": {mask(str(error))}" if isinstance(error, ImportError) else ", see the log"
+        problem = f"{type(error).__name__}{told}"
+        raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {problem}.") from error
+
+
+def discover(urlconf: str) -> tuple[Endpoint, ...]:
+    """Return the endpoints that a URLconf mounts, in its order.
+
+    Health views are found through includes and through decorators that keep the attributes of what they wrap.
+
+    Args:
+        urlconf: The dotted path of a URLconf module.
+    """
+    found: list[Endpoint] = []
+    for endpoint in walk(urlconf):
+        if any(endpoint.name == other.name for other in found):  # refused by a system check; faces tell them apart
+            endpoint = dataclasses.replace(endpoint, name=endpoint.route)
+        found.append(endpoint)
+    return tuple(found)
+
+
+def unwrap(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the health view in a callback that may be decorated; the callback itself if there is none."""
+    inner: Any = callback
+    while inner is not None and not hasattr(inner, "view_class"):
+        inner = getattr(inner, "__wrapped__", None)
+    return callback if inner is None else inner
+
+
+def endpoint_at(callback: Callable[..., Any], *, name: str, route: str) -> Endpoint | None:
+    """Return the endpoint that a callback serves, or None if it is no health view."""
+    view: Any = unwrap(callback)
+    view_class = getattr(view, "view_class", None)
+    if not isinstance(view_class, type) or not issubclass(view_class, EndpointOptions):
+        return None
+    return Endpoint(
+        name=name or route or "/",
+        url_name=name,
+        route=route,
+        view_class=view_class,
+        initkwargs=view.view_initkwargs,
+        callback_id=id(view.view_initkwargs),
+    )
+
+
+def _walk(patterns: Iterable[URLPattern | URLResolver], prefix: str, namespaces: tuple[str, ...]) -> Iterator[Endpoint]:
+    for pattern in patterns:
+        part = str(pattern.pattern)
+        route = prefix + (part.removeprefix("^") if prefix else part)  # as ResolverMatch.route has it
+        if isinstance(pattern, URLResolver):
+            inner = (*namespaces, pattern.namespace) if pattern.namespace else namespaces
+            yield from _walk(pattern.url_patterns, route, inner)
+        else:
+            name = ":".join((*namespaces, pattern.name)) if pattern.name else ""
+            endpoint = endpoint_at(pattern.callback, name=name, route=route)
+            if endpoint is not None:
+                yield endpoint

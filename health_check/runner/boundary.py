@@ -1,0 +1,164 @@
+"""The execution of one check, and the boundary that nothing a check does gets past."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import SynchronousOnlyOperation
+
+from health_check.backends import HealthCheck, log_unexpected
+from health_check.conf import seconds
+from health_check.exceptions import HealthCheckException
+from health_check.logs import details
+from health_check.records import UNKNOWN_ERROR, Kind, Message
+from health_check.registry.definitions import Definition, Misconfigured
+
+MOST_ERRORS = 100
+"""How many errors of one run are told of; what goes beyond that counts as one more."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How the execution of a check ended."""
+
+    messages: tuple[Message, ...] = ()
+    """What is wrong."""
+    details: str = ""
+    """The masked traceback of what nobody expected, for the log."""
+    error_type: str | None = None
+    """What the class of ``error`` is called."""
+    error: BaseException | None = None
+    """The first thing that is wrong, for the log and the span."""
+    time_taken: float
+    """How long it took, in seconds."""
+
+
+class _Execution:
+    """Collects what is to be known of a check while it executes."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._check: HealthCheck | None = None
+        self._unexpected: BaseException | None = None
+
+    @contextlib.contextmanager
+    def boundary(self) -> Iterator[None]:
+        """Let nothing out, whatever the check raises: SystemExit would end a thread, a base class the loop."""
+        token, process = log_unexpected.set(False), os.getpid()
+        try:
+            yield
+        except BaseException as error:
+            self._unexpected = error
+        finally:
+            log_unexpected.reset(token)
+            if os.getpid() != process:  # a child that the check has forked came back, to do all this once more
+                os._exit(_exit_code(self._unexpected))
+
+    def begin(self, definition: Definition) -> HealthCheck:
+        """Construct the check."""
+        try:
+            self._check = definition.build()
+        except Exception as error:
+            raise _NotConstructed(definition, error) from error
+        self._start = time.perf_counter()
+        return self._check
+
+    def ending(self) -> Ending:
+        """Return how it ended; to find that out may run code of the check's, which is let out as little."""
+        try:
+            return self._ending()
+        except BaseException:
+            return Ending(
+                messages=(UNKNOWN_ERROR,), error_type="Exception", time_taken=time.perf_counter() - self._start
+            )
+
+    def _ending(self) -> Ending:
+        errors: list[object] = list(_errors_of(self._check))
+        if self._unexpected is not None:
+            errors.append(self._unexpected)
+        messages = [Message.of(error) for error in errors]
+        error = _first(errors, messages)
+        unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
+        return Ending(
+            messages=tuple(dict.fromkeys(messages)),
+            details=details(unexpected),
+            error_type=None if error is None else explain(error),
+            error=error,
+            time_taken=self._time_taken(),
+        )
+
+    def _time_taken(self) -> float:
+        taken = seconds(vars(self._check).get("time_taken")) if self._check is not None else None
+        return time.perf_counter() - self._start if taken is None else taken
+
+
+class _NotConstructed(Misconfigured):
+    def __init__(self, definition: Definition, error: Exception) -> None:
+        super().__init__(
+            f"{definition.backend} could not be constructed ({type(error).__name__}): see the log, "
+            "and correct its options or its __init__."
+        )
+
+
+def execute(definition: Definition) -> Ending:
+    """Run a check in this thread, to its end."""
+    execution = _Execution()
+    with execution.boundary():
+        execution.begin(definition).run_check()
+    return execution.ending()
+
+
+async def execute_async(definition: Definition) -> Ending:
+    """Run an async check on this event loop; a cancellation ends it."""
+    execution = _Execution()
+    with execution.boundary():
+        try:
+            check = execution.begin(definition)
+        except Misconfigured as error:
+            if not isinstance(error.__cause__, SynchronousOnlyOperation):
+                raise
+            check = await sync_to_async(execution.begin)(definition)  # its constructor uses the ORM
+        await check.arun_check()
+    return execution.ending()
+
+
+def explain(error: BaseException) -> str:
+    """Return what the exception class of an error is called: its dotted path."""
+    if isinstance(error, asyncio.CancelledError):
+        return "asyncio.CancelledError"
+    return f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+
+
+def _exit_code(error: BaseException | None) -> int:
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code & 0xFF
+    return int(error is not None)
+
+
+def _errors_of(check: HealthCheck | None) -> Iterable[object]:
+    if check is None:
+        return []
+    try:
+        errors = list(itertools.islice(check.errors, MOST_ERRORS + 1))
+    except Exception:
+        return [UNREADABLE]
+    return errors if len(errors) <= MOST_ERRORS else [*errors[:MOST_ERRORS], TOO_MANY]
+
+
+def _first(errors: Sequence[object], messages: Sequence[Message]) -> BaseException | None:
+    severe = [error for error, message in zip(errors, messages, strict=True) if message.kind is not Kind.WARNING]
+    for error in [*severe, *errors]:
+        if isinstance(error, BaseException):
+            return error
+    return None
+
+
+TOO_MANY = HealthCheckException(f"more than {MOST_ERRORS} errors")
+UNREADABLE = TypeError(f"the attribute `errors` is no list ({UNKNOWN_ERROR.text})")

@@ -1,0 +1,104 @@
+"""The pool: daemon threads that take tasks from one queue."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+
+from health_check.concurrency import threads
+from health_check.logs import log_error
+
+IDLE_SECONDS = 60.0
+"""How long a thread waits for another task before it ends."""
+
+
+class Task:
+    """Something for a thread to do once."""
+
+    __slots__ = ("abandoned", "ended", "run", "started")
+
+    def __init__(self, run: Callable[[], None]) -> None:
+        self.run = run
+        self.started = False
+        self.ended = False
+        self.abandoned = False
+
+
+class Pool:
+    """Run tasks on daemon threads, started when there is something to do.
+
+    A ThreadPoolExecutor will not do: the exit of the process waits for its threads, and a hung one keeps its place.
+
+    Args:
+        limit: Returns how many threads may work at once, abandoned ones not counted.
+    """
+
+    def __init__(self, limit: Callable[[], int]) -> None:
+        self._limit = limit
+        self._condition = threads.Condition()
+        self._tasks: collections.deque[Task] = collections.deque()
+        self._idle = 0
+        self._size = 0
+
+    def submit(self, run: Callable[[], None]) -> Task:
+        """Have a thread do something as soon as one is free.
+
+        Raises:
+            RuntimeError: If there is no thread and none can be started.
+        """
+        task = Task(run)
+        with self._condition:
+            self._tasks.append(task)
+            if len(self._tasks) <= self._idle:
+                self._condition.notify()
+            else:
+                self._grow(task)
+        return task
+
+    def abandon(self, task: Task) -> None:
+        """Stop counting the thread of a task that has not ended in time, so that another can take its place."""
+        with self._condition:
+            if not task.started or task.ended or task.abandoned:
+                return
+            task.abandoned = True
+            self._size -= 1
+            if self._tasks:
+                self._grow(None)
+
+    def _grow(self, task: Task | None) -> None:
+        if self._size >= max(1, self._limit()):
+            return
+        try:
+            threads.start(self._work, "run")
+        except RuntimeError as error:
+            if self._size:
+                return
+            if task is not None:
+                self._tasks.remove(task)
+                raise
+            log_error("No thread can be started for the health checks that wait for one.", error)
+        else:
+            self._size += 1
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task.run()
+            except Exception as error:
+                log_error("A thread of the health checks failed.", error)
+            with self._condition:
+                task.ended = True
+                if task.abandoned:
+                    return
+
+    def _next(self) -> Task | None:
+        with self._condition:
+            self._idle += 1
+            self._condition.wait_for(lambda: self._tasks, IDLE_SECONDS)
+            self._idle -= 1
+            if self._tasks:
+                task = self._tasks.popleft()
+                task.started = True
+                return task
+            self._size -= 1
+            return None

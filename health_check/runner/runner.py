@@ -1,0 +1,185 @@
+"""The runner: runs checks on threads of its own, each under its deadline."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from health_check.concurrency import threads
+from health_check.concurrency.clock import Clock
+from health_check.concurrency.connections import close_connections, savepoints
+from health_check.concurrency.futures import Promise, settle
+from health_check.concurrency.timers import Watchdog
+from health_check.conf import settings
+from health_check.runner.boundary import execute
+from health_check.runner.event_loop import AsyncRun, Loop
+from health_check.runner.pool import Pool, Task
+from health_check.runner.run import Run
+
+T = TypeVar("T")
+
+LOOP_RESPONSE_SECONDS = 0.2
+"""How long the event loop may take to respond at a deadline before it is replaced."""
+
+BEAT_SECONDS = 0.5
+"""How long the event loop may take to respond while checks are on it."""
+
+MOST_HELPERS = 1000
+"""How many threads may work for async checks, or construct checks: they wait for each other, so one must never wait
+for a place."""
+
+
+class Runner:
+    """Run checks at the same time, off the threads and event loops that serve requests.
+
+    Nothing is started before the first run.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
+        self._helpers = Pool(lambda: MOST_HELPERS)
+        self.watchdog = Watchdog(clock)
+        self._lock = threads.new_lock()
+        self._loop: Loop | None = None
+
+    def start(self, run: Run) -> None:
+        """Start a run; whatever happens, it gets an outcome."""
+        threads.leave_executors()
+        try:
+            if run.definition.asynchronous:
+                self._start_on_loop(AsyncRun(run, self._helpers))
+            else:
+                self._start_on_thread(run)
+        except RuntimeError as error:
+            run.fail_to_start(error)
+            run.end()
+
+    def run_here(self, run: Run) -> None:
+        """Run a check in the calling thread, with its transaction, without deadline."""
+        run.begin()
+        try:
+            with run.observer.attach(), savepoints():
+                ending = execute(run.definition)
+            run.finish(ending)
+        finally:
+            run.end()
+        if isinstance(ending.error, KeyboardInterrupt):
+            raise ending.error
+
+    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Promise[T]]:
+        """Call functions at the same time and wait for them, some seconds at most.
+
+        Returns:
+            Their promises, in the same order; those of functions that have not returned in time are not settled.
+        """
+        promises: list[Promise[T]] = []
+        tasks: list[Task] = []
+        for function in functions:
+            promise: Promise[T] = Promise()
+            promises.append(promise)
+            if settings.MAX_CONCURRENCY == 0:
+                settle(promise, function)
+                continue
+            try:
+                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, promise, function)))
+            except RuntimeError as error:
+                promise.set_exception(error)
+        end = time.monotonic() + seconds
+        for promise in promises:
+            promise.wait(end - time.monotonic())
+        for task in tasks:
+            self._helpers.abandon(task)
+        return promises
+
+    def close(self) -> None:
+        """Let the event loop go."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
+
+    def _start_on_thread(self, run: Run) -> None:
+        task: list[Task] = []
+
+        def work() -> None:
+            run.begin()
+            try:
+                alarm = self.watchdog.set(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
+                with run.observer.attach():
+                    ending = execute(run.definition)
+                alarm.cancel()
+                run.finish(ending)
+            except RuntimeError as error:
+                run.fail_to_start(error)
+            finally:
+                close_connections()
+                run.end()
+
+        task.append(self._pool.submit(work))
+
+    def _expire_on_thread(self, run: Run, task: Task) -> None:
+        if run.expire(_elsewhere):
+            self._pool.abandon(task)
+
+    def _start_on_loop(self, item: AsyncRun) -> None:
+        with self._lock:
+            if self._loop is None:
+                self._loop = Loop(self._begun_on_loop)
+            if not self._loop.watched:
+                self._beat(self._loop)
+                self._loop.watched = True
+            self._loop.submit(item)
+
+    def _listen(self, loop: Loop, answered: threading.Event) -> None:
+        """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
+        with self._lock:
+            if self._loop is not loop or answered.is_set():
+                return
+            self._loop = None
+        for run in loop.retire():
+            self.start(run)
+
+    def _beat(self, loop: Loop) -> None:
+        """Listen to a loop as long as checks are on it."""
+        answered = loop.ping()
+
+        def listen() -> None:
+            self._listen(loop, answered)
+            with self._lock:
+                loop.watched = bool(loop.runs) and self._loop is loop
+                if loop.watched:
+                    self._beat(loop)
+
+        self.watchdog.set(BEAT_SECONDS, listen)
+
+    def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
+        item.run.begin()
+        return self.watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
+
+    def _expire_on_loop(self, item: AsyncRun) -> None:
+        if not (item.run.expire(_elsewhere) or item.run.timed_out):
+            return
+        item.abandon_threads()
+        with self._lock:
+            loop = self._loop
+        if loop is None or item not in loop.runs:
+            return
+        loop.cancel(item)
+        answered = loop.ping()
+        self.watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
+
+
+def _elsewhere(work: Callable[[], None]) -> None:
+    """Do something on a thread of its own: the watchdog's keeps the deadlines of others."""
+    try:
+        threads.start(work, "deadline")
+    except RuntimeError:
+        work()
+
+
+def _settle_and_close(promise: Promise[T], function: Callable[[], T]) -> None:
+    settle(promise, function)
+    close_connections()

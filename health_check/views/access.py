@@ -1,0 +1,269 @@
+"""Who may see an endpoint, and who may read why a check fails."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare
+from django.utils.functional import cached_property
+
+from health_check.conf import nearest, settings
+from health_check.logs import log_once
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DETAILS = ("always", "authorized", "never")
+
+KEYS = ("DETAILS", "OPEN", "TOKENS", "NETWORKS", "PROXIES")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Who may see an endpoint, and what of it."""
+
+    details: str = "always"
+    """Who may read messages: ``"always"`` everybody, ``"authorized"`` who is authorised, ``"never"`` nobody."""
+    open: bool = True
+    """Whether everybody may ask at all."""
+    tokens: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    """The bearer tokens that authorise (RFC 6750)."""
+    networks: tuple[Network, ...] = ()
+    """The networks whose clients are authorised."""
+    proxies: tuple[Network, ...] = ()
+    """The networks of proxies whose ``X-Forwarded-For`` is believed."""
+
+    def needs_authority(self) -> bool:
+        """Tell whether it matters who asks."""
+        return not self.open or self.details == "authorized"
+
+
+OPEN_TO_ALL = Rules()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What somebody who asks gets."""
+
+    status: int = 200
+    """200, or the HTTP status of a refusal: 401 where a token would help, else 403."""
+    details: bool = True
+    """Whether messages may be shown."""
+
+
+def rules_of(overrides: Mapping[str, Any]) -> Rules:
+    """Return the rules of a view.
+
+    Args:
+        overrides: What the view says itself, by the keys of the setting in lower case; None says nothing.
+
+    Raises:
+        ImproperlyConfigured: If something cannot be used.
+    """
+    stated = {**_of_settings(), **{key.upper(): value for key, value in overrides.items() if value is not None}}
+    return _parsed(stated) if stated else OPEN_TO_ALL
+
+
+def verdict_on(request: HttpRequest, rules: Rules, is_authorized: Callable[[HttpRequest], bool]) -> Verdict:
+    """Return what somebody who asks gets.
+
+    Args:
+        request: The request.
+        rules: The rules.
+        is_authorized: Tells whether the request's user is let in; asked last, and only if it matters.
+    """
+    if not rules.needs_authority():
+        return Verdict(details=rules.details == "always")
+    if _has_token(request, rules.tokens) or _is_near(request, rules) or _admits(request, is_authorized):
+        return Verdict(details=rules.details != "never")
+    if rules.open:
+        return Verdict(details=False)
+    return Verdict(status=401 if rules.tokens else 403, details=False)
+
+
+def is_staff(request: HttpRequest) -> bool:
+    """Tell whether a member of the staff is logged in; without a session cookie nobody is, and nothing is looked up."""
+    if django_settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        return False
+    user = getattr(request, "user", None)
+    return bool(user is not None and user.is_active and user.is_staff)
+
+
+def client_of(request: HttpRequest, proxies: Iterable[Network]) -> Address | None:
+    """Return the address of who asks: the last one that no trusted proxy has."""
+    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
+    chain = [*(forwarded.split(",") if forwarded.strip() else ()), str(request.META.get("REMOTE_ADDR", ""))]
+    address = None
+    for text in reversed(chain):
+        try:
+            address = _plain(ipaddress.ip_address(text.strip()))
+        except ValueError:
+            return None
+        if not _is_in(address, proxies):
+            return address
+    return address
+
+
+def problems() -> list[str]:
+    """Return what is wrong with ``HEALTH_CHECK["ACCESS"]``, a sentence each."""
+    try:
+        rules_of({})
+    except ImproperlyConfigured as error:
+        return [str(error)]
+    return []
+
+
+def _admits(request: HttpRequest, is_authorized: Callable[[HttpRequest], bool]) -> bool:
+    try:
+        return bool(is_authorized(request))
+    except Exception as error:  # the database of the sessions may be what is down
+        log_once("access", "Whether a user may see the health checks could not be found out.", error)
+        return False
+
+
+def _has_token(request: HttpRequest, tokens: Iterable[str]) -> bool:
+    scheme, _, given = str(request.META.get("HTTP_AUTHORIZATION", "")).partition(" ")
+    if scheme.lower() != "bearer":
+        return False
+    equal = [constant_time_compare(given.strip(), token) for token in tokens]  # all, whichever it is
+    return any(equal)
+
+
+def _is_near(request: HttpRequest, rules: Rules) -> bool:
+    if not rules.networks:
+        return False
+    client = client_of(request, rules.proxies)
+    return client is not None and _is_in(client, rules.networks)
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in networks)
+
+
+def _plain(address: Address) -> Address:
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
+
+
+def _plain_network(network: Network) -> Network:
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < 96:
+        return network
+    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+
+
+def _of_settings() -> Mapping[str, Any]:
+    value = settings.ACCESS
+    for key in value:
+        if key not in KEYS:
+            raise ImproperlyConfigured(f"HEALTH_CHECK['ACCESS'] has no key {key!r}.{nearest(key, KEYS)}")
+    return value
+
+
+def _parsed(stated: Mapping[str, Any]) -> Rules:
+    details, is_open = stated.get("DETAILS", "always"), stated.get("OPEN", True)
+    if details not in DETAILS:
+        raise ImproperlyConfigured(f"ACCESS DETAILS is {details!r}: use one of {', '.join(map(repr, DETAILS))}.")
+    if not isinstance(is_open, bool):
+        raise ImproperlyConfigured(f"ACCESS OPEN is {is_open!r}: use True or False.")
+    return Rules(
+        details=details,
+        open=is_open,
+        tokens=_tokens(stated.get("TOKENS", ())),
+        networks=_networks("NETWORKS", stated.get("NETWORKS", ())),
+        proxies=_networks("PROXIES", stated.get("PROXIES", ())),
+    )
+
+
+def _tokens(value: object) -> tuple[str, ...]:
+    tokens = list(value) if isinstance(value, list | tuple | set | frozenset) else [None]
+    if not all(isinstance(token, str) and token.strip() == token != "" for token in tokens):
+        raise ImproperlyConfigured("ACCESS TOKENS is no list of tokens: use texts without space that are not empty.")
+    return tuple(map(str, tokens))
+
+
+def _networks(name: str, value: object) -> tuple[Network, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ImproperlyConfigured(f'ACCESS {name} is {value!r}: use a list of networks, as in ["10.0.0.0/8"].')
+    found = []
+    for item in value:
+        try:
+            if not isinstance(item, str):
+                raise ValueError("no text")
+            found.append(_plain_network(ipaddress.ip_network(item, strict=False)))
+        except ValueError as error:
+            raise ImproperlyConfigured(f"ACCESS {name} has {item!r}: use a network, as in '10.0.0.0/8'.") from error
+    return tuple(found)
+
+
+ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
+"""The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
+
+
+NOT_CONFIGURED = "The health checks are not configured properly: see the log, or run manage.py check.\n"
+"""What is said to who may read no details."""
+
+
+class GuardedView:
+    """What a view has that not everybody may see."""
+
+    request: HttpRequest
+    details: str | None = None
+    open: bool | None = None
+    tokens: Sequence[str] | None = None
+    networks: Sequence[str] | None = None
+    proxies: Sequence[str] | None = None
+
+    def is_authorized(self, request: HttpRequest) -> bool:
+        """Tell whether the request's user is let in; override to let in others than the staff.
+
+        Asked only if it matters, and if neither a token nor the client's network lets the request in.
+        """
+        return is_staff(request)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """Who is answered."""
+        return rules_for(type(self), vars(self))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the one who asks gets."""
+        return verdict_on(self.request, self.rules, self.is_authorized)
+
+    def explanation(self, error: ImproperlyConfigured) -> str:
+        """Return what somebody who asks reads of settings that cannot be used: what is wrong only with details."""
+        try:
+            details = self.verdict.details
+        except ImproperlyConfigured:  # what is wrong is who may read what
+            details = True
+        return f"{error}\n" if details else NOT_CONFIGURED
+
+    def refusal(self) -> HttpResponse | None:
+        """Return the answer to somebody who is not let in; None for others."""
+        status = self.verdict.status
+        if status == 200:
+            return None
+        headers = {"WWW-Authenticate": 'Bearer realm="health"'} if status == 401 else {}
+        return HttpResponse(_REFUSALS[status], status=status, content_type="text/plain; charset=utf-8", headers=headers)
+
+
+def rules_for(view_class: type, initkwargs: Mapping[str, Any]) -> Rules:
+    """Return who is answered by a view.
+
+    Raises:
+        ImproperlyConfigured: If what it says of that cannot be used.
+    """
+    return rules_of({name: initkwargs.get(name, getattr(view_class, name)) for name in ARGUMENTS})
+
+
+_REFUSALS: dict[int, Any] = {
+    401: "Not authorised: send a token, as in Authorization: Bearer …\n",
+    403: "Not allowed.\n",
+}

@@ -1,0 +1,331 @@
+"""The health view: shows the report of its endpoint in the format that is asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_not_required
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
+from django.views.generic import TemplateView
+
+from health_check.concurrency.futures import call
+from health_check.conf import settings
+from health_check.exceptions import HealthCheckException
+from health_check.logs import log_once
+from health_check.monitor import runtime
+from health_check.monitor.reports import Report
+from health_check.registry.check_set import Assembly
+from health_check.registry.definitions import UnusableEntry
+from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_at
+from health_check.views import renderers
+from health_check.views.access import ARGUMENTS, GuardedView
+from health_check.views.html import render_page
+from health_check.views.negotiation import MEDIA_TYPES, chosen_format
+from health_check.views.plugins import Plugins
+from health_check.views.response_cache import NoShortcut, Shortcut
+from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
+
+SYNC_HOOKS = (
+    "dispatch",
+    "get",
+    "get_context_data",
+    "get_plugins",
+    "options",
+    "render_to_response",
+    "render_to_response_as",
+    "render_to_response_json",
+    "setup",
+)
+"""The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
+
+
+class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
+    """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
+
+    The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
+
+    A subclass may set ``template_name`` and override ``get_plugins``, ``get``, ``get_context_data``,
+    ``render_to_response(plugins, status)`` and ``render_to_response_json(plugins, status)``.
+    """
+
+    http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
+    template_name = "health_check/index.html"
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
+        """Return the view.
+
+        Args:
+            checks: Dotted paths, classes, or pairs of either with a dict of options. Default: Cache,
+                Database, Disk, Mail, Memory and Storage; an empty list checks nothing and answers 200.
+            warnings_as_errors: Whether warnings of critical checks count; default
+                ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.
+            error_status_code: The HTTP status when something counts; default 500.
+            readiness: Whether load balancers are to send requests where this answers 200: then it answers 503 while
+                its host is drained. Default False.
+            liveness: Whether what fails here is restarted; system checks then look at its checks. Default False.
+            template_name: The template of the page; default ``health_check/index.html``.
+            details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
+                This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
+            open: Whether everybody may ask at all.
+            tokens: The bearer tokens that authorise.
+            networks: The networks whose clients are authorised, as in ``["10.0.0.0/8"]``.
+            proxies: The networks of proxies whose ``X-Forwarded-For`` is believed.
+            use_threading: Deprecated; False runs the checks in the thread of the request.
+        """
+        if initkwargs.get("use_threading") is not None:
+            warnings.warn(
+                "use_threading is deprecated: set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 to run checks in the "
+                "thread of the request.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if isinstance(initkwargs.get("checks"), Iterator):
+            initkwargs["checks"] = tuple(initkwargs["checks"])
+        _refuse_unusable(cls, initkwargs)
+        view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
+        overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
+        if overridden:
+            ordinary: Callable[..., HttpResponse] = issue(view)
+            return ordinary
+        shortcut = Shortcut() if _only_says_what_to_check(cls, initkwargs) else NoShortcut()
+        issued: Callable[..., HttpResponse] = issue(
+            Callback(view, cls._async_view(view, initkwargs, shortcut), shortcut.answer)
+        )
+        return issued
+
+    @classmethod
+    def _async_view(
+        cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any], shortcut: Shortcut
+    ) -> AsyncView:
+        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            kept = shortcut.answer(request, may_wait=False)
+            if kept is not None:
+                return kept
+            self = cls(**initkwargs)
+            self.setup(request, *args, **kwargs)
+            runs = request.method in ("GET", "HEAD") and chosen_format(request) is not None
+            try:
+                if self.rules.needs_authority():  # it may look up a session
+                    await sync_to_async(lambda: self.verdict)()
+                if self.verdict.status != 200 or not runs:
+                    return self.dispatch(request, *args, **kwargs)
+                if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
+                    return await sync_to_async(view)(request, *args, **kwargs)
+                await runtime.prepare()
+                found = self._listed()
+                if found is None:
+                    found = await call(self._placed, "catalogue")
+                endpoint, assembly = found
+                self.report = self._shown((await runtime.aread([endpoint], assembly=assembly)).reports[0])
+            except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
+                return await sync_to_async(view)(request, *args, **kwargs)
+            if chosen_format(request) == "html":  # the project's template may use the ORM
+                return await sync_to_async(
+                    lambda: shortcut.answer(request) or self.dispatch(request, *args, **kwargs)
+                )()
+            return self.dispatch(request, *args, **kwargs)
+
+        return answer
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response: HttpResponseBase
+        try:
+            response = self.refusal() or super().dispatch(request, *args, **kwargs)
+        except ImproperlyConfigured as error:
+            log_once("configuration", "The health checks are not configured properly.", error)
+            response = HttpResponse(
+                self.explanation(error), status=self.error_status_code, content_type="text/plain; charset=utf-8"
+            )
+        if response.status_code >= 500:
+            vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
+        response.headers["Cache-Control"] = "no-store"
+        patch_vary_headers(response, ["Accept"])
+        return response
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        chosen = chosen_format(request)
+        if chosen is None:
+            return self.not_acceptable()
+        report = self.report
+        if chosen == "html":
+            return self.render_to_response(self.plugin_list, report.status_code)
+        if chosen == "json" and type(self).render_to_response_json is not HealthCheckView.render_to_response_json:
+            return self.render_to_response_json(self.plugin_list, report.status_code)
+        return self.render_to_response_as(chosen)
+
+    @cached_property
+    def report(self) -> Report:
+        """The endpoint's report, the same for all of this request."""
+        endpoint, assembly = self._listed() or self._placed()
+        return self._shown(runtime.read([endpoint], assembly=assembly).reports[0])
+
+    @cached_property
+    def plugin_list(self) -> Plugins:
+        """The request's own check instances, filled from their records."""
+        return Plugins(self.report)
+
+    @property
+    def plugins(self) -> dict[str, Any]:
+        """The check instances by label."""
+        return self.plugin_list.by_label
+
+    @property
+    def errors(self) -> list[HealthCheckException]:
+        """The errors of those checks that make the endpoint fail, and whatever else does."""
+        messages = [message for row in self.report.rows if row.counts for message in row.reading.messages]
+        return [message.as_exception() for message in [*self.report.notices.values(), *messages]]
+
+    def check(self, subset: str | None = None) -> list[HealthCheckException]:
+        """Return ``errors``, as views written for django-health-check 3.2x expect."""
+        return self.errors
+
+    def filter_plugins(self, subset: str | None = None) -> dict[str, Any]:
+        """Return ``plugins``, as views written for django-health-check 3.2x expect."""
+        return self.plugins
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""
+        context = super().get_context_data(**kwargs)
+        return {
+            "plugins": self.plugin_list,
+            "errors": self.report.draining or any(reading.messages for reading in self.report.readings),
+            "report": self.report,
+            **context,
+        }
+
+    def render_to_response(self, plugins: Any, status: int = 200, **response_kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        """Return the page; override to answer HTML differently.
+
+        Args:
+            plugins: The check instances; iterates over them and offers ``.items()`` by label. A context dict
+                is taken as it is.
+            status: The HTTP status.
+        """
+        is_context = isinstance(plugins, Mapping) and "plugins" in plugins
+        context = dict(plugins) if is_context else self.get_context_data(plugins=plugins)
+        context.setdefault("report", self.report)
+        try:
+            return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
+        except Exception as error:
+            log_once("page", "The page of the health checks could not be rendered; the answer is plain text.", error)
+            return _response(renderers.as_text(self.report), status, "text/plain")
+
+    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
+        """Return the JSON; override to answer JSON differently.
+
+        Args:
+            plugins: As for ``render_to_response``.
+            status: The HTTP status.
+        """
+        pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
+        notices = {name: message.text for name, message in self.report.notices.items()}
+        statuses = {label: str(plugin.pretty_status()) for label, plugin in pairs}
+        body = renderers.json_object({**notices, **statuses, **notices})
+        return _response(body, status, "application/json")
+
+    def render_to_response_as(self, chosen: str) -> HttpResponse:
+        """Return the report in any format but HTML; feeds always with status 200."""
+        report = self.report
+        if chosen == "json":
+            return _response(renderers.as_json(report), report.status_code, "application/json")
+        if chosen == "text":
+            return _response(renderers.as_text(report), report.status_code, "text/plain")
+        if chosen == "health+json":
+            return _response(renderers.as_health_json(report), report.status_code, "application/health+json")
+        render = renderers.as_rss if chosen == "rss" else renderers.as_atom
+        return _response(render(report, self._link()), 200, f"application/{chosen}+xml")
+
+    def not_acceptable(self) -> HttpResponse:
+        """Return the answer to a request that accepts no format there is."""
+        supported = ", ".join(MEDIA_TYPES)
+        return _response(f"Not acceptable. Ask for one of: {supported}; or add ?format=.\n", 406, "text/plain")
+
+    def _shown(self, report: Report) -> Report:
+        return report if self.verdict.details else report.without_details()
+
+    def _link(self) -> str:
+        try:
+            return self.request.build_absolute_uri(self.request.path)
+        except DisallowedHost:
+            return self.request.path
+
+    def _listed(self) -> tuple[Endpoint, Assembly] | None:
+        """Return the endpoint that this request is for, and the assembly that has its checks, if both are known."""
+        match = self.request.resolver_match
+        if match is None:
+            return None
+        endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+        if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
+            return None
+        return runtime.current().catalogue.listed(endpoint)
+
+    def _placed(self) -> tuple[Endpoint, Assembly]:
+        """Return the same where the checks have to be found out for this request, which may take a while."""
+        catalogue = runtime.current().catalogue
+        match = self.request.resolver_match
+        if match is None:
+            endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
+            return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
+        name = match.view_name if match.url_name else ""
+        listed = endpoint_at(match.func, name=name, route=match.route)
+        if listed is None or listed.view_class is not type(self):
+            listed = self._as_endpoint(name=name or match.route or "/", route=match.route)
+        elif not listed.has_own_plugins:
+            return catalogue.add(listed)
+        return catalogue.place(listed, self._items(listed))
+
+    def _as_endpoint(self, *, name: str, route: str) -> Endpoint:
+        names = ("checks", "warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")
+        options = {key: getattr(self, key) for key in names}
+        return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
+
+    def _items(self, endpoint: Endpoint) -> list[Any]:
+        if not endpoint.has_own_plugins:
+            return list(self.checks)
+        try:
+            return list(self.get_plugins())
+        except Exception as error:
+            log_once(f"{type(self).__name__}.get_plugins", f"{type(self).__name__}.get_plugins() failed.", error)
+            problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
+            return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
+
+
+DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
+"""The attributes of a view that say what it checks, and how that counts."""
+
+
+def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a view adds no code of its own to this class, so that its report says all there is to say."""
+    mro = view_class.__mro__
+    own = [name for base in mro[: mro.index(HealthCheckView)] for name in vars(base) if not name.startswith("__")]
+    added = {*own, *initkwargs} - {*DATA, *ARGUMENTS, "is_authorized", "template_name"}
+    return not added and not any("__init__" in vars(base) for base in mro[: mro.index(HealthCheckView)])
+
+
+def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``as_view`` that would give a wrong answer."""
+    name = view_class.__name__
+    status = initkwargs.get("error_status_code", view_class.error_status_code)
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
+    strict = initkwargs.get("warnings_as_errors", view_class.warnings_as_errors)
+    if strict is not None and not isinstance(strict, bool):
+        raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
+    marks = {mark: initkwargs.get(mark, getattr(view_class, mark)) for mark in ("readiness", "liveness")}
+    for mark, value in marks.items():
+        if not isinstance(value, bool):
+            raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")
+    if all(marks.values()):
+        raise ImproperlyConfigured(f"{name}: it is marked as readiness and liveness: mount a view for each.")
+
+
+def _response(body: str, status: int, media_type: str) -> HttpResponse:
+    charset = "" if media_type.endswith("json") else "; charset=utf-8"
+    return HttpResponse(body, status=status, content_type=f"{media_type}{charset}")

@@ -1,0 +1,171 @@
+"""The HTML page, rendered so that it appears even when the rest of the site does not work."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
+from django.template.response import TemplateResponse
+from django.utils import translation
+from django.utils.timesince import timesince
+
+from health_check.monitor import runtime
+from health_check.monitor.history import NOTHING, Past
+from health_check.monitor.reports import Report
+from health_check.records import Result, State
+from health_check.views.renderers import timestamp
+
+MOST_BARS = 30
+"""How many former runs of a check to show."""
+
+TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
+
+
+def render_page(
+    request: HttpRequest,
+    template_names: Sequence[str],
+    context: dict[str, Any],
+    *,
+    status: int,
+    **response_kwargs: Any,
+) -> HttpResponse:
+    """Return the page.
+
+    The project's own template gets the request and its context processors. Ours needs none of them, and they
+    might query the database that is down; it is also found where the project has no template engine for it.
+
+    Args:
+        request: The request.
+        template_names: The templates, the first that exists counts.
+        context: What the view passes on; ``report`` is the Report.
+        status: The HTTP status.
+        response_kwargs: For the response, ``content_type`` say.
+    """
+    context = {**context, **_parts(context["report"])}
+    template = _own_template(template_names)
+    if template is not None:
+        response = TemplateResponse(request, template, context, status=status, **response_kwargs)
+        response.render()
+        return response
+    return HttpResponse(_our_own(context), status=status, **response_kwargs)
+
+
+def our_page(template_names: Sequence[str], report: Report) -> str | None:
+    """Return the page as it is for every request; None where the project has a template of its own for it."""
+    if _own_template(template_names) is not None:
+        return None
+    return _our_own({"report": report, **_parts(report)})
+
+
+def _our_own(context: dict[str, Any]) -> str:
+    with translation.override("en"):  # that of its words: numbers are to look alike
+        return _our_template().render(Context(context))
+
+
+def _parts(report: Report) -> dict[str, Any]:
+    past = runtime.past(report.readings) if report.details else NOTHING
+    return {
+        "lines": lines_of(report, past),
+        "hosts": hosts_of(past),
+        "summary": summary_of(report),
+        "mood": mood_of(report),
+    }
+
+
+def _own_template(template_names: Sequence[str]) -> Any:
+    """Return the project's own template for the page, None where it has none."""
+    try:
+        template = loader.select_template(template_names)
+    except TemplateDoesNotExist:
+        if list(template_names) != ["health_check/index.html"]:
+            raise
+        return None
+    return None if _is_ours(template) else template
+
+
+@functools.cache
+def _our_template() -> Template:
+    return Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html")
+
+
+def lines_of(report: Report, past: Past = NOTHING) -> list[dict[str, Any]]:
+    """Return the rows of the report with their times in words, and with what former runs said."""
+    now = time.time()
+    return [
+        {
+            "row": row,
+            "reading": row.reading,
+            "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
+            "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
+            "age": _age(row.reading.finished, now),
+            "past": [_bar(result, now) for result in past.history.get(row.reading.label, ())[-MOST_BARS:]],
+        }
+        for row in report.rows
+    ]
+
+
+def hosts_of(past: Past) -> list[dict[str, Any]]:
+    """Return how other hosts are, as they said last."""
+    now = time.time()
+    hosts = []
+    for host, records in past.elsewhere.items():
+        counts = collections.Counter(record.result.state for record in records.values())
+        hosts.append(
+            {
+                "name": host,
+                "summary": ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]),
+                "age": _age(max(record.result.finished for record in records.values()), now),
+                "records": [(label, record.result) for label, record in records.items() if record.result.messages],
+            }
+        )
+    return hosts
+
+
+def mood_of(report: Report) -> str:
+    """Return ``"ok"``, ``"warning"`` where something is wrong that does not count, ``"draining"``, or ``"error"``."""
+    if any(row.counts for row in report.rows):
+        return "error"
+    if report.draining:
+        return "draining"
+    return "ok" if all(reading.state is State.OK for reading in report.readings) else "warning"
+
+
+def summary_of(report: Report) -> str:
+    """Return how many checks are in which state, in words; empty without checks."""
+    counts = collections.Counter(reading.state for reading in report.readings)
+    return ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it: milliseconds below one second."""
+    if seconds < 0.0001:
+        return "< 0.1 ms"
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _bar(result: Result, now: float) -> dict[str, str]:
+    """Return what stands for a former run."""
+    text = "; ".join([result.state.value, *(message.text for message in result.messages)])
+    title = f"{_age(result.finished, now)}: {text}, {duration(result.time_taken)}"
+    return {"state": result.state.value, "title": title}
+
+
+def _age(finished: float | None, now: float) -> str:
+    if finished is None:
+        return "never"
+    age = max(0.0, now - finished)
+    if age < 120:
+        return f"{age:.0f} s ago"
+    with translation.override("en"):
+        return f"{timesince(timestamp(finished), timestamp(now))} ago"
+
+
+def _is_ours(template: Any) -> bool:
+    origin = getattr(template, "origin", None)
+    return origin is not None and pathlib.Path(str(origin.name)).is_relative_to(TEMPLATES)

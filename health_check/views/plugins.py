@@ -1,0 +1,44 @@
+"""The plugins: a request's own check instances, filled from their records, for views that customise."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import ItemsView, KeysView, ValuesView
+
+from health_check.backends import HealthCheck
+from health_check.monitor.reports import Report, Row
+
+
+class Plugins(list[HealthCheck]):
+    """Check instances; iterates over them, and offers them by label like a dict."""
+
+    def __init__(self, report: Report) -> None:
+        self.by_label: dict[str, HealthCheck] = {row.reading.label: filled(row) for row in report.rows}
+        super().__init__(self.by_label.values())
+
+    def items(self) -> ItemsView[str, HealthCheck]:
+        """Return pairs of label and instance."""
+        return self.by_label.items()
+
+    def keys(self) -> KeysView[str]:
+        """Return the labels."""
+        return self.by_label.keys()
+
+    def values(self) -> ValuesView[HealthCheck]:
+        """Return the instances."""
+        return self.by_label.values()
+
+
+def filled(row: Row) -> HealthCheck:
+    """Return an instance that says what the record of its check says."""
+    reading = row.reading
+    check = reading.definition.copy()
+    state = {
+        "errors": [message.as_exception() for message in reading.messages],
+        "time_taken": reading.time_taken or 0.0,
+        "critical_service": row.critical,
+    }
+    for name, value in state.items():
+        with contextlib.suppress(Exception):  # a property of the user's, say, that cannot be set
+            setattr(check, name, value)
+    return check

@@ -1,0 +1,105 @@
+"""The renderers: a report as JSON, text or a feed. Pure; a view only chooses one."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+
+from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed, SyndicationFeed
+
+from health_check.monitor.reports import Reading, Report
+from health_check.records import State
+
+HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", State.UNKNOWN: "fail"}
+
+
+def as_json(report: Report) -> str:
+    """Return ``{"<label>": "OK" or what is wrong}``."""
+    notices = {name: message.text for name, message in report.notices.items()}
+    statuses = {reading.label: reading.pretty_status for reading in report.readings}
+    return json_object({**notices, **statuses, **notices})  # first, and not hidden by a check of that name
+
+
+def json_object(values: Mapping[str, object]) -> str:
+    """Return a JSON object."""
+    return json.dumps(values)
+
+
+def as_text(report: Report) -> str:
+    """Return a line ``<label>: <status>`` for each check."""
+    notices = [f"{name}: {message.text}" for name, message in report.notices.items()]
+    lines = [f"{reading.label}: {'; '.join(reading.pretty_status.splitlines())}" for reading in report.readings]
+    return "".join(f"{line}\n" for line in [*notices, *lines])
+
+
+def as_health_json(report: Report) -> str:
+    """Return ``application/health+json`` as in draft-inadarei-api-health-check-06.
+
+    ``observedValue`` is the time taken, in seconds; ``time`` is when the last run ended, RFC 3339.
+    """
+    if not report.healthy:
+        status = "fail"
+    else:
+        status = "pass" if all(reading.state is State.OK for reading in report.readings) else "warn"
+    notices = "; ".join(message.text for message in report.notices.values())
+    checks = {reading.label: [_health_check(reading)] for reading in report.readings}
+    return json_object({"status": status, **({"output": notices} if notices else {}), "checks": checks})
+
+
+def _health_check(reading: Reading) -> dict[str, object]:
+    found: dict[str, object] = {
+        "status": HEALTH_STATUS[reading.state],
+        "state": reading.state.value,
+        "componentType": "component",
+    }
+    if reading.time_taken is not None and reading.finished is not None:
+        found |= {
+            "observedValue": reading.time_taken,
+            "observedUnit": "s",
+            "time": timestamp(reading.finished).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+    return found | ({} if reading.state is State.OK else {"output": reading.pretty_status})
+
+
+def as_rss(report: Report, link: str) -> str:
+    """Return an RSS 2.0 feed with an item for each check."""
+    return _feed(Rss201rev2Feed, report, link)
+
+
+def as_atom(report: Report, link: str) -> str:
+    """Return an Atom 1.0 feed with an entry for each check."""
+    return _feed(Atom1Feed, report, link)
+
+
+def _feed(feed_class: type[SyndicationFeed], report: Report, link: str) -> str:
+    """Return a feed; an item has a new id, and so is news, whenever the state of its check changes."""
+    feed = feed_class(
+        title="System status",
+        link=link,
+        description="The state of each health check",
+        feed_url=link,
+        author_name="django-health-exporter",
+    )
+    for name, message in report.notices.items():
+        feed.add_item(
+            title=name, link=link, description=message.text, unique_id=f"{link}#{name}", unique_id_is_permalink=False
+        )
+    for reading in report.readings:
+        changed = timestamp(reading.record.last_transition) if reading.record else None
+        feed.add_item(
+            title=f"{reading.label}: {reading.state.value}",
+            link=link,
+            description=reading.pretty_status,
+            unique_id=f"{link}#{reading.label}@{changed.isoformat() if changed else 'never'}",
+            unique_id_is_permalink=False,
+            pubdate=changed,
+            updateddate=changed,
+            categories=[reading.state.value],
+        )
+    return str(feed.writeString("utf-8"))
+
+
+def timestamp(unix_seconds: float) -> datetime.datetime:
+    """Return a Unix time as a datetime in UTC."""
+    return datetime.datetime.fromtimestamp(unix_seconds, datetime.UTC)

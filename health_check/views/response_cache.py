@@ -1,0 +1,181 @@
+"""The shortcut: answers with the bytes that were rendered before, while the records that they show are fresh."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+
+from health_check.monitor import runtime
+from health_check.monitor.reports import Report, overview_of
+from health_check.monitor.runtime import Process
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.check_set import Assembly
+from health_check.registry.endpoints import Endpoint, endpoint_at
+from health_check.views import renderers
+from health_check.views.access import rules_for
+from health_check.views.html import our_page
+from health_check.views.negotiation import acceptable_format
+
+QUERIES = {"": "", "format=html": "html", "format=json": "json", "format=text": "text"}
+"""The query strings that are understood here, with the formats that they ask for."""
+
+CONTENT_TYPES: Mapping[str, str] = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "health+json": "application/health+json",
+    "text": "text/plain; charset=utf-8",
+}
+"""The formats that depend on nothing but the report; feeds have the address of the request in them."""
+
+HTML_SECONDS = 1.0
+"""For how long a page is kept at most: it tells ages, in seconds."""
+
+RENDERERS: Mapping[str, Callable[[Report], str]] = {
+    "json": renderers.as_json,
+    "health+json": renderers.as_health_json,
+    "text": renderers.as_text,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kept:
+    """An answer, and what has to be as it was for the answer to hold."""
+
+    body: bytes
+    """The body."""
+    status: int
+    """The HTTP status."""
+    until: float
+    """Until when the records are fresh, on the monotonic clock."""
+    stamp: int
+    """What the monitor knew."""
+    process: Process
+    """Whose monitor."""
+    catalogue: Catalogue
+    """What knew the checks."""
+    assembly: Assembly
+    """The checks."""
+    configured: Any
+    """The settings."""
+    draining: bool
+    """Whether the host was drained, where that matters."""
+
+    def holds(self) -> bool:
+        """Tell whether nothing has changed."""
+        current = runtime.current()
+        return (
+            current is self.process
+            and current.monitor.stamp == self.stamp
+            and time.monotonic() < self.until
+            and current.catalogue is self.catalogue
+            and self.catalogue.assembly is self.assembly
+            and self.draining == bool(current.monitor.keeper.draining)
+            and bool(getattr(django_settings, "HEALTH_CHECK", None) == self.configured)
+        )
+
+
+class Shortcut:
+    """Answer the requests to one view for which there is a kept answer, and keep it if there could be one.
+
+    For views that override nothing: what they answer depends on the report alone, if all may see all of it.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Kept] = {}
+
+    def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
+        """Return the answer to a request; None where the view has to find it.
+
+        Args:
+            request: The request.
+            may_wait: Whether the store may be asked, as pages show former runs.
+        """
+        if request.method not in ("GET", "HEAD"):
+            return None
+        asked = QUERIES.get(request.META.get("QUERY_STRING", ""))
+        if asked is None:
+            return None
+        chosen = asked or acceptable_format(request.META.get("HTTP_ACCEPT", "")) or ""
+        if chosen not in CONTENT_TYPES:
+            return None
+        try:
+            kept = self._kept.get(chosen)
+            if kept is None or not kept.holds():
+                kept = self._made(request, chosen) if may_wait or chosen != "html" else None
+        except ImproperlyConfigured:  # the view says so
+            return None
+        return None if kept is None else _response(kept, CONTENT_TYPES[chosen])
+
+    def _made(self, request: HttpRequest, chosen: str) -> Kept | None:
+        """Make and keep an answer, if all records are fresh."""
+        current, configured = runtime.current(), copy.deepcopy(getattr(django_settings, "HEALTH_CHECK", None))
+        if not current.prepared:
+            return None
+        monitor, catalogue = current.monitor, current.catalogue
+        stamp, draining = monitor.stamp, monitor.keeper.draining
+        found = _listed(request, catalogue)
+        if found is None:
+            return None
+        endpoint, assembly = found
+        rules = rules_for(endpoint.view_class, endpoint.initkwargs)
+        if rules.needs_authority() or rules.details != "always" or (endpoint.option("readiness") and draining is None):
+            return None
+        fresh = monitor.fresh(assembly.checks_of([endpoint]))
+        if fresh is None:
+            return None
+        readings, until = fresh
+        report = overview_of([endpoint], assembly, readings, draining=bool(draining)).reports[0]
+        body = _rendered(report, chosen, endpoint)
+        if body is None:
+            return None
+        kept = self._kept[chosen] = Kept(
+            body=body,
+            status=report.status_code,
+            until=min(until, time.monotonic() + (HTML_SECONDS if chosen == "html" else math.inf)),
+            stamp=stamp,
+            process=current,
+            catalogue=catalogue,
+            assembly=assembly,
+            configured=configured,
+            draining=bool(draining),
+        )
+        return kept
+
+
+class NoShortcut(Shortcut):
+    """Have no answer to anything."""
+
+    def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
+        return None
+
+
+def _listed(request: HttpRequest, catalogue: Catalogue) -> tuple[Endpoint, Assembly] | None:
+    match = request.resolver_match
+    if match is None:
+        return None
+    endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+    return None if endpoint is None else catalogue.listed(endpoint)
+
+
+def _rendered(report: Report, chosen: str, endpoint: Endpoint) -> bytes | None:
+    if chosen != "html":
+        return RENDERERS[chosen](report).encode()
+    html = our_page([endpoint.option("template_name")], report)
+    return None if html is None else html.encode()
+
+
+def _response(kept: Kept, content_type: str) -> HttpResponse:
+    response = HttpResponse(kept.body, status=kept.status, content_type=content_type)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Vary"] = "Accept"
+    if kept.status >= 500:
+        vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
+    return response

@@ -1,0 +1,87 @@
+"""Keep a view out of ATOMIC_REQUESTS: it must answer when the databases do not."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import weakref
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from asgiref.sync import markcoroutinefunction
+from django.http import HttpRequest, HttpResponseBase
+
+V = TypeVar("V", bound=Callable[..., object])
+
+
+class _EveryDatabase(frozenset[str]):
+    """The aliases of all databases, also of those that settings add later."""
+
+    def __contains__(self, alias: object) -> bool:
+        return True
+
+
+def non_atomic_requests(view: V) -> V:
+    """Exempt a view from ``ATOMIC_REQUESTS`` of every database; Django's own decorator exempts from one."""
+    vars(view)["_non_atomic_requests"] = _EveryDatabase()
+    return view
+
+
+_MARK = vars(markcoroutinefunction(lambda: None))
+"""The attribute by which this version of Python knows a coroutine function."""
+
+View = Callable[..., HttpResponseBase]
+AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+Shortcut = Callable[[HttpRequest], HttpResponseBase | None]
+
+
+class Callback:
+    """Answer a request synchronously, or, on an event loop, with a coroutine.
+
+    Args:
+        view: The sync view; its attributes are this callback's, too.
+        async_view: Answers as it does, without blocking the event loop.
+        shortcut: Has the answer to a request already, or None.
+    """
+
+    def __init__(self, view: View, async_view: AsyncView, shortcut: Shortcut) -> None:
+        functools.update_wrapper(self, view)
+        self._view = view
+        self._async_view = async_view
+        self._shortcut = shortcut
+
+    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if on_event_loop():
+            return self._async_view(request, *args, **kwargs)
+        return self._shortcut(request) or self._view(request, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _MARK and on_event_loop():
+            return _MARK[name]
+        raise AttributeError(name)
+
+
+_issued: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def issue(callback: Any) -> Any:
+    """Return a callback of ours, to be known later from one that a decorator of the site's has wrapped."""
+    _issued.add(callback)
+    return callback
+
+
+def is_issued(callback: Any) -> bool:
+    """Tell whether a callback is one of ours as it was made."""
+    try:
+        return callback in _issued
+    except TypeError:  # a view of the site's may be a callable without hash
+        return False
+
+
+def on_event_loop() -> bool:
+    """Tell whether an event loop is running in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

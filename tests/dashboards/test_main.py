@@ -1,0 +1,134 @@
+"""``python -m health_check_dashboards``, as its user runs it."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from health_check_dashboards.__main__ import main
+from health_check_dashboards.files import FILES
+from health_check_dashboards.options import OPTIONS
+from tests.support.servers import ROOT
+
+PATHS = {file.path for file in FILES}
+
+
+def files_in(folder: pathlib.Path) -> set[str]:
+    """Return the files below a folder."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_command__writes_everything(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All files are written, with folders that are not there yet, and named."""
+    folder = tmp_path / "etc" / "health"
+    assert main([str(folder), "--job", "shop"]) == 0
+    assert files_in(folder) == PATHS
+    assert set(capsys.readouterr().out.split()) == {str(folder / path) for path in PATHS}
+    assert 'absent(up{job="shop"})' in (folder / "prometheus" / "alerts.yml").read_text()
+
+
+def test_command__writes_to_a_folder_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an argument it is ``monitoring``."""
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 0
+    assert files_in(tmp_path / "monitoring") == PATHS
+
+
+def test_command__needs_nothing_but_python(tmp_path: pathlib.Path) -> None:
+    """It runs where no package is installed: neither Django nor the SDK that the dashboards are made with."""
+    command = [sys.executable, "-I", "-S", "-c", PROGRAM, str(ROOT / "dashboards"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert files_in(tmp_path) == PATHS
+
+
+PROGRAM = """\
+import sys
+sys.path.insert(0, sys.argv[1])
+from health_check_dashboards.__main__ import main
+sys.exit(main([sys.argv[2]]))
+"""
+
+
+def test_command__lists(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--list`` names each file and what it is for, and writes nothing."""
+    folder = tmp_path / "monitoring"
+    assert main(["--list", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [file.path for file in FILES]
+    assert all(len(line.split()) > 3 for line in lines)
+    assert not folder.exists()
+
+
+def test_command__overwrites_nothing_unasked(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that says something else stops it before anything is written; ``--force`` overwrites."""
+    mine = tmp_path / "prometheus" / "alerts.yml"
+    mine.parent.mkdir()
+    mine.write_text("groups: []\n")
+    assert main([str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "nothing was written" in error
+    assert "--force" in error
+    assert str(mine) in error
+    assert files_in(tmp_path) == {"prometheus/alerts.yml"}
+    assert mine.read_text() == "groups: []\n"
+    assert main([str(tmp_path), "--force"]) == 0
+    assert files_in(tmp_path) == PATHS
+    assert "HealthCheckFailing" in mine.read_text()
+
+
+def test_command__may_be_repeated(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is there already as it would be written is no reason to refuse; what is missing is added."""
+    assert main([str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"Everything in {tmp_path} is up to date.\n"
+    (tmp_path / "compose.yaml").unlink()
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'compose.yaml'}\n"
+
+
+def test_command__says_that_a_folder_is_none(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in the place of the folder is named."""
+    file = tmp_path / "file"
+    file.touch()
+    assert main([str(file)]) == 2
+    assert f"{file} is no folder" in capsys.readouterr().err
+
+
+def test_command__says_that_it_cannot_write(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that cannot be made is named, without a traceback; not even root can make one here."""
+    assert main(["/proc/monitoring"]) == 2
+    assert "/proc/monitoring" in capsys.readouterr().err
+
+
+def test_command__refuses_bad_values(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bad value is named with what to use instead, and nothing is written."""
+    assert main([str(tmp_path), "--failing-for", "soon"]) == 2
+    assert "--failing-for is 'soon': use a duration like" in capsys.readouterr().err
+    assert main([str(tmp_path), "--label", "job"]) == 2
+    assert files_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("arguments", [["--unknown"], ["--fail", "2m"], ["a", "b"]])
+def test_command__refuses_what_it_does_not_know(arguments: list[str]) -> None:
+    """Unknown and abbreviated options, and arguments too many, end it with exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_command__explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its help names each option with its default, examples and exit codes."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    text = "".join(capsys.readouterr().out.split())  # long addresses are broken at hyphens
+    for option in OPTIONS:
+        assert f"--{option.name}{option.metavar}" in text
+        assert f"(default:{option.default})" in text
+    for part in ("--list", "--force", "--label", "examples:", "exitcodes:", "monitoring"):
+        assert part in text

@@ -1,0 +1,138 @@
+"""What may be said of a site, and what becomes of it in the files."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from health_check_dashboards.files import ADAPTED, FILES, packaged
+from health_check_dashboards.options import DEFAULTS, OPTIONS, Option, options_of, seconds
+from health_check_dashboards.templating import MARKS, adapt
+from tests.support.boards import PACKAGE
+
+OTHERS = {
+    "NAME": "shop",
+    "URL": "https://example.com/somewhere",
+    "HOST:PORT": "shop.internal:8001",
+    "TIME": "7h",
+    "SHARE": "0.75",
+    "COUNT": "9",
+    "PERCENT": "99.95",
+}
+"""A value that no option has by default, by kind of value."""
+
+
+@pytest.mark.parametrize("path", ADAPTED)
+def test_file__is_what_a_site_with_the_defaults_gets(path: str) -> None:
+    """What is in the package is what is written without options."""
+    assert adapt(packaged(path), options_of({})) == packaged(path)
+
+
+def test_dashboards__are_what_a_site_with_the_defaults_gets() -> None:
+    """The JSON in the package is what is written without options."""
+    for file in FILES:
+        if file.path.startswith("grafana/dashboards/"):
+            assert file.render(options_of({})) == (PACKAGE / file.path).read_text()
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_option__changes_something_and_nothing_of_the_default_remains(option: Option) -> None:
+    """A value takes the place of the default wherever that stands in a marked line."""
+    said = {option.name: OTHERS[option.metavar]}
+    if option.name == "scrape-interval":
+        said["gap"] = "15h"
+    if option.name == "down-for":
+        said["probe-for"] = "8h"
+    options = options_of(said)
+    assert [file.path for file in FILES if file.render(options) != file.render(options_of({}))]
+    for path in ADAPTED:
+        for line in adapt(packaged(path), options).splitlines():
+            mark = MARKS.search(line)
+            if mark and f"--{option.name}" in mark[0].split() and option.name != "objective":
+                assert OTHERS[option.metavar] in line, line
+
+
+def test_marks__name_options() -> None:
+    """Each mark in the files is an option."""
+    names = {name for path in ADAPTED for mark in MARKS_OF.findall(packaged(path)) for name in mark.split()}
+    assert {name.removeprefix("--") for name in names} <= DEFAULTS.keys()
+    assert len(names) > 20
+
+
+MARKS_OF = re.compile(MARKS.pattern, re.MULTILINE)
+
+
+def test_adapting__refuses_a_mark_without_its_default() -> None:
+    """A marked line that has not the default is a mistake in this package."""
+    with pytest.raises(LookupError, match="2m"):
+        adapt("for: 3m  # --failing-for\n", options_of({}))
+
+
+def test_job__is_in_every_expression() -> None:
+    """Another job leaves no expression on the old one."""
+    text = adapt(packaged("prometheus/alerts.yml"), options_of({"job": "shop"}))
+    assert 'job="django' not in text
+    assert 'absent(up{job="shop"})' in text
+    assert 'probe_success{job="shop-probe"}' in text
+
+
+def test_labels__tell_sites_apart_everywhere() -> None:
+    """Another label is in every clause, in the queries of descriptions and of the console, in routes and panels."""
+    options = options_of({}, ("env",))
+    texts = {file.path: file.render(options) for file in FILES}
+    for path, text in texts.items():
+        assert not re.search(r"(?<!env, )namespace, job", text), path
+    rules = texts["prometheus/alerts.yml"]
+    assert len(re.findall(r"env=%q,namespace=%q,job=%q", rules)) == len(re.findall(r"\$labels\.env", rules)) > 5
+    assert ".Labels.env .Labels.namespace .Labels.job" in texts["prometheus/consoles/health.html"]
+    assert "group_by: [env, namespace, job]" in texts["alertmanager/alertmanager.yml"]
+    assert "by (env, namespace, job, check)" in texts["grafana/dashboards/health.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("job", 'shop"}', "use letters, digits"),
+        ("job", "", "use letters, digits"),
+        ("failing-for", "5", "use a duration like 0s, 90s, 5m or 1h30m"),
+        ("failing-for", "-5m", "use a duration"),
+        ("failing-for", "30m1h", "use a duration"),
+        ("gap", "0s", "use a duration like 90s"),
+        ("slow-share", "1.5", "use a number between 0 and 1"),
+        ("slow-share", "half", "use a number between 0 and 1"),
+        ("flaps", "0", "use a whole number from 1 on"),
+        ("flaps", "2.5", "use a whole number from 1 on"),
+        ("objective", "100", "use a percentage from 95 to less than 100"),
+        ("objective", "0.999", "use a percentage from 95 to less than 100"),
+        ("target", "http://shop:8000", "use HOST:PORT"),
+        ("webhook", "shop:8000", "use an address like https://"),
+        ("runbook-base", "https://example.com/#top", "use an address like https://example.com/page, without"),
+        ("grafana-folder", 'x"', "use letters, digits, spaces"),
+    ],
+)
+def test_value__is_refused_with_a_remedy(name: str, value: str, remedy: str) -> None:
+    """The message names the option, the value, and what to use instead."""
+    with pytest.raises(ValueError, match=re.escape(f"--{name} is {value!r}: {remedy}")):
+        options_of({name: value})
+
+
+@pytest.mark.parametrize("label", ["job", "namespace", "instance", "en-v", "1env", ""])
+def test_label__is_refused_with_a_remedy(label: str) -> None:
+    """Labels that mean something else already, and what is no label, are refused."""
+    with pytest.raises(ValueError, match=re.escape(f"--label is {label!r}: ")):
+        options_of({}, (label,))
+
+
+def test_pair__is_refused_with_a_remedy() -> None:
+    """Durations that do not go together are named, with the reason."""
+    with pytest.raises(ValueError, match=r"--gap is 2m: use more than twice --scrape-interval, 1m; it has to bridge"):
+        options_of({"scrape-interval": "1m", "gap": "2m"})
+    with pytest.raises(ValueError, match=r"--probe-for is 1m: use more than --down-for, 2m; else the probe's alert"):
+        options_of({"probe-for": "1m"})
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90s", 90), ("1h30m", 5400), ("1d", 86400), ("500ms", 0.5), ("0s", 0)])
+def test_seconds__reads_durations(text: str, expected: float) -> None:
+    """Durations are Prometheus' own."""
+    assert seconds(text) == expected

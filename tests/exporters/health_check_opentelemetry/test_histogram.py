@@ -1,0 +1,167 @@
+"""The histogram of durations."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry.metrics import Meter, NoOpMeterProvider
+from opentelemetry.sdk.metrics.export import Histogram, HistogramDataPoint
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.conf import DEFAULT_DURATION_BUCKETS
+from health_check.monitor import runtime
+from health_check_opentelemetry import SpanObserver
+from tests.conftest import Mount
+from tests.support.bench import Held, MovableClock, SharedStore, Worker, defined
+from tests.support.checks import AsyncFine, Broken, Fine, Shaky
+from tests.support.recording import Metrics, Spans, following, ids, meter_provider, points, recording_spans
+
+DURATION = "health_check.check.duration"
+
+Followed = tuple[Spans, Metrics]
+
+
+def collected(metrics: Metrics) -> dict[str, HistogramDataPoint]:
+    """Return what was recorded of each check, whose runs have all come out alike; exemplars are there once."""
+    found = points(metrics.collect()[DURATION]).values()
+    return {str((p.attributes or {})["health_check.name"]): p for p in found if isinstance(p, HistogramDataPoint)}
+
+
+def ids_of(point: HistogramDataPoint) -> list[tuple[int | None, int | None]]:
+    """Return the ids of the traces and spans of the exemplars."""
+    return [(exemplar.trace_id, exemplar.span_id) for exemplar in point.exemplars]
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_histogram__of_all_runs(followed: Followed, mount_checks: Mount) -> None:
+    """Each run is recorded in seconds, by check and state, and by what went wrong."""
+    _, metrics = followed
+    mount_checks(Fine, AsyncFine, Shaky, Broken)
+    taken = {reading.label: reading.time_taken for reading in runtime.read(force=True).readings}
+    metric = metrics.collect()[DURATION]
+    assert (metric.unit, type(metric.data)) == ("s", Histogram)
+    found = collected(metrics)
+    assert found.keys() == taken.keys()
+    error_types = {"Broken": "health_check.exceptions.ServiceUnavailable", "Shaky": SHAKY}
+    states = {"Fine": "ok", "AsyncFine": "ok", "Shaky": "warning", "Broken": "error"}
+    for label, state in states.items():
+        one = found[label]
+        expected = {"health_check.name": label, "health_check.state": state}
+        if label in error_types:
+            expected["error.type"] = error_types[label]
+        assert dict(one.attributes or {}) == expected
+        assert (one.count, one.sum) == (1, taken[label])
+        assert tuple(one.explicit_bounds) == DEFAULT_DURATION_BUCKETS
+
+
+SHAKY = "health_check.exceptions.ServiceWarning"
+
+
+def test_histogram__counts_runs_not_readings(threads: None, followed: Followed, mount_checks: Mount) -> None:
+    """Readings of fresh records, by collections say, are no runs."""
+    _, metrics = followed
+    mount_checks(Fine)
+    for _ in range(3):
+        runtime.read()
+        assert collected(metrics)["Fine"].count == 1
+    runtime.read(force=True)
+    assert collected(metrics)["Fine"].count == 2
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_histogram__exemplars_lead_to_the_spans_of_runs(followed: Followed, mount_checks: Mount) -> None:
+    """The exemplar of a run has the ids of its span, in order or not, sync or async."""
+    spans, metrics = followed
+    mount_checks(Fine, AsyncFine, Broken)
+    runtime.read()
+    found = collected(metrics)
+    for label in ("Fine", "AsyncFine", "Broken"):
+        assert ids_of(found[label]) == [ids(spans.of_check(label))]
+
+
+def test_histogram__of_a_hung_check(settings: Settings, followed: Followed, mount_checks: Mount) -> None:
+    """A run that timed out is recorded with the time it had, and an exemplar."""
+    spans, metrics = followed
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    held = Held()
+    mount_checks(type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05}))
+    try:
+        runtime.read()
+        found = collected(metrics)["Hanging"]
+    finally:
+        held.let_go.set()
+    assert (found.attributes or {})["error.type"] == "timeout"
+    assert found.sum == pytest.approx(0.55)
+    assert ids_of(found) == [ids(spans.of_check("Hanging"))]
+
+
+def test_histogram__buckets_of_the_setting(settings: Settings, followed: Followed, mount_checks: Mount) -> None:
+    """The buckets are those of Prometheus' histogram, as the setting has them."""
+    _, metrics = followed
+    settings.HEALTH_CHECK = {"DURATION_BUCKETS": [0.1, 1, 10]}
+    mount_checks(Fine)
+    runtime.read()
+    assert tuple(collected(metrics)["Fine"].explicit_bounds) == (0.1, 1.0, 10.0)
+
+
+@pytest.mark.parametrize("traces", ["none", "failures"])
+def test_histogram__without_spans(settings: Settings, followed: Followed, mount_checks: Mount, traces: str) -> None:
+    """Runs are counted whether or not they are traced; an exemplar is there where a span is."""
+    spans, metrics = followed
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": traces}
+    mount_checks(Fine, Broken)
+    runtime.read()
+    found = collected(metrics)
+    assert (found["Fine"].count, found["Broken"].count) == (1, 1)
+    assert ids_of(found["Broken"]) == ([] if traces == "none" else [ids(spans.of_check("Broken"))])
+
+
+def test_histogram__metrics_alone(mount_checks: Mount) -> None:
+    """Where there is an SDK for metrics and none for traces, runs are recorded without exemplars."""
+    with meter_provider() as (provider, metrics), following(SpanObserver(meter_provider=provider)):
+        mount_checks(Fine)
+        runtime.read()
+        [found] = collected(metrics).values()
+        assert (found.count, ids_of(found)) == (1, [])
+
+
+def test_histogram__unsampled_runs_have_no_exemplars(mount_checks: Mount) -> None:
+    """What is not sampled cannot be found by its ids."""
+    with meter_provider() as (provider, metrics), recording_spans(ALWAYS_OFF, metrics=provider):
+        mount_checks(Fine)
+        runtime.read()
+        assert ids_of(collected(metrics)["Fine"]) == []
+
+
+@pytest.mark.usefixtures("threads")
+def test_histogram__only_of_the_process_that_ran_the_check() -> None:
+    """A process that shows what another one ran records nothing."""
+    clock = MovableClock()
+    store = SharedStore(clock)
+    definition = defined(lambda check: None)
+    runner, reader = Worker(clock, lambda: store), Worker(clock, lambda: store)
+    try:
+        with meter_provider() as (provider, metrics), following(SpanObserver(meter_provider=provider)):
+            runner.read(definition)
+            reader.read(definition)
+            assert collected(metrics)[definition.label].count == 1
+    finally:
+        runner.close()
+        reader.close()
+
+
+class FailingMeters(NoOpMeterProvider):
+    """A provider that is broken."""
+
+    def get_meter(self, *args: object, **kwargs: object) -> Meter:
+        raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_histogram__fails(mount_checks: Mount) -> None:
+    """Where runs cannot be recorded, checks are shown and spans end all the same."""
+    with recording_spans(metrics=FailingMeters()) as spans:
+        mount_checks(Fine, AsyncFine)
+        assert [reading.pretty_status for reading in runtime.read().readings] == ["OK", "OK"]
+        assert spans.names == ["health_check.check AsyncFine", "health_check.check Fine", "health_check.run"]

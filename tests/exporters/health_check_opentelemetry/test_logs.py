@@ -1,0 +1,144 @@
+"""The log of a change of state: in the context of the span of the run that brought it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler, ReadableLogRecord
+from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
+from health_check.monitor import runtime
+from tests.conftest import Mount
+from tests.support.bench import Held
+from tests.support.recording import Spans, ids
+
+Logged = InMemoryLogRecordExporter
+
+
+@pytest.fixture
+def logged() -> Iterator[Logged]:
+    """What the SDK's handler makes of our log."""
+    exporter = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
+    provider = LoggerProvider(shutdown_on_exit=False)
+    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # another package has it, too
+        handler = LoggingHandler(logger_provider=provider)
+    logger = logging.getLogger("health_check")
+    logger.addHandler(handler)
+    yield exporter
+    logger.removeHandler(handler)
+    provider.shutdown()
+
+
+def only(logged: Logged) -> ReadableLogRecord:
+    """Return the only record."""
+    [found] = logged.get_finished_logs()
+    return found
+
+
+def assert_within(record: ReadableLogRecord, spans: Spans, label: str) -> None:
+    """Check that a record belongs to the span of a check."""
+    assert (record.log_record.trace_id, record.log_record.span_id) == ids(spans.of_check(label))
+
+
+def raising() -> None:
+    """Raise what nobody expects, with a secret."""
+    raise LookupError("no answer from redis://user:geheim@host/0")
+
+
+class Blown(HealthCheck):
+    """Raises what nobody expected."""
+
+    def check_status(self) -> None:
+        raising()
+
+
+class BlownAsync(HealthCheck):
+    """Does so on the event loop."""
+
+    async def check_status(self) -> None:
+        raising()
+
+
+class Wrapped(HealthCheck):
+    """Says what is wrong, on account of what nobody expected."""
+
+    def check_status(self) -> None:
+        try:
+            raising()
+        except LookupError as error:
+            raise ServiceUnavailable("the shop is closed: redis://user:geheim@host/0") from error
+
+
+@pytest.mark.usefixtures("anywhere")
+@pytest.mark.parametrize("check", [Blown, BlownAsync, Wrapped])
+def test_log__of_an_error(spans: Spans, mount_checks: Mount, logged: Logged, check: type[HealthCheck]) -> None:
+    """An error is logged within its span, with the traceback and without secrets."""
+    mount_checks(check)
+    runtime.read()
+    label, record = check.__name__, only(logged)
+    assert_within(record, spans, label)
+    assert record.log_record.severity_text == "ERROR"
+    body = str(record.log_record.body)
+    assert body.startswith(f"{label} is error: ")
+    assert 'in raising\n    raise LookupError("no answer' in body
+    assert "geheim" not in body
+    assert "geheim" not in spans.of_check(label).to_json()
+    found = {name: (record.log_record.attributes or {})[name] for name in ("check", "state", "previous_state")}
+    assert found == {"check": label, "state": "error", "previous_state": "ok"}
+
+
+def test_log__of_a_hung_check(settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged) -> None:
+    """That a check timed out is logged within its span, too."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    held = Held()
+    mount_checks(type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05}))
+    try:
+        runtime.read()
+    finally:
+        held.let_go.set()
+    assert_within(only(logged), spans, "Hanging")
+    assert only(logged).log_record.body == "Hanging is error: unavailable: timed out after 0.05 s"
+
+
+@pytest.mark.parametrize("check", [Blown, BlownAsync])
+def test_log__of_a_round_that_is_written_afterwards(
+    settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged, check: type[HealthCheck]
+) -> None:
+    """Where failures alone are traced, the log leads to the span that was written for it."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": "failures"}
+    mount_checks(check)
+    runtime.read()
+    assert_within(only(logged), spans, check.__name__)
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_log__of_a_change_for_the_better(spans: Spans, mount_checks: Mount, logged: Logged) -> None:
+    """That a check is in order again is logged within the span of that run."""
+    outcomes = iter([ServiceUnavailable("down"), None])
+
+    class Recovering(HealthCheck):
+        max_age = 60
+
+        def check_status(self) -> None:
+            if (error := next(outcomes)) is not None:
+                raise error
+
+    mount_checks(Recovering)
+    logging.getLogger("health_check").setLevel(logging.INFO)
+    try:
+        runtime.read()
+        logged.clear()
+        spans.clear()
+        runtime.read(force=True)
+    finally:
+        logging.getLogger("health_check").setLevel(logging.NOTSET)
+    assert_within(only(logged), spans, "Recovering")
+    assert only(logged).log_record.body == "Recovering is ok"

@@ -1,0 +1,224 @@
+"""The spans of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.trace import StatusCode, Tracer
+from pytest_django import Settings
+
+from health_check import extensions
+from health_check.backends import HealthCheck
+from health_check.monitor import runtime
+from health_check.runner import observers
+from health_check_opentelemetry import SpanObserver
+from health_check_opentelemetry.registration import register
+from tests.conftest import Mount
+from tests.support.bench import eventually
+from tests.support.checks import AsyncBroken, AsyncFine, BaseBlown, Blown, Broken, Exiting, Fine, Shaky, TwiceBroken
+from tests.support.recording import ROUND, Spans, attributes, following, ids, is_child
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_round__root_with_a_child_for_each_check(spans: Spans, mount_checks: Mount) -> None:
+    """A round of runs is a root span, each run a child that is named by its label and lies within."""
+    mount_checks(Fine, (Fine, {"name": "Größe 🐍"}), AsyncFine, Broken)
+    runtime.read()
+    root = spans.named(ROUND)
+    assert root.parent is None
+    children = [span for span in spans.finished if span is not root]
+    # One class with equal options is one check, whatever it is called.
+    assert sorted(span.name for span in children) == [
+        "health_check.check AsyncFine",
+        "health_check.check Broken",
+        "health_check.check Größe 🐍",
+    ]
+    for child in children:
+        assert is_child(child, root)
+        (began, ended), (start, end) = times(root), times(child)
+        assert began <= start <= end <= ended
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_attributes__of_a_check_in_order(spans: Spans, mount_checks: Mount) -> None:
+    """The span of a run has the facts of the check and its outcome, and no error."""
+    mount_checks((Fine, {"critical_service": False}))
+    [shown] = runtime.read().readings
+    span = spans.of_check("Fine")
+    found = attributes(span)
+    assert found == {
+        "health_check.name": "Fine",
+        "health_check.backend": "tests.support.checks.Fine",
+        "health_check.critical": False,
+        "health_check.state": "ok",
+        "health_check.status": 1,
+        "health_check.time_taken": shown.time_taken,
+        "code.function.name": "tests.support.checks.Fine.check_status",
+    }
+    assert span.status.status_code is not StatusCode.ERROR
+
+
+@pytest.mark.usefixtures("anywhere")
+@pytest.mark.parametrize(
+    ("check", "error_type", "description"),
+    [
+        (Broken, "health_check.exceptions.ServiceUnavailable", "unavailable: Something went wrong!"),
+        (AsyncBroken, "health_check.exceptions.ServiceUnavailable", "unavailable: Something went wrong!"),
+        (
+            TwiceBroken,
+            "health_check.exceptions.ServiceUnavailable",
+            "unavailable: Something went wrong!; unexpected result: Something else, too.",
+        ),
+        (Blown, "ZeroDivisionError", "unknown error"),
+        (Exiting, "SystemExit", "unknown error"),
+        (BaseBlown, "tests.support.checks.NoException", "unknown error"),
+    ],
+)
+def test_attributes__of_an_error(
+    spans: Spans, mount_checks: Mount, check: type, error_type: str, description: str
+) -> None:
+    """The span of a run that failed says with what, and no text that was not meant for readers."""
+    mount_checks(check)
+    runtime.read()
+    span = spans.named(f"health_check.check {check.__name__}")
+    found = attributes(span)
+    assert (found["health_check.state"], found["health_check.status"]) == ("error", 0)
+    assert found["error.type"] == error_type
+    assert span.status.status_code is StatusCode.ERROR
+    assert span.status.description == description
+    assert "nobody meant" not in span.to_json()
+
+
+def test_attributes__of_a_warning(spans: Spans, mount_checks: Mount) -> None:
+    """A warning is a state of its own and no error of the span."""
+    mount_checks(Shaky)
+    runtime.read()
+    span = spans.of_check("Shaky")
+    found = attributes(span)
+    assert (found["health_check.state"], found["health_check.status"]) == ("warning", 0)
+    assert span.status.status_code is not StatusCode.ERROR
+
+
+def test_attributes__secrets_are_masked(spans: Spans, mount_checks: Mount) -> None:
+    """A secret in an error is in no attribute, status or event."""
+
+    class Leaking(HealthCheck):
+        def check_status(self) -> None:
+            self.add_error("cannot reach redis://user:geheim@host/0")
+
+    mount_checks(Leaking)
+    runtime.read()
+    assert "geheim" not in spans.of_check("Leaking").to_json()
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_round__not_part_of_the_request(spans: Spans, mount_checks: Mount, client: Client) -> None:
+    """The request that met a stale record is not the parent of the round, and its context is as it was."""
+    mount_checks(Fine, AsyncFine)
+    with spans.tracer.start_as_current_span("request") as request_span:
+        assert client.get("/health/").status_code == 200
+        assert trace.get_current_span() is request_span
+    assert spans.named(ROUND).parent is None
+    assert ids(spans.named("request"))[0] != ids(spans.named(ROUND))[0]
+
+
+@pytest.mark.usefixtures("threads")
+def test_round__only_when_something_runs(spans: Spans, mount_checks: Mount, client: Client) -> None:
+    """Readers of fresh records make no spans."""
+    mount_checks(Fine)
+    for url in ("/health/", "/metrics", "/health/?format=json"):
+        assert client.get(url).status_code == 200
+    assert spans.names == ["health_check.check Fine", ROUND]
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(
+    ("ask", "trigger"),
+    [
+        (lambda client: client.get("/health/"), "request"),
+        (lambda client: client.get("/metrics"), "scrape"),
+        (lambda client: call_command("health_check", verbosity=0), "command"),
+        (lambda client: runtime.current().scheduler.trigger_due(), "scheduler"),
+    ],
+    ids=["request", "scrape", "command", "scheduler"],
+)
+def test_round__trigger(
+    spans: Spans, mount_checks: Mount, client: Client, ask: Callable[[Client], object], trigger: str
+) -> None:
+    """The span of a round says what had its checks run."""
+    mount_checks(Fine, AsyncFine)
+    ask(client)
+    eventually(lambda: ROUND in spans.names)
+    assert attributes(spans.named(ROUND)) == {"health_check.trigger": trigger}
+
+
+def times(span: ReadableSpan) -> tuple[int, int]:
+    """Return when a span began and ended."""
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return span.start_time, span.end_time
+
+
+class Failing(trace.TracerProvider):
+    """A provider that is broken."""
+
+    def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+        raise ZeroDivisionError
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_observer__fails(mount_checks: Mount) -> None:
+    """A provider that raises harms no check."""
+    with following(SpanObserver(Failing())):
+        mount_checks(Fine, AsyncFine)
+        assert [reading.pretty_status for reading in runtime.read().readings] == ["OK", "OK"]
+
+
+def test_observer__asks_for_one_tracer(mount_checks: Mount) -> None:
+    """A provider is asked for a tracer once, however many rounds there are: the SDK's call is no cheap one."""
+
+    class Counting(TracerProvider):
+        asked = 0
+
+        def get_tracer(self, *args: Any, **kwargs: Any) -> Tracer:
+            self.asked += 1
+            return super().get_tracer(*args, **kwargs)
+
+    provider = Counting(shutdown_on_exit=False)
+    with following(SpanObserver(provider)):
+        mount_checks(Fine)
+        for _ in range(3):
+            runtime.read(force=True)
+    assert provider.asked == 1
+
+
+@pytest.mark.parametrize("settings_of_site", [{"TRACES": "some"}, {"TRACES": None, "MAX_CONCURRENCY": 4}])
+def test_observer__of_a_bad_setting(
+    settings: Settings, spans: Spans, mount_checks: Mount, caplog: pytest.LogCaptureFixture, settings_of_site: object
+) -> None:
+    """Where it cannot be told what to trace nothing is, checks are shown, and the log says why, once."""
+    settings.HEALTH_CHECK = settings_of_site
+    mount_checks(Fine, AsyncFine)
+    for _ in range(2):
+        shown = runtime.read(force=True).readings
+        assert [reading.pretty_status for reading in shown] == ["OK", "OK"]
+    assert spans.names == []
+    assert caplog.text.count("An observer of health checks failed.") == 1
+    assert "HEALTH_CHECK['TRACES'] is " in caplog.text
+
+
+@pytest.mark.parametrize("bad", ["nonsense", {"TRACES": 3, "DURATION_BUCKETS": 0, "SCRAPE_WAIT": "long"}])
+def test_register__needs_no_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch, bad: object) -> None:
+    """The app gets ready whatever the settings are."""
+    monkeypatch.setattr(observers, "_observers", [])
+    monkeypatch.setattr(extensions, "_set_ups", [])
+    settings.HEALTH_CHECK = bad
+    register.__wrapped__()
+    assert [type(observer) for observer in observers._observers] == [SpanObserver]
+    assert extensions.telemetry() is not None

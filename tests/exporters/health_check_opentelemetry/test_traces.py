@@ -1,0 +1,238 @@
+"""``HEALTH_CHECK["TRACES"]``: which rounds leave spans, their own and those of what checks call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, DEFAULT_ON, ParentBasedTraceIdRatio, Sampler, TraceIdRatioBased
+from opentelemetry.trace import StatusCode
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor import runtime
+from tests.conftest import Mount
+from tests.support.bench import Held, eventually
+from tests.support.calling import CALL, Client, calling
+from tests.support.recording import ROUND, Spans, attributes, is_child, labels, orphans, recording_spans
+
+DOWN = ServiceUnavailable("down")
+
+SAMPLERS = {
+    "parentbased_always_on": DEFAULT_ON,
+    "parentbased_traceidratio": ParentBasedTraceIdRatio(1.0),
+    "always_on": ALWAYS_ON,
+    "traceidratio": TraceIdRatioBased(1.0),
+}
+"""Samplers that sample all, by the names that ``OTEL_TRACES_SAMPLER`` has for them."""
+
+every_sampler = pytest.mark.parametrize("sampler", SAMPLERS.values(), ids=SAMPLERS)
+
+Choose = Callable[[str], None]
+
+
+@pytest.fixture(params=[0, 4], ids=["here", "threads"])
+def choose(request: pytest.FixtureRequest, settings: Settings) -> Choose:
+    """A function that sets ``TRACES``, with checks in the calling thread, or on the runner's."""
+
+    def set_traces(traces: str) -> None:
+        settings.HEALTH_CHECK = {"TRACES": traces, "MAX_CONCURRENCY": request.param, "MAX_AGE": 60}
+
+    return set_traces
+
+
+@pytest.fixture
+def failures(choose: Choose) -> None:
+    """``TRACES`` is ``"failures"``."""
+    choose("failures")
+
+
+def run() -> dict[str, str]:
+    """Run all checks, and return the state of each."""
+    return {reading.label: reading.state.value for reading in runtime.read(force=True).readings}
+
+
+@every_sampler
+def test_failures__healthy_site_leaves_nothing(failures: None, mount_checks: Mount, sampler: Sampler) -> None:
+    """While all is in order there are no spans: not ours, not of calls, and no sampled ones where those arrive."""
+    with recording_spans(sampler) as spans:
+        client = Client(spans)
+        mount_checks(calling(client, "Sync"), calling(client, "Async", asynchronous=True))
+        for _ in range(3):
+            assert run() == {"Sync": "ok", "Async": "ok"}
+        assert spans.names == []
+    assert len(client.heard) == 6
+    heeding = sampler in (SAMPLERS["parentbased_always_on"], SAMPLERS["parentbased_traceidratio"])
+    for traceparent in client.heard:
+        assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-00" if heeding else "", traceparent)
+
+
+@every_sampler
+def test_failures__spans_that_checks_make_themselves_are_no_orphans(
+    failures: None, mount_checks: Mount, sampler: Sampler
+) -> None:
+    """Where a sampler heeds no parent, a check's own spans cannot be kept from it; they are roots then."""
+    with recording_spans(sampler) as spans:
+
+        class Working(HealthCheck):
+            def check_status(self) -> None:
+                with spans.tracer.start_as_current_span("work"):
+                    pass
+
+        mount_checks(Working)
+        run()
+        assert spans.names in ([], ["work"])
+        assert orphans(spans.finished) == []
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_failures__first_one_is_written_afterwards(
+    failures: None, spans: Spans, mount_checks: Mount, asynchronous: bool
+) -> None:
+    """The round in which something fails first has all its own spans, with their real times, and none of calls."""
+    client = Client(spans)
+    mount_checks(
+        calling(client, "Fails", None, DOWN, asynchronous=asynchronous),
+        calling(client, "Fine"),
+        calling(client, "FineAsync", asynchronous=True),
+    )
+    run()
+    assert spans.names == []
+    assert run() == {"Fails": "error", "Fine": "ok", "FineAsync": "ok"}
+    assert spans.names == sorted([ROUND, *(f"health_check.check {name}" for name in ("Fails", "Fine", "FineAsync"))])
+    root = spans.named(ROUND)
+    assert (root.parent, attributes(root)) == (None, {"health_check.trigger": "request"})
+    for reading in runtime.read().readings:
+        assert reading.record is not None
+        result, span = reading.record.result, spans.of_check(reading.label)
+        assert is_child(span, root)
+        assert span.start_time == pytest.approx(result.started * 1e9, abs=1e3)
+        assert span.end_time == pytest.approx(result.finished * 1e9, abs=1e3)
+        assert (root.start_time or 0) <= (span.start_time or 0) <= (span.end_time or 0) <= (root.end_time or 0)
+    failed = spans.of_check("Fails")
+    assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "unavailable: down")
+    assert attributes(failed)["error.type"] == "health_check.exceptions.ServiceUnavailable"
+    assert not any(client.sampled)
+
+
+def test_failures__exemplar_is_that_of_the_failing_run(failures: None, spans: Spans, mount_checks: Mount) -> None:
+    """The record of the run that failed names its span, though it was written when the run had ended."""
+    client = Client(spans)
+    mount_checks(calling(client, "Fails", DOWN), calling(client, "Fine"))
+    run()
+    exemplars = {reading.label: exemplar_of(reading.label) for reading in runtime.read().readings}
+    assert exemplars["Fails"] == labels(spans.of_check("Fails"))
+    assert exemplars["Fine"] in ({}, labels(spans.of_check("Fine")))  # it may have ended before anything was wrong
+
+
+def exemplar_of(label: str) -> dict[str, str]:
+    """Return the exemplar of the last run of a check."""
+    [found] = [reading.record for reading in runtime.read().readings if reading.label == label]
+    assert found is not None
+    return dict(found.result.exemplar)
+
+
+@pytest.mark.parametrize("problem", [DOWN, ServiceWarning("soon"), ZeroDivisionError()], ids=lambda p: type(p).__name__)
+def test_failures__next_round_is_traced_in_full(
+    failures: None, spans: Spans, mount_checks: Mount, problem: Exception
+) -> None:
+    """After a round with something that was not in order, a warning say, calls are traced, and heard of as sampled."""
+    client = Client(spans)
+    mount_checks(calling(client, "Fails", problem), calling(client, "Fine"))
+    run()
+    assert CALL not in spans.names
+    spans.clear()
+    client.heard.clear()
+    run()
+    calls = [span for span in spans.finished if span.name == CALL]
+    assert len(calls) == 2
+    for label in ("Fails", "Fine"):
+        assert [call for call in calls if is_child(call, spans.of_check(label))]
+    assert orphans(spans.finished) == []
+    assert client.sampled == [True, True]
+    assert exemplar_of("Fine") == labels(spans.of_check("Fine"))
+
+
+def test_failures__silent_after_one_round_in_order(failures: None, spans: Spans, mount_checks: Mount) -> None:
+    """The round in which all is in order again is traced in full, the one after it is not, and the next failure is."""
+    client = Client(spans)
+    mount_checks(calling(client, "Fails", DOWN, None, None, DOWN), calling(client, "Fine"))
+    traced = []
+    for _ in range(4):
+        run()
+        traced.append((spans.names.count(ROUND), spans.names.count(CALL)))
+        assert orphans(spans.finished) == []
+        spans.clear()
+    assert traced == [(1, 0), (1, 2), (0, 0), (1, 0)]
+
+
+def test_failures__several_at_once_are_one_round(failures: None, spans: Spans, mount_checks: Mount) -> None:
+    """Checks that fail at the same time share the span of their round."""
+    client = Client(spans)
+    names = [f"Fails{number}" for number in range(4)]
+    mount_checks(
+        *(calling(client, name, DOWN, asynchronous=name > "Fails1") for name in names), calling(client, "Fine")
+    )
+    run()
+    root = spans.named(ROUND)
+    assert len(spans.finished) == 6
+    for name in [*names, "Fine"]:
+        assert is_child(spans.of_check(name), root)
+    for name in names:
+        assert exemplar_of(name) == labels(spans.of_check(name))
+
+
+def test_failures__hung_check(settings: Settings, spans: Spans, mount_checks: Mount) -> None:
+    """A check that hangs is written at its deadline; it counts as failed until a run of it is in order."""
+    settings.HEALTH_CHECK = {"TRACES": "failures", "MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    held = Held()
+    hanging = type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05})
+    mount_checks(hanging, calling(Client(spans), "Fine"))
+    try:
+        assert run() == {"Hanging": "error", "Fine": "ok"}
+    finally:
+        held.let_go.set()
+    span = spans.of_check("Hanging")
+    assert attributes(span)["error.type"] == "timeout"
+    assert is_child(span, spans.named(ROUND))
+    assert is_child(spans.of_check("Fine"), spans.named(ROUND))
+    assert exemplar_of("Hanging") == labels(span)
+    spans.clear()
+    eventually(lambda: run()["Hanging"] == "ok")
+    [full] = [span for span in spans.finished if span.name == "health_check.check Hanging"]
+    assert attributes(full)["health_check.state"] == "ok"
+    assert orphans(spans.finished) == []
+    spans.clear()
+    assert run() == {"Hanging": "ok", "Fine": "ok"}
+    assert spans.names == []
+
+
+@every_sampler
+def test_none__leaves_nothing(choose: Choose, mount_checks: Mount, sampler: Sampler) -> None:
+    """Nothing is traced, however checks are, and records have no exemplars."""
+    choose("none")
+    with recording_spans(sampler) as spans:
+        client = Client(spans)
+        mount_checks(calling(client, "Fails", DOWN), calling(client, "Async", DOWN, asynchronous=True))
+        for _ in range(2):
+            assert run() == {"Fails": "error", "Async": "error"}
+        assert spans.names == []
+        assert exemplar_of("Fails") == {}
+    assert not any(client.sampled)
+
+
+@every_sampler
+def test_all__traces_every_round(choose: Choose, mount_checks: Mount, sampler: Sampler) -> None:
+    """Every round has all its spans, and those of calls."""
+    choose("all")
+    with recording_spans(sampler) as spans:
+        client = Client(spans)
+        mount_checks(calling(client, "Fails", DOWN), calling(client, "Async", asynchronous=True))
+        for _ in range(2):
+            spans.clear()
+            run()
+            names = ["health_check.check Async", "health_check.check Fails", ROUND]
+            assert spans.names == sorted([CALL, CALL, *names])
+            assert orphans(spans.finished) == []

@@ -1,0 +1,144 @@
+"""The checks with the options and settings that they had in django-health-check 3.x."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from health_check.compat.celery import CeleryHealthCheck, CeleryPingHealthCheck
+from health_check.compat.checks import CacheBackend, MigrationsHealthCheck, StorageHealthCheck
+from health_check.compat.rabbitmq import RabbitMQHealthCheck
+from health_check.compat.redis import RedisHealthCheck
+from health_check.registry.definitions import label_of
+
+SECRET = "planted-secret-7d1f"
+
+
+def test_cache__options() -> None:
+    """The options are those of 3.18 and 3.23, with warnings where they are old."""
+    assert (CacheBackend("other").alias, CacheBackend(alias="other").alias) == ("other", "other")
+    assert CacheBackend(key_prefix="shop").key_prefix == "shop"
+    with pytest.warns(DeprecationWarning, match="backend of CacheBackend is deprecated: use alias"):
+        assert CacheBackend(backend="other").alias == "other"
+    with pytest.warns(DeprecationWarning, match="cache_key of CacheBackend is deprecated: use key_prefix"):
+        assert CacheBackend(cache_key="shop").key_prefix == "shop"
+
+
+def test_cache__setting(settings: Settings) -> None:
+    """The setting of the key is what keys begin with."""
+    assert CacheBackend().key_prefix == "djangohealthcheck_test"
+    settings.HEALTHCHECK_CACHE_KEY = "shop"
+    assert CacheBackend().key_prefix == "shop"
+    assert CacheBackend(key_prefix="mine").key_prefix == "mine"
+
+
+def test_cache__constructor_of_a_subclass() -> None:
+    """A subclass may call the constructor as it did."""
+
+    class Sessions(CacheBackend):
+        def __init__(self) -> None:
+            super().__init__("sessions")
+
+    assert (Sessions().alias, label_of(Sessions())) == ("sessions", "Sessions(alias='sessions')")
+
+
+def test_cache__runs() -> None:
+    """It does what its successor does."""
+    check = CacheBackend()
+    check.run_check()
+    assert check.errors == []
+
+
+def test_storage__alias_of_a_subclass() -> None:
+    """A subclass may name the storage."""
+
+    class Media(StorageHealthCheck):
+        storage_alias = "media"
+
+    assert (Media().alias, StorageHealthCheck().alias, StorageHealthCheck("other").alias) == (
+        "media",
+        "default",
+        "other",
+    )
+
+
+def test_migrations__setting(settings: Settings) -> None:
+    """The setting names the database."""
+    assert MigrationsHealthCheck().alias == "default"
+    settings.HEALTHCHECK_MIGRATIONS_DB = "other"
+    assert MigrationsHealthCheck().alias == "other"
+
+
+def test_redis__url(settings: Settings) -> None:
+    """The URL is that of the option, else of a subclass, else of the setting, else of this host."""
+
+    class Shop(RedisHealthCheck):
+        redis_url = "redis://class/1"
+
+    assert RedisHealthCheck().url == "redis://localhost/1"
+    settings.REDIS_URL = f"redis://:{SECRET}@setting/1"
+    assert RedisHealthCheck().url == settings.REDIS_URL
+    assert Shop().url == "redis://class/1"
+    assert RedisHealthCheck(redis_url="redis://option/1").url == "redis://option/1"
+    assert RedisHealthCheck("redis://new/1").url == "redis://new/1"
+    assert label_of(RedisHealthCheck()) == "RedisHealthCheck"
+
+
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_redis__more_arguments(settings: Settings, by_setting: bool) -> None:
+    """More arguments of the client are handed on."""
+    options: dict[str, Any] = {}
+    if by_setting:
+        settings.HEALTHCHECK_REDIS_URL_OPTIONS = {"socket_timeout": 7}
+    else:
+        options["redis_url_options"] = {"socket_timeout": 7}
+    factory = RedisHealthCheck(redis_url="redis://shop/3", **options).client_factory
+    assert factory is not None
+    with factory() as client:
+        arguments = client.connection_pool.connection_kwargs
+        assert (arguments["host"], arguments["db"], arguments["socket_timeout"]) == ("shop", 3, 7)
+
+
+def test_redis__client() -> None:
+    """A client is taken as it is, with the warning that its successor has."""
+    with redis.Redis() as client, pytest.warns(DeprecationWarning, match="use `client_factory`"):
+        check = RedisHealthCheck(client=client)
+    assert (check.client, check.url) == (client, None)
+
+
+def test_rabbitmq__namespace(settings: Settings) -> None:
+    """The namespace, of the option or of a subclass, says which setting has the broker."""
+
+    class Shop(RabbitMQHealthCheck):
+        namespace = "SHOP"
+
+    settings.SHOP_BROKER_URL = f"amqp://shop:{SECRET}@broker//"
+    assert Shop().amqp_url == RabbitMQHealthCheck(namespace="SHOP").amqp_url == settings.SHOP_BROKER_URL
+    assert RabbitMQHealthCheck().amqp_url is None
+    assert SECRET not in repr(Shop())
+    with pytest.raises(ValueError, match="no setting OTHER_BROKER_URL"):
+        RabbitMQHealthCheck(namespace="OTHER")
+
+
+def test_celery__settings(settings: Settings) -> None:
+    """The settings of the timeouts are time budgets."""
+    assert (CeleryPingHealthCheck().timeout, CeleryHealthCheck().timeout) == (None, None)
+    settings.HEALTHCHECK_CELERY_PING_TIMEOUT = 2
+    settings.HEALTHCHECK_CELERY_TIMEOUT = 3
+    assert (CeleryPingHealthCheck().timeout, CeleryHealthCheck().timeout) == (2, 3)
+    settings.HEALTHCHECK_CELERY_RESULT_TIMEOUT = 4
+    assert CeleryHealthCheck().timeout == 4
+    assert CeleryPingHealthCheck(timeout=datetime.timedelta(seconds=9)).timeout == datetime.timedelta(seconds=9)
+
+
+def test_celery__queue() -> None:
+    """A subclass may name the queue."""
+
+    class Slow(CeleryHealthCheck):
+        queue = "slow"
+
+    assert (Slow().queues, CeleryHealthCheck().queues, Slow(queues=["other"]).queues) == (["slow"], None, ["other"])

@@ -1,0 +1,187 @@
+"""The fetching of what checks read: bounded, whatever a server does."""
+
+from __future__ import annotations
+
+import gzip
+import pathlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from health_check.contrib._http import MOST_BYTES, MOST_REDIRECTS, Fetched, fetch
+from health_check.exceptions import HealthCheckException
+from tests.support.pages import Pages, serving_pages
+
+SECONDS = 1.0
+"""How long fetching may take where a server does not come to an end."""
+
+LATE_SECONDS = 1.0
+"""By how much it may be late on a busy machine."""
+
+ANSWER_SECONDS = 30.0
+"""How long it may take otherwise."""
+
+
+@pytest.fixture
+def pages() -> Iterator[Pages]:
+    """A server that answers with what the test says."""
+    with serving_pages() as pages:
+        yield pages
+
+
+def fetched(url: str, seconds: float = ANSWER_SECONDS, **options: Any) -> Fetched:
+    """Fetch a URL."""
+    return fetch(url, what="the page", seconds=seconds, **options)
+
+
+def problem(url: str, seconds: float = ANSWER_SECONDS, **options: Any) -> str:
+    """Return what is said about a URL that cannot be fetched."""
+    with pytest.raises(HealthCheckException) as caught:
+        fetched(url, seconds, **options)
+    return str(caught.value)
+
+
+def test_fetch__answer(pages: Pages) -> None:
+    """Status, body and encoding are those of the answer; the request says who asks, and wants nothing packed."""
+    page = fetched(pages.page("/", "Grüße".encode("latin-1"), 418, "Content-Type: text/plain; charset=iso-8859-1"))
+    assert (page.status, page.text, page.complete, page.certificate) == (418, "Grüße", True, None)
+    [request] = pages.requests
+    assert "User-Agent: django-health-exporter/" in request
+    assert "Accept-Encoding: identity" in request
+
+
+def test_fetch__encoding_that_does_not_exist(pages: Pages) -> None:
+    """A body whose encoding nobody knows is read as UTF-8."""
+    assert fetched(pages.page("/", "Grüße", 200, "Content-Type: text/plain; charset=klingon")).text == "Grüße"
+
+
+@pytest.mark.parametrize("length", [MOST_BYTES - 1, MOST_BYTES, MOST_BYTES + 1, 5 * MOST_BYTES])
+def test_fetch__long_body(pages: Pages, length: int) -> None:
+    """Of a long body the beginning is read, and it is known whether that is all."""
+    page = fetched(pages.page("/", b"x" * length))
+    assert (len(page.body), page.complete) == (min(length, MOST_BYTES), length <= MOST_BYTES)
+
+
+@pytest.mark.parametrize(("length", "complete"), [(1000, True), (200 * MOST_BYTES, False)])
+def test_fetch__packed(pages: Pages, length: int, complete: bool) -> None:
+    """What is packed all the same is unpacked, but not more of it than is read otherwise."""
+    page = fetched(pages.page("/", gzip.compress(b"x" * length, 1), 200, "Content-Encoding: gzip"))
+    assert page.complete is complete
+    assert set(page.body) == {ord("x")}
+    assert len(page.body) <= MOST_BYTES + 1
+
+
+def test_fetch__packed_badly(pages: Pages) -> None:
+    """What only says that it is packed is taken as it is."""
+    assert fetched(pages.page("/", b"not packed", 200, "Content-Encoding: gzip")).body == b"not packed"
+
+
+def test_fetch__redirects(pages: Pages) -> None:
+    """A few redirects are followed, unless none are to be."""
+    for number in range(MOST_REDIRECTS):
+        pages.page(f"/{number}", "", 302, f"Location: /{number + 1}")
+    pages.page(f"/{MOST_REDIRECTS}", "there")
+    assert fetched(f"{pages.url}/0").body == b"there"
+    assert fetched(f"{pages.url}/0", follow=False).status == 302
+
+
+@pytest.mark.parametrize("place", ["file:///etc/passwd", "ftp://localhost/", "/loop", "http://", "gopher://x/"])
+def test_fetch__redirects_to_nowhere(pages: Pages, place: str) -> None:
+    """A redirect to itself, or to what is not HTTP, leads nowhere, and is no other error."""
+    pages.page("/loop", "", 302, "Location: /loop")
+    assert problem(pages.page("/", "", 302, f"Location: {place}")).startswith(("unavailable: ", "unexpected result: "))
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Long: ",
+        b"HTTP/1.1 302 Found\r\nLocation: /dripping\r\nContent-Length: 1000000\r\n\r\n",
+        b"",
+    ],
+    ids=["body", "headers", "redirect", "all"],
+)
+def test_fetch__drips(pages: Pages, beginning: bytes) -> None:
+    """An answer that comes byte by byte is given up in time, whatever part of it that is."""
+    url = pages.drip("/dripping", beginning)
+    start = time.monotonic()
+    assert problem(url, SECONDS).endswith("the page did not answer in time (ReadTimeout)")
+    assert SECONDS / 2 < time.monotonic() - start < SECONDS + LATE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b"", "unexpected result: the page broke off, or does not speak HTTP (RemoteProtocolError)"),
+        (b"SSH-2.0-OpenSSH\r\n", "unexpected result: the page broke off, or does not speak HTTP (RemoteProtocolError)"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "unexpected result: the page broke off, or does not"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x" * 200_000, "unexpected result: the page broke off, or does not speak HTTP"),
+    ],
+    ids=["nothing", "other protocol", "half", "endless header"],
+)
+def test_fetch__nonsense(pages: Pages, answer: bytes, error: str) -> None:
+    """What is no answer in HTTP is told as such."""
+    assert problem(pages.raw("/", answer)).startswith(error)
+
+
+@pytest.mark.parametrize("url", ["", "shop.internal", "ftp://shop.internal/", "http://", "http://[::1", "http://a:b/"])
+def test_fetch__url_that_cannot_be_used(url: str) -> None:
+    """What is no URL of HTTP is told, without being shown."""
+    error = problem(url)
+    assert error.startswith("unavailable: the URL of the page cannot be used (")
+    assert "internal" not in error
+
+
+def test_fetch__no_such_host() -> None:
+    """A name that does not exist is told, without being shown."""
+    assert problem("http://planted.invalid/") == "unavailable: the name of the host of the page cannot be resolved"
+
+
+def test_fetch__nobody_listens() -> None:
+    """A port that nobody listens on is told."""
+    assert problem("http://127.0.0.1:1/") == "unavailable: cannot connect to the page (ConnectError)"
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ("planted\r\nX: secret", "the request to the page cannot be sent (LocalProtocolError)"),
+        ("plänted", "cannot fetch the page (UnicodeEncodeError)"),
+    ],
+)
+def test_fetch__header_that_cannot_be_sent(pages: Pages, value: str, error: str) -> None:
+    """A header that is no header is told, without being shown."""
+    assert problem(pages.page("/", ""), headers={"X-Key": value}) == f"unavailable: {error}"
+
+
+@pytest.mark.parametrize("content", [None, "nonsense"])
+def test_fetch__certificates_that_cannot_be_read(tmp_path: pathlib.Path, content: str | None) -> None:
+    """A file of certificates that is not there, or holds none, is told, without its path."""
+    path = tmp_path / "planted.pem"
+    if content is not None:
+        path.write_text(content)
+    error = problem("https://127.0.0.1:1/", ca_file=str(path))
+    assert error.startswith("unavailable: the file of the certificates to trust cannot be used (")
+    assert "planted" not in error
+
+
+def test_fetch__login_stays_with_its_host(pages: Pages) -> None:
+    """A redirect to another host does not get the password that was meant for the first one."""
+    with serving_pages() as other:
+        elsewhere = other.page("/", "there").replace("127.0.0.1", "localhost")
+        page = fetched(pages.page("/", "", 302, f"Location: {elsewhere}"), auth=("probe", "planted"))
+        assert page.body == b"there"
+        assert "Authorization: Basic " in pages.requests[0]
+        assert "Authorization" not in other.requests[0]
+
+
+def test_fetch__by_way_of_a_proxy(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy is used, and no more patient."""
+    monkeypatch.setenv("http_proxy", pages.url)
+    pages.page("http://shop.internal/", "by proxy")
+    assert fetched("http://shop.internal/").body == b"by proxy"
+    pages.drip("http://slow.internal/", b"HTTP/1.1 200 OK\r\nX-Long: ")
+    assert problem("http://slow.internal/", SECONDS).endswith("the page did not answer in time (ReadTimeout)")

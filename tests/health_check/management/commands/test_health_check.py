@@ -1,0 +1,330 @@
+"""``manage.py health_check``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.management import ManagementUtility
+from django.db import connections
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
+from health_check.views import HealthCheckView
+from tests.support.checks import Alias, Blown, Fine, Shaky, TwiceBroken
+from tests.support.small_servers import free_address, says, serving, silent_address, stalls_after_headers
+
+Mount = Callable[..., None]
+Run = Callable[..., "Ran"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Database(Fine):
+    """Has the name of the issue's example."""
+
+
+class CustomHealthCheck(HealthCheck):
+    """Fails as in the issue's example."""
+
+    def check_status(self) -> None:
+        raise ServiceUnavailable("Something went wrong!")
+
+
+class Counting(HealthCheck):
+    """Counts its runs."""
+
+    runs = 0
+
+    def check_status(self) -> None:
+        Counting.runs += 1
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A function that runs the command as ``manage.py`` does."""
+    monkeypatch.delenv("HOST", raising=False)
+    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_command(*args: str) -> Ran:
+        code: object = 0
+        try:
+            ManagementUtility(["manage.py", "health_check", *args]).execute()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
+
+    yield run_command
+    connections.close_all()
+
+
+@pytest.fixture
+def _site(mount: Mount) -> None:
+    """A site with an endpoint in order, one that fails, one that warns, and one without checks."""
+    mount(
+        path("health/", HealthCheckView.as_view(checks=[Database, CustomHealthCheck]), name="health"),
+        path("ready/", HealthCheckView.as_view(checks=[Database, Alias]), name="ready"),
+        path("warn/", HealthCheckView.as_view(checks=[Shaky], warnings_as_errors=False), name="warn"),
+        path("live/", HealthCheckView.as_view(checks=[]), name="live"),
+        path("of/<str:shop>/", HealthCheckView.as_view(checks=[Fine]), name="shop"),
+    )
+
+
+site = pytest.mark.usefixtures("_site")
+
+
+@site
+def test_command__every_check_once(run: Run) -> None:
+    """Without arguments each check of each endpoint is a line, and a failing endpoint is exit code 1."""
+    ran = run()
+    assert ran.out.splitlines() == [
+        "Database                 ... OK",
+        "CustomHealthCheck        ... unavailable: Something went wrong!",
+        "Alias(alias='default')   ... OK",
+        "Shaky                    ... warning: Not for long!",
+        "Fine                     ... OK",
+    ]
+    assert (ran.code, ran.err) == (1, "")
+
+
+def test_command__in_order(run: Run, mount: Mount) -> None:
+    """Where no endpoint fails the exit code is 0, also with a failing check that is not critical."""
+    checks = [Fine, (TwiceBroken, {"critical_service": False})]
+    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
+    ran = run()
+    assert ran.code == 0
+    assert len(ran.out.splitlines()) == 2
+
+
+@site
+@pytest.mark.parametrize(
+    ("endpoint", "code", "labels"),
+    [
+        ("health", 1, ["Database", "CustomHealthCheck"]),
+        ("ready", 0, ["Database", "Alias(alias='default')"]),
+        ("warn", 0, ["Shaky"]),
+        ("/ready/", 0, ["Database", "Alias(alias='default')"]),
+        ("shop", 0, ["Fine"]),
+    ],
+)
+def test_no_http__one_endpoint(endpoint: str, code: int, labels: list[str], run: Run) -> None:
+    """``--no-http`` runs the checks of one endpoint here, under its rules."""
+    ran = run(endpoint, "--no-http")
+    assert [line.partition(" ")[0] for line in ran.out.splitlines()] == labels
+    assert (ran.code, ran.err) == (code, "")
+
+
+@site
+def test_format__json(run: Run) -> None:
+    """``--format json`` prints what the endpoint's JSON says."""
+    ran = run("health", "--no-http", "--format", "json")
+    assert json.loads(ran.out) == {"Database": "OK", "CustomHealthCheck": "unavailable: Something went wrong!"}
+    assert ran.code == 1
+
+
+def test_format__unusable_entry(run: Run, mount: Mount) -> None:
+    """An entry that cannot be used is a failing check here, too."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine, "no.such.Check"]), name="health"))
+    ran = run()
+    assert ran.code == 1
+    line = ran.out.splitlines()[1]
+    assert line.startswith("no.such.Check            ... ")
+    assert "The entry 'no.such.Check' cannot be imported" in line
+
+
+def test_verbosity__traceback_each_time(run: Run, mount: Mount, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks learns what is wrong, also where that was known, and so no news for the log, before."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Blown, Fine]), name="health"))
+    said = []
+    for verbosity in ("1", "1", "2", "2", "1"):
+        caplog.clear()
+        assert run("-v", verbosity, "--fresh").code == 1
+        said.append("ZeroDivisionError" in caplog.text)
+    assert said == [True, False, True, True, False]
+
+
+def test_fresh__runs_now(run: Run, mount: Mount, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--fresh`` runs a check whose result is still fresh; without it, that result is shown."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Counting]), name="health"))
+    settings.HEALTH_CHECK = {"MAX_AGE": 60}
+    monkeypatch.setattr(Counting, "runs", 0)
+    counts = []
+    for args in ([], [], ["--fresh"], ["health", "--no-http", "--fresh"], ["health", "--no-http"]):
+        assert run(*args).code == 0
+        counts.append(Counting.runs)
+    assert counts == [1, 1, 2, 3, 3]
+
+
+@site
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["nonsense", "--no-http"], "no endpoint 'nonsense'. Known endpoints: health, ready, warn, live, shop."),
+        (["nonsense"], "Known endpoints: health, ready, warn, live, shop."),
+        (["live", "--no-http"], "'live' has no checks"),
+        (["shop"], "arguments"),
+        (["--no-http"], "--no-http needs an ENDPOINT"),
+        (["health", "--fresh"], "add --no-http"),
+        (["health", "web:80", "--no-http"], "leave HOST:PORT out"),
+        (["health", "--timeout", "0"], "'0' is no number of seconds above 0"),
+        (["health", "--timeout", "soon"], "'soon' is no number of seconds above 0"),
+        (["health", "--timeout", "inf"], "'inf' is no number of seconds above 0"),
+        (["health", "--format", "xml"], "invalid choice: 'xml'"),
+        (["health", "--forwarded-proto", "gopher"], "invalid choice: 'gopher'"),
+        (["health", "--nonsense"], "--nonsense"),
+        (["health", "web:80", "more"], "more"),
+        (["health", "web:80/health/"], "'web:80/health/' is no address"),
+    ],
+)
+def test_command__usage_errors(args: list[str], words: str, run: Run) -> None:
+    """Wrong usage is exit code 2, with words that help and nothing that looks like a result."""
+    ran = run(*args)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("patterns", "words"),
+    [
+        ([], 'add path("health/", include("health_check.urls")) to urls.py'),
+        ([path("live/", HealthCheckView.as_view(checks=[]), name="live")], "No endpoint has any checks"),
+    ],
+)
+def test_command__nothing_to_check(patterns: list[object], words: str, run: Run, mount: Mount) -> None:
+    """A site in which there is nothing to check is not in order: exit code 2."""
+    mount(*patterns)
+    ran = run()
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+
+
+@site
+@pytest.mark.parametrize("value", [{"TIMEOUT": -1}, {"URLCONF": "no.such.urls"}, {"STORE": {"BACKEND": "no.Store"}}])
+def test_command__bad_settings(value: object, run: Run, settings: Settings) -> None:
+    """A setting that cannot be used is exit code 2 and a sentence, not a traceback."""
+    settings.HEALTH_CHECK = value
+    ran = run()
+    assert ran.code == 2
+    assert "HEALTH_CHECK" in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_help__explains(run: Run) -> None:
+    """``--help`` tells the exit codes and gives examples."""
+    ran = run("--help")
+    assert ran.code == 0
+    for words in ("exit codes:", "2  wrong usage", "--no-http", "--fresh", "--forwarded-host", "127.0.0.1:8000"):
+        assert words in ran.out
+
+
+@site
+@pytest.mark.parametrize(
+    ("status", "statuses", "code"),
+    [(200, {"Database": "OK"}, 0), (500, {"Database": "unavailable: gone"}, 1), (503, {"Database": "x\ny"}, 1)],
+)
+def test_http__what_the_server_says(status: int, statuses: dict[str, str], code: int, run: Run) -> None:
+    """The status of the server decides, and its answer is printed; nothing runs here."""
+    with serving(says(status, statuses)) as server:
+        ran = run("health", server.address)
+        as_json = run("health", server.address, "--format", "json")
+    (text,) = statuses.values()
+    assert ran.out == f"Database                 ... {text.replace(chr(10), '; ')}\n"
+    assert json.loads(as_json.out) == statuses
+    assert (ran.code, as_json.code) == (code, code)
+    assert [path for path, _ in server.requests] == ["/health/", "/health/"]
+
+
+@site
+def test_http__endpoint_without_checks(run: Run) -> None:
+    """A server that answers for an endpoint without checks is alive."""
+    with serving(says(200, {})) as server:
+        ran = run("live", server.address)
+    assert (ran.code, ran.out) == (0, "The server answers; the endpoint has no checks.\n")
+
+
+@site
+def test_http__address_of_the_environment(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an address, $HOST and $PORT say where the server is; a path may name the endpoint."""
+    with serving(says(200, {"Fine": "OK"})) as server:
+        host, port = server.address.split(":")
+        monkeypatch.setenv("HOST", host)
+        monkeypatch.setenv("PORT", port)
+        assert run("health").code == 0
+        assert run("/of/x/").code == 0
+    assert [path for path, _ in server.requests] == ["/health/", "/of/x/"]
+
+
+@site
+@pytest.mark.parametrize("status", [301, 400, 404, 502])
+def test_http__no_answer_of_an_endpoint(status: int, run: Run) -> None:
+    """An answer that is no health endpoint's is exit code 2."""
+    with serving(says(status, b"<h1>?</h1>", Location="/x/")) as server:
+        ran = run("health", server.address)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"HTTP {status}" in ran.err
+
+
+@site
+def test_http__dead_server(run: Run) -> None:
+    """A server that does not run is exit code 2."""
+    ran = run("health", free_address())
+    assert (ran.code, ran.out) == (2, "")
+    assert "Is the server running there?" in ran.err
+
+
+@site
+def test_http__hanging_server(run: Run) -> None:
+    """``--timeout`` bounds the wait: exit code 2."""
+    with silent_address() as address:
+        silent = run("health", address, "--timeout", "0.2")
+    with serving(stalls_after_headers(500)) as server:
+        stalled = run("health", server.address, "--timeout", "0.2")
+    for ran in (silent, stalled):
+        assert (ran.code, ran.out) == (2, "")
+        assert "did not answer within 0.2 s" in ran.err
+
+
+@site
+@pytest.mark.parametrize(
+    ("args", "own", "headers"),
+    [
+        ([], {}, {"X-Forwarded-Host": None, "X-Forwarded-Proto": None}),
+        (["--forwarded-host", "shop.example"], {}, {"Host": "shop.example", "X-Forwarded-Host": "shop.example"}),
+        ([], {"ALLOWED_HOSTS": [".shop.example"]}, {"Host": "shop.example", "X-Forwarded-Host": "shop.example"}),
+        ([], {"ALLOWED_HOSTS": ["*"]}, {"X-Forwarded-Host": None}),
+        ([], {"ALLOWED_HOSTS": [], "DEBUG": True}, {"X-Forwarded-Host": None}),
+        (["--forwarded-proto", "https"], {}, {"X-Forwarded-Proto": "https"}),
+        (
+            ["--forwarded-proto", "https"],
+            {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_TLS", "on")},
+            {"X-Tls": "on", "X-Forwarded-Proto": "https"},
+        ),
+        ([], {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_TLS", "on"), "SECURE_SSL_REDIRECT": True}, {"X-Tls": "on"}),
+        ([], {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_TLS", "on")}, {"X-Tls": None}),
+        (["--forwarded-proto", "http"], {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_TLS", "on")}, {"X-Tls": None}),
+    ],
+)
+def test_http__headers_for_sites_behind_a_proxy(
+    args: list[str], own: dict[str, object], headers: dict[str, str | None], run: Run, settings: Settings
+) -> None:
+    """The request looks as the site's proxy would make it, by option or by the site's own settings."""
+    for name, value in own.items():
+        setattr(settings, name, value)
+    with serving(says(200, {"Fine": "OK"})) as server:
+        assert run("health", server.address, *args).code == 0
+    ((_, sent),) = server.requests
+    assert {name: sent.get(name) for name in headers} == headers

@@ -1,0 +1,250 @@
+"""``manage.py health_drain``."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core.management import ManagementUtility
+from django.test import Client
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.management.commands import health_drain
+from health_check.monitor import runtime
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.health_check.management.commands.test_health_check import Ran
+from tests.support.checks import Broken, Fine
+from tests.support.draining import DRAINED, Host
+
+Run = Callable[..., Ran]
+
+SQLITE = "health_check.stores.sqlite.SQLiteStore"
+CACHE = "health_check.stores.cache.DjangoCacheStore"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A function that runs a command as ``manage.py`` does."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_command(*args: str, command: str = "health_drain") -> Ran:
+        code: object = 0
+        try:
+            ManagementUtility(["manage.py", command, *args]).execute()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
+
+    return run_command
+
+
+@pytest.fixture
+def _site(mount: Mount) -> None:
+    """A site with two readiness endpoints."""
+    view = HealthCheckView.as_view
+    mount(
+        path("ready/", view(checks=[Fine], readiness=True), name="ready"),
+        path("up/", view(checks=[], readiness=True)),
+        path("live/", view(checks=[], liveness=True), name="live"),
+    )
+
+
+@pytest.fixture
+def file(tmp_path: pathlib.Path, settings: Settings) -> pathlib.Path:
+    """The file that a site's processes share, as outside a test suite."""
+    path_ = tmp_path / "health.sqlite3"
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": SQLITE, "OPTIONS": {"path": path_}}, "MAX_AGE": 10}
+    return path_
+
+
+@pytest.fixture
+def host(file: pathlib.Path) -> Iterator[Host]:
+    """The other processes of the host."""
+    host = Host(file)
+    yield host
+    host.close()
+
+
+site = pytest.mark.usefixtures("_site")
+
+
+@site
+def test_drain__and_undo(run: Run, host: Host) -> None:
+    """Each says what it did, and where the records are; what it did is in them."""
+    where = f"Records: {host.file}\n"
+    drained = "This host is drained: ready, up/ will answer 503 within a second.\n"
+    assert run() == Ran(0, drained, where)
+    assert host.in_file() == 1
+    assert Client().get("/ready/").status_code == 503
+    assert run() == Ran(0, drained, where)
+    assert run("--status") == Ran(1, "This host is drained.\n", where)
+    assert run("--undo") == Ran(0, "This host is no longer drained.\n", where)
+    assert host.in_file() == 0
+    assert run("--status") == Ran(0, "This host is not drained.\n", where)
+    assert Client().get("/ready/").status_code == 200
+
+
+@site
+def test_status__of_a_host_that_nobody_ever_drained(run: Run, host: Host) -> None:
+    """To ask changes nothing."""
+    assert run("--status").code == 0
+    assert host.in_file() is None
+
+
+@site
+@pytest.mark.parametrize(("verbosity", "err"), [("0", ""), ("1", "Records: "), ("2", "Records: ")])
+def test_verbosity__says_where_the_records_are(verbosity: str, err: str, run: Run, host: Host) -> None:
+    """The outcome is always said; where the records are, unless less is wanted."""
+    ran = run("-v", verbosity)
+    assert (ran.code, ran.out.startswith("This host is drained: ")) == (0, True)
+    assert ran.err.startswith(err)
+    assert bool(ran.err) is bool(err)
+
+
+@site
+@pytest.mark.usefixtures("host")
+def test_wait__after_it_was_said(run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The command drains at once, says so, and only then waits for as long as it is told."""
+    slept: list[tuple[float, list[str]]] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((seconds, list(caplog.messages))))
+    assert run("--wait", "2.5").code == 0
+    assert slept == [(2.5, [DRAINED])]
+
+
+@site
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--wait", "-1"],
+        ["--wait", "soon"],
+        ["--wait", "inf"],
+        ["--wait", "nan"],
+        ["--wait"],
+        ["--undo", "--status"],
+        ["--undo", "--wait", "3"],
+        ["--status", "--wait", "3"],
+        ["ready"],
+    ],
+)
+def test_arguments__that_cannot_be_used(arguments: list[str], run: Run, host: Host) -> None:
+    """Wrong usage is exit code 2, and drains nothing."""
+    ran = run(*arguments)
+    assert ran.code == 2
+    assert "usage: " in ran.err
+    assert not host.file.exists()
+
+
+@pytest.mark.parametrize("checks", [[Fine], []])
+def test_drain__nothing_to_drain(checks: list[object], run: Run, host: Host, mount: Mount) -> None:
+    """Without a readiness endpoint nothing is drained, that one to be mounted later might find itself so."""
+    mount(path("ready/", HealthCheckView.as_view(checks=checks), name="ready"))
+    ran = run()
+    assert (ran.code, ran.out) == (2, "")
+    assert "HealthCheckView.as_view(readiness=True)" in ran.err
+    assert host.in_file() is None
+    assert run("--undo").code == 0
+    assert run("--status").code == 0
+
+
+@pytest.mark.parametrize("urlconf", ["tests.support.site.broken_urls", "no.such.urls"])
+def test_drain__site_that_is_broken(urlconf: str, run: Run, host: Host, settings: Settings) -> None:
+    """A URLconf that cannot be imported does not keep its host in service."""
+    settings.ROOT_URLCONF = urlconf
+    ran = run()
+    assert (ran.code, host.in_file()) == (0, 1)
+    assert ran.out.startswith("This host is drained: its readiness endpoints will answer 503")
+    assert run("--status").code == 1
+    assert run("--undo").code == 0
+
+
+@site
+@pytest.mark.parametrize("what", [[], ["--undo"], ["--status"]])
+def test_store__that_cannot_be_used(
+    what: list[str], run: Run, host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the servers cannot be told, or asked, that is exit code 2, with the reason."""
+    monkeypatch.setattr(health_drain, "TRY_SECONDS", 0.5)
+    host.file.mkdir()
+    ran = run(*what)
+    assert (ran.code, ran.out) == (2, "")
+    kind = "It cannot be known whether this host is drained" if what == ["--status"] else "The servers of this host"
+    assert f"CommandError: {kind}" in ran.err
+    assert f"{host.file} is a folder" in ran.err
+    assert "Traceback" not in ran.err
+    assert DRAINED not in caplog.messages
+
+
+@site
+@pytest.mark.parametrize(("what", "said"), [([], 1), (["--undo"], 0)])
+def test_store__that_answers_in_the_end(what: list[str], said: int, run: Run, host: Host) -> None:
+    """A store that is locked for longer than answers wait for it is told all the same."""
+    with host.locked_file(1.0):
+        ran = run(*what)
+    assert (ran.code, host.in_file()) == (0, said)
+
+
+@pytest.mark.parametrize("store", [{"BACKEND": "no.such.Store"}, {"BACKEND": CACHE, "OPTIONS": {"alias": "x"}}, 3])
+@pytest.mark.parametrize("what", [[], ["--undo"], ["--status"]])
+@site
+def test_store__that_there_is_not(what: list[str], store: object, run: Run, settings: Settings) -> None:
+    """A store that cannot be made is exit code 2, too."""
+    settings.HEALTH_CHECK = {"STORE": store}
+    ran = run(*what)
+    assert (ran.code, ran.out) == (2, "")
+    assert "HEALTH_CHECK['STORE']" in ran.err
+
+
+@pytest.mark.parametrize("store", [{"BACKEND": "health_check.stores.memory.MemoryStore"}, {"BACKEND": CACHE}])
+@pytest.mark.parametrize("what", [[], ["--undo"], ["--status"]])
+@site
+def test_store__that_no_server_sees(
+    what: list[str], store: object, run: Run, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where each process has records of its own, the command cannot do anything, and says so."""
+    monkeypatch.setattr(health_drain, "in_test_environment", lambda: False)
+    settings.HEALTH_CHECK = {"STORE": store}
+    ran = run(*what)
+    assert (ran.code, ran.out) == (2, "")
+    assert "The servers of this host cannot be told" in ran.err
+
+
+@site
+def test_drain__in_a_test_suite(run: Run) -> None:
+    """Users may test that their endpoints do what they should."""
+    assert Client().get("/ready/").status_code == 200
+    assert run().code == 0
+    assert Client().get("/ready/").status_code == 503
+    assert run("--status").code == 1
+
+
+def test_health_check__while_drained(run: Run, mount: Mount) -> None:
+    """The other command says so first, and that not all is in order; an endpoint that is not for readiness does not."""
+    mount(
+        path("ready/", HealthCheckView.as_view(checks=[Fine], readiness=True), name="ready"),
+        path("health/", HealthCheckView.as_view(checks=[Fine, Broken]), name="health"),
+        path("live/", HealthCheckView.as_view(checks=[Fine], liveness=True), name="live"),
+    )
+    runtime.drain()
+    line = "draining                 ... unavailable: this host is drained"
+    for arguments in ([], ["ready", "--no-http"]):
+        ran = run(*arguments, command="health_check")
+        assert (ran.code, ran.out.splitlines()[0]) == (1, line)
+        assert "Fine                     ... OK" in ran.out
+    assert '"draining": "unavailable: this host is drained"' in run("--format", "json", command="health_check").out
+    ran = run("live", "--no-http", command="health_check")
+    assert (ran.code, ran.out) == (0, "Fine                     ... OK\n")
+
+
+def test_help__tells_what_exit_codes_mean(run: Run) -> None:
+    """The help shows every option, the exit codes and examples, as they are written."""
+    out = run("--help").out
+    for option in ("--undo", "--status", "--wait SECONDS"):
+        assert option in out
+    assert re.findall(r"(?m)^  (\d)  ", out) == ["0", "1", "2"]
+    assert "manage.py health_drain --wait 15" in out

@@ -1,0 +1,245 @@
+"""``manage.py health_exporter``."""
+
+from __future__ import annotations
+
+import dataclasses
+import http.client
+import pathlib
+import re
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from django.core.management import ManagementUtility
+from django.urls import path
+from pytest_django import Settings
+
+from health_check import extensions
+from health_check.monitor import runtime
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.support.bench import SECONDS, Script
+from tests.support.checks import Broken, Fine
+from tests.support.parsing import parse_text
+
+Run = Callable[..., "Ran"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A function that runs the command as ``manage.py`` does."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_command(*args: str) -> Ran:
+        code: object = 0
+        try:
+            ManagementUtility(["manage.py", "health_exporter", *args]).execute()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        assert isinstance(code, int)
+        return Ran(code, *capsys.readouterr())
+
+    return run_command
+
+
+@pytest.fixture
+def site(mount: Mount) -> None:
+    """A site with a health endpoint."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine, Broken]), name="health"))
+
+
+@pytest.fixture
+def without_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be where the Prometheus exporter is not installed."""
+    monkeypatch.setattr(extensions, "_pages", {})
+
+
+def test_once__prints_the_metrics(run: Run, site: None) -> None:
+    """The output is what a scrape of a running exporter would be, and nothing else."""
+    ran = run("--once")
+    assert (ran.code, ran.err) == (0, "")
+    samples = {(s.name, s.labels.get("check")): s.value for family in parse_text(ran.out) for s in family.samples}
+    assert samples["django_health_check_status", "Fine"] == 1
+    assert samples["django_health_check_status", "Broken"] == 0
+
+
+def test_once__runs_what_is_due_and_waits_for_it(run: Run, mount: Mount, settings: Settings) -> None:
+    """A check that takes longer than a scrape may wait is there with its outcome, as nobody scrapes."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "SCRAPE_WAIT": 0}
+    script = Script()
+    check = script.define().check_class
+    mount(path("health/", HealthCheckView.as_view(checks=[check]), name="health"))
+    assert f'django_health_check_status{{check="{check.__name__}"}} 1.0' in run("--once").out
+    assert script.runs == 1
+
+
+def test_once__without_metrics(run: Run, site: None, without_metrics: None) -> None:
+    """Where there is nothing to print, it says what to install."""
+    ran = run("--once")
+    assert (ran.code, ran.out) == (2, "")
+    assert "There are no metrics: add health_check_prometheus to INSTALLED_APPS." in ran.err
+
+
+@pytest.mark.parametrize("args", [(), ("--once",)])
+def test_command__without_endpoints(run: Run, mount: Mount, args: tuple[str, ...]) -> None:
+    """A site that mounts no health endpoint is told how to."""
+    mount()
+    ran = run("--port", "0", *args)
+    assert (ran.code, ran.out) == (2, "")
+    assert 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.' in ran.err
+
+
+@pytest.mark.parametrize(
+    ("configured", "text"),
+    [
+        ({"URLCONF": "nowhere.urls"}, "HEALTH_CHECK['URLCONF'] is 'nowhere.urls', which cannot be imported"),
+        ({"STORE": {"BACKEND": "nowhere.Store"}}, "HEALTH_CHECK['STORE'] cannot be used: nowhere.Store"),
+        ({"STORE": "memory"}, "HEALTH_CHECK['STORE'] is 'memory': use a dict"),
+    ],
+)
+def test_command__configured_improperly(
+    run: Run, site: None, settings: Settings, configured: dict[str, object], text: str
+) -> None:
+    """Settings that cannot be used are an error with the remedy, not a traceback."""
+    settings.HEALTH_CHECK = configured
+    ran = run("--port", "0")
+    assert (ran.code, ran.out) == (2, "")
+    assert text in ran.err
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http", "", "9808.5"])
+def test_command__no_port(run: Run, port: str) -> None:
+    """What is no port is refused, with what is one."""
+    ran = run(f"--port={port}")
+    assert ran.code == 2
+    assert f"{port!r} is no port: use a number from 0 to 65535" in ran.err
+
+
+def test_command__port_is_taken(run: Run, site: None) -> None:
+    """A port that cannot be had is an error that names it, and the options to choose another one."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run("--port", str(port))
+    assert (ran.code, ran.out) == (2, "")
+    assert f"Cannot listen on 127.0.0.1:{port} (" in ran.err
+    assert "Choose another address with --host and --port." in ran.err
+
+
+def test_command__no_address_of_this_host(run: Run, site: None) -> None:
+    """An address that this host does not have is an error as well."""
+    ran = run("--port", "0", "--host", "192.0.2.1")
+    assert ran.code == 2
+    assert "Cannot listen on 192.0.2.1:0 (" in ran.err
+
+
+class Serving:
+    """The command as it serves in this thread, and a client that asks it and then ends it in another one."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.terminate: Callable[..., object] | None = None
+        self.answers: list[tuple[int, str]] = []
+        self.port = 0
+        monkeypatch.setattr(signal, "signal", self._note)
+
+    def _note(self, number: int, handler: Callable[..., object]) -> None:
+        if number == signal.SIGTERM:
+            self.terminate = handler
+
+    def client(self, *targets: str) -> threading.Thread:
+        """Return a thread that asks for these and then has the command end."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+
+        def work() -> None:
+            try:
+                self.answers = [self._get(target) for target in targets]
+            finally:
+                assert self.terminate is not None
+                self.terminate(signal.SIGTERM, None)
+
+        return threading.Thread(target=work)
+
+    def _get(self, target: str) -> tuple[int, str]:
+        until = time.monotonic() + SECONDS
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
+            try:
+                connection.request("GET", target)
+                response = connection.getresponse()
+                return response.status, response.read().decode()
+            except ConnectionRefusedError:
+                assert time.monotonic() < until
+                threading.Event().wait(0.01)
+            finally:
+                connection.close()
+
+
+@pytest.fixture
+def serving(monkeypatch: pytest.MonkeyPatch) -> Serving:
+    """What a test of the serving command needs."""
+    return Serving(monkeypatch)
+
+
+def test_command__serves_until_it_is_ended(run: Run, site: None, serving: Serving) -> None:
+    """It says what it serves and where the records are, runs the scheduler, and ends well at SIGTERM."""
+    client = serving.client("/metrics", "/health/?format=json", "/nowhere")
+    client.start()
+    ran = run("--port", str(serving.port))
+    client.join(SECONDS)
+    assert [status for status, _ in serving.answers] == [200, 500, 404]
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.splitlines() == [
+        f"Serving /metrics, /health/ on http://127.0.0.1:{serving.port}",
+        "Records: the memory of each process",
+        "Stopped.",
+    ]
+    assert runtime.current().scheduler._state == "running"
+
+
+def test_command__without_metrics__says_so(run: Run, site: None, serving: Serving, without_metrics: None) -> None:
+    """Without the Prometheus exporter the endpoints are served, and what is missing is said."""
+    client = serving.client("/health/?format=json")
+    client.start()
+    ran = run("--port", str(serving.port))
+    client.join(SECONDS)
+    assert [status for status, _ in serving.answers] == [500]
+    assert ran.code == 0
+    assert "There will be no /metrics: add health_check_prometheus to INSTALLED_APPS." in ran.err
+
+
+def test_command__store_in_trouble__says_so(
+    run: Run, site: None, serving: Serving, settings: Settings, tmp_path: pathlib.Path
+) -> None:
+    """A store that cannot be used does not keep it from serving; where the records are it says why they are not."""
+    (tmp_path / "file").touch()
+    path_of_store = tmp_path / "file" / "store.sqlite3"
+    settings.HEALTH_CHECK = {
+        "STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": str(path_of_store)}}
+    }
+    client = serving.client("/health/?format=json")
+    client.start()
+    ran = run("--port", str(serving.port))
+    client.join(SECONDS)
+    assert [status for status, _ in serving.answers] == [500]
+    assert re.search(rf"Records: {path_of_store}, cannot be used \(.+\); this process goes on from memory\.", ran.out)
+
+
+def test_help__names_exit_codes_and_examples(run: Run) -> None:
+    """The help tells all that is needed to use it, its line breaks kept."""
+    ran = run("--help")
+    assert ran.code == 0
+    for text in ("--host", "--port", "--once", "\n  2  the port cannot be had", "\nexamples:\n  manage.py"):
+        assert text in ran.out

@@ -1,0 +1,123 @@
+"""A site that is broken in whatever way: ``manage.py check`` goes on to its end, and says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.conf import KNOWN, LEGACY
+from health_check.management.system_checks import ALL, DEPLOYMENT, check_distributions, check_shadows
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.support.checks import Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
+from tests.support.messages import ids, view
+
+pytestmark = pytest.mark.filterwarnings("ignore:HEALTH_CHECK:DeprecationWarning")
+
+ODD: list[object] = [None, True, -1, float("nan"), "x", "", [], {}, {"x": 1}, {1: 2}, object(), b"x", Fine, [[]]]
+"""Values that stand where others are meant."""
+
+
+class Property(HealthCheck):
+    """Has policies that raise."""
+
+    @property
+    def max_age(self) -> float:
+        raise ZeroDivisionError
+
+    @property
+    def timeout(self) -> float:
+        raise ZeroDivisionError
+
+    @property
+    def scope(self) -> str:
+        raise ZeroDivisionError
+
+    def check_status(self) -> None:
+        """Find nothing wrong."""
+
+
+class Failing(HealthCheckView):
+    """Cannot say what it checks."""
+
+    def get_plugins(self) -> Iterable[Any]:
+        raise ZeroDivisionError("a text that nobody meant for readers")
+
+
+CHECKS = [check for check in (*ALL, *DEPLOYMENT) if check not in (check_distributions, check_shadows)]
+"""All system checks but those that look at what is installed, whatever the site is."""
+
+
+def messages() -> list[CheckMessage]:
+    """Return what they say."""
+    return [message for check in CHECKS for message in check()]
+
+
+def test_setting__of_another_kind(settings: Settings) -> None:
+    """Whatever HEALTH_CHECK is, it is an error unless it is a dict."""
+    for value in ODD:
+        settings.HEALTH_CHECK = value
+        is_error = "health_check.E001" in ids(messages())
+        assert is_error is not isinstance(value, Mapping), value
+
+
+@pytest.mark.parametrize("key", [*KNOWN, *LEGACY])
+def test_setting__with_odd_values(key: str, settings: Settings) -> None:
+    """Whatever stands in a setting, it is an error at most, and said once."""
+    for value in ODD:
+        settings.HEALTH_CHECK = {key: value}
+        texts = [message.msg for message in messages()]
+        assert len(texts) == len(set(texts)), value
+
+
+@pytest.mark.parametrize("key", ["DETAILS", "OPEN", "TOKENS", "NETWORKS", "PROXIES"])
+def test_access__with_odd_values(key: str, settings: Settings, mount: Mount) -> None:
+    """The same holds for what is in ACCESS, and for the arguments of a view."""
+    for value in ODD:
+        settings.HEALTH_CHECK = {"ACCESS": {key: value}}
+        mount(path("a/", view(Fine, **{key.lower(): value})))
+        assert set(ids(messages())) <= {"health_check.E001", "health_check.W012"}, value
+        settings.HEALTH_CHECK = {}
+        assert set(ids(messages())) <= {"health_check.E001", "health_check.W012"}, value
+
+
+def test_check__that_is_broken(mount: Mount) -> None:
+    """Whatever stands in ``checks``, it is an error at most, on readiness and liveness endpoints, too."""
+    numbers = {"E003", "E004", "W003", "W010", "W012"}
+    for check in (Property, Unbuildable, Unnameable, Exiting, ExitingAtConstruction, *ODD):
+        mount(
+            path("a/", view(check), name="a"),
+            path("b/", view(check, readiness=True), name="b"),
+            path("c/", view((check, {"name": "10.0.0.7"}), liveness=True), name="c"),
+            path("d/", HealthCheckView.as_view(checks=check), name="d"),
+        )
+        assert set(ids(messages())) <= {f"health_check.{number}" for number in numbers}, check
+
+
+def test_view__that_is_broken(mount: Mount) -> None:
+    """A view that raises is one that needs a request, for all that can be known."""
+    mount(path("live/", Failing.as_view(), name="live"))
+    assert ids(messages()) == ["health_check.W012"]
+
+
+@pytest.mark.parametrize(
+    "urlconf", ["no.such.urls", "", "tests.support.site.broken_urls", "tests.support.checks", "tests"]
+)
+def test_urlconf__that_is_broken(urlconf: str, settings: Settings) -> None:
+    """A URLconf that cannot be used is one error, of whichever setting it is."""
+    settings.ROOT_URLCONF = urlconf
+    assert ids(messages()) == ["health_check.E001"]
+    settings.HEALTH_CHECK = {"URLCONF": urlconf}
+    assert ids(messages()) == ["health_check.E001"]
+
+
+def test_urlconf__none(settings: Settings) -> None:
+    """A site that has no URLs, as one of workers may have none, is told so."""
+    del settings.ROOT_URLCONF
+    assert set(ids(messages())) & {"health_check.E001", "health_check.W011"}

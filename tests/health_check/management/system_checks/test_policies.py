@@ -1,0 +1,133 @@
+"""What ``manage.py check`` says about time budgets and ages."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.management.system_checks import check_policies
+from tests.conftest import Mount
+from tests.support.checks import Alias, Fine
+from tests.support.messages import ids, view
+
+W008 = ["health_check.W008"]
+W009 = ["health_check.W009"]
+
+
+class Slow(Fine):
+    """Has a budget that its results do not outlive."""
+
+    timeout = 30
+
+
+class Old(Fine):
+    """Has results that are shown for a day."""
+
+    max_age = 86400
+
+
+@dataclasses.dataclass
+class Certificate(HealthCheck):
+    """Has an option that happens to be called as a policy is."""
+
+    max_age: int = 365 * 86400
+
+    def check_status(self) -> None:
+        """Find nothing wrong."""
+
+
+class Domain(HealthCheck):
+    """Has a parameter that happens to be called as a policy is."""
+
+    def __init__(self, max_age: int = 365 * 86400) -> None:
+        super().__init__()
+        self.max_age = max_age
+
+    def check_status(self) -> None:
+        """Find nothing wrong."""
+
+
+@pytest.mark.parametrize(
+    ("check", "health_check", "expected"),
+    [
+        (Fine, {}, []),
+        (Fine, {"TIMEOUT": 10}, []),
+        (Fine, {"TIMEOUT": 11}, W008),
+        (Fine, {"MAX_AGE": 3}, W008),
+        (Fine, {"MAX_AGE": 3, "TIMEOUT": 3}, []),
+        (Fine, {"MAX_AGE": 0}, []),
+        (Slow, {}, W008),
+        (Slow, {"MAX_AGE": 30}, []),
+        ((Slow, {"timeout": 5}), {}, []),
+        ((Fine, {"timeout": 12}), {}, W008),
+        ((Fine, {"timeout": 12, "max_age": 12}), {}, []),
+        ((Fine, {"max_age": 1}), {}, W008),
+        ((Fine, {"max_age": 0}), {}, []),
+        ("health_check.Mail", {"TIMEOUT": 60}, []),
+        (Certificate, {}, []),
+        ("no.such.Check", {"MAX_AGE": 3}, []),
+    ],
+)
+@pytest.mark.parametrize("debug", [False, True])
+def test_w008__budget_longer_than_max_age(
+    check: object, health_check: dict[str, object], expected: list[str], debug: bool, mount: Mount, settings: Settings
+) -> None:
+    """A run that may take longer than its result counts is told of, be it by setting, class or entry."""
+    settings.DEBUG = debug
+    settings.HEALTH_CHECK = health_check
+    mount(path("health/", view(check), name="health"))
+    assert ids(check_policies()) == expected
+
+
+def test_w008__one_message_for_what_is_alike(mount: Mount, settings: Settings) -> None:
+    """Checks of the same budget and age are named together."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 2}
+    mount(path("health/", view(Fine, Alias, (Alias, {"alias": "x", "timeout": 4}))))
+    first, second = check_policies()
+    assert ids([first, second]) == W008 * 2
+    assert "Fine, Alias(alias='default') may take 5 s" in first.msg
+    assert "Alias(alias='x') may take 4 s" in second.msg
+    assert "2 s only" in first.msg
+
+
+def test_w008__the_strictest_counts(mount: Mount) -> None:
+    """Of the options that a check is used with those count that are in force: the shortest of each."""
+    mount(path("a/", view((Fine, {"timeout": 20})), name="a"), path("b/", view((Fine, {"timeout": 1})), name="b"))
+    assert check_policies() == []
+
+
+@pytest.mark.parametrize(
+    ("check", "health_check", "expected"),
+    [
+        (Old, {}, W009),
+        ((Fine, {"max_age": 3601}), {}, W009),
+        ((Fine, {"max_age": 3600}), {}, []),
+        ((Old, {"max_age": 60}), {}, []),
+        (Fine, {"MAX_AGE": 7200}, W009),
+        (Fine, {}, []),
+        (Certificate, {}, []),
+        ((Certificate, {"max_age": 86400}), {}, []),
+        (Domain, {}, []),
+        ((Domain, {"max_age": 86400}), {}, []),
+        ("no.such.Check", {"MAX_AGE": 7200}, []),
+    ],
+)
+def test_w009__age_of_more_than_an_hour(
+    check: object, health_check: dict[str, object], expected: list[str], mount: Mount, settings: Settings
+) -> None:
+    """A result that counts for hours hides an outage, unless the option is the check's own."""
+    settings.HEALTH_CHECK = health_check
+    mount(path("health/", view(check), name="health"))
+    assert ids(check_policies()) == expected
+
+
+def test_w009__says_what_and_how_long(mount: Mount) -> None:
+    """The check and the age are named."""
+    mount(path("health/", view((Old, {"name": "Backups"}))))
+    (message,) = check_policies()
+    assert message.msg.startswith("Backups has a max_age of 86400 s")
+    assert "field" in str(message.hint)

@@ -1,0 +1,155 @@
+"""What ``manage.py check`` prints, for a site with every mistake there is, and for one without."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.servers import ROOT, clean_environment
+
+SETTINGS = """
+SECRET_KEY = "tests"
+ROOT_URLCONF = "shop_urls"
+INSTALLED_APPS = ["health_check"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+STORE = "health_check.stores.sqlite.SQLiteStore"
+"""
+
+GOOD_URLS = """
+from django.urls import include, path
+from health_check.views import HealthCheckView
+
+urlpatterns = [
+    path("health/", include("health_check.urls")),
+    path("ready/", HealthCheckView.as_view(checks=["health_check.Database"], readiness=True), name="ready"),
+]
+"""
+
+BAD_SETTINGS = """
+INSTALLED_APPS = ["health_check", "health_check.db"]
+HEALTH_CHECK = {
+    "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {},
+    "STORE": {"BACKEND": STORE, "OPTIONS": {"path": "/no/such/folder/health.sqlite3"}},
+}
+"""
+
+BAD_URLS = """
+from django.urls import path
+from health_check.views import HealthCheckView
+
+
+class Old(HealthCheckView):
+    def get_checks(self):
+        return []
+
+
+database = "health_check.Database"
+urlpatterns = [
+    path("live/", HealthCheckView.as_view(checks=[database, "health_check.Cache"], liveness=True), name="live"),
+    path("ready/", HealthCheckView.as_view(checks=[("health_check.Mail", {"scope": "fleet"})], readiness=True)),
+    path("a/", HealthCheckView.as_view(checks=[(database, {"timeout": 2})]), name="same"),
+    path("b/", Old.as_view(checks=["no.such.Check"]), name="same"),
+    path("c/", HealthCheckView.as_view(checks=[("health_check.Disk", {"name": "Disk of 10.0.0.7", "max_age": 7200})])),
+    path("d/", HealthCheckView.as_view(checks=[("health_check.Disk", {"path": "/", "name": "Mail"})])),
+]
+"""
+
+OF_OTHER_SITES = {"W004", "W011", "E005"}
+"""What this site cannot have besides: another store, no endpoint, another distribution."""
+
+
+def check(folder: pathlib.Path, settings: str, urls: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command for a site."""
+    (folder / "shop_settings.py").write_text(SETTINGS + settings)
+    (folder / "shop_urls.py").write_text(urls)
+    environment = clean_environment()
+    path = f"{environment['PYTHONPATH']}:{folder}"
+    return subprocess.run(
+        [sys.executable, "-m", "django", "check", *arguments],
+        cwd=folder.parent,
+        env={**environment, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "shop_settings", "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def numbers(text: str) -> set[str]:
+    """Return the numbers of the messages of ours in a text."""
+    return set(re.findall(r"health_check\.([EW]\d{3})", text))
+
+
+def source() -> str:
+    """Return the source of the system checks."""
+    return "".join(
+        file.read_text() for file in sorted((ROOT / "health_check" / "management" / "system_checks").glob("*.py"))
+    )
+
+
+def another_package(folder: pathlib.Path) -> None:
+    """Put a package of our name where it is found, but not first."""
+    (folder / "health_check").mkdir()
+    (folder / "health_check" / "__init__.py").touch()
+
+
+def test_check__site_in_order(tmp_path: pathlib.Path) -> None:
+    """A site as the documentation has it hears nothing, however strict the command is told to be."""
+    done = check(tmp_path, "", GOOD_URLS, "--fail-level", "WARNING", "--tag", "health_check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+def test_check__every_mistake(tmp_path: pathlib.Path) -> None:
+    """Every message is printed with a hint, errors make the command fail, and nothing is a traceback."""
+    another_package(tmp_path)
+    done = check(tmp_path, BAD_SETTINGS, BAD_URLS, "--deploy", "--tag", "health_check")
+    assert done.returncode == 1
+    assert numbers(done.stderr) == documented() - OF_OTHER_SITES
+    lines = done.stderr.splitlines()
+    ours = [number for number, line in enumerate(lines) if "(health_check." in line]
+    assert all(lines[number + 1].startswith("\tHINT: ") for number in ours)
+    assert "Traceback" not in done.stderr
+
+
+def test_check__silenced(tmp_path: pathlib.Path) -> None:
+    """What is meant as it is can be silenced by its id."""
+    another_package(tmp_path)
+    silenced = 'SILENCED_SYSTEM_CHECKS = ["health_check.W013"]'
+    done = check(tmp_path, silenced, GOOD_URLS, "--fail-level", "WARNING", "--tag", "health_check")
+    assert done.returncode == 0, done.stderr
+    assert "1 silenced" in done.stdout
+
+
+@pytest.mark.parametrize(("deploy", "expected"), [(["--deploy"], {"W012", "W013"}), ([], {"W013"})])
+def test_check__warnings(tmp_path: pathlib.Path, deploy: list[str], expected: set[str]) -> None:
+    """Warnings are printed and let the command succeed; that everybody reads messages is said with --deploy only."""
+    another_package(tmp_path)
+    done = check(tmp_path, "", GOOD_URLS, *deploy, "--tag", "health_check")
+    assert done.returncode == 0
+    assert numbers(done.stderr) == expected
+    assert str(tmp_path / "health_check") in done.stderr
+
+
+def documented() -> set[str]:
+    """Return the numbers of the messages that the documentation lists."""
+    rows = re.findall(r"^\| `health_check\.([EW]\d{3})` \| .+ \| .+ \|$", (ROOT / "docs/settings.md").read_text(), re.M)
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+def test_documentation__lists_every_message() -> None:
+    """Each number is documented with what it says and what to do, and none that there is not."""
+    in_code = numbers(source()) | set(re.findall(r'"(E\d{3})"', source()))
+    assert documented() == in_code
+
+
+def test_documentation__numbers_have_no_gaps() -> None:
+    """Numbers are given one after the other."""
+    for letter in "EW":
+        found = sorted(number for number in documented() if number.startswith(letter))
+        assert found == [f"{letter}{place:03}" for place in range(1, len(found) + 1)]

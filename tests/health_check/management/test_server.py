@@ -1,0 +1,306 @@
+"""The standalone exporter's server: the health of the site, and nothing else of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import http.client
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import path
+from pytest_django import Settings
+
+from health_check import extensions
+from health_check.management import server
+from health_check.management.server import Server, addresses
+from health_check.views import HealthCheckView
+from health_check_prometheus.views import MetricsView
+from tests.conftest import Mount
+from tests.support.bench import SECONDS, Held, defined, eventually
+from tests.support.checks import Broken, Fine
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What a server answered."""
+
+    status: int
+    headers: Message
+    body: str
+
+
+class QuickServer(Server):
+    """A server that notices at once that it is to end."""
+
+    def serve_forever(self, poll_interval: float = 0.01) -> None:
+        super().serve_forever(poll_interval)
+
+
+class Running:
+    """A server that runs on a thread."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.server = QuickServer(host, 0)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.server.serve, args=(self.stop,))
+        self.thread.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return str(self.server.server_address[0]), self.server.server_port
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[http.client.HTTPConnection]:
+        """Connect to it."""
+        with contextlib.closing(http.client.HTTPConnection(*self.address, timeout=SECONDS)) as connection:
+            yield connection
+
+    def send(self, target: str, method: str = "GET", **headers: str) -> Answer:
+        """Send a request, on a connection of its own."""
+        with self.connection() as connection:
+            return answer_of(connection, target, method, **headers)
+
+    def close(self) -> None:
+        """Stop it, and wait until it has."""
+        self.stop.set()
+        self.thread.join(SECONDS)
+        assert not self.thread.is_alive()
+
+
+def answer_of(connection: http.client.HTTPConnection, target: str, method: str = "GET", **headers: str) -> Answer:
+    """Send a request on this connection, and return the answer."""
+    connection.request(method, target, headers=headers)
+    response = connection.getresponse()
+    return Answer(response.status, response.headers, response.read().decode())
+
+
+@pytest.fixture
+def site(mount: Mount) -> None:
+    """A site with health endpoints, and with something else."""
+    mount(
+        path("health/", HealthCheckView.as_view(checks=[Fine, Broken]), name="health"),
+        path("live/", HealthCheckView.as_view(checks=[]), name="live"),
+        path("of/<str:shop>/", HealthCheckView.as_view(checks=[Fine]), name="shop"),
+        path("shop/", lambda request: HttpResponse("welcome")),
+    )
+
+
+@pytest.fixture
+def running(site: None) -> Iterator[Running]:
+    """A server for that site."""
+    with contextlib.closing(Running()) as server:
+        yield server
+
+
+INDEX = "/metrics\n/health/\n/live/\n/of/<str:shop>/\n"
+
+
+def test_serve__endpoints_and_pages(running: Running) -> None:
+    """The endpoints answer as on the site, and the metrics are there though the site does not mount them."""
+    answer = running.send("/health/?format=json")
+    assert (answer.status, answer.headers.get_content_type()) == (500, "application/json")
+    assert '"Fine": "OK"' in answer.body
+    assert running.send("/live/").status == 200
+    assert running.send("/of/b%C3%BCcher/").status == 200
+    metrics = running.send("/metrics")
+    assert metrics.status == 200
+    assert 'django_health_check_status{check="Broken"} 0.0' in metrics.body
+
+
+def test_serve__index(running: Running) -> None:
+    """The root lists what there is, and so does what is not there: the rest of the site, and misspelt paths."""
+    assert addresses() == INDEX.split()
+    index = running.send("/")
+    assert (index.status, index.body, index.headers["Content-Type"]) == (200, INDEX, "text/plain; charset=utf-8")
+    for target in ("/shop/", "/health", "/nowhere", "/%00"):
+        answer = running.send(target)
+        assert (answer.status, answer.body) == (404, INDEX), target
+
+
+@pytest.mark.parametrize("target", ["/", "/metrics", "/health/", "/nowhere"])
+def test_serve__head(running: Running, target: str) -> None:
+    """HEAD has the status and the type of GET, and no body."""
+    with running.connection() as connection:
+        head = answer_of(connection, target, "HEAD")
+        whole = answer_of(connection, target)
+    assert (head.status, head.body) == (whole.status, "")
+    assert head.headers["Content-Type"] == whole.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("target", ["/metrics", "/health/"])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_serve__other_methods(running: Running, target: str, method: str) -> None:
+    """There is nothing to change."""
+    answer = running.send(target, method)
+    assert answer.status == 405
+    assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("target", ["/", "/metrics", "/health/?format=json", "/live/"])
+def test_serve__keep_alive(running: Running, target: str) -> None:
+    """A Prometheus that scrapes every few seconds does so on one connection."""
+    with running.connection() as connection:
+        first = answer_of(connection, target)
+        opened = connection.sock
+        assert int(first.headers["Content-Length"]) == len(first.body.encode())
+        assert answer_of(connection, target).status == first.status
+        assert connection.sock is opened is not None
+
+
+def guarded(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """Answer those only who know the word."""
+
+    @functools.wraps(view)
+    def guard(request: HttpRequest) -> HttpResponseBase:
+        return view(request) if request.headers.get("Word") == "friend" else HttpResponse(status=403)
+
+    return guard
+
+
+def test_serve__what_the_site_guards__is_guarded(mount: Mount) -> None:
+    """Where the site mounts the metrics, or an endpoint, in a decorator, that holds here as well."""
+    mount(
+        path("metrics", guarded(MetricsView.as_view())),
+        path("health/", guarded(HealthCheckView.as_view(checks=[Fine]))),
+    )
+    with contextlib.closing(Running()) as running:
+        for target in ("/metrics", "/health/"):
+            assert running.send(target).status == 403
+            assert running.send(target, Word="friend").status == 200
+
+
+class Redirecting:
+    """Middleware that lets nobody pass."""
+
+    def __init__(self, get_response: object) -> None:
+        raise ZeroDivisionError
+
+
+def test_serve__without_middleware(settings: Settings, site: None) -> None:
+    """The site's middleware, which may redirect or ask for a login, is not even loaded."""
+    settings.MIDDLEWARE = [f"{__name__}.Redirecting"]
+    with contextlib.closing(Running()) as running:
+        assert running.send("/live/").status == 200
+
+
+def test_serve__any_host(running: Running) -> None:
+    """A probe that asks by an address of the pod's is answered: ALLOWED_HOSTS is about the site's pages."""
+    assert running.send("/health/?format=json", Host="10.1.2.3:9808").status == 500
+    assert running.send("/metrics", Host="nobody.example").status == 200
+
+
+def test_serve__page_that_fails(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that raises is an error of the server's, and the next request is answered as ever."""
+
+    def fail(request: HttpRequest) -> HttpResponse:
+        raise ZeroDivisionError("a text that nobody meant for readers")
+
+    monkeypatch.setitem(extensions._pages, "/failing", fail)
+    answer = running.send("/failing")
+    assert answer.status == 500
+    assert "nobody meant" not in answer.body
+    assert running.send("/live/").status == 200
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /liv", b"GET /live/ HTTP/1.1\r\nHost: a\r\n"])
+def test_serve__silent_client(site: None, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    """A client that says nothing, or stops in the middle, is left after a while, and holds nobody up."""
+    assert server._Handler.timeout == server.READ_SECONDS
+    monkeypatch.setattr(server._Handler, "timeout", 0.2)
+    with (
+        contextlib.closing(Running()) as running,
+        socket.create_connection(running.address, timeout=SECONDS) as client,
+    ):
+        client.sendall(said)
+        assert running.send("/live/").status == 200
+        assert client.recv(100) == b""
+
+
+@pytest.mark.parametrize("said", [b"\x16\x03\x01\x02\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"GET /" + b"a" * 70000])
+def test_serve__nonsense(running: Running, said: bytes) -> None:
+    """What is no HTTP is refused, and the next request is answered as ever."""
+    with (
+        socket.create_connection(running.address, timeout=SECONDS) as client,
+        contextlib.suppress(OSError),  # it may hang up before all is said
+    ):
+        client.sendall(said)
+        client.shutdown(socket.SHUT_WR)
+        with client.makefile("rb") as answer:
+            assert b"Error" in answer.read()
+    assert running.send("/live/").status == 200
+
+
+@pytest.fixture
+def holding(mount: Mount, held: Held) -> Iterator[Running]:
+    """A server with an endpoint that answers when it is let to."""
+    mount(path("health/", HealthCheckView.as_view(checks=[defined(held).check_class]), name="health"))
+    running = Running()
+    yield running
+    held.let_go.set()
+    running.close()
+
+
+def test_stop__waits_for_answers_in_flight(holding: Running, held: Held) -> None:
+    """Who has asked before the end gets the answer; who asks afterwards finds nobody."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(holding.send, "/health/")
+        assert held.running.wait(SECONDS)
+        holding.stop.set()
+        eventually(lambda: holding.server.socket.fileno() == -1)
+        with pytest.raises(OSError):  # noqa: PT011 - of what kind depends on the system
+            holding.send("/health/")
+        assert holding.thread.is_alive()
+        held.let_go.set()
+        assert answer.result().status == 200
+    holding.thread.join(SECONDS)
+    assert not holding.thread.is_alive()
+
+
+def test_stop__does_not_wait_for_ever(holding: Running, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that hangs does not keep the exporter from ending."""
+    monkeypatch.setattr("health_check.management.server.GRACE_SECONDS", 0.05)
+    with socket.create_connection(holding.address, timeout=SECONDS) as client:
+        client.sendall(b"GET /health/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert held.running.wait(SECONDS)
+        holding.close()
+        held.let_go.set()
+        assert client.recv(20).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_stop__connections_that_wait_do_not_count(
+    running: Running, monkeypatch: pytest.MonkeyPatch, is_silent: bool
+) -> None:
+    """A client that keeps its connection open, or never said a word, has no answer to wait for."""
+    monkeypatch.setattr("health_check.management.server.GRACE_SECONDS", 2 * SECONDS)
+    with running.connection() as connection:
+        connection.connect()
+        if not is_silent:
+            answer_of(connection, "/", "HEAD")
+        running.close()
+
+
+def test_server__port_is_taken() -> None:
+    """Two cannot listen at one port."""
+    with Server("127.0.0.1", 0) as server, pytest.raises(OSError, match="in use"):
+        Server("127.0.0.1", server.server_port)
+
+
+def test_server__ipv6(site: None) -> None:
+    """An address of IPv6 is served as one of IPv4, and written in brackets in its URL."""
+    try:
+        running = Running("::1")
+    except OSError:
+        pytest.skip("this host has no IPv6")
+    with contextlib.closing(running):
+        assert running.server.url == f"http://[::1]:{running.server.server_port}"
+        assert running.send("/live/").status == 200

@@ -1,0 +1,71 @@
+"""The desk of a reader that runs checks in its own thread."""
+
+from __future__ import annotations
+
+import threading
+
+from health_check.concurrency.clock import Clock
+from health_check.concurrency.futures import Promise
+from health_check.monitor.inline import Desk
+from health_check.runner.run import Run
+from health_check.stores import Key, Lease
+from health_check.stores.client import ALONE
+from tests.support.bench import SECONDS
+from tests.support.readings import definition
+
+
+def run_of(label: str) -> Run:
+    """Return a run that is not started."""
+    return Run(
+        definition(label),
+        outcome=Promise(),
+        decided=lambda *_: None,
+        ended=lambda _: None,
+        lease=Lease(key=Key(label=label), token=ALONE),
+        clock=Clock(),
+    )
+
+
+def test_take__in_order() -> None:
+    """Runs are taken in the order in which they were put there, each once."""
+    desk = Desk()
+    runs = [run_of(label) for label in "abc"]
+    assert desk.put(runs[:1])
+    assert desk.put(runs[1:])
+    assert [desk.take() for _ in range(4)] == [*runs, None]
+
+
+def test_news__of_a_run_from_another_thread() -> None:
+    """A reader that waits hears of runs that other threads put there."""
+    desk, run = Desk(), run_of("a")
+    news = desk.news
+    assert not news.done()
+    putting = threading.Thread(target=desk.put, args=([run],))
+    putting.start()
+    assert news.wait(SECONDS)
+    putting.join()
+    assert desk.take() is run
+
+
+def test_news__are_new_each_time() -> None:
+    """What was rung before a reader looked does not wake it again, and no ringing after that is lost."""
+    desk = Desk()
+    first = desk.news
+    desk.ring()
+    second = desk.news
+    assert first.done()
+    assert not second.done()
+    desk.ring()
+    assert second.done()
+
+
+def test_leave__what_was_not_taken_is_returned() -> None:
+    """A reader that goes away gets what nobody took, and nothing is put there any more."""
+    desk = Desk()
+    runs = [run_of(label) for label in "abc"]
+    desk.put(runs)
+    desk.take()
+    assert desk.leave() == runs[1:]
+    news = desk.news
+    assert not desk.put([run_of("d")])
+    assert not news.done()

@@ -1,0 +1,237 @@
+"""The monitor: one run however many ask, and nothing shown for longer than it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.records import Outcome, State
+from tests.support.bench import SECONDS, Bench, Held, defined
+
+
+@pytest.fixture(autouse=True)
+def _real_defaults(settings: Settings) -> None:
+    """Run on threads, as outside a test suite."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.8}
+
+
+def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:
+    """Return a list that grows by one a run, and a check that ends in these outcomes, one after the other."""
+    runs: list[int] = []
+
+    def check_status(check: HealthCheck) -> None:
+        outcome = outcomes[min(len(runs), len(outcomes) - 1)]
+        runs.append(1)
+        if outcome is not None:
+            raise outcome
+
+    return runs, check_status
+
+
+def test_read__runs_a_check_once_while_its_result_is_fresh(bench: Bench) -> None:
+    """A second reader gets the same record; after max_age the check runs again."""
+    runs, check_status = counting([None])
+    definition = defined(check_status, max_age=10)  # type: ignore[arg-type]
+    first = bench.read(definition)
+    assert bench.read(definition).record is first.record
+    bench.clock.forward(9)
+    assert bench.read(definition).record is first.record
+    assert len(runs) == 1
+    bench.clock.forward(2)
+    again = bench.read(definition)
+    assert len(runs) == 2
+    assert again.record is not None
+    assert first.record is not None
+    assert again.record.seq == first.record.seq + 1
+
+
+def test_read__runs_at_every_reading_where_nothing_may_be_kept(bench: Bench) -> None:
+    """With a max_age of 0 each reading shows a run of its own."""
+    runs, check_status = counting([None, ServiceUnavailable("gone"), None])
+    definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
+    assert [bench.read(definition).state for _ in range(3)] == [State.OK, State.ERROR, State.OK]
+    assert len(runs) == 3
+
+
+def test_read__forced__runs_a_fresh_check(bench: Bench) -> None:
+    """A forced reading does not care for the age of the result."""
+    runs, check_status = counting([None])
+    definition = defined(check_status)  # type: ignore[arg-type]
+    bench.read(definition)
+    bench.read(definition, force=True)
+    assert len(runs) == 2
+
+
+def test_read__twenty_at_once__share_one_run(bench: Bench, held: Held) -> None:
+    """Whoever asks while the check runs gets the outcome of that run."""
+    definition = defined(held)
+    with ThreadPoolExecutor(20) as pool:
+        readers = [pool.submit(bench.read, definition) for _ in range(20)]
+        assert held.running.wait(SECONDS)
+        held.let_go.set()
+        records = {id(reader.result().record) for reader in readers}
+    assert held.runs == 1
+    assert len(records) == 1
+
+
+def test_read__runs_different_checks_at_the_same_time(bench: Bench) -> None:
+    """Five checks that wait for each other all end."""
+    meeting = threading.Barrier(5, timeout=SECONDS)
+    definitions = [defined(lambda check: meeting.wait()) for _ in range(5)]
+    assert [reading.state for reading in bench.monitor.read(definitions)] == [State.OK] * 5
+
+
+def test_read__hung_check__times_out_and_is_not_started_again(bench: Bench, held: Held) -> None:
+    """The first reader hears of the timeout; later ones that it is still running, in no new run."""
+    definition = defined(held, timeout=0.1, max_age=10)
+    first = bench.read(definition)
+    assert first.state is State.ERROR
+    assert first.pretty_status == "unavailable: timed out after 0.1 s"
+    bench.clock.forward(42)
+    later = bench.read(definition)
+    assert later.state is State.ERROR
+    assert later.pretty_status.startswith("unavailable: still running, started 4")
+    assert later.in_progress
+    assert later.finished == first.finished
+    assert later.record is not None
+    assert later.record.totals.runs[Outcome.TIMEOUT] == 1
+    assert held.runs == 1
+
+
+def test_read__hung_check__runs_again_once_it_let_go(bench: Bench, held: Held) -> None:
+    """What the stuck run returns in the end is dropped; the next reading runs the check anew."""
+    definition = defined(held, timeout=0.1, max_age=0)
+    assert bench.read(definition).state is State.ERROR
+    assert "still running" in bench.read(definition).pretty_status
+    held.let_go.set()
+    for _ in range(2000):
+        reading = bench.read(definition)
+        if reading.state is State.OK:
+            break
+        threading.Event().wait(0.005)
+    assert reading.state is State.OK
+    assert reading.record is not None
+    assert reading.record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 1}
+    assert held.runs == 2
+
+
+def test_read__slow_check__shows_the_last_record_after_a_short_wait(
+    bench: Bench, held: Held, settings: Settings
+) -> None:
+    """A reader does not wait for long where something not too old can be shown; the run goes on."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.01}
+    definition = defined(held, max_age=10)
+    held.let_go.set()
+    first = bench.read(definition)
+    held.let_go.clear()
+    bench.clock.forward(11)
+    stale = bench.read(definition)
+    assert stale.record is first.record
+    assert stale.state is State.OK
+    assert stale.in_progress
+    assert held.runs == 2
+
+
+def test_read__slow_check__does_not_show_what_is_too_old(bench: Bench, held: Held) -> None:
+    """A record three times as old as it may be is not shown: the check is unknown."""
+    definition = defined(held, max_age=10)
+    held.let_go.set()
+    bench.read(definition)
+    held.let_go.clear()
+    bench.clock.forward(31)
+    unknown = bench.read(definition, wait=0.05)
+    assert unknown.state is State.UNKNOWN
+    assert unknown.status == 0
+    assert unknown.pretty_status.startswith("unavailable: still running, started ")
+
+
+def test_read__without_patience__is_unknown(bench: Bench, held: Held) -> None:
+    """A reader that cannot wait for the first run says so, in a message that all faces show."""
+    unknown = bench.read(defined(held), wait=0.0)
+    assert unknown.state is State.UNKNOWN
+    assert unknown.record is None
+    assert unknown.pretty_status.startswith("unavailable: ")
+
+
+def test_read__without_free_thread__says_so(bench: Bench, held: Held, settings: Settings) -> None:
+    """A check that waits for a thread has not started, and its deadline has not either."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 1}
+    bench.read(defined(held), wait=0.0)
+    assert held.running.wait(SECONDS)
+    waiting = bench.read(defined(lambda check: None), wait=0.05)
+    assert waiting.pretty_status == "unavailable: waiting for a free thread"
+
+
+def test_aread__shares_the_run_and_does_not_block_the_loop(bench: Bench, held: Held) -> None:
+    """Tasks that read at once share a run, while the event loop goes on."""
+    definition = defined(held)
+
+    async def main() -> list[State]:
+        readers = [asyncio.create_task(bench.monitor.aread([definition])) for _ in range(5)]
+        while not held.running.is_set():
+            await asyncio.sleep(0)
+        readers.pop().cancel()
+        held.let_go.set()
+        return [reading.state for readings in await asyncio.gather(*readers) for reading in readings]
+
+    assert asyncio.run(main()) == [State.OK] * 4
+    assert held.runs == 1
+
+
+def test_record__counts_runs_and_keeps_the_last_success(bench: Bench) -> None:
+    """Totals, streak, last success and last transition follow the runs."""
+    _, check_status = counting([None, ServiceWarning("soon"), ServiceUnavailable("gone"), ServiceUnavailable("gone")])
+    definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
+    records = [bench.read(definition).record for _ in range(4)]
+    first, _, third, last = records
+    assert first is not None
+    assert third is not None
+    assert last is not None
+    assert last.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 1, Outcome.ERROR: 2, Outcome.TIMEOUT: 0}
+    assert last.last_success == first.result.finished
+    assert last.last_transition == third.result.finished
+    assert last.streak == 2
+
+
+def test_log__speaks_once_per_change_of_state(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A check that goes on failing is logged once, its recovery too, with stable extra fields."""
+    gone = ServiceUnavailable("gone")
+    _, check_status = counting([None, gone, gone, gone, None, None])
+    definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
+    caplog.set_level(logging.INFO, "health_check")
+    for _ in range(6):
+        bench.read(definition)
+    label = definition.label
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{label} is error: unavailable: gone",
+        f"{label} is ok",
+    ]
+    assert [(vars(r)["check"], vars(r)["state"], vars(r)["previous_state"]) for r in caplog.records] == [
+        (label, "error", "ok"),
+        (label, "ok", "error"),
+    ]
+
+
+def test_log__has_the_traceback_of_the_unexpected_once_and_masked(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What nobody meant for readers goes to the log: not once per run, and without secrets."""
+    _, check_status = counting([ValueError("cannot log in to amqp://guest:s3cret@broker/")])
+    definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
+    readings = [bench.read(definition) for _ in range(3)]
+    assert {reading.pretty_status for reading in readings} == {"unknown error"}
+    assert caplog.text.count("Traceback") == 1
+    assert "ValueError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_log__reaches_the_logger_of_version_3() -> None:
+    """What a site configured for ``health-check`` goes on working."""
+    assert logging.getLogger("health_check").parent is logging.getLogger("health-check")

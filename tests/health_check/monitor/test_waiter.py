@@ -1,0 +1,55 @@
+"""What a reader shows in the end."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from health_check.monitor.record_cache import Slot
+from health_check.monitor.waiter import Wanted
+from health_check.records import Record, Result, State, unavailable
+from tests.support.places import ERROR, result_at
+from tests.support.readings import definition
+
+NOW = 1000.0
+MAX_AGE = 10.0
+GOOD = result_at(NOW - MAX_AGE)
+TIMED_OUT = dataclasses.replace(result_at(NOW - MAX_AGE, ERROR), timed_out=True)
+
+
+class Stuck:
+    """A run that was given up, and goes on."""
+
+    is_stuck = True
+
+    def waiting_for(self) -> object:
+        """Return what is said of it."""
+        return unavailable("still running, started 42 s ago")
+
+
+def wanted(result: Result, *, expired_for: float, force: bool = False) -> Wanted:
+    """Return what a reader wants of a check that is stuck here, and whose record expired some seconds ago."""
+    slot = Slot(definition("Database"), is_private=False)
+    slot.record = Record.after(None, result, max_age=MAX_AGE)
+    stuck: Any = Stuck()
+    slot.run = stuck
+    slot.fresh_until = NOW - expired_for
+    return Wanted(slot=slot, arrived=NOW, max_age=MAX_AGE, force=force)
+
+
+@pytest.mark.parametrize(
+    ("result", "expired_for", "force", "state"),
+    [
+        (GOOD, 0.1, False, State.OK),
+        (GOOD, 2 * MAX_AGE + 0.1, False, State.ERROR),
+        (GOOD, 0.1, True, State.ERROR),
+        (TIMED_OUT, 0.1, False, State.ERROR),
+    ],
+)
+def test_stuck_here__what_others_publish_counts(result: Result, expired_for: float, force: bool, state: State) -> None:
+    """While other processes run the check and it is well with them, that it hangs here is not shown."""
+    reading = wanted(result, expired_for=expired_for, force=force).reading(NOW)
+    assert reading.state is state
+    assert ("still running" in reading.pretty_status) is (state is State.ERROR)

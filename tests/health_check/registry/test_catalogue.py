@@ -1,0 +1,224 @@
+"""The catalogue: which checks a site has."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.urls import path, resolve
+from django.utils.translation import override
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.catalogue import resolve as resolve_items
+from health_check.registry.definitions import Definition
+from health_check.registry.endpoints import endpoint_at
+from health_check.runner.runner import Runner
+from health_check.views import HealthCheckView
+from tests.support.bench import MovableClock
+from tests.support.checks import Alias, Broken, Fine, Unbuildable, Unnameable
+from tests.support.placing import endpoint, entries
+
+Mount = Callable[..., None]
+
+
+class Mending(HealthCheck):
+    """Can be constructed once its service is back."""
+
+    back = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        if not type(self).back:
+            raise ConnectionError
+
+
+def catalogue_of(settings: Settings, clock: MovableClock | None = None) -> Catalogue:
+    """Return a catalogue of the site's URLconf."""
+    clock = clock or MovableClock()
+    runner = Runner(clock)
+    return Catalogue(str(settings.ROOT_URLCONF), lambda functions: runner.call(functions, 5.0), clock)
+
+
+def test_resolve__logs_why_an_entry_failed(caplog: pytest.LogCaptureFixture) -> None:
+    """The traceback of a failed constructor is in the log."""
+    with caplog.at_level(logging.ERROR, "health_check"):
+        entries(Unbuildable)
+    assert "tests.support.checks.Unbuildable" in caplog.text
+    assert "a text that nobody meant for readers" in caplog.text
+
+
+def test_resolve__constructor_past_its_deadline() -> None:
+    """An entry whose constructor does not end is unusable, and the others are not."""
+
+    def construct(functions: Sequence[Callable[[], Definition]]) -> Any:
+        futures = Runner(MovableClock()).call(functions[1:], 5.0)
+        return [type(futures[0])(), *futures]  # the first is never done
+
+    slow, fine = resolve_items([Alias, Fine], construct)
+    assert "TimeoutError" in slow.problem
+    assert (fine.definition.label, fine.problem) == ("Fine", "")
+
+
+def test_catalogue__tries_failed_constructors_again(mount: Mount, settings: Settings) -> None:
+    """A check that could not be constructed is tried again after a while, not at every look."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Mending]), name="health"))
+    clock = MovableClock()
+    Mending.back = False
+    catalogue = catalogue_of(settings, clock)
+    unusable = f"{__name__}.Mending"
+    assert list(catalogue.assembly.definitions) == [unusable]
+    Mending.back = True
+    assert list(catalogue.assembly.definitions) == [unusable]
+    clock.forward(11)
+    assert list(catalogue.assembly.definitions) == ["Mending"]
+    assert catalogue.assembly.problems == ()
+
+
+def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, settings: Settings) -> None:
+    """A view that cannot choose its checks without a request costs no other reader its answer."""
+
+    class Asking(HealthCheckView):
+        def get_plugins(self) -> Iterable[Any]:
+            assert self.request.path
+            yield Unnameable()
+
+    mount(path("health/", Asking.as_view(), name="health"))
+    clock = MovableClock()
+    catalogue = catalogue_of(settings, clock)
+    assert catalogue.endpoints == ()
+    wanted = endpoint_at(resolve("/health/").func, name="health", route="health/")
+    assert wanted is not None
+    catalogue.place(wanted, [Unnameable()])
+    clock.forward(11)
+    assert list(catalogue.assembly.definitions) == ["Unnameable"]
+
+
+def test_catalogue__served_view_that_the_walk_missed(mount: Mount, settings: Settings) -> None:
+    """A served view that is in no pattern adds itself, once, under a name of its own."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
+    added, _ = catalogue.add(missed)
+    assert catalogue.add(dataclasses.replace(missed))[0] is added
+    assert [(e.name, e.route) for e in catalogue.endpoints] == [("health", "health/"), ("hidden/", "hidden/")]
+    assert list(catalogue.assembly.definitions) == ["Fine", "Broken"]
+
+
+def test_catalogue__one_endpoint_in_all_languages(settings: Settings) -> None:
+    """An endpoint whose path begins with the language is the same one in each."""
+    settings.ROOT_URLCONF = "tests.support.urls_i18n"
+    with override("en"):
+        catalogue = catalogue_of(settings)
+    with override("de"):
+        match = resolve("/de/health/")
+        wanted = endpoint_at(match.func, name=match.view_name, route=match.route)
+        assert wanted is not None
+        found, _ = catalogue.add(wanted)
+    assert found.name == "health"
+    assert [e.name for e in catalogue.endpoints] == ["health"]
+
+
+def test_catalogue__place_keeps_what_is_alike(mount: Mount, settings: Settings) -> None:
+    """A view that chooses the same checks at each request changes nothing; other checks take their place."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    (known,) = catalogue.endpoints
+    _, first = catalogue.place(known, [("a", Alias("a")), Fine()])
+    assert catalogue.place(known, [("a", Alias("a")), Fine()])[1] is first
+    assert list(catalogue.place(known, [("a", Alias("b"))])[1].definitions) == ["a"]
+
+
+def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settings) -> None:
+    """A view called without a URLconf is answered, and forgotten."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    unlisted = endpoint("other")
+    assembly = catalogue.with_unlisted(unlisted, [Broken])
+    assert [definition.label for definition in assembly.checks_of([unlisted])] == ["Broken"]
+    assert list(catalogue.assembly.definitions) == ["Fine"]
+
+
+@pytest.mark.parametrize("checks", ["tests.support.checks.Fine", None, 42, {"a": Fine}])
+def test_catalogue__checks_that_are_no_list(checks: object, mount: Mount, settings: Settings) -> None:
+    """``checks`` that is no list gives an endpoint that fails or works, and never an exception."""
+    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
+    assembly = catalogue_of(settings).assembly
+    assert len(assembly.definitions) == 1
+    assert (list(assembly.definitions) == ["Fine"]) is (assembly.problems == ())
+
+
+def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:
+    """Requests that meet while the checks of a missed view are constructed wait for them."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
+    meeting = threading.Barrier(8, timeout=20)
+
+    def ask() -> list[str]:
+        meeting.wait()
+        found, assembly = catalogue.listed(missed) or catalogue.add(missed)
+        return [definition.label for definition in assembly.checks_of([found])]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(ask) for _ in range(8)]
+        assert {tuple(answer.result()) for answer in answers} == {("Broken",)}
+
+
+def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Settings) -> None:
+    """A constructor that hangs is not called again while it does, whatever else is tried again."""
+    calls: list[str] = []
+    gate = threading.Event()
+
+    class Hangs(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("hangs")
+            gate.wait(20)
+
+    class Raises(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("raises")
+            raise OSError("not yet")
+
+    class Works(HealthCheck):
+        def __init__(self) -> None:
+            super().__init__()
+            calls.append("works")
+
+    mount(path("health/", HealthCheckView.as_view(checks=[Hangs, Raises, Works]), name="health"))
+    clock = MovableClock()
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
+    runner = Runner(clock)
+    try:
+        catalogue = Catalogue(settings.ROOT_URLCONF, lambda functions: runner.call(functions, 0.2), clock)
+        for _ in range(3):
+            clock.forward(11)
+            assert len(catalogue.assembly.definitions) == 3
+    finally:
+        gate.set()
+    assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)
+
+
+def test_place__same_entries__construct_nothing_again(mount: Mount, settings: Settings) -> None:
+    """A function view that names its checks anew at each request does not have them constructed anew."""
+    made: list[int] = []
+
+    class Counted(HealthCheck):
+        def __init__(self, number: int = 0) -> None:
+            super().__init__()
+            made.append(number)
+
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    catalogue = catalogue_of(settings)
+    wanted = dataclasses.replace(endpoint("health"), route="hidden/")
+    for _ in range(3):
+        catalogue.place(wanted, [Counted, (Counted, {"number": 1, "name": "one"})])
+    assert made == [0, 1]

@@ -1,0 +1,326 @@
+"""The entries of ``checks``."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import health_check
+from health_check.backends import HealthCheck
+from health_check.registry.definitions import problem_of
+from health_check.registry.entries import EntryError, describe, from_instance, parse, unusable_entry
+from tests.support.checks import Alias, Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
+
+
+@dataclasses.dataclass
+class Owner(HealthCheck):
+    """Has fields of its own by names that are policy elsewhere."""
+
+    name: str = "shop"
+    scope: str = "everything"
+    max_age: int = 100
+    timeout: float | datetime.timedelta = 3
+
+
+@dataclasses.dataclass
+class Derived(HealthCheck):
+    """Has fields that its constructor does not take."""
+
+    name: str = dataclasses.field(default="shop", init=False)
+    client: object = dataclasses.field(default=None, init=False)
+
+
+class Declaring(HealthCheck):
+    """Says how it is run."""
+
+    critical_service = False
+    timeout = datetime.timedelta(seconds=2)
+    max_age = 60
+    name = "the search"
+    scope = "fleet"
+
+
+class Computing(HealthCheck):
+    """Works out whether it is critical, as version 3.2x let it."""
+
+    @property
+    def critical_service(self) -> bool:  # type: ignore[override]
+        return False
+
+
+class Assigning(HealthCheck):
+    """Says it in its constructor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.critical_service = False
+
+
+class Own(HealthCheck):
+    """Means something else by the names of the policy."""
+
+    max_age = "old"
+
+    def name(self) -> str:
+        return "x"
+
+    @property
+    def scope(self) -> str:
+        raise ZeroDivisionError
+
+
+class Keywords(HealthCheck):
+    """Takes whatever options there are."""
+
+    def __init__(self, host: str = "localhost", **options: Any) -> None:
+        super().__init__()
+        self.given = {"host": host, **options}
+
+
+@pytest.mark.parametrize(
+    ("item", "check_class"),
+    [
+        ("tests.support.checks.Fine", Fine),
+        (Fine, Fine),
+        (("tests.support.checks.Fine", {}), Fine),
+        ([Fine, {}], Fine),
+        ("health_check.Database", health_check.Database),
+    ],
+)
+def test_parse__forms(item: object, check_class: type[HealthCheck]) -> None:
+    """An entry is a dotted path, a class, or a pair of either with a dict of options."""
+    definition = parse(item).define()
+    assert definition.check_class is check_class
+    assert (definition.label, definition.critical) == (check_class.__name__, True)
+
+
+def test_define__options_of_the_constructor() -> None:
+    """Options of the constructor reach it, at each run anew."""
+    definition = parse((Alias, {"alias": "replica"})).define()
+    first, second = definition.build(), definition.build()
+    assert isinstance(first, Alias)
+    assert (first.alias, definition.label) == ("replica", "Alias(alias='replica')")
+    assert first is not second
+    assert first is not definition.prototype
+
+
+def test_define__policy_options() -> None:
+    """Options that are policy do not reach the constructor, and hold."""
+    options = {"timeout": 1, "max_age": datetime.timedelta(minutes=1), "name": "db", "scope": "fleet"}
+    definition = parse((Alias, {**options, "critical_service": False})).define()
+    (policy,) = definition.policies
+    assert (policy.timeout, policy.max_age, policy.name, policy.scope) == (1.0, 60.0, "db", "fleet")
+    assert (definition.label, definition.critical, definition.options) == ("db", False, {})
+
+
+def test_define__policy_of_the_class() -> None:
+    """What a class declares is its policy."""
+    definition = parse(Declaring).define()
+    (policy,) = definition.policies
+    assert (policy.timeout, policy.max_age, policy.name, policy.scope) == (2.0, 60.0, "the search", "fleet")
+    assert (definition.label, definition.critical) == ("the search", False)
+
+
+def test_define__entry_before_class() -> None:
+    """What an entry says comes before what the class says, option by option."""
+    definition = parse((Declaring, {"timeout": 1, "critical_service": True})).define()
+    (policy,) = definition.policies
+    assert (policy.timeout, policy.max_age, definition.label, definition.critical) == (1.0, 60.0, "the search", True)
+
+
+@pytest.mark.parametrize("check_class", [Declaring, Computing, Assigning])
+@pytest.mark.parametrize("by_instance", [False, True])
+def test_define__not_critical(check_class: type[HealthCheck], by_instance: bool) -> None:
+    """However a check says it is not critical, its entry is not."""
+    definition = from_instance(None, check_class()) if by_instance else parse(check_class).define()
+    assert definition.critical is False
+
+
+def test_define__own_fields_are_never_policy() -> None:
+    """A field of the check's is its own, but for ``timeout``, which is its budget as well."""
+    (policy,) = parse(Owner).define().policies
+    assert (policy.name, policy.scope, policy.max_age, policy.timeout) == (None, None, None, 3.0)
+
+
+def test_define__own_fields_take_the_entrys_options() -> None:
+    """The entry's options go to the constructor first."""
+    options = {"name": "x", "scope": "galaxy", "max_age": -1, "timeout": datetime.timedelta(seconds=9)}
+    definition = parse((Owner, options)).define()
+    (policy,) = definition.policies
+    check = definition.build()
+    assert isinstance(check, Owner)
+    assert (check.name, check.scope, check.max_age, check.timeout) == tuple(options.values())
+    assert (policy.name, policy.scope, policy.max_age, policy.timeout) == (None, None, None, 9.0)
+    assert definition.label.startswith("Owner(name='x'")
+
+
+def test_define__other_meanings_of_policy_names() -> None:
+    """A method, a property or a text by the name of a policy is no policy, and no error."""
+    definition = parse(Own).define()
+    (policy,) = definition.policies
+    assert (policy.name, policy.scope, policy.max_age, definition.label) == (None, None, None, "Own")
+
+
+def test_define__keywords() -> None:
+    """A constructor that takes any keyword gets any option but the policy."""
+    definition = parse((Keywords, {"port": 1, "name": "x", "timeout": 2})).define()
+    check = definition.build()
+    assert isinstance(check, Keywords)
+    assert check.given == {"host": "localhost", "port": 1}
+    assert (definition.label, definition.timeout) == ("x", 2)
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ("health_check.Databse", ["'health_check.Databse'", "Databse", "Correct the path"]),
+        ("no.such.module.Check", ["'no.such.module.Check'", "Correct the path"]),
+        ("Database", ["'Database'", "Correct the path"]),
+        ("", ["''", "Correct the path"]),
+        ("django.db.models.Model", ["'django.db.models.Model'", "is no health check", "HealthCheck"]),
+        (42, ["'42'", "is no health check"]),
+        (None, ["'None'", "is no health check"]),
+        (Fine(), ["Fine", "is no health check"]),
+        ((Fine, None), ["tests.support.checks.Fine", "dict of options"]),
+        ((Fine, "x"), ["tests.support.checks.Fine", "dict of options"]),
+        ((Fine, {1: 2}), ["tests.support.checks.Fine", "dict of options"]),
+        ((Fine, {}, {}), ["tests.support.checks.Fine"]),
+        (
+            (Alias, {"alais": "x"}),
+            ["tests.support.checks.Alias", "'alais'", "Did you mean 'alias'?", "critical_service"],
+        ),
+        ((Fine, {"timeuot": 1}), ["tests.support.checks.Fine", "'timeuot'", "Did you mean 'timeout'?"]),
+        ((Fine, {"errors": []}), ["tests.support.checks.Fine", "no option 'errors'"]),
+        ((Derived, {"client": 1}), ["Derived", "no option 'client'"]),
+        ((Derived, {"name": "x"}), ["Derived", "'name'"]),
+        (("health_check.Database", {"password": "hunter2"}), ["health_check.Database", "'password'"]),
+    ],
+)
+def test_parse__unusable(item: object, words: list[str]) -> None:
+    """An entry that cannot be used is refused with its name, what is wrong with it, and the remedy."""
+    with pytest.raises(EntryError) as caught:
+        parse(item)
+    text = str(caught.value)
+    assert [word for word in words if word not in text] == []
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("error", ["ZeroDivisionError", "SystemExit"])
+def test_parse__module_that_raises(error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that cannot be imported is named, its exception is not shown but for its class."""
+    (tmp_path / "raising_checks.py").write_text(f"raise {error}('hunter2')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "raising_checks", raising=False)
+    with pytest.raises(EntryError) as caught:
+        parse("raising_checks.Check")
+    assert f"'raising_checks.Check' cannot be imported: its module raised {error}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "remedy"),
+    [
+        ("timeout", 0, "a number of seconds above 0"),
+        ("timeout", "soon", "a number of seconds above 0"),
+        ("timeout", True, "a number of seconds above 0"),
+        ("timeout", float("inf"), "a number of seconds above 0"),
+        ("timeout", datetime.timedelta(seconds=-1), "a number of seconds above 0"),
+        ("max_age", -1, "a number of seconds from 0 up"),
+        ("max_age", float("nan"), "a number of seconds from 0 up"),
+        ("max_age", None, "a number of seconds from 0 up"),
+        ("name", " ", "a text that is not empty"),
+        ("name", 7, "a text that is not empty"),
+        ("scope", "galaxy", "'host' or 'fleet'"),
+        ("scope", [], "'host' or 'fleet'"),
+        ("critical_service", "no", "True or False"),
+        ("critical_service", 0, "True or False"),
+    ],
+)
+def test_define__unusable_policy(option: str, value: object, remedy: str) -> None:
+    """A policy option that cannot be used is refused with its name, its value and the remedy."""
+    with pytest.raises(EntryError) as caught:
+        parse((Fine, {option: value})).define()
+    text = str(caught.value)
+    assert "tests.support.checks.Fine" in text
+    assert f"option {option!r} with the value {value!r}: use {remedy}" in text
+
+
+def test_define__zero_max_age() -> None:
+    """A max_age of 0 is a policy, and not the same as none."""
+    assert parse((Fine, {"max_age": 0})).define().policies[0].max_age == 0
+
+
+@pytest.mark.parametrize(
+    ("check_class", "error"),
+    [(Unbuildable, ZeroDivisionError), (Unnameable, ZeroDivisionError), (ExitingAtConstruction, SystemExit)],
+)
+def test_define__raises(check_class: type[HealthCheck], error: type[BaseException]) -> None:
+    """What the constructor or the repr raises comes out, for the catalogue to show; a name spares the repr."""
+    with pytest.raises(error):
+        parse(check_class).define()
+    assert parse((Unnameable, {"name": "x"})).define().label == "x"
+
+
+def test_unusable_entry__shows_no_text_of_the_exception() -> None:
+    """A failed constructor is shown by the entry and the class of its exception alone, with the remedy."""
+    definition = unusable_entry(("shop.Search", {"key": "hunter2"}), ValueError("hunter2"))
+    problem = problem_of(definition)
+    assert definition.label == "shop.Search"
+    assert "'shop.Search' could not be constructed" in problem
+    assert "ValueError" in problem
+    assert "Correct its options" in problem
+    assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ("shop.Search", "shop.Search"),
+        (("shop.Search", {}), "shop.Search"),
+        ((Fine, {}), "tests.support.checks.Fine"),
+        (42, "42"),
+        ("http://me:hunter2@x", "http://***@x"),
+        (Unnameable(), "Unnameable"),
+    ],
+)
+def test_describe__item(item: object, text: str) -> None:
+    """An item is described by its path, else by what it looks like; never with a secret or an exception."""
+    assert describe(item) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "check", "label"),
+    [
+        (None, Alias("a"), "Alias(alias='a')"),
+        ("Fine", Fine(), "Fine"),
+        ("search", Fine(), "search"),
+        (None, Declaring(), "the search"),
+        ("other", Declaring(), "other"),
+        ("Declaring", Declaring(), "the search"),
+    ],
+)
+def test_from_instance__label(key: str | None, check: HealthCheck, label: str) -> None:
+    """The key that a view gives an instance is its label, unless it is just the repr."""
+    assert from_instance(key, check).label == label
+
+
+def test_from_instance__each_run_has_its_own() -> None:
+    """Runs of one given instance share no errors."""
+    check = Exiting()
+    definition = from_instance(None, check)
+    definition.build().add_error("gone")
+    assert definition.build().errors == []
+    assert check.errors == []
+
+
+def test_from_instance__keeps_the_entrys_policy() -> None:
+    """An instance that ``super().get_plugins()`` gave keeps the policy of its entry."""
+    entry = parse((Fine, {"timeout": 1, "critical_service": False, "name": "x"})).define()
+    definition = from_instance(entry.label, entry.prototype)
+    assert definition.policies == entry.policies
+    assert (definition.label, definition.critical) == ("x", False)

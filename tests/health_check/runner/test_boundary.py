@@ -1,0 +1,38 @@
+"""What an execution leaves for the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
+from health_check.registry.entries import parse
+from health_check.runner.boundary import Ending, execute
+
+
+def ending_of(error: Exception) -> Ending:
+    """Return how a check ends that raises this."""
+
+    class Raising(HealthCheck):
+        def check_status(self) -> None:
+            raise error
+
+    return execute(parse(Raising).define())
+
+
+@pytest.mark.parametrize("cause", [None, OSError("no route")])
+def test_details__of_the_cause_only(cause: Exception | None) -> None:
+    """An error that a check tells of itself needs no traceback; what is behind it does."""
+    error = ServiceUnavailable("gone")
+    error.__cause__ = cause
+    details = ending_of(error).details
+    assert ("OSError: no route" in details) is (cause is not None)
+    assert "ServiceUnavailable" not in details
+
+
+def test_details__of_what_nobody_expected() -> None:
+    """Any other exception comes with its traceback, its secrets masked."""
+    ending = ending_of(ZeroDivisionError("password=hunter2"))
+    assert ending.error_type == "ZeroDivisionError"
+    assert "\nZeroDivisionError: password=***" in ending.details
+    assert "hunter2" not in ending.details

@@ -1,0 +1,96 @@
+"""Checks that say too much: what is kept, shown and logged of it has a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
+from health_check.records import State
+from tests.support.bench import Bench, defined
+
+LONGEST_MESSAGE = 20_000
+"""How many characters a message may have in the end."""
+
+MOST_MESSAGES = 1000
+"""How many messages may be kept of a run."""
+
+LONGEST_LOG = 200_000
+"""How many characters may be logged of one change."""
+
+HUGE = 10_000_000
+
+
+@pytest.fixture(autouse=True)
+def _real_defaults(settings: Settings) -> None:
+    """Run on threads, as outside a test suite, at every reading."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 2, "TIMEOUT": 5}
+
+
+def test_message__of_ten_megabytes__is_cut_short(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Its beginning is shown and logged, within the budget: masking all of it would hold up the whole process."""
+
+    def flood(check: HealthCheck) -> None:
+        raise ServiceUnavailable("x" * HUGE)
+
+    reading = bench.read(defined(flood))
+    assert reading.pretty_status.startswith("unavailable: xxx")
+    assert len(reading.pretty_status) < LONGEST_MESSAGE
+    assert 0 < len(caplog.text) < LONGEST_LOG
+
+
+def test_message__cut_short__shows_no_secret(bench: Bench) -> None:
+    """What is masked in a whole message is masked in its beginning, wherever that ends."""
+    unit = "postgres://shop:planted-secret@db/shop "
+
+    def flood(check: HealthCheck) -> None:
+        raise ServiceUnavailable(unit * (HUGE // len(unit)))
+
+    text = bench.read(defined(flood)).pretty_status
+    assert text.startswith("unavailable: postgres://***@db/shop ")
+    assert "planted" not in text
+
+
+def test_exception__with_a_text_of_ten_megabytes__is_logged_in_part(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log shows the traceback, and so much of the text as somebody may read."""
+
+    def flood(check: HealthCheck) -> None:
+        raise ValueError("x" * HUGE)
+
+    assert bench.read(defined(flood)).pretty_status == "unknown error"
+    assert "ValueError" in caplog.text
+    assert len(caplog.text) < LONGEST_LOG
+
+
+def test_errors__twenty_thousand__are_cut_short(bench: Bench) -> None:
+    """The first ones are kept, within the budget."""
+
+    def flood(check: HealthCheck) -> None:
+        for number in range(20_000):
+            check.add_error(ServiceUnavailable(f"shard {number} is gone"))
+
+    reading = bench.read(defined(flood))
+    assert reading.messages[0].text == "unavailable: shard 0 is gone"
+    assert 10 <= len(reading.messages) <= MOST_MESSAGES
+
+
+def test_errors__without_end__are_cut_short(bench: Bench) -> None:
+    """What goes on for ever is not collected to its end, which would take all memory."""
+    given: list[int] = [0]
+
+    def without_end() -> Iterator[str]:
+        while given[0] < HUGE:
+            given[0] += 1
+            yield "again"
+
+    def flood(check: Any) -> None:
+        check.errors = without_end()
+
+    assert bench.read(defined(flood)).state is State.ERROR
+    assert given[0] <= MOST_MESSAGES + 1

@@ -1,0 +1,309 @@
+"""Who may see an endpoint: the rules, and what they say of a request."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from health_check.management.system_checks import check_settings
+from health_check.views import access
+from health_check.views.access import OPEN_TO_ALL, Rules, Verdict, client_of, is_staff, rules_of, verdict_on
+
+TOKEN = "a-planted-token"
+
+
+def asked(*, headers: dict[str, str] | None = None, peer: str = "192.0.2.1", path: str = "/health/") -> HttpRequest:
+    """Return a request."""
+    return RequestFactory().get(path, headers=headers, REMOTE_ADDR=peer)
+
+
+def refuse(request: HttpRequest) -> bool:
+    """Let nobody in."""
+    return False
+
+
+def never_asked(request: HttpRequest) -> bool:
+    """Be a rule that nobody is to ask."""
+    raise AssertionError("The user was looked up")
+
+
+def verdict(request: HttpRequest, **rules: Any) -> Verdict:
+    """Return what a request gets where everybody has to be let in, and users are not."""
+    return verdict_on(request, rules_of({"open": False, **rules}), refuse)
+
+
+LET_IN = Verdict(status=200, details=True)
+
+
+def test_rules__default(settings: Settings) -> None:
+    """Without a word of the site everybody may see everything, and nobody is looked up."""
+    assert rules_of({}) == rules_of({"details": None, "open": None, "tokens": None}) == OPEN_TO_ALL
+    assert not OPEN_TO_ALL.needs_authority()
+    assert verdict_on(asked(), OPEN_TO_ALL, never_asked) == LET_IN
+
+
+def test_rules__argument_wins_key_by_key(settings: Settings) -> None:
+    """What a view says itself counts; of the rest what the settings say."""
+    settings.HEALTH_CHECK = {"ACCESS": {"DETAILS": "never", "OPEN": False, "TOKENS": [TOKEN]}}
+    rules = rules_of({"details": "authorized", "tokens": ["b"], "networks": None})
+    assert (rules.details, rules.open, rules.tokens, rules.networks) == ("authorized", False, ("b",), ())
+
+
+def test_rules__show_no_token() -> None:
+    """A token is in no text that says what the rules are."""
+    assert TOKEN not in repr(rules_of({"tokens": [TOKEN]}))
+
+
+@pytest.mark.parametrize(
+    ("details", "is_open", "others", "authorised"),
+    [
+        ("always", True, LET_IN, LET_IN),
+        ("authorized", True, Verdict(details=False), LET_IN),
+        ("never", True, Verdict(details=False), Verdict(details=False)),
+        ("always", False, Verdict(status=403, details=False), LET_IN),
+        ("authorized", False, Verdict(status=403, details=False), LET_IN),
+        ("never", False, Verdict(status=403, details=False), Verdict(details=False)),
+    ],
+)
+def test_verdict__table(details: str, is_open: bool, others: Verdict, authorised: Verdict) -> None:
+    """Whether one is answered, and with messages, follows from the rules and from who asks."""
+    rules = Rules(details=details, open=is_open)
+    assert verdict_on(asked(), rules, refuse) == others
+    assert verdict_on(asked(), rules, lambda request: True) == authorised
+
+
+@pytest.mark.parametrize("rules", [Rules(), Rules(details="never")])
+def test_verdict__nobody_asked_where_it_does_not_matter(rules: Rules) -> None:
+    """Where all get the same, nobody is looked up."""
+    verdict_on(asked(), rules, never_asked)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f"Bearer {TOKEN}", 200),
+        (f"bearer {TOKEN}", 200),
+        (f"BEARER {TOKEN}", 200),
+        (f"Bearer   {TOKEN} ", 200),
+        ("Bearer second", 200),
+        (f"Bearer {TOKEN}x", 401),
+        (f"Bearer {TOKEN[:-1]}", 401),
+        (f"Bearer {TOKEN.upper()}", 401),
+        (f"Bearer {TOKEN} second", 401),
+        (f"Basic {TOKEN}", 401),
+        (f"Token {TOKEN}", 401),
+        (TOKEN, 401),
+        ("Bearer", 401),
+        ("Bearer ", 401),
+        ("", 401),
+        ("Bearer \xff\xfe", 401),
+        ("Bearer " + "x" * 10_000, 401),
+    ],
+)
+def test_token__header(header: str, expected: int) -> None:
+    """A bearer token has to be one of the tokens, to the letter; the scheme may be written in any case."""
+    request = asked(headers={"Authorization": header})
+    assert verdict(request, tokens=["first", TOKEN, "second"]).status == expected
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "bearer", "authorization", "TOKENS"])
+def test_token__not_in_the_query_string(name: str) -> None:
+    """A token in the query string, which proxies log, lets nobody in."""
+    for given in (TOKEN, f"Bearer%20{TOKEN}"):
+        assert verdict(asked(path=f"/health/?{name}={given}"), tokens=[TOKEN]).status == 401
+
+
+def test_token__compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tokens are compared, whichever is equal, by the function that takes the same time for all."""
+    compared: list[tuple[str, str]] = []
+
+    def compare(given: str, token: str) -> bool:
+        compared.append((given, token))
+        return given == token
+
+    monkeypatch.setattr(access, "constant_time_compare", compare)
+    assert verdict(asked(headers={"Authorization": "Bearer a"}), tokens=["a", "b", "c"]).status == 200
+    assert compared == [("a", "a"), ("a", "b"), ("a", "c")]
+
+
+@pytest.mark.parametrize(("tokens", "expected"), [([], 403), ([TOKEN], 401)])
+def test_refusal__says_whether_a_token_would_help(tokens: list[str], expected: int) -> None:
+    """Without tokens there is nothing to ask for: 403; with some it is 401."""
+    assert verdict(asked(), tokens=tokens) == Verdict(status=expected, details=False)
+
+
+@pytest.mark.parametrize(
+    ("peer", "networks", "is_in"),
+    [
+        ("10.1.2.3", ["10.0.0.0/8"], True),
+        ("11.1.2.3", ["10.0.0.0/8"], False),
+        ("10.1.2.3", ["192.168.0.0/16", "10.1.2.3"], True),
+        ("10.1.2.3", ["10.9.9.9/8"], True),
+        ("2001:db8::7", ["2001:db8::/32"], True),
+        ("2001:db9::7", ["2001:db8::/32"], False),
+        ("::ffff:10.1.2.3", ["10.0.0.0/8"], True),
+        ("::ffff:11.1.2.3", ["10.0.0.0/8"], False),
+        ("10.1.2.3", ["::/0"], False),
+        ("2001:db8::7", ["0.0.0.0/0"], False),
+        ("fe80::1%eth0", ["fe80::/10"], True),
+        ("10.1.2.3", [], False),
+        ("", ["0.0.0.0/0", "::/0"], False),
+        ("a name", ["0.0.0.0/0", "::/0"], False),
+    ],
+)
+def test_network__of_the_peer(peer: str, networks: list[str], is_in: bool) -> None:
+    """A client is in a network by its address; one without address, on a unix socket, is in none."""
+    assert verdict(asked(peer=peer), networks=networks).status == (200 if is_in else 403)
+
+
+def test_network__mapped() -> None:
+    """A network of IPv4 addresses written in IPv6 is that network."""
+    assert verdict(asked(peer="10.1.2.3"), networks=["::ffff:10.0.0.0/104"]).status == 200
+
+
+PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("192.0.2.1", None, "192.0.2.1"),
+        ("192.0.2.1", "172.16.0.1", "192.0.2.1"),
+        ("10.0.0.1", "172.16.0.1", "172.16.0.1"),
+        ("2001:db8::1", "172.16.0.1", "172.16.0.1"),
+        ("10.0.0.1", "198.51.100.9, 172.16.0.1", "172.16.0.1"),
+        ("10.0.0.1", "198.51.100.9, 172.16.0.1, 10.0.0.2", "172.16.0.1"),
+        ("10.0.0.1", "  198.51.100.9 ,172.16.0.1  ", "172.16.0.1"),
+        ("10.0.0.1", "::ffff:172.16.0.1", "172.16.0.1"),
+        ("10.0.0.1", "2001:db9::7", "2001:db9::7"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "172.16.0.1, garbage", None),
+        ("10.0.0.1", "garbage, 172.16.0.1", "172.16.0.1"),
+        ("10.0.0.1", "garbage", None),
+        ("10.0.0.1", "unknown, 10.0.0.2", None),
+        ("10.0.0.1", "172.16.0.1,", None),
+        ("10.0.0.1", "172.16.0.1:1234", None),
+        ("10.0.0.1", "١٠.0.0.1", None),
+        ("10.0.0.1", ",".join(["10.0.0.2"] * 5000), "10.0.0.2"),
+        ("", "172.16.0.1", None),
+        ("", None, None),
+    ],
+)
+def test_client__through_proxies(peer: str, forwarded: str | None, client: str | None) -> None:
+    """Of the addresses forwarded, the last counts that is no trusted proxy's; what is no address lets nobody in."""
+    found = client_of(
+        asked(peer=peer, headers={"X-Forwarded-For": forwarded} if forwarded is not None else {}),
+        rules_of({"proxies": PROXIES}).proxies,
+    )
+    assert str(found or "") == (client or "")
+
+
+def test_client__a_proxy_that_asks_for_itself() -> None:
+    """A load balancer's own probe carries no header of forwarding: then the balancer is who asks."""
+    rules = {"proxies": ["10.0.0.0/8"], "networks": ["10.0.0.0/8"]}
+    assert verdict(asked(peer="10.0.0.1"), **rules).status == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP", "True-Client-IP"])
+def test_client__forwarded_headers_are_not_believed_untold(header: str) -> None:
+    """Without PROXIES no header says who asks; with them only one does."""
+    request = asked(headers={header: "for=10.0.0.1" if header == "Forwarded" else "10.0.0.1"})
+    assert verdict(request, networks=["10.0.0.0/8"]).status == 403
+
+
+def _user(**flags: bool) -> object:
+    return types.SimpleNamespace(**{"is_active": True, "is_staff": True, **flags})
+
+
+@pytest.mark.parametrize(
+    ("user", "is_in"),
+    [(_user(), True), (_user(is_active=False), False), (_user(is_staff=False), False), (None, False)],
+)
+def test_staff__active_members(user: Any, is_in: bool) -> None:
+    """Of those who have a session, active members of the staff are let in."""
+    request = asked(headers={"Cookie": "sessionid=x"})
+    if user is not None:
+        request.user = user
+    assert is_staff(request) is is_in
+
+
+def test_staff__nothing_looked_up_without_a_session() -> None:
+    """Without a session cookie, of the name that the site gives it, the user is not even looked at."""
+    request = asked(headers={"Cookie": "other=x"})
+    assert not hasattr(request, "user")
+    assert is_staff(request) is False
+
+    class Untouchable:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    request.user = Untouchable()  # type: ignore[assignment]
+    assert is_staff(request) is False
+
+
+UNUSABLE: list[tuple[Any, str]] = [
+    ("everything", "ACCESS"),
+    ([("DETAILS", "never")], "ACCESS"),
+    (None, "ACCESS"),
+    ({"DETAIL": "never"}, "Did you mean 'DETAILS'?"),
+    ({"Open": False}, "Did you mean 'OPEN'?"),
+    ({7: 7}, "7"),
+    ({"DETAILS": "sometimes"}, "'always', 'authorized', 'never'"),
+    ({"DETAILS": None}, "'always', 'authorized', 'never'"),
+    ({"DETAILS": False}, "'always', 'authorized', 'never'"),
+    ({"DETAILS": ["never"]}, "'always', 'authorized', 'never'"),
+    ({"OPEN": "no"}, "use True or False"),
+    ({"OPEN": 0}, "use True or False"),
+    ({"OPEN": None}, "use True or False"),
+    ({"TOKENS": TOKEN}, "list of tokens"),
+    ({"TOKENS": [TOKEN, ""]}, "list of tokens"),
+    ({"TOKENS": [f" {TOKEN}"]}, "list of tokens"),
+    ({"TOKENS": [None]}, "list of tokens"),
+    ({"TOKENS": [TOKEN.encode()]}, "list of tokens"),
+    ({"TOKENS": {TOKEN: True}}, "list of tokens"),
+    ({"TOKENS": None}, "list of tokens"),
+    ({"NETWORKS": "10.0.0.0/8"}, "list of networks"),
+    ({"NETWORKS": None}, "list of networks"),
+    ({"NETWORKS": 8}, "list of networks"),
+    ({"NETWORKS": ["10.0.0.0/99"]}, "'10.0.0.0/99'"),
+    ({"NETWORKS": ["localhost"]}, "'localhost'"),
+    ({"NETWORKS": [""]}, "use a network"),
+    ({"NETWORKS": [None]}, "use a network"),
+    ({"NETWORKS": [1]}, "use a network"),
+    ({"NETWORKS": [True]}, "use a network"),
+    ({"PROXIES": "10.0.0.0/8"}, "PROXIES"),
+    ({"PROXIES": ["proxy"]}, "PROXIES"),
+]
+
+
+@pytest.mark.parametrize(("value", "said"), UNUSABLE, ids=[repr(value) for value, _ in UNUSABLE])
+def test_rules__unusable_setting(value: Any, said: str, settings: Settings) -> None:
+    """What cannot be used is said, with the remedy and without tokens, where it is used and by ``manage.py check``."""
+    settings.HEALTH_CHECK = {"ACCESS": value}
+    with pytest.raises(ImproperlyConfigured) as caught:
+        rules_of({})
+    assert said in str(caught.value)
+    assert TOKEN not in str(caught.value)
+    messages = check_settings()
+    assert [message.id for message in messages] == ["health_check.E001"]
+    assert messages[0].msg == str(caught.value)
+    assert messages[0].hint
+
+
+def test_rules__unusable_beside_another_setting(settings: Settings) -> None:
+    """``manage.py check`` tells of all settings that cannot be used at once."""
+    settings.HEALTH_CHECK = {"ACCESS": {"OPEN": "no"}, "TIMEOUT": -1}
+    assert [message.id for message in check_settings()] == ["health_check.E001", "health_check.E001"]
+
+
+def test_verdict__frozen() -> None:
+    """Nobody changes a verdict or rules later."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        LET_IN.status = 403  # type: ignore[misc]

@@ -1,0 +1,205 @@
+"""Endpoints without details: labels and states are shown, and nothing that a check has said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from django.http import HttpResponse, JsonResponse
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import (
+    HealthCheckException,
+    ServiceReturnedUnexpectedResult,
+    ServiceUnavailable,
+    ServiceWarning,
+)
+from health_check.monitor import runtime
+from health_check.monitor.history import Past
+from health_check.records import Message, Record
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.support.checks import Blown, Fine
+from tests.support.places import result_at
+from tests.support.site.stacks import STACKS, Ask, wsgi
+
+PLANTED = "planted"
+"""In every text that nobody may see here."""
+
+FORMATS = ["html", "json", "health+json", "text", "rss", "atom"]
+LABELS = ("Fine", "Weak", "Down", "Blown")
+
+RUNNING = pytest.mark.parametrize("configuration", [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}], ids=["here", "threads"])
+
+
+class Weak(HealthCheck):
+    """Warns."""
+
+    def check_status(self) -> None:
+        self.add_error(ServiceWarning(f"{PLANTED} warning"))
+
+
+class Down(HealthCheck):
+    """Has several things to say."""
+
+    def check_status(self) -> None:
+        self.add_error(ServiceUnavailable(f"{PLANTED} at 10.0.0.9:5432\n{PLANTED} again"))
+        self.add_error(ServiceReturnedUnexpectedResult(PLANTED))
+        self.add_error(HealthCheckException(f"<b>{PLANTED}</b>"))
+
+
+CHECKS = [Fine, Weak, Down, Blown]
+
+
+def mounted(mount: Mount, view_class: type[HealthCheckView] = HealthCheckView, **options: Any) -> None:
+    """Mount an endpoint."""
+    mount(path("health/", view_class.as_view(**{"checks": CHECKS, "details": "never", **options}), name="health"))
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize("details", ["never", "authorized", "always"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_format__without_messages(
+    ask: Ask, configuration: dict[str, Any], details: str, name: str, settings: Settings, mount: Mount
+) -> None:
+    """Every format has all labels, and the status it has with messages."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, details=details)
+    response = ask(f"/health/?format={name}")
+    body = response.content.decode()
+    assert response.status_code == (200 if name in ("rss", "atom") else 500)
+    assert all(label in body for label in LABELS)
+    assert (PLANTED in body) == (details == "always")
+    assert ("10.0.0.9" in body) == (details == "always")
+
+
+@STACKS
+@pytest.mark.parametrize("status", [500, 503])
+def test_json__states(ask: Ask, status: int, mount: Mount) -> None:
+    """In JSON a state stands where the messages were; "OK" stays "OK"."""
+    mounted(mount, error_status_code=status)
+    response = ask("/health/?format=json")
+    assert response.status_code == status
+    assert response.content == b'{"Fine": "OK", "Weak": "warning", "Down": "error", "Blown": "error"}'
+
+
+def test_text__states(mount: Mount) -> None:
+    """In plain text a state stands where the messages were."""
+    mounted(mount)
+    assert wsgi("/health/?format=text").content.decode().splitlines() == [
+        "Fine: OK",
+        "Weak: warning",
+        "Down: error",
+        "Blown: error",
+    ]
+
+
+@STACKS
+@RUNNING
+def test_unknown__state(ask: Ask, configuration: dict[str, Any], settings: Settings, mount: Mount) -> None:
+    """An entry that is unusable is a state, too, without what is wrong with it."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, checks=[("tests.support.checks.Fine", {"planted_option": PLANTED})])
+    response = ask("/health/?format=json")
+    assert response.status_code == 500
+    assert b'"error"}' in response.content
+    assert PLANTED.encode() not in response.content.partition(b":")[2]
+
+
+@STACKS
+@pytest.mark.parametrize("details", ["never", "always"])
+def test_page__neither_past_nor_other_hosts(
+    ask: Ask, details: str, monkeypatch: pytest.MonkeyPatch, mount: Mount
+) -> None:
+    """The page has no titles of former runs, and no other hosts; with details it has both."""
+    result = result_at(1.0, Message.of(ServiceUnavailable(f"{PLANTED} before")))
+    record = Record.after(None, result, max_age=10)
+    known = Past(history={"Fine": (result,)}, elsewhere={f"{PLANTED}-host": {"Fine": record}})
+    monkeypatch.setattr(runtime, "past", lambda readings: known)
+    mounted(mount, checks=[Fine], details=details)
+    body = ask("/health/").content.decode()
+    assert [f"{PLANTED} before" in body, f"{PLANTED}-host" in body, "Other hosts" in body] == [details == "always"] * 3
+
+
+TEMPLATE = """
+{{ errors }}
+{% for plugin in plugins %}
+  {{ plugin }}: {{ plugin.status }} {{ plugin.pretty_status }} {{ plugin.errors }}
+  {% for error in plugin.errors %}[{{ error }}|{{ error.message }}|{{ error.message_type }}]{% endfor %}
+{% endfor %}
+{% for label, plugin in plugins.items %}{{ label }}={{ plugin.errors|length }};{% endfor %}
+{% for line in lines %}{{ line.past }}{{ line.reading.messages }}{% endfor %}{{ hosts }}
+"""
+
+
+@pytest.fixture
+def _own_template(settings: Settings) -> None:
+    loaders = [("django.template.loaders.locmem.Loader", {"own.html": TEMPLATE})]
+    settings.TEMPLATES = [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}
+    ]
+
+
+@STACKS
+@RUNNING
+@pytest.mark.usefixtures("_own_template")
+def test_template__own(ask: Ask, configuration: dict[str, Any], settings: Settings, mount: Mount) -> None:
+    """A template of the site's gets plugins whose errors say their state, and knows that there are errors."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, template_name="own.html")
+    response = ask("/health/")
+    body = response.content.decode()
+    assert response.status_code == 500
+    assert body.split()[0] == "True"
+    assert "Fine=0;Weak=1;Down=1;Blown=1;" in body
+    assert "Fine: 1 OK []" in body.replace("Fine(): ", "Fine: ")
+    assert "[warning" in body
+    assert "[error" in body
+    assert PLANTED not in body
+
+
+@STACKS
+def test_report__has_nothing_more(ask: Ask, settings: Settings, mount: Mount) -> None:
+    """The report that templates and subclasses get has the messages nowhere, not even in its records."""
+    mounted(mount, Reporting)
+    assert PLANTED.encode() not in ask("/health/?format=json").content
+
+
+class Reporting(HealthCheckView):
+    """Shows the whole report, as a template may that shows what it gets."""
+
+    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
+        return HttpResponse(repr(self.report), status=status)
+
+
+class Scripted(HealthCheckView):
+    """Makes its own JSON, from everything it can get at."""
+
+    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
+        errors: Sequence[object] = self.errors
+        said = {label: [str(error) for error in plugin.errors] for label, plugin in plugins.items()}
+        return JsonResponse({"plugins": said, "errors": [str(error) for error in errors]}, status=status)
+
+
+@STACKS
+def test_subclass__own_json(ask: Ask, mount: Mount) -> None:
+    """A subclass gets the errors without details, too."""
+    mounted(mount, Scripted)
+    response = ask("/health/?format=json")
+    assert response.status_code == 500
+    assert PLANTED.encode() not in response.content
+    assert b'"Weak": ["warning' in response.content
+    assert b'"errors": ["warning' in response.content
+
+
+def test_warning__stays_a_warning(mount: Mount) -> None:
+    """What counts does not depend on who asks: a warning that does not count does not without its message either."""
+    mounted(mount, checks=[Fine, Weak], warnings_as_errors=False)
+    response = wsgi("/health/?format=health+json")
+    assert response.status_code == 200
+    assert b'"status": "warn"' in response.content
+    assert PLANTED.encode() not in response.content

@@ -1,0 +1,297 @@
+"""Endpoints that not everybody may see, asked by WSGI and ASGI."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
+from health_check.views import HealthCheckView
+from health_check.views.access import ARGUMENTS
+from tests.conftest import Mount
+from tests.support.site.middleware import PLANTED
+from tests.support.site.stacks import STACKS, Ask
+
+TOKEN = "a-planted-token"
+MESSAGE = "a planted message"
+URL = "/health/?format=json"
+
+RUN = [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}]
+RUNNING = pytest.mark.parametrize("configuration", RUN, ids=["here", "threads"])
+
+BEARER = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
+WHO: dict[str, dict[str, Any]] = {
+    "nobody": {},
+    "wrong token": {"headers": {"Authorization": "Bearer wrong"}},
+    "customer": {"session": "customer"},
+    "inactive": {"session": "inactive"},
+    "stranger": {"peer": "192.0.2.1"},
+    "token": BEARER,
+    "network": {"peer": "10.0.0.7"},
+    "staff": {"session": "staff"},
+}
+"""How somebody asks."""
+AUTHORISED = ("token", "network", "staff")
+OTHER_ACCESS = {"DETAILS": "never", "OPEN": False, "TOKENS": ["other"], "NETWORKS": ["203.0.113.0/24"]}
+
+
+class Counting(HealthCheck):
+    """Counts its runs, and has something to tell."""
+
+    runs = 0
+
+    def check_status(self) -> None:
+        type(self).runs += 1
+        raise ServiceUnavailable(MESSAGE)
+
+
+@pytest.fixture(autouse=True)
+def _site(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counting, "runs", 0)
+    settings.MIDDLEWARE = ["tests.support.site.middleware.users"]
+
+
+def mounted(mount: Mount, view_class: type[HealthCheckView] = HealthCheckView, **options: Any) -> None:
+    """Mount an endpoint."""
+    mount(path("health/", view_class.as_view(checks=[Counting], **options), name="health"))
+
+
+def assert_refused(response: HttpResponse, status: int) -> None:
+    """Make sure that an answer refuses, and that nothing was run for it."""
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "no-store" in response.headers["Cache-Control"]
+    assert ("WWW-Authenticate" in response.headers) == (status == 401)
+    if status == 401:
+        assert response.headers["WWW-Authenticate"].startswith("Bearer")
+    assert Counting.__name__ not in response.content.decode()
+    assert Counting.runs == 0
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize("stated", ["setting", "argument"])
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("details", ["always", "authorized", "never"])
+def test_access__table(
+    ask: Ask,
+    configuration: dict[str, Any],
+    stated: str,
+    is_open: bool,
+    details: str,
+    settings: Settings,
+    mount: Mount,
+) -> None:
+    """Who asks gets the status, the messages or a refusal; as the settings say, or a view against the settings."""
+    rules: dict[str, Any] = {"DETAILS": details, "OPEN": is_open, "TOKENS": [TOKEN], "NETWORKS": ["10.0.0.0/8"]}
+    if stated == "setting":
+        settings.HEALTH_CHECK = {"ACCESS": rules, **configuration}
+        mounted(mount)
+    else:
+        settings.HEALTH_CHECK = {"ACCESS": OTHER_ACCESS, **configuration}
+        mounted(mount, **{name.lower(): value for name, value in rules.items()})
+    for who, how in WHO.items():
+        response = ask(URL, **how)
+        if not is_open and who not in AUTHORISED:
+            assert_refused(response, 401)
+            continue
+        shown = details == "always" or (details == "authorized" and who in AUTHORISED)
+        assert response.status_code == 500, who
+        assert (MESSAGE in response.content.decode()) == shown, who
+        assert "Counting" in response.content.decode()
+
+
+@STACKS
+@pytest.mark.parametrize("name", ["html", "json", "health+json", "text", "rss", "atom"])
+def test_refused__in_every_format(ask: Ask, name: str, mount: Mount) -> None:
+    """Without tokens the unauthorised get 403, whatever format they ask for."""
+    mounted(mount, open=False)
+    assert_refused(ask(f"/health/?format={name}"), 403)
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "TRACE", "NONSENSE"])
+def test_refused__every_method(ask: Ask, configuration: dict[str, Any], method: str, mount: Mount) -> None:
+    """No method gets around a closed door."""
+    mounted(mount, open=False, tokens=[TOKEN])
+    response = ask(URL, method=method)
+    assert response.status_code == 401
+    assert Counting.runs == 0
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize("how", [BEARER, {"peer": "10.0.0.7"}, {"session": "staff"}], ids=AUTHORISED)
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 500), ("OPTIONS", 200), ("POST", 405)])
+def test_let_in__every_method(
+    ask: Ask,
+    configuration: dict[str, Any],
+    how: dict[str, Any],
+    method: str,
+    status: int,
+    settings: Settings,
+    mount: Mount,
+) -> None:
+    """Who is let in is let in by every method that there is."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, open=False, tokens=[TOKEN], networks=["10.0.0.0/8"])
+    response = ask(URL, method=method, **how)
+    assert response.status_code == status
+    if method != "HEAD":
+        assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@STACKS
+@RUNNING
+def test_let_in__not_acceptable(
+    ask: Ask, configuration: dict[str, Any], caplog: pytest.LogCaptureFixture, settings: Settings, mount: Mount
+) -> None:
+    """Who is let in is told that there is no such format, in either stack."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, open=False)
+    assert ask("/health/", session="staff", headers={"Accept": "image/png"}).status_code == 406
+    assert [record for record in caplog.records if record.name == "health_check"] == []
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize("session", [None, "no such session"])
+def test_staff__only_looked_up_with_a_session_cookie(
+    ask: Ask,
+    configuration: dict[str, Any],
+    session: str | None,
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
+    mount: Mount,
+) -> None:
+    """Without the cookie nobody is looked up; where that fails nobody is let in, it is logged once, and masked."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, open=False)
+    for _ in range(3):
+        assert_refused(ask(URL, session=session), 403)
+    said = [record.getMessage() for record in caplog.records if record.name == "health_check"]
+    assert len(said) == (0 if session is None else 1)
+    assert PLANTED not in "".join(said)
+    assert "planted-password" not in caplog.text
+
+
+@STACKS
+@pytest.mark.parametrize(("session", "logged"), [(None, 0), ("a" * 32, 1)])
+def test_staff__broken_database(
+    ask: Ask,
+    session: str | None,
+    logged: int,
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
+    mount: Mount,
+) -> None:
+    """Where sessions cannot be read, here because any query raises, who has one gets what others get."""
+    apps = ["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions"]
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, *apps]
+    settings.MIDDLEWARE = [
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ]
+    mounted(mount, details="authorized")
+    response = ask(URL, session=session)
+    assert (response.status_code, MESSAGE in response.content.decode()) == (500, False)
+    assert b"Counting" in response.content
+    assert len([record for record in caplog.records if "may see" in record.getMessage()]) == logged
+    assert response.cookies.keys() == set()
+    if session is None:
+        assert "Cookie" not in response.headers["Vary"]
+
+
+class Own(HealthCheckView):
+    """Lets in who says the word."""
+
+    def is_authorized(self, request: HttpRequest) -> bool:
+        return request.headers.get("X-Word") == "please"
+
+
+class Failing(HealthCheckView):
+    """Does not know whom to let in."""
+
+    def is_authorized(self, request: HttpRequest) -> bool:
+        raise ZeroDivisionError(PLANTED)
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize(("word", "is_in"), [("please", True), ("now", False)])
+def test_is_authorized__overridden(
+    ask: Ask, configuration: dict[str, Any], word: str, is_in: bool, settings: Settings, mount: Mount
+) -> None:
+    """A site says itself whom it lets in, in the place of its staff."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, Own, open=False)
+    response = ask(URL, session="staff", headers={"X-Word": word})
+    if is_in:
+        assert MESSAGE in response.content.decode()
+    else:
+        assert_refused(response, 403)
+
+
+@STACKS
+@RUNNING
+def test_is_authorized__raises(
+    ask: Ask, configuration: dict[str, Any], caplog: pytest.LogCaptureFixture, settings: Settings, mount: Mount
+) -> None:
+    """A rule that raises lets nobody in, and is logged once, with its traceback but without secrets."""
+    settings.HEALTH_CHECK = configuration
+    mounted(mount, Failing, open=False)
+    for _ in range(3):
+        assert_refused(ask(URL), 403)
+    (record,) = [record for record in caplog.records if record.name == "health_check"]
+    assert "ZeroDivisionError" in record.getMessage()
+    assert "planted-password" not in caplog.text
+    assert ask(URL, headers={"X-Word": "please"}).status_code == 403
+
+
+@STACKS
+@RUNNING
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("DETAILS", "sometimes"),
+        ("OPEN", "no"),
+        ("TOKENS", TOKEN),
+        ("NETWORKS", ["localhost"]),
+        ("PROXIES", 8),
+        ("DETAIL", 1),
+    ],
+)
+@pytest.mark.parametrize("stated", ["setting", "argument"])
+def test_unusable__nobody_is_let_in(
+    ask: Ask,
+    configuration: dict[str, Any],
+    key: str,
+    value: Any,
+    stated: str,
+    caplog: pytest.LogCaptureFixture,
+    settings: Settings,
+    mount: Mount,
+) -> None:
+    """A rule that cannot be used is said in plain words with status 500, to everybody, and no check runs."""
+    if stated == "argument" and key.lower() not in ARGUMENTS:
+        pytest.skip("as_view refuses it itself")
+    access = {
+        "ACCESS": {"TOKENS": [TOKEN], "NETWORKS": ["10.0.0.0/8"], **({key: value} if stated == "setting" else {})}
+    }
+    settings.HEALTH_CHECK = {**configuration, **access}
+    mounted(mount, **({key.lower(): value} if stated == "argument" else {}))
+    for how in WHO.values():
+        response = ask("/health/", **how)
+        assert response.status_code == 500
+        assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert key in response.content.decode()
+        assert TOKEN not in response.content.decode()
+    assert Counting.runs == 0
+    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["health_check"]

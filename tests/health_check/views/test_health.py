@@ -1,0 +1,283 @@
+"""The health view: what it answers, and what it does not touch."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import include, path
+from django.views.decorators.cache import cache_page, never_cache
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.monitor import runtime
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.support.checks import AsyncBroken, AsyncFine, Blown, Broken, Fine, Shaky, TwiceBroken
+
+FORMATS = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "health+json": "application/health+json",
+    "rss": "application/rss+xml",
+    "atom": "application/atom+xml",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("by_header", [True, False], ids=["Accept", "query"])
+def test_get__format(mount_checks: Mount, client: Client, name: str, by_header: bool) -> None:
+    """Each format is answered with its media type, asked for in the URL or by header, and never stored."""
+    mount_checks(Fine)
+    media_type = FORMATS[name].partition(";")[0]
+    response = (
+        client.get("/health/", headers={"Accept": media_type})
+        if by_header
+        else client.get("/health/", {"format": name}, headers={"Accept": "image/png"})
+    )
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].partition(";")[0] == media_type
+    assert "no-store" in response.headers["Cache-Control"]
+    assert "Accept" in response.headers["Vary"]
+    assert "Fine" in response.content.decode()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_get__failing(mount_checks: Mount, client: Client, name: str) -> None:
+    """A failing endpoint answers 500 in every format but the feeds, which stay readable."""
+    mount_checks(Fine, Broken)
+    response = client.get("/health/", {"format": name})
+    assert response.status_code == (200 if name in ("rss", "atom") else 500)
+    assert "unavailable: Something went wrong!" in response.content.decode()
+
+
+def test_get__json(mount_checks: Mount, client: Client) -> None:
+    """The JSON has an entry for each check, in order: "OK" or its errors, if meant for readers."""
+    mount_checks(Fine, AsyncFine, Shaky, TwiceBroken, AsyncBroken, Blown)
+    found = client.get("/health/?format=json").json()
+    assert list(found.items()) == [
+        ("Fine", "OK"),
+        ("AsyncFine", "OK"),
+        ("Shaky", "warning: Not for long!"),
+        ("TwiceBroken", "unavailable: Something went wrong!\nunexpected result: Something else, too."),
+        ("AsyncBroken", "unavailable: Something went wrong!"),
+        ("Blown", "unknown error"),
+    ]
+
+
+def test_get__text(mount_checks: Mount, client: Client) -> None:
+    """The text has a line for each check."""
+    mount_checks(Fine, TwiceBroken)
+    assert client.get("/health/?format=text").content.decode() == (
+        "Fine: OK\nTwiceBroken: unavailable: Something went wrong!; unexpected result: Something else, too.\n"
+    )
+
+
+@pytest.mark.parametrize("accept", ["image/png", "*/*;q=0"])
+@pytest.mark.parametrize("check", [Fine, Broken])
+def test_get__not_acceptable(mount_checks: Mount, client: Client, accept: str, check: type) -> None:
+    """A client that accepts none of our formats is told so in plain words, which name them."""
+    mount_checks(check)
+    response = client.get("/health/", headers={"Accept": accept})
+    assert response.status_code == 406
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert "no-store" in response.headers["Cache-Control"]
+    for media_type in FORMATS.values():
+        assert media_type.partition(";")[0] in response.content.decode()
+
+
+@pytest.mark.parametrize("headers", [{"Accept": "*"}, {"Accept": "*/*;q=nonsense"}, {"Accept": ""}, {}])
+@pytest.mark.parametrize("query", ["", "?format=nonsense", "?format="])
+def test_get__nonsense(mount_checks: Mount, client: Client, headers: dict[str, str], query: str) -> None:
+    """What names no format gets the page."""
+    mount_checks(Fine)
+    response = client.get(f"/health/{query}", headers=headers)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("check", "status"), [(Fine, 200), (Broken, 500)])
+def test_head__status_without_body(mount_checks: Mount, client: Client, check: type, status: int) -> None:
+    """A HEAD request has the status and headers of GET, and no body."""
+    mount_checks(check)
+    response = client.head("/health/?format=json")
+    assert (response.status_code, response.content) == (status, b"")
+    assert response.headers["Content-Type"] == "application/json"
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+def test_options__allows_get_and_head(mount_checks: Mount, client: Client) -> None:
+    """An OPTIONS request is told the methods, and runs no check."""
+    runs: list[int] = []
+
+    class Counted(HealthCheck):
+        def check_status(self) -> None:
+            runs.append(1)
+
+    mount_checks(Counted)
+    response = client.options("/health/")
+    assert response.status_code == 200
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert runs == []
+
+
+@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
+def test_other_methods__not_allowed(mount_checks: Mount, client: Client, method: str) -> None:
+    """No other method is allowed."""
+    mount_checks(Fine)
+    response = client.generic(method.upper(), "/health/")
+    assert response.status_code == 405
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "options", "status"),
+    [
+        ([], {}, 200),
+        ([Fine], {}, 200),
+        ([Shaky], {}, 500),
+        ([Shaky], {"warnings_as_errors": False}, 200),
+        ([Shaky], {"warnings_as_errors": True}, 500),
+        ([Shaky, Broken], {"warnings_as_errors": False}, 500),
+        ([Broken], {"error_status_code": 503}, 503),
+        ([Fine], {"error_status_code": 503}, 200),
+        ([Shaky], {"error_status_code": 503}, 503),
+        ([(Broken, {"critical_service": False})], {}, 200),
+        ([(Shaky, {"critical_service": False})], {}, 200),
+        ([(Broken, {"critical_service": False}), Blown], {}, 500),
+    ],
+)
+@pytest.mark.parametrize("name", ["html", "json", "text", "health+json"])
+def test_status_code__options(
+    mount_checks: Mount, client: Client, checks: list[object], options: dict[str, object], status: int, name: str
+) -> None:
+    """What counts makes the endpoint answer its error status, in every format alike."""
+    mount_checks(*checks, **options)
+    assert client.get("/health/", {"format": name}).status_code == status
+
+
+@pytest.mark.parametrize(("setting", "option", "status"), [(False, None, 200), (False, True, 500), (True, False, 200)])
+def test_status_code__warnings_by_setting(
+    settings: Settings, mount_checks: Mount, client: Client, setting: bool, option: bool | None, status: int
+) -> None:
+    """The setting says whether warnings count, and the endpoint has the last word."""
+    settings.HEALTH_CHECK = {"WARNINGS_AS_ERRORS": setting}
+    mount_checks(Shaky, warnings_as_errors=option)
+    assert client.get("/health/").status_code == status
+
+
+def test_status_code__critical_by_class_and_endpoint(mount: Mount, client: Client) -> None:
+    """A check that is not critical by its class may be so on one endpoint, and the other way round."""
+
+    class Optional(HealthCheck):
+        critical_service = False
+
+        def check_status(self) -> None:
+            self.add_error("gone")
+
+    mount(
+        path("a/", HealthCheckView.as_view(checks=[Optional]), name="a"),
+        path("b/", HealthCheckView.as_view(checks=[(Optional, {"critical_service": True})]), name="b"),
+        path("c/", HealthCheckView.as_view(checks=[(Broken, {"critical_service": False})]), name="c"),
+        path("d/", HealthCheckView.as_view(checks=[Broken]), name="d"),
+    )
+    assert [client.get(f"/{name}/").status_code for name in "abcd"] == [200, 500, 200, 500]
+
+
+def test_status_code__unknown_counts(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """A check of which nothing is known in time is unknown, says why, and fails the endpoint."""
+    release, started = threading.Event(), threading.Event()
+
+    class Hanging(HealthCheck):
+        timeout = 0.01
+
+        def check_status(self) -> None:
+            started.set()
+            release.wait()
+
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 1, "MAX_AGE": 60}
+    names = ("first", "second", "third")
+    mount_checks(*((type("Hanging", (Hanging,), {}), {"name": name}) for name in names))
+    try:
+        response = client.get("/health/?format=json")
+    finally:
+        release.set()
+    assert started.is_set()
+    assert response.status_code == 500
+    assert response.json() == {
+        "first": "unavailable: timed out after 0.01 s",
+        "second": "unavailable: still running, started 0 s ago",
+        "third": "unavailable: waiting for a free thread",
+    }
+
+
+def test_get__fresh_record_is_kept(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """Until a record is no longer fresh all formats and requests show it, and no check runs again."""
+    runs: list[int] = []
+
+    class Flipping(HealthCheck):
+        def check_status(self) -> None:
+            runs.append(1)
+            if len(runs) % 2:
+                self.add_error("odd")
+
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    mount_checks(Flipping)
+    responses = [client.get("/health/", {"format": name}) for name in ("html", "json", "text", "health+json")]
+    assert [response.status_code for response in responses] == [500] * 4
+    assert len(runs) == 1
+
+
+def test_include__mounts_health_and_live(mount: Mount, client: Client) -> None:
+    """Including our URLs mounts the endpoint of the default checks, and the one that checks nothing."""
+    mount(path("health/", include("health_check.urls")))
+    live = client.get("/health/live/?format=json")
+    assert (live.status_code, live.json()) == (200, {})
+    labels = [definition.label for definition in runtime.current().catalogue.assembly.definitions.values()]
+    assert labels == ["Cache", "Database", "Disk", "Mail", "Memory", "Storage"]
+
+
+@pytest.mark.django_db
+def test_defaults__all_in_order(mount: Mount, client: Client) -> None:
+    """A view without arguments runs the six default checks."""
+    mount(path("health/", HealthCheckView.as_view(warnings_as_errors=False), name="health"))
+    response = client.get("/health/?format=json")
+    assert response.status_code == 200
+    assert list(response.json()) == ["Cache", "Database", "Disk", "Mail", "Memory", "Storage"]
+
+
+def test_route__parameters_and_namespaces(mount: Mount, client: Client) -> None:
+    """An endpoint may be mounted with parameters, under namespaces, without a name and behind decorators."""
+    shop = [path("<slug:shop>/", never_cache(HealthCheckView.as_view(checks=[Broken])), name="health")]
+    mount(
+        path("shops/", include((shop, "shops"))),
+        path("cached/", cache_page(60)(HealthCheckView.as_view(checks=[Fine]))),
+    )
+    assert client.get("/shops/berlin/?format=json").json() == {"Broken": "unavailable: Something went wrong!"}
+    assert client.get("/cached/?format=json").json() == {"Fine": "OK"}
+    names = {endpoint.name for endpoint in runtime.current().catalogue.assembly.members}
+    assert names == {"shops:health", "cached/"}
+
+
+def test_route__missed_by_the_walk(mount: Mount, client: Client) -> None:
+    """A served view that the URLconf did not show answers all the same, and adds itself."""
+    view = HealthCheckView.as_view(checks=[Fine])
+
+    def hiding(request: HttpRequest) -> HttpResponse:
+        return view(request)
+
+    mount(path("health/", hiding, name="hidden"))
+    assert client.get("/health/?format=json").json() == {"Fine": "OK"}
+    assert "Fine" in runtime.current().catalogue.assembly.definitions
+
+
+def test_process__read_agrees(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """The view shows what every other face reads."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    mount_checks(Fine, TwiceBroken)
+    shown = json.loads(client.get("/health/?format=json").content)
+    assert shown == {reading.label: reading.pretty_status for reading in runtime.read().readings}

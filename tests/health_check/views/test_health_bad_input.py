@@ -1,0 +1,202 @@
+"""The health view and the metrics page with checks and settings that cannot be used: never an error page of Django."""
+
+from __future__ import annotations
+
+import logging
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import path
+from pytest_django import Settings
+
+from health_check.backends import HealthCheck
+from health_check.views import HealthCheckView
+from tests.conftest import Mount
+from tests.support import checks
+
+FORMATS = ["html", "json", "text", "health+json", "rss", "atom"]
+CONCURRENCY = pytest.mark.parametrize("threads", [0, 4])
+SECRET = "a text that nobody meant for readers"
+
+
+class Clashing(HealthCheck):
+    """Has the label of another check."""
+
+    def check_status(self) -> None:
+        """Find nothing wrong."""
+
+    def __repr__(self) -> str:
+        return "Fine"
+
+
+UNUSABLE: list[tuple[object, str, str]] = [
+    ("no.such.Check", "no.such.Check", "Correct the path"),
+    ("tests.support.checks.Missing", "tests.support.checks.Missing", "Correct the path"),
+    ("nonsense", "nonsense", "Correct the path"),
+    ("", "", "Correct the path"),
+    ("tests.support.checks.dataclasses", "tests.support.checks.dataclasses", "subclass"),
+    (int, "builtins.int", "subclass"),
+    (42, "42", "subclass"),
+    (None, "None", "subclass"),
+    ((checks.Fine, {"nonsense": 1}), "tests.support.checks.Fine", "nonsense"),
+    ((checks.Alias, {"alais": "default"}), "tests.support.checks.Alias", "alias"),
+    ((checks.Fine, {"timeout": -1}), "tests.support.checks.Fine", "seconds above 0"),
+    ((checks.Fine, "options"), "tests.support.checks.Fine", "dict"),
+    (checks.Telling, "tests.support.checks.Telling", "options"),
+    (checks.Unbuildable, "tests.support.checks.Unbuildable", "__init__"),
+    (checks.ExitingAtConstruction, "tests.support.checks.ExitingAtConstruction", "__init__"),
+    (checks.Unnameable, "tests.support.checks.Unnameable", "__repr__"),
+]
+
+
+@CONCURRENCY
+@pytest.mark.parametrize(("entry", "path_of_entry", "remedy"), UNUSABLE)
+def test_unusable_entry__is_a_failing_check(
+    settings: Settings,
+    mount_checks: Mount,
+    client: Client,
+    threads: int,
+    entry: object,
+    path_of_entry: str,
+    remedy: str,
+) -> None:
+    """An entry that cannot be used is a critical check in error that names it and the remedy; the others run."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads}
+    mount_checks(checks.Fine if entry != checks.Fine else checks.Broken, entry)
+    response = client.get("/health/?format=json")
+    assert response.status_code == 500
+    found = response.json()
+    assert found.pop("Fine") == "OK"
+    [(label, message)] = found.items()
+    assert path_of_entry in label
+    assert path_of_entry in message
+    assert remedy in message
+    assert SECRET not in response.content.decode()
+
+
+@pytest.mark.parametrize(("entry", "path_of_entry", "remedy"), UNUSABLE)
+def test_unusable_entry__on_every_face(
+    mount_checks: Mount, client: Client, entry: object, path_of_entry: str, remedy: str
+) -> None:
+    """Every format and the metrics page show it."""
+    mount_checks(checks.Fine, entry)
+    for name in FORMATS:
+        response = client.get("/health/", {"format": name})
+        assert response.status_code == (200 if name in ("rss", "atom") else 500)
+        assert remedy in response.content.decode()
+    metrics = client.get("/metrics")
+    assert metrics.status_code == 200
+    assert 'django_health_check_endpoint_status{url_name="health"} 0.0' in metrics.content.decode()
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_equal_labels__are_refused(mount_checks: Mount, client: Client, critical: bool) -> None:
+    """Of two checks with one label the second is an error that says so, critical or not, and the first runs."""
+    mount_checks(checks.Fine, (Clashing, {"critical_service": critical}))
+    response = client.get("/health/?format=json")
+    assert response.status_code == 500
+    found = response.json()
+    assert found.pop("Fine") == "OK"
+    [(label, message)] = found.items()
+    assert "Clashing" in label
+    assert "'Fine'" in message
+    assert "name" in message
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "check",
+    [checks.Blown, checks.Exiting, checks.BaseBlown, checks.AsyncExiting],
+)
+@CONCURRENCY
+def test_check__raises_anything(
+    settings: Settings, mount_checks: Mount, client: Client, threads: int, check: type, name: str
+) -> None:
+    """Whatever a check raises is an unknown error, whose text nobody sees; the others are shown as they are."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads}
+    mount_checks(checks.Fine, check)
+    response = client.get("/health/", {"format": name})
+    text = response.content.decode()
+    assert response.status_code == (200 if name in ("rss", "atom") else 500)
+    assert "unknown error" in text
+    assert "Fine" in text
+    assert SECRET not in text
+    assert client.get("/metrics").status_code == 200
+
+
+def test_check__raises_is_logged_once(
+    settings: Settings, mount_checks: Mount, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The traceback is in the log once per change of state, not once per probe."""
+    mount_checks(checks.Blown)
+    with caplog.at_level(logging.INFO, "health_check"):
+        for _ in range(3):
+            assert client.get("/health/?format=json").status_code == 500
+    records = [record for record in caplog.records if record.name == "health_check"]
+    assert len(records) == 1
+    assert "ZeroDivisionError" in records[0].getMessage() + str(records[0].exc_text)
+
+
+@pytest.fixture
+def _quiet(caplog: pytest.LogCaptureFixture) -> None:
+    """Log nothing: pytest-xdist cannot send a report with a lone surrogate in it."""
+    caplog.set_level(logging.CRITICAL + 1, "health_check")
+
+
+@pytest.mark.usefixtures("_quiet")
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "text",
+    ["größe 🐍", "<b>&\"'", "\x1b[31mred\x1b[0m", "nul \x00", "lone \udcff surrogate", "\n\r\u2028\n", "%s {} \\"],
+)
+def test_message__any_text(mount_checks: Mount, client: Client, text: str, name: str) -> None:
+    """Whatever the text of an error is, a file name that is no UTF-8 say, each format can be sent."""
+    mount_checks((checks.Telling, {"message": text}))
+    response = client.get("/health/", {"format": name})
+    assert response.status_code == (200 if name in ("rss", "atom") else 500)
+    document = response.content.decode()
+    assert "Telling" in document
+    if name in ("rss", "atom"):
+        ET.fromstring(document)  # noqa: S314 - our own output
+
+
+@pytest.mark.usefixtures("_quiet")
+@pytest.mark.parametrize("label", ["größe 🐍", "<b>&\"'", "\x1b[31mred", "nul \x00", "lone \udcff", 'a"b\\c\nd', "a b"])
+def test_label__any_text(mount_checks: Mount, client: Client, label: str) -> None:
+    """Whatever the name of a check is, each format and the metrics page can be sent."""
+    mount_checks((checks.Fine, {"name": label}))
+    for name in FORMATS:
+        response = client.get("/health/", {"format": name})
+        assert response.status_code == 200
+        response.content.decode()
+    assert client.get("/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("value", [None, 42, "text", {"a": 1}, {"MAX_AGE": -1}, {"MAX_CONCURRENCY": "many"}])
+def test_settings__unusable(settings: Settings, mount_checks: Mount, client: Client, value: Any) -> None:
+    """Settings that cannot be used are said in plain words, not on an error page; unknown ones do not matter."""
+    mount_checks(checks.Fine)
+    settings.HEALTH_CHECK = value
+    response = client.get("/health/")
+    if value == {"a": 1}:
+        assert response.status_code == 200
+        return
+    assert response.status_code == 500
+    assert response.headers["Content-Type"].startswith("text/plain")
+    assert "HEALTH_CHECK" in response.content.decode()
+    metrics = client.get("/metrics")
+    if isinstance(value, dict):
+        assert metrics.status_code == 200
+    else:  # nobody knows who may see them
+        assert (metrics.status_code, "HEALTH_CHECK" in metrics.content.decode()) == (500, True)
+
+
+@pytest.mark.parametrize("value", [None, 42, "tests.support.checks.Fine", {"tests.support.checks.Fine": {}}])
+def test_checks__no_list(mount: Mount, client: Client, value: Any) -> None:
+    """A value of ``checks`` that is no list is understood as one entry, usable or not."""
+    mount(path("health/", HealthCheckView.as_view(checks=value), name="health"))
+    response = client.get("/health/?format=json")
+    assert response.status_code == (200 if value == "tests.support.checks.Fine" else 500)
+    assert len(response.json()) == 1

@@ -1,0 +1,234 @@
+"""Subclasses of the health view, written as for django-health-check 3.2x."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.test import Client, RequestFactory
+from django.urls import path
+
+from health_check.backends import HealthCheck
+from health_check.monitor import runtime
+from health_check.views import HealthCheckView
+from health_check.views.plugins import Plugins
+from tests.conftest import Mount
+from tests.support.checks import Alias, Broken, Fine, Shaky
+
+GONE = "unavailable: Something went wrong!"
+
+
+class Documented(HealthCheckView):
+    """The example of the documentation of 3.2x."""
+
+    checks = (Fine, Broken)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        plugins: list[Any] = []
+        status = 218
+        if "application/json" in request.META.get("HTTP_ACCEPT", ""):
+            return self.render_to_response_json(plugins, status)
+        return self.render_to_response(plugins, status)
+
+    def render_to_response(self, plugins: Any, status: int = 200, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return HttpResponse(f"{len(plugins)} COOL", status=status)
+
+    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
+        return JsonResponse({str(plugin.identifier()): "COOL" for plugin in plugins}, status=status)
+
+
+@pytest.mark.parametrize(("accept", "body"), [("text/html", b"0 COOL"), ("application/json", b"{}")])
+def test_subclass__documented(mount: Mount, client: Client, accept: str, body: bytes) -> None:
+    """A view that overrides get and both renderers answers what these say."""
+    mount(path("health/", Documented.as_view(), name="health"))
+    response = client.get("/health/", headers={"Accept": accept})
+    assert (response.status_code, response.content) == (218, body)
+    assert "no-store" in response.headers["Cache-Control"]
+
+
+class Rendering(HealthCheckView):
+    """Overrides the renderers alone."""
+
+    checks = (Fine, Broken)
+
+    def render_to_response(self, plugins: Any, status: int) -> HttpResponse:  # type: ignore[override]
+        cool = "COOL" if status == 200 else "SWEATY"
+        return HttpResponse(f"{cool} " + ",".join(f"{plugin!r}={plugin.status}" for plugin in plugins), status=status)
+
+    def render_to_response_json(self, plugins: Any, status: int) -> HttpResponse:  # type: ignore[override]
+        return JsonResponse(
+            {
+                "keys": list(plugins.keys()),
+                "values": [plugin.pretty_status() for plugin in plugins.values()],
+                "items": {str(label): plugin.status for label, plugin in plugins.items()},
+                "iterated": [plugin.pretty_status() for plugin in plugins],
+            },
+            status=status,
+        )
+
+
+def test_subclass__renderers(mount: Mount, client: Client) -> None:
+    """The renderers get instances, iterated or by label, and the status."""
+    mount(path("health/", Rendering.as_view(), name="health"))
+    page = client.get("/health/")
+    assert (page.status_code, page.content) == (500, b"SWEATY Fine=1,Broken=0")
+    found = client.get("/health/?format=json")
+    assert found.status_code == 500
+    assert found.json() == {
+        "keys": ["Fine", "Broken"],
+        "values": ["OK", GONE],
+        "items": {"Fine": 1, "Broken": 0},
+        "iterated": ["OK", GONE],
+    }
+
+
+class OwnGet(HealthCheckView):
+    """Decides itself, by ``errors`` and ``plugins``, and has the base class render."""
+
+    checks = (Fine, Shaky, (Broken, {"critical_service": False}))
+    as_values = False
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        status = 503 if self.errors else 200
+        plugins: Any = self.plugins.values() if self.as_values else self.plugins
+        if request.GET.get("format") == "json":
+            return self.render_to_response_json(plugins, status)
+        return self.render_to_response(plugins, status)
+
+
+@pytest.mark.parametrize("as_values", [True, False], ids=["instances", "dict"])
+def test_subclass__own_get_with_our_json(mount: Mount, client: Client, as_values: bool) -> None:
+    """Our JSON takes instances as well as a dict of them by label, and the status of the caller."""
+    mount(path("health/", OwnGet.as_view(as_values=as_values), name="health"))
+    response = client.get("/health/?format=json")
+    assert response.status_code == 503
+    assert response.json() == {"Fine": "OK", "Shaky": "warning: Not for long!", "Broken": GONE}
+
+
+@pytest.mark.parametrize("as_values", [True, False], ids=["instances", "dict"])
+def test_subclass__own_get_with_our_page(mount: Mount, client: Client, as_values: bool) -> None:
+    """Our page takes both, too."""
+    mount(path("health/", OwnGet.as_view(as_values=as_values), name="health"))
+    response = client.get("/health/")
+    assert response.status_code == 503
+    assert "<html" in response.content.decode()
+    assert GONE in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("checks", "warnings_as_errors", "expected"),
+    [
+        ([Fine], None, []),
+        ([Fine, Broken], None, [GONE]),
+        ([Shaky], None, ["warning: Not for long!"]),
+        ([Shaky], False, []),
+        ([(Broken, {"critical_service": False})], None, []),
+    ],
+)
+def test_errors__those_that_count(
+    mount: Mount, client: Client, checks: list[object], warnings_as_errors: bool | None, expected: list[str]
+) -> None:
+    """The view's errors are those that make the endpoint fail."""
+
+    class Errors(HealthCheckView):
+        def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            return JsonResponse({"errors": [str(error) for error in self.errors]})
+
+    mount(path("health/", Errors.as_view(checks=checks, warnings_as_errors=warnings_as_errors), name="health"))
+    assert client.get("/health/").json() == {"errors": expected}
+
+
+class OwnContext(HealthCheckView):
+    """Adds to the context, and looks at what is there."""
+
+    checks = (Fine, Broken)
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context = super().get_context_data(**kwargs)
+        assert isinstance(context["plugins"], Plugins)
+        assert bool(context["errors"]) is True
+        context["report"] = context.get("report")
+        return {**context, "extra": "extra"}
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(**kwargs), status=418)
+
+
+def test_subclass__context_in_place_of_plugins(mount: Mount, client: Client) -> None:
+    """A context, which 3.x handed to the renderer, is rendered as it is."""
+    mount(path("health/", OwnContext.as_view(), name="health"))
+    response = client.get("/health/")
+    assert response.status_code == 418
+    assert GONE in response.content.decode()
+
+
+def get_plugins_pairs(self: HealthCheckView) -> Iterable[Any]:
+    """Yield pairs of label and instance, as 3.2x does."""
+    for check in (Fine(), Alias("replica")):
+        yield repr(check), check
+
+
+def get_plugins_instances(self: HealthCheckView) -> Iterable[Any]:
+    """Return bare instances."""
+    return [Fine(), Alias("replica")]
+
+
+def get_plugins_more(self: HealthCheckView) -> Iterable[Any]:
+    """Yield what the base class does, and one more."""
+    yield from HealthCheckView.get_plugins(self)
+    yield "Alias(alias='replica')", Alias("replica")
+
+
+@pytest.mark.parametrize("get_plugins", [get_plugins_pairs, get_plugins_instances, get_plugins_more])
+def test_get_plugins__overridden(mount: Mount, client: Client, get_plugins: Any) -> None:
+    """A view may choose its checks in code; they are the endpoint's everywhere."""
+    view_class: type[HealthCheckView] = type("Own", (HealthCheckView,), {"get_plugins": get_plugins, "checks": [Fine]})
+    mount(path("health/", view_class.as_view(), name="health"))
+    for _ in range(2):
+        assert client.get("/health/?format=json").json() == {"Fine": "OK", "Alias(alias='replica')": "OK"}
+    assert set(runtime.current().catalogue.assembly.definitions) == {"Fine", "Alias(alias='replica')"}
+
+
+def test_get_plugins__by_request(mount: Mount, client: Client) -> None:
+    """A choice that depends on the request is made for each request."""
+
+    class ByRequest(HealthCheckView):
+        def get_plugins(self) -> Iterable[Any]:
+            return [Alias(self.request.GET["alias"])]
+
+    mount(path("health/", ByRequest.as_view(), name="health"))
+    for alias in ("one", "two", "one"):
+        found = client.get("/health/", {"format": "json", "alias": alias}).json()
+        assert found == {f"Alias(alias='{alias}')": "OK"}
+
+
+def test_get_plugins__as_a_user_calls_it() -> None:
+    """Called by hand it yields the label and an instance of each check, unusable entries too."""
+    view = HealthCheckView(checks=[Fine, "no.such.Check"])
+    found = list(view.get_plugins())
+    assert [label for label, _ in found] == ["Fine", "no.such.Check"]
+    assert all(isinstance(check, HealthCheck) for _, check in found)
+
+
+def test_view__called_without_urlconf() -> None:
+    """A view called by hand, in a user's unit test say, answers for its own checks."""
+    request = RequestFactory().get("/anything/?format=json")
+    response = HealthCheckView.as_view(checks=[Broken], error_status_code=503)(request)
+    assert response.status_code == 503
+    assert GONE.encode() in response.content
+
+
+def test_main_view__deprecated() -> None:
+    """The name MainView of 3.x is the view, with a warning."""
+    import health_check.views
+
+    with pytest.warns(DeprecationWarning, match="HealthCheckView"):
+        assert health_check.views.MainView is HealthCheckView
+
+
+def test_use_threading__deprecated() -> None:
+    """The option use_threading of 3.x is accepted, with a warning that says what to do."""
+    with pytest.warns(DeprecationWarning, match="MAX_CONCURRENCY"):
+        HealthCheckView.as_view(use_threading=False)

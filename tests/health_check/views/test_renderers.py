@@ -1,0 +1,150 @@
+"""The renderers of a report."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import pytest
+
+from health_check.exceptions import (
+    HealthCheckException,
+    ServiceReturnedUnexpectedResult,
+    ServiceUnavailable,
+    ServiceWarning,
+)
+from health_check.monitor.reports import Report, Row
+from health_check.views import renderers
+from tests.support.readings import reading, report, row, unknown
+
+LINK = "https://example.com/health/"
+ATOM = "{http://www.w3.org/2005/Atom}"
+
+OK = row(reading("Database"))
+WARNING = row(reading("Disk", ServiceWarning("95 % in use")), critical=False)
+ERROR = row(reading("Cache(alias='sessions')", ServiceUnavailable("gone"), ServiceReturnedUnexpectedResult("odd")))
+UNKNOWN = row(unknown("Mail", ServiceUnavailable("no result yet")))
+QUIET_ERROR = row(reading("Search", HealthCheckException("unknown error")), critical=False)
+
+
+def test_as_json__says_ok_or_the_errors() -> None:
+    """Each label has "OK" or its errors, one a line, in the endpoint's order."""
+    found = json.loads(renderers.as_json(report(OK, WARNING, ERROR, UNKNOWN, QUIET_ERROR)))
+    assert list(found.items()) == [
+        ("Database", "OK"),
+        ("Disk", "warning: 95 % in use"),
+        ("Cache(alias='sessions')", "unavailable: gone\nunexpected result: odd"),
+        ("Mail", "unavailable: no result yet"),
+        ("Search", "unknown error"),
+    ]
+
+
+def test_as_json__without_checks() -> None:
+    """Nothing to check is an empty object."""
+    assert json.loads(renderers.as_json(report())) == {}
+
+
+@pytest.mark.parametrize("text", ['"quoted" \\ <b>', "größe ☃ 🐍", "tab\tline\nline"])
+def test_as_json__any_text(text: str) -> None:
+    """Any text comes back from the JSON as it was."""
+    body = renderers.as_json(report(row(reading(text, ServiceUnavailable(text)))))
+    assert json.loads(body.encode()) == {text: f"unavailable: {text}"}
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m\x00", "\udcff"])
+def test_as_json__what_cannot_be_sent(text: str) -> None:
+    """What no format can carry, a lone surrogate say, does no harm."""
+    body = renderers.as_json(report(row(reading("A", ServiceUnavailable(text)))))
+    assert json.loads(body.encode())["A"].startswith("unavailable: ")
+
+
+def test_as_text__a_line_a_check() -> None:
+    """Each check has one line, however many errors and lines these have."""
+    lines = row(reading("Search", ServiceUnavailable("one\ntwo"), ServiceUnavailable("three")))
+    assert renderers.as_text(report(OK, ERROR, lines)).split("\n") == [
+        "Database: OK",
+        "Cache(alias='sessions'): unavailable: gone; unexpected result: odd",
+        "Search: unavailable: one; two; unavailable: three",
+        "",
+    ]
+
+
+def test_as_health_json__fields() -> None:
+    """A check says its state, the seconds it took, when it ran and what is wrong."""
+    ran = datetime.datetime(2024, 2, 29, 12, 30, 15, 250000, datetime.UTC)
+    failing = row(reading("Cache", ServiceUnavailable("gone"), finished=ran.timestamp(), time_taken=0.125))
+    found = json.loads(renderers.as_health_json(report(failing)))
+    assert found["status"] == "fail"
+    [check] = found["checks"]["Cache"]
+    assert check["status"] == "fail"
+    assert check["observedValue"] == 0.125
+    assert check["observedUnit"] == "s"
+    assert check["time"] == "2024-02-29T12:30:15.250Z"
+    assert check["output"] == "unavailable: gone"
+
+
+def test_as_health_json__ok_has_no_output() -> None:
+    """The draft allows no output where the status is pass."""
+    assert "output" not in json.loads(renderers.as_health_json(report(OK)))["checks"]["Database"][0]
+
+
+def test_as_health_json__unknown() -> None:
+    """A check that never ran fails and has no time of a run."""
+    [check] = json.loads(renderers.as_health_json(report(UNKNOWN)))["checks"]["Mail"]
+    assert (check["status"], check["output"]) == ("fail", "unavailable: no result yet")
+    assert not {"time", "observedValue", "observedUnit"} & set(check)
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ([], "pass"),
+        ([OK], "pass"),
+        ([OK, WARNING], "warn"),
+        ([OK, QUIET_ERROR], "warn"),
+        ([OK, WARNING, ERROR], "fail"),
+        ([UNKNOWN], "fail"),
+    ],
+)
+def test_as_health_json__overall_status(rows: list[Row], status: str) -> None:
+    """It passes when all is in order, warns when nothing that is wrong counts, else fails."""
+    assert json.loads(renderers.as_health_json(report(*rows)))["status"] == status
+
+
+def test_as_rss__items() -> None:
+    """The feed has an item for each check, with its state and message."""
+    feed = ET.fromstring(renderers.as_rss(report(OK, ERROR, UNKNOWN), LINK))  # noqa: S314 - our own output
+    items = feed.findall("channel/item")
+    assert [item.findtext("title") for item in items] == [
+        "Database: ok",
+        "Cache(alias='sessions'): error",
+        "Mail: unknown",
+    ]
+    assert "unavailable: gone" in str(items[1].findtext("description"))
+
+
+def test_as_atom__entries() -> None:
+    """The feed has an entry for each check, with its state and message."""
+    feed = ET.fromstring(renderers.as_atom(report(OK, ERROR), LINK))  # noqa: S314 - our own output
+    entries = feed.findall(f"{ATOM}entry")
+    assert [entry.findtext(f"{ATOM}title") for entry in entries] == ["Database: ok", "Cache(alias='sessions'): error"]
+    assert "unavailable: gone" in str(entries[1].findtext(f"{ATOM}summary"))
+
+
+def test_as_atom__new_id_with_each_change() -> None:
+    """A reader of the feed hears of a change of state, and of nothing else."""
+    ids = [
+        ET.fromstring(renderers.as_atom(report(row(what)), LINK)).findtext(f"{ATOM}entry/{ATOM}id")  # noqa: S314
+        for what in (reading("A", finished=1e9), reading("A", finished=1e9), reading("A", "gone", finished=1.1e9))
+    ]
+    assert ids[0] == ids[1] != ids[2]
+
+
+@pytest.mark.parametrize("render", [renderers.as_rss, renderers.as_atom], ids=["rss", "atom"])
+@pytest.mark.parametrize("text", ["<b> & ]]>", "größe 🐍", "\x1b[31mred", "nul \x00", "\udcff"])
+def test_feeds__any_text(render: Callable[[Report, str], str], text: str) -> None:
+    """Any text makes a well-formed feed; what XML has no place for does not break it."""
+    feed = render(report(row(reading("A", ServiceUnavailable(text)))), LINK)
+    ET.fromstring(feed.encode())  # noqa: S314 - our own output

@@ -1,0 +1,126 @@
+"""Draining, as each renderer and the page show it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import RequestFactory
+
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor.reports import Report, Row
+from health_check.views import renderers
+from health_check.views.html import mood_of, render_page
+from tests.support.readings import reading, report, row
+
+LINK = "https://example.com/ready/"
+ATOM = "{http://www.w3.org/2005/Atom}"
+NOTICE = "unavailable: this host is drained"
+
+OK = row(reading("Database"))
+ERROR = row(reading("Cache", ServiceUnavailable("gone")))
+WARNING = row(reading("Disk", ServiceWarning("95 % in use")), critical=False)
+
+
+def drained(*rows: Row) -> Report:
+    """Return the report of a readiness endpoint of a host that is drained."""
+    return dataclasses.replace(report(*rows), draining=True, status_code=503)
+
+
+def test_report__is_not_healthy() -> None:
+    """What is wrong besides the checks has a name and a text, also where only states are shown."""
+    for shown in (drained(OK), drained(), drained(OK).without_details()):
+        assert not shown.healthy
+        assert {name: message.text for name, message in shown.notices.items()} == {"draining": NOTICE}
+    assert report(OK).healthy
+    assert report(OK, ERROR).notices == {}
+
+
+def test_as_json__comes_first() -> None:
+    """It is the first key of the object, and the checks are as ever."""
+    assert list(json.loads(renderers.as_json(drained(OK, ERROR))).items()) == [
+        ("draining", NOTICE),
+        ("Database", "OK"),
+        ("Cache", "unavailable: gone"),
+    ]
+    assert json.loads(renderers.as_json(drained())) == {"draining": NOTICE}
+
+
+def test_as_text__is_the_first_line() -> None:
+    """It is a line like those of checks."""
+    assert renderers.as_text(drained(OK)).splitlines() == [f"draining: {NOTICE}", "Database: OK"]
+    assert renderers.as_text(drained()) == f"draining: {NOTICE}\n"
+
+
+@pytest.mark.parametrize("rows", [(), (OK,), (OK, WARNING), (OK, ERROR)])
+def test_as_health_json__fails(rows: tuple[Row, ...]) -> None:
+    """The whole fails, with the reason as its output; the checks are as ever."""
+    found = json.loads(renderers.as_health_json(drained(*rows)))
+    assert (found["status"], found["output"]) == ("fail", NOTICE)
+    assert found["checks"] == json.loads(renderers.as_health_json(report(*rows)))["checks"]
+    assert "output" not in json.loads(renderers.as_health_json(report(*rows)))
+
+
+@pytest.mark.parametrize(
+    ("render", "item", "title", "id_"),
+    [
+        (renderers.as_rss, "channel/item", "title", "guid"),
+        (renderers.as_atom, f"{ATOM}entry", f"{ATOM}title", f"{ATOM}id"),
+    ],
+)
+def test_feed__is_the_first_item(render: Callable[[Report, str], str], item: str, title: str, id_: str) -> None:
+    """A feed has one item more, first, with an id of its own."""
+    items = ET.fromstring(render(drained(OK, ERROR), LINK)).findall(item)  # noqa: S314 - our own output
+    assert [found.findtext(title) for found in items] == ["draining", "Database: ok", "Cache: error"]
+    assert NOTICE in ET.tostring(items[0], encoding="unicode")
+    assert len({found.findtext(id_) for found in items}) == 3
+
+
+def test_check_of_that_name__hides_nothing() -> None:
+    """A check that happens to be called so does not make the body say that all is in order."""
+    same = row(reading("draining"))
+    for body in (renderers.as_json(drained(same)), renderers.as_text(drained(same))):
+        assert NOTICE in body
+    assert "this host is drained" in page(drained(same)).lower()
+
+
+def page(shown: Report) -> str:
+    """Return the page of a report."""
+    context: dict[str, Any] = {"report": shown, "plugins": [], "errors": False}
+    response = render_page(RequestFactory().get("/ready/"), ["health_check/index.html"], context, status=503)
+    return response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("shown", "mood", "title", "heading"),
+    [
+        (drained(OK), "draining", "Draining", "– Drained This host is drained: load balancers"),
+        (drained(), "draining", "Draining", "– Drained This host is drained: load balancers"),
+        (drained(WARNING), "draining", "Draining", "– Drained This host is drained: load balancers"),
+        (drained(ERROR), "error", "Failing", "✗ Not in order This host is drained: load balancers"),
+        (report(OK), "ok", "Healthy", "✓ All in order 1 ok"),
+        (report(WARNING), "warning", "Healthy", "! Working, with something to look at 1 warning"),
+        (report(ERROR), "error", "Failing", "✗ Not in order 1 error"),
+    ],
+)
+def test_page__heading_and_title(shown: Report, mood: str, title: str, heading: str) -> None:
+    """Both say it first, unless something fails besides; then the heading says both."""
+    document = page(shown)
+    assert mood_of(shown) == mood
+    assert f"<title>{title}: system status</title>" in document
+    found = re.search(r'(?s)<h1 class="(\w+)">(.*?)</h1>', document)
+    assert found is not None
+    assert found[1] == mood
+    assert " ".join(re.sub("<[^>]*>", " ", found[2]).split()).startswith(heading)
+
+
+def test_page__shows_the_checks_all_the_same() -> None:
+    """That a host is drained does not hide how it is."""
+    document = page(drained(OK, ERROR))
+    assert "Database" in document
+    assert "unavailable: gone" in document

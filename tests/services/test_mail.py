@@ -1,0 +1,162 @@
+"""The check of the mail server, against a real one."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django import Settings
+
+from health_check import Mail
+from health_check.registry.entries import parse
+from tests.support.bench import Bench
+from tests.support.checked import BUDGET_SECONDS, RUNS, SECONDS_TO_GO, errors_of, nothing_left
+from tests.support.client import eventually
+from tests.support.mail import CONNECTIONS, KINDS, PASSWORD, USER, MailServer, mail_server
+from tests.support.web import Authority
+
+pytestmark = pytest.mark.server
+
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+WRONG = "planted-wrong-2c9a"
+"""A password that is not the user's."""
+
+REFUSED = "unavailable: the mail server refused the login (SMTP 535)"
+SILENT = "unavailable: the mail server did not answer in time"
+GONE = "unavailable: cannot connect to the mail server (ConnectionRefusedError)"
+NO_SESSION = "unavailable: cannot open a session with the mail server"
+
+Use = Callable[..., Mail]
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who issues the server's certificate."""
+    return Authority(folder=tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def server(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailServer]:
+    """A mail server."""
+    certificate = authority.certificate(days=90, name="127.0.0.1")
+    with mail_server(tmp_path_factory.mktemp("mail"), certificate) as server:
+        yield server
+
+
+@pytest.fixture
+def use(server: MailServer, settings: Settings, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Use:
+    """A function that makes a port of the server the site's, and returns a check of it."""
+    monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
+
+    def use_port(kind: str, *, port: str = "", user: str = USER, password: str = PASSWORD) -> Mail:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.ports[port or kind]
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = user, password
+        for name, value in KINDS[kind].items():
+            setattr(settings, name, value)
+        return Mail(backend=SMTP, timeout=BUDGET_SECONDS)
+
+    return use_port
+
+
+@every_kind
+@pytest.mark.parametrize("user", [USER, ""], ids=["login", "no login"])
+def test_check__ok(use: Use, kind: str, user: str) -> None:
+    """A server that lets the site in is in order, whatever the encryption."""
+    eventually(lambda: errors_of(use(kind, user=user)) == [], what="a server in order")
+
+
+@every_kind
+def test_check__killed_and_started_again(server: MailServer, use: Use, kind: str) -> None:
+    """A server that is gone is told at once, and in order when it is back."""
+    check = use(kind)
+    server.kill()
+    try:
+        assert errors_of(check) == [GONE]
+    finally:
+        server.start()
+    eventually(lambda: errors_of(check) == [], what="a server in order")
+
+
+@every_kind
+def test_check__paused_and_on_again(server: MailServer, use: Use, kind: str) -> None:
+    """A server that does nothing is told in time, and in order again as soon as it goes on."""
+    check = use(kind)
+    server.pause()
+    try:
+        assert errors_of(check) == [SILENT]
+    finally:
+        server.resume()
+    eventually(lambda: errors_of(check) == [], what="a server in order")
+
+
+@every_kind
+def test_check__wrong_password(use: Use, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A login that is refused is told without it and the server's words; the log has these, but no password."""
+    caplog.set_level(logging.DEBUG)
+    check = use(kind, password=WRONG)
+    eventually(lambda: errors_of(check) == [REFUSED], what="a refusal")
+    reading = Bench().read(parse((Mail, {"backend": SMTP, "timeout": 60})).define())
+    assert reading.pretty_status == REFUSED
+    assert REFUSED in caplog.text
+    sent = (WRONG, base64.b64encode(WRONG.encode()).decode(), base64.b64encode(f"\0{USER}\0{WRONG}".encode()).decode())
+    assert not [form for form in sent if form in caplog.text]
+    eventually(lambda: errors_of(use(kind)) == [], what="a server in order")
+
+
+def test_check__out_of_connections(server: MailServer, use: Use) -> None:
+    """A server without a connection left (421) is told at once, until there is one."""
+    check = use("plain")
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.ports["plain"]), BUDGET_SECONDS))
+        eventually(lambda: errors_of(check) == [f"{NO_SESSION} (SMTP 421)"], what="a refusal")
+    eventually(lambda: errors_of(check) == [], what="a server in order")
+
+
+@pytest.mark.parametrize(
+    ("kind", "port", "error"),
+    [
+        ("starttls", "plain", f"{NO_SESSION} (SMTPNotSupportedError)"),
+        ("tls", "plain", "unavailable: cannot connect to the mail server (SSLError)"),
+        ("plain", "starttls", f"{NO_SESSION} (SMTPNotSupportedError)"),
+        ("plain", "tls", SILENT),
+    ],
+)
+def test_check__another_kind_of_port(use: Use, kind: str, port: str, error: str) -> None:
+    """A port that speaks otherwise than the site is configured for is told."""
+    check = use(kind, port=port)
+    eventually(lambda: errors_of(check) == [error], what=error)
+
+
+@pytest.mark.parametrize("kind", ["starttls", "tls"])
+def test_check__certificate_of_nobody_known(
+    use: Use, kind: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that the site does not trust is told, before the login is."""
+    check = use(kind)
+    monkeypatch.setenv("SSL_CERT_FILE", Authority(folder=tmp_path_factory.mktemp("other")).ca_file)
+    error = "unavailable: cannot connect to the mail server (SSLCertVerificationError)"
+    eventually(lambda: errors_of(check) == [error], what=error)
+
+
+@every_kind
+@pytest.mark.parametrize("password", [PASSWORD, WRONG], ids=["ok", "refused"])
+def test_check__leaves_nothing(server: MailServer, use: Use, kind: str, password: str) -> None:
+    """After many runs, good or refused, there is no connection, file or thread that was not there before."""
+    check = use(kind, password=password)
+    expected = [] if password == PASSWORD else [REFUSED]
+    eventually(lambda: errors_of(check) == expected, what="a first run")
+    before = server.open_files()
+    with nothing_left():
+        for _ in range(RUNS):
+            check.run_check()
+    eventually(lambda: errors_of(check) == expected, what="a last run")
+    what = f"no more connections than in the beginning, {before}"
+    eventually(lambda: server.open_files() <= before, what=what, seconds=SECONDS_TO_GO)

@@ -1,0 +1,124 @@
+"""The check of Memcached, against a real one."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import pathlib
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from health_check.contrib.memcached import Memcached
+from tests.support.caches import CacheServer, memcached_server
+from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.support.client import eventually
+from tests.support.servers import running
+from tests.support.services import require
+
+pytestmark = pytest.mark.server
+
+CONNECTIONS = 32
+"""How many the server takes."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
+    """A Memcached with few connections."""
+    with memcached_server(tmp_path_factory.mktemp("memcached"), "-c", str(CONNECTIONS)) as server:
+        yield server
+
+
+REFUSALS = {
+    "unavailable: Memcached refuses commands, as it does when it has no connection left",
+    "unavailable: Memcached hung up",
+    "unavailable: cannot connect to Memcached (ConnectionResetError)",
+    "unavailable: cannot connect to Memcached (BrokenPipeError)",
+}
+"""What a server that takes no more connections comes to: it says so and hangs up, in whichever order that arrives."""
+
+
+def check_of(server: CacheServer) -> Memcached:
+    """Return a check of it."""
+    return Memcached(server.location, timeout=BUDGET_SECONDS)
+
+
+def statistics(server: CacheServer) -> dict[str, int]:
+    """Return what it counts, by a connection of the test's own."""
+    with socket.create_connection(("127.0.0.1", server.port), BUDGET_SECONDS) as connection:
+        connection.sendall(b"stats\r\n")
+        received = b""
+        while not received.endswith(b"END\r\n"):
+            received += connection.recv(65536)
+    lines = [line.split() for line in received.decode().splitlines()[:-1]]
+    return {name: int(value) for _, name, value, *_ in lines if value.isdigit()}
+
+
+def test_check__paused_and_on_again(server: CacheServer) -> None:
+    """A server that does nothing is told in time, and in order again as soon as it goes on."""
+    assert errors_of(check_of(server)) == []
+    server.pause()
+    try:
+        assert errors_of(check_of(server)) == ["unavailable: Memcached did not answer in time"]
+    finally:
+        server.resume()
+    assert errors_of(check_of(server)) == []
+
+
+def test_check__stopped_and_started_again(tmp_path: pathlib.Path) -> None:
+    """A server that is gone is told, and in order when it is back."""
+    with memcached_server(tmp_path) as server:
+        server.kill()
+        assert errors_of(check_of(server)) == ["unavailable: cannot connect to Memcached (ConnectionRefusedError)"]
+    with memcached_server(tmp_path, port=server.port):
+        assert errors_of(check_of(server)) == []
+
+
+def test_check__out_of_connections(server: CacheServer) -> None:
+    """A server without a connection left is told, until there is one."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * CONNECTIONS):
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), BUDGET_SECONDS))
+        [error] = eventually(lambda: errors_of(check_of(server)), what="a refusal")
+    assert error in REFUSALS
+    eventually(lambda: errors_of(check_of(server)) == [], what="a server in order")
+
+
+def test_check__by_socket(tmp_path: pathlib.Path) -> None:
+    """A server may be named by the path of its socket."""
+    place = tmp_path / "s"
+    check = Memcached(str(place), timeout=BUDGET_SECONDS)
+    assert errors_of(check) == ["unavailable: cannot connect to Memcached (FileNotFoundError)"]
+    command = [require("memcached", package="memcached"), "-s", str(place), "-u", "root"]
+    with running(command, tmp_path):
+        eventually(lambda: errors_of(check) == [], what="a server in order")
+
+
+def test_check__something_else() -> None:
+    """What answers in another way is no Memcached."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(answer_wrongly, listener)
+        check = Memcached(f"127.0.0.1:{listener.getsockname()[1]}", timeout=BUDGET_SECONDS)
+        assert errors_of(check) == [
+            "unexpected result: Memcached did not tell its version (MemcacheUnknownError)",
+        ]
+
+
+def answer_wrongly(listener: socket.socket) -> None:
+    """Say one thing that is not of the protocol."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.sendall(b"HTTP/1.1 400 planted\r\n")
+        connection.recv(64)
+
+
+def test_check__leaves_nothing(server: CacheServer) -> None:
+    """After many runs there is no value, connection, file or thread that was not there before."""
+    assert errors_of(check_of(server)) == []
+    before = statistics(server)
+    with nothing_left():
+        for _ in range(RUNS):
+            assert errors_of(check_of(server)) == []
+    eventually(lambda: statistics(server)["curr_connections"] <= before["curr_connections"], what="no connection more")
+    assert statistics(server)["cmd_set"] == statistics(server)["curr_items"] == 0

@@ -1,0 +1,99 @@
+"""The checks of a database, against SQLite files that somebody else has locked, or that may only be read."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import pathlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError, connections
+from pytest_django import Settings
+
+from health_check import Database
+from health_check.checks.migrations import Migrations
+from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+
+AddDatabase = Callable[..., None]
+
+WAITING = {"init_command": "PRAGMA journal_mode=WAL"}
+"""Options of a site whose every connection begins with what has to wait for a lock."""
+
+LOCKED = "unavailable: cannot read which migrations are applied (OperationalError)"
+
+
+@pytest.fixture
+def file(add_database: AddDatabase, settings: Settings, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The file of a database with all migrations of the site; to be used as ``"shop"``."""
+    settings.INSTALLED_APPS = ["django.contrib.contenttypes", "health_check"]
+    file = tmp_path / "planted.sqlite3"
+    add_database("shop", **configuration(file))
+    call_command("migrate", database="shop", verbosity=0)
+    connections["shop"].close()
+    return file
+
+
+def configuration(name: object, **options: Any) -> dict[str, object]:
+    """Return what stands for a file in ``DATABASES``."""
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
+
+
+@contextlib.contextmanager
+def locked(file: pathlib.Path) -> Iterator[None]:
+    """Have another connection keep everybody else from a file."""
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("kind", [Database, Migrations])
+def test_check__read_only(add_database: AddDatabase, file: pathlib.Path, kind: type[Database]) -> None:
+    """A file that is opened to be read alone is in order: nothing is written."""
+    add_database("reading", **configuration(f"file:{file}?mode=ro"))
+    with connections["reading"].cursor() as cursor, pytest.raises(OperationalError, match="readonly"):
+        cursor.execute("CREATE TABLE somewhat (id integer)")
+    connections["reading"].close()
+    assert errors_of(kind("reading", timeout=BUDGET_SECONDS)) == []
+
+
+def test_database__locked(file: pathlib.Path) -> None:
+    """A file that somebody has locked answers what needs no table, and so is in order."""
+    with locked(file):
+        assert errors_of(Database("shop", timeout=BUDGET_SECONDS)) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"timeout": 0.1}, {"timeout": 60}], ids=str)
+def test_migrations__locked(add_database: AddDatabase, file: pathlib.Path, options: dict[str, Any]) -> None:
+    """What needs a table is told in time, however long the site is ready to wait, and in order when it is unlocked."""
+    add_database("locked", **configuration(file, **options))
+    check = Migrations("locked", timeout=BUDGET_SECONDS)
+    with locked(file):
+        assert errors_of(check) == [LOCKED]
+    assert errors_of(check) == []
+
+
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+def test_database__locked_against_connecting(add_database: AddDatabase, file: pathlib.Path) -> None:
+    """A site whose connections begin with what needs the file is told in time that it cannot connect."""
+    add_database("locked", **configuration(file, **WAITING))
+    check = Database("locked", timeout=BUDGET_SECONDS)
+    with locked(file):
+        assert errors_of(check) == ["unavailable: cannot connect to the database (OperationalError)"]
+    assert errors_of(check) == []
+    gc.collect()  # Django does not close a connection whose init_command fails
+
+
+@pytest.mark.parametrize("kind", [Database, Migrations])
+def test_check__leaves_nothing(file: pathlib.Path, kind: type[Database]) -> None:
+    """After many runs there is no file beside the database's, open file or thread that was not there before."""
+    check = kind("shop")
+    assert errors_of(check) == []
+    with nothing_left():
+        for _ in range(RUNS):
+            assert errors_of(check) == []
+    assert list(file.parent.iterdir()) == [file]

@@ -1,0 +1,226 @@
+"""A site with checks that behave badly, asked by many clients, and what it costs."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import json
+import pathlib
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import psutil
+
+from tests.support.client import Answer, Lag, get
+from tests.support.servers import Server, site_under_gunicorn, uvicorn, worker_of
+from tests.support.site.configuration import Site
+
+TIMEOUT = 0.5
+"""The budget of every check, in seconds."""
+
+PROMISED_SECONDS = TIMEOUT + 1
+"""Within how many seconds of its arrival a request for health is answered, whatever hangs."""
+
+QUICK_SECONDS = 0.5
+"""How long an answer may take that waits for no check."""
+
+EXIT_SECONDS = 5.0
+"""How long the exit of a process may take that is to end at once: a fraction of a second where nothing else runs."""
+
+BUSY_SECONDS = 0.5
+"""How much longer an answer may take than promised, as the machine is busy with other tests."""
+
+HEALTHY = ["Counting", "CountingAsync", "SlowAsync"]
+"""Checks that are in order, one of which takes a fifth of a second, on the event loop."""
+
+OTHER_PAGES = {"/plain/": 200, "/on-loop/": 200, "/nowhere/": 404, "/health/live/": 200}
+"""Pages that wait for no check, and their status codes."""
+
+STILL_RUNNING = re.compile(r"unavailable: still running, started (\d+) s ago")
+
+
+def numbered(name: str, number: int) -> list[Any]:
+    """Return the entries of as many checks that behave badly."""
+    return [[f"tests.support.site.hostile.{name}", {"number": index}] for index in range(number)]
+
+
+def site_with(folder: pathlib.Path, checks: Sequence[Any], *, max_age: float = 0.3, **settings: Any) -> Site:
+    """Return a site with these checks, among others that are in order."""
+    healthy = [f"tests.support.site.checks.{name}" for name in HEALTHY]
+    return Site(
+        folder=folder,
+        checks=[healthy[0], *checks, *healthy[1:]],
+        others=healthy,
+        max_age=max_age,
+        health_check={"TIMEOUT": TIMEOUT, **settings},
+    )
+
+
+class Scene:
+    """A server whose checks behave badly.
+
+    Args:
+        site: The site.
+        server: Serves it.
+        process: The process that does.
+        lag: How late this machine is.
+    """
+
+    def __init__(self, site: Site, server: Server, process: psutil.Process, lag: Lag) -> None:
+        self.site = site
+        self.server = server
+        self.process = process
+        self.lag = lag
+        self.slowest: dict[str, float] = collections.defaultdict(float)
+        """How long the slowest answer of each page took, in seconds."""
+
+    def ask(self, path: str, *, status: int, seconds: float, **query: str) -> Answer:
+        """Return an answer, having checked its status, and that it took no longer than this."""
+        answer = get(self.server.url + path, **query)
+        self.slowest[path] = max(self.slowest[path], answer.seconds)
+        assert answer.status == status, answer
+        assert answer.seconds < seconds + BUSY_SECONDS + self.lag.slack, (path, answer.seconds, self.lag.slack)
+        return answer
+
+    def health(self) -> dict[str, str]:
+        """Return what ``/health/`` says in time, which is never that all is in order."""
+        found: dict[str, str] = self.ask("/health/", status=500, seconds=PROMISED_SECONDS, format="json").json()
+        return found
+
+    def is_healthy_but_for(self, *labels: str) -> bool:
+        """Tell whether all other checks are in order."""
+        return all(said == "OK" for label, said in self.health().items() if label not in labels)
+
+    def seconds_still_running(self) -> list[int]:
+        """Return for how long the checks run of which that is all that ``/health/`` says."""
+        matches = [STILL_RUNNING.fullmatch(said) for said in self.health().values()]
+        return [int(match[1]) for match in matches if match is not None]
+
+    @contextlib.contextmanager
+    def asking_for_other_pages(self) -> Iterator[None]:
+        """Ask for pages that have nothing to do with checks meanwhile, and check that none is held up."""
+        with repeated(self._ask_for_other_pages):
+            yield
+
+    def _ask_for_other_pages(self) -> None:
+        for path, status in OTHER_PAGES.items():
+            self.ask(path, status=status, seconds=QUICK_SECONDS)
+
+    @contextlib.contextmanager
+    def counting_threads(self) -> Iterator[list[int]]:
+        """Count the process's threads meanwhile; the last number is the greatest."""
+        most = [self.process.num_threads()]
+
+        def count() -> None:
+            most.append(max(most[-1], self.process.num_threads()))
+            time.sleep(0.01)
+
+        with repeated(count):
+            yield most
+
+    def stop(self) -> float:
+        """End the server, and return how many seconds that took, having checked that it was not too long."""
+        _, seconds = self.server.stop()
+        assert seconds < EXIT_SECONDS + self.lag.slack
+        return seconds
+
+    def metric(self, start: str) -> list[float]:
+        """Return the samples on the metrics page whose line begins so, after the common prefix."""
+        lines = get(f"{self.server.url}/metrics").body.splitlines()
+        return [float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"django_health_check_{start}")]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{path} {seconds:.2f} s" for path, seconds in self.slowest.items())
+
+
+@contextlib.contextmanager
+def serving(kind: str, site: Site, *arguments: str) -> Iterator[Scene]:
+    """Serve a site with gunicorn's threads or with uvicorn; no check of ``/health/`` has run yet.
+
+    Args:
+        kind: ``"gunicorn"`` or ``"uvicorn"``.
+        site: The site.
+        arguments: More options of gunicorn's.
+    """
+    lag = Lag()
+    with (
+        site_under_gunicorn(site, *arguments)
+        if kind == "gunicorn"
+        else uvicorn(site.folder, site.environment()) as server,
+        lag.measured(),
+    ):
+        process = worker_of(server) if kind == "gunicorn" else psutil.Process(server.process.pid)
+        yield Scene(site, server, process, lag)
+
+
+@contextlib.contextmanager
+def repeated(work: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again on another thread; what it raises is raised at the end."""
+    done = threading.Event()
+    failures: list[BaseException] = []
+
+    def repeat() -> None:
+        try:
+            while not done.is_set():
+                work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer to one of a crowd of clients."""
+
+    status: int
+    """Its status code."""
+    body: str
+    """Its body."""
+    seconds: float
+    """How long it took, the time included in which the server had no thread for it."""
+
+    def json(self) -> Mapping[str, str]:
+        """Return the body, parsed."""
+        found: Mapping[str, str] = json.loads(self.body)
+        return found
+
+
+def storm(url: str, *, clients: int, seconds: float) -> list[Reply]:
+    """Ask for a URL with many clients at once, each again and again for some seconds, and return all answers."""
+    parts = urllib.parse.urlsplit(url)
+    request = f"GET {parts.path}?{parts.query} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode()
+
+    async def ask() -> Reply:
+        start = time.monotonic()
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write(request)
+        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
+        writer.close()
+        return Reply(status=int(head.split()[1]), body=body.decode(), seconds=time.monotonic() - start)
+
+    async def go_on() -> list[Reply]:
+        until = time.monotonic() + seconds
+        replies = [await ask()]
+        while time.monotonic() < until:
+            replies.append(await ask())
+        return replies
+
+    async def all_of_them() -> list[Reply]:
+        return [reply for several in await asyncio.gather(*(go_on() for _ in range(clients))) for reply in several]
+
+    return asyncio.run(all_of_them())

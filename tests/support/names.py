@@ -1,0 +1,77 @@
+"""dnsmasq for tests: a name server with names of its own, on a loopback port, to be paused and killed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+from collections.abc import Iterator
+
+import dns.exception
+import dns.nameserver
+import dns.resolver
+
+from tests.support.client import eventually
+from tests.support.servers import Served, Server, free_port, running
+from tests.support.services import require
+
+DOMAIN = "planted.example"
+
+SECONDS = 1.0
+"""How long one look at the server may take."""
+
+NAMES = (
+    f"--local=/{DOMAIN}/",
+    f"--host-record=shop.{DOMAIN},10.0.0.1",
+    f"--cname=alias.{DOMAIN},shop.{DOMAIN}",
+    f"--txt-record=text.{DOMAIN},hello",
+    f"--mx-host={DOMAIN},shop.{DOMAIN},10",
+)
+"""What it knows: names of one domain, and nothing else."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NameServer(Served):
+    """A name server that runs, and how to reach it."""
+
+    port: int
+    """Its port on 127.0.0.1."""
+    server: Server
+    """Its process."""
+
+    @property
+    def address(self) -> dns.nameserver.Nameserver:
+        """Its address, with the port."""
+        return dns.nameserver.Do53Nameserver("127.0.0.1", self.port)
+
+    def answers(self) -> bool:
+        """Tell whether it answers."""
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [self.address]
+        with contextlib.suppress(dns.exception.DNSException):
+            return bool(resolver.resolve(f"shop.{DOMAIN}", lifetime=SECONDS))
+        return False
+
+
+@contextlib.contextmanager
+def name_server(folder: pathlib.Path, port: int | None = None) -> Iterator[NameServer]:
+    """Run a name server.
+
+    Args:
+        folder: Where its output goes.
+        port: Its port; default a free one.
+    """
+    port = port or free_port()
+    dnsmasq = require("dnsmasq", package="dnsmasq-base", folders=[pathlib.Path("/usr/sbin")])
+    user = "root" if os.geteuid() == 0 else ""
+    where = ["--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}", f"--pid-file={folder}/pid"]
+    alone = ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", f"--user={user}"]
+    with running([dnsmasq, *alone, *where, *NAMES], folder) as server:
+        names = NameServer(port=port, server=server)
+        try:
+            eventually(names.answers, what="an answer of dnsmasq")
+            yield names
+        finally:
+            if server.process.poll() is None:
+                names.resume()

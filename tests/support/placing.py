@@ -1,0 +1,21 @@
+"""What tests of the catalogue and the assembly need: endpoints, and what their items turn out to be."""
+
+from __future__ import annotations
+
+from health_check.registry.catalogue import resolve as resolve_items
+from health_check.registry.check_set import Resolved
+from health_check.registry.endpoints import Endpoint
+from health_check.runner.runner import Runner
+from health_check.views import HealthCheckView
+from tests.support.bench import MovableClock
+
+
+def entries(*items: object) -> tuple[Resolved, ...]:
+    """Return what items turn out to be, constructed here and now."""
+    runner = Runner(MovableClock())
+    return resolve_items(items, lambda functions: runner.call(functions, 5.0))
+
+
+def endpoint(name: str = "health", view_class: type[HealthCheckView] = HealthCheckView) -> Endpoint:
+    """Return an endpoint of this name."""
+    return Endpoint(name=name, url_name=name, route=f"{name}/", view_class=view_class, initkwargs={})

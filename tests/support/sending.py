@@ -1,0 +1,46 @@
+"""Sites whose processes send what they observe by OTLP."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Mapping
+
+from tests.support.site.configuration import Site
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SendingSite(Site):
+    """A site whose processes send to a receiver."""
+
+    to: str
+    """The address of the receiver."""
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """More environment variables."""
+
+    def environment(self) -> dict[str, str]:
+        site = Site(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Site)})
+        return {**site.environment(), **sending(self.to, **self.variables)}
+
+
+def sending(to: str, **more: str) -> dict[str, str]:
+    """Return the environment variables of a process that sends what happens soon afterwards.
+
+    Args:
+        to: The address of the receiver.
+        more: More variables, or others.
+    """
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": to,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+        "OTEL_BLRP_SCHEDULE_DELAY": "200",
+        "OTEL_METRIC_EXPORT_INTERVAL": "500",
+        **more,
+    }
+
+
+def instrument() -> pathlib.Path:
+    """Return the program that sets up an SDK, and instruments what there is."""
+    return pathlib.Path(sys.executable).with_name("opentelemetry-instrument")

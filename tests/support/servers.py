@@ -1,0 +1,328 @@
+"""Servers for tests: each on a free loopback port, with its output in a file, and ended whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+import psutil
+import pytest
+
+from tests.support.client import eventually, get
+from tests.support.services import require
+from tests.support.site.configuration import Site
+from tests.support.site.views import THREADS
+
+ROOT = pathlib.Path(__file__).parents[2]
+"""The project."""
+
+STOP_SECONDS = 20.0
+"""How long a server may take to end after a signal before it is killed."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Server:
+    """A process that was started, and what it printed."""
+
+    process: subprocess.Popen[bytes]
+    """The process."""
+    log: pathlib.Path
+    """Where its output goes."""
+    url: str = ""
+    """Its address, ``http://127.0.0.1:PORT``."""
+
+    def output(self) -> str:
+        """Return what it has printed."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``."""
+        return self.url.removeprefix("http://")
+
+    def pause(self) -> None:
+        """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
+
+    def resume(self) -> None:
+        """Let it go on; no harm if it has ended."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it without warning, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> tuple[int, float]:
+        """End it, and return its exit code and how many seconds that took.
+
+        Raises:
+            AssertionError: If it had to be killed.
+        """
+        start = time.monotonic()
+        self.process.send_signal(signal_number)
+        try:
+            code = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"The server outlived signal {signal_number} by {STOP_SECONDS:g} s") from None
+        return code, time.monotonic() - start
+
+
+class Served:
+    """What a server of a test's own offers, which a test may pause, let go on and kill."""
+
+    server: Server
+    """Its process, and what it printed."""
+
+    def pause(self) -> None:
+        """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""
+        self.server.pause()
+
+    def resume(self) -> None:
+        """Let it go on; no harm if it has ended."""
+        self.server.resume()
+
+    def kill(self) -> None:
+        """End it without warning, and wait until it is gone."""
+        self.server.kill()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str | pathlib.Path], folder: pathlib.Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Run a program; at the end it and its children are ended, or killed where they are stuck.
+
+    Its output is printed at the end, for pytest to show if the test fails.
+
+    Args:
+        command: The program and its arguments.
+        folder: Its working directory.
+        environment: What its environment has beyond ``clean_environment()``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{pathlib.Path(command[0]).name}-{time.monotonic_ns()}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**clean_environment(), **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(process=process, log=log)
+    try:
+        yield server
+    finally:
+        _end(process)
+        print(f"--- {' '.join(map(str, command))}\n{server.output()}")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # its session's group: nothing but this server and its children
+    process.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what would configure Django, the demo or the command."""
+    drop = ("DJANGO_", "HEALTH_CHECK_", "TEST_SITE", "PYTEST_", "PYTHON", "GUNICORN_", "OTEL_", "HOST", "PORT")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(drop)}
+    paths = os.pathsep.join(str(ROOT / folder) for folder in (".", "exporters", "dashboards"))
+    return {**kept, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1"}
+
+
+def await_output(server: Server, pattern: str, *, seconds: float = 60.0) -> re.Match[str]:
+    """Return the first match of a pattern in what a server prints, as soon as it is there."""
+
+    def found() -> re.Match[str] | None:
+        match = re.search(pattern, server.output())
+        if match is None and server.process.poll() is not None:
+            raise AssertionError(f"It ended with code {server.process.returncode}:\n{server.output()}")
+        return match
+
+    return eventually(found, what=f"{pattern!r} in the output", seconds=seconds)
+
+
+@contextlib.contextmanager
+def gunicorn(
+    folder: pathlib.Path, environment: Mapping[str, str], *arguments: str, application: str = "health_check.demo.wsgi"
+) -> Iterator[Server]:
+    """Serve a site with gunicorn, one worker with 8 threads unless the arguments say otherwise."""
+    options = ["--bind=127.0.0.1:0", "--workers=1", f"--threads={THREADS}", "--timeout=120", "--no-control-socket"]
+    command = [sys.executable, "-m", "gunicorn", *options, *arguments, application]
+    with running(command, folder, environment) as server:
+        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def uvicorn(folder: pathlib.Path, environment: Mapping[str, str]) -> Iterator[Server]:
+    """Serve a site with uvicorn."""
+    command = [sys.executable, "-m", "uvicorn", "--port=0", "health_check.demo.asgi:application"]
+    with running(command, folder, environment) as server:
+        server.url = await_output(server, r"running on (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def prometheus(folder: pathlib.Path, target: Server) -> Iterator[Server]:
+    """Run a Prometheus that scrapes a site every second."""
+    program = require("prometheus", package="prometheus")
+    folder.mkdir()
+    configuration = folder / "prometheus.yml"
+    configuration.write_text(
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        f"scrape_configs: [{{job_name: site, static_configs: [{{targets: ['{target.address}']}}]}}]\n"
+    )
+    options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
+    with running([program, *options, "--web.listen-address=127.0.0.1:0"], folder) as server:
+        server.url = "http://" + await_output(server, r'msg="Listening on" address=(127\.0\.0\.1:\d+)')[1]
+        await_answer(server, "/-/ready")
+        yield server
+
+
+def await_answer(server: Server, path: str) -> None:
+    """Wait until a server answers 200."""
+
+    def answers() -> bool:
+        return get(server.url + path).status == 200
+
+    eventually(answers, what=f"an answer of {server.url}{path}")
+
+
+def worker_of(server: Server) -> psutil.Process:
+    """Return the only worker process of a gunicorn."""
+    (worker,) = psutil.Process(server.process.pid).children()
+    return worker
+
+
+@contextlib.contextmanager
+def site_under_gunicorn(site: Site, *arguments: str, application: str = "health_check.demo.wsgi") -> Iterator[Server]:
+    """Serve a test's site with gunicorn."""
+    with gunicorn(site.folder, site.environment(), *arguments, application=application) as server:
+        yield server
+
+
+def manage(site: Site, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a management command of a site, as ``manage.py`` does, and wait for its end.
+
+    Args:
+        site: The site.
+        arguments: The command and its arguments.
+        seconds: How long it may take.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "django", *arguments],
+        cwd=site.folder,
+        env={**clean_environment(), **site.environment()},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
+def gunicorn_of_host(prefix: Sequence[str], site: Site, *arguments: str) -> Iterator[Server]:
+    """Serve a site with gunicorn, under a program that makes it believe that it is on another host.
+
+    Args:
+        prefix: That program and its arguments, to be followed by the command.
+        site: The site.
+        arguments: More options of gunicorn's.
+    """
+    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments, "health_check.demo.wsgi"]
+    command = [*prefix, sys.executable, "-m", "gunicorn", *options]
+    with running(command, site.folder, site.environment()) as server:
+        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def site_under_wrapped_gunicorn(
+    site: Site, wrapper: Sequence[str | pathlib.Path], *arguments: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Server]:
+    """Serve a test's site with gunicorn, which another program starts: as another user, with mounts of its own.
+
+    Args:
+        site: The site.
+        wrapper: The program and its arguments, to which the command to start is appended.
+        arguments: More options of gunicorn.
+        environment: More environment variables.
+    """
+    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments]
+    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, "health_check.demo.wsgi"]
+    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
+        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+@contextlib.contextmanager
+def standalone_exporter(
+    site: Site,
+    environment: Mapping[str, str] | None = None,
+    *arguments: str,
+    wrapper: Sequence[str | pathlib.Path] = (),
+) -> Iterator[Server]:
+    """Run ``manage.py health_exporter`` beside a test's site.
+
+    Args:
+        site: The site.
+        environment: More environment variables.
+        arguments: More options of the command.
+        wrapper: A program that starts it, and its arguments.
+    """
+    command = [*wrapper, sys.executable, "-m", "django", "health_exporter", "--port=0", *arguments]
+    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
+        server.url = await_output(server, r"(?m)^Serving .* on (http://127\.0\.0\.1:\d+)$")[1]
+        await_answer(server, "/health/live/")
+        yield server
+
+
+def for_everybody(site: Site) -> None:
+    """Let every user use the site's folders."""
+    site.environment()
+    for folder in (site.folder, *site.folder.iterdir()):
+        folder.chmod(0o777)
+
+
+def as_nobody() -> list[str]:
+    """Return what makes a program run as the user ``nobody``, who may read all files, wherever Python is."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can start programs as other users")
+    capability = "-all,+dac_read_search"
+    return [
+        require("setpriv", package="util-linux"),
+        *("--reuid=65534", "--regid=65534", "--clear-groups"),
+        *(f"--inh-caps={capability}", f"--ambient-caps={capability}"),
+    ]

@@ -1,0 +1,210 @@
+"""Checks that note each of their runs in a file, and behave as the tests need it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+import os
+import pathlib
+import socket
+import time
+
+from asgiref.sync import sync_to_async
+
+from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from tests.support.site.configuration import configured
+
+POLL_SECONDS = 0.02
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Noted:
+    """A run of a check, as the check saw it."""
+
+    started: float
+    """When it started, in seconds of the monotonic clock, which all processes of a machine share."""
+    pid: int
+    """The process it ran in."""
+
+
+def noted_runs(folder: pathlib.Path, name: str) -> list[Noted]:
+    """Return the runs of the check of this class name, in the order they started in."""
+    file = folder / f"{name}.runs"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [Noted(started=float(started), pid=int(pid)) for started, pid in (line.split() for line in lines)]
+
+
+def gaps(runs: list[Noted]) -> list[float]:
+    """Return the seconds from the start of each run to the start of the next."""
+    return [later.started - earlier.started for earlier, later in itertools.pairwise(runs)]
+
+
+def release(folder: pathlib.Path) -> None:
+    """Let all checks that hang return."""
+    (folder / "released").touch()
+
+
+class Noting(HealthCheck):
+    """Note each run."""
+
+    def note(self) -> None:
+        """Note that a run has started."""
+        with self.folder.joinpath(f"{type(self).__name__}.runs").open("a") as file:
+            file.write(f"{time.monotonic()} {os.getpid()}\n")
+
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where to note it."""
+        return configured().folder
+
+    @property
+    def released(self) -> bool:
+        """Whether a check that hangs is to return."""
+        return (self.folder / "released").exists()
+
+
+class Counting(Noting):
+    """Be in order."""
+
+    def check_status(self) -> None:
+        self.note()
+
+
+class CountingAsync(Noting):
+    """Be in order, on the event loop."""
+
+    async def check_status(self) -> None:
+        self.note()
+
+
+class Flip(Noting):
+    """Be in order at every other run, beginning with the first."""
+
+    critical_service = False
+
+    def check_status(self) -> None:
+        self.note()
+        number = len(noted_runs(self.folder, type(self).__name__))
+        if number % 2 == 0:
+            raise ServiceUnavailable(f"run {number} fails")
+
+
+class Slow(Noting):
+    """Take half a second."""
+
+    def check_status(self) -> None:
+        self.note()
+        time.sleep(0.5)
+
+
+class SlowAsync(Noting):
+    """Take a fifth of a second, on the event loop."""
+
+    async def check_status(self) -> None:
+        self.note()
+        await asyncio.sleep(0.2)
+
+
+class Hanging(Noting):
+    """Hang until released."""
+
+    def hang(self) -> None:
+        """Do not return before being released."""
+        while not self.released:
+            time.sleep(POLL_SECONDS)
+
+
+class Hang(Hanging):
+    """Hang until released, as a function."""
+
+    def check_status(self) -> None:
+        self.note()
+        self.hang()
+
+
+class HangOnLoop(Hanging):
+    """Hang until released, and let the event loop do nothing else meanwhile."""
+
+    async def check_status(self) -> None:
+        self.note()
+        self.hang()
+
+
+class HangOffLoop(Hanging):
+    """Hang until released, in a sync function that a coroutine waits for."""
+
+    async def check_status(self) -> None:
+        self.note()
+        await sync_to_async(self.hang)()
+
+
+class HangDeaf(Hanging):
+    """Hang until released, as a coroutine that cannot be cancelled."""
+
+    async def check_status(self) -> None:
+        self.note()
+        while not self.released:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(POLL_SECONDS)
+
+
+class HangAsync(Hanging):
+    """Hang until released, as a coroutine that can be cancelled."""
+
+    async def check_status(self) -> None:
+        self.note()
+        while not self.released:
+            await asyncio.sleep(POLL_SECONDS)
+
+
+class Numbered(Noting):
+    """Say at every run which one it is."""
+
+    critical_service = False
+
+    def check_status(self) -> None:
+        self.note()
+        raise ServiceWarning(f"run {len(noted_runs(self.folder, type(self).__name__))}")
+
+
+class FleetFlip(Flip):
+    """Flip for all hosts together."""
+
+    scope = "fleet"
+
+
+class BlockedInC(Noting):
+    """Wait in the C library, which no monkey patch reaches, until somebody writes to the FIFO ``gate``."""
+
+    def check_status(self) -> None:
+        self.note()
+        os.close(os.open(self.folder / "gate", os.O_RDONLY))
+
+
+class Socket(Noting):
+    """Send a byte to a server, and get it back."""
+
+    def check_status(self) -> None:
+        self.note()
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+            peer, _ = server.accept()
+            with peer:
+                client.sendall(b"?")
+                peer.sendall(peer.recv(1))
+            if client.recv(1) != b"?":
+                raise ServiceUnavailable("not what was sent")
+
+
+class Trap(Hanging):
+    """Hang once for each file ``trap``, which becomes ``trapped``; else be in order."""
+
+    def check_status(self) -> None:
+        self.note()
+        try:
+            (self.folder / "trap").rename(self.folder / "trapped")
+        except FileNotFoundError:
+            return
+        self.hang()

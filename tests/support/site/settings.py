@@ -1,0 +1,13 @@
+"""The settings of the site that tests start under real servers: the demo's, but for what a test says."""
+
+from health_check.demo import settings as demo
+from health_check.demo.settings import *  # noqa: F403 - a site that derives from another's settings
+from tests.support.site.configuration import configured
+
+SITE = configured()
+
+ROOT_URLCONF = "tests.support.site.urls"
+MIDDLEWARE = ["tests.support.site.views.name_process", *demo.MIDDLEWARE]
+DATABASES = {"default": {**demo.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
+CACHES = {**(SITE.caches or demo.CACHES)}
+HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}

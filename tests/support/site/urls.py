@@ -1,0 +1,28 @@
+"""The URLs of the site that tests start: the demo's, with the checks that a test says, and views to look inside."""
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from health_check.demo.urls import urlpatterns as demo_patterns
+from health_check.views import HealthCheckView
+from tests.support.site import views
+from tests.support.site.configuration import configured
+
+demo_but_health = [
+    pattern
+    for pattern in demo_patterns
+    if isinstance(pattern, URLResolver) or (isinstance(pattern, URLPattern) and pattern.name != "health_check")
+]
+
+urlpatterns = [
+    path("health/", HealthCheckView.as_view(checks=configured().checks), name="health_check"),
+    path("others/", HealthCheckView.as_view(checks=configured().others), name="others"),
+    path("gather/", views.gather),
+    path("spans/", views.spans),
+    path("plain/", views.plain),
+    path("orm/", views.orm),
+    path("on-loop/", views.on_loop),
+    path("", include(demo_but_health)),
+]
+
+if configured().spans:
+    views.exporter()

@@ -1,0 +1,96 @@
+"""Views that let a test look into the server's process."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from tests.support.site.configuration import configured
+
+PROCESS_HEADER = "X-Process"
+"""Which process answered."""
+
+THREADS = 8
+"""How many threads a server gets."""
+
+_all_here = threading.Barrier(THREADS)
+
+
+def name_process(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Say in each answer which process gave it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers[PROCESS_HEADER] = str(os.getpid())
+        return response
+
+    return middleware
+
+
+def gather(request: HttpRequest) -> HttpResponse:
+    """Answer once as many requests are here as the server has threads, so that it has started them all."""
+    _all_here.wait(60)
+    return HttpResponse("all here")
+
+
+class Exporter(InMemorySpanExporter):
+    """Keep spans in memory, as slowly as the test says."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        time.sleep(configured().export_seconds)
+        return super().export(spans)
+
+
+@functools.cache
+def exporter() -> Exporter:
+    """Return where the spans of this process are, from the first call on."""
+    memory = Exporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    trace.set_tracer_provider(provider)
+    return memory
+
+
+def spans(request: HttpRequest) -> JsonResponse:
+    """Show the spans that have ended, the first to end first; times in seconds."""
+    found = [
+        {"name": span.name, "attributes": dict(span.attributes or {}), "ended": (span.end_time or 0) / 1e9}
+        for span in exporter().get_finished_spans()
+    ]
+    return JsonResponse({"spans": found})
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """Answer."""
+    return HttpResponse("plain")
+
+
+def orm(request: HttpRequest) -> HttpResponse:
+    """Answer after a query."""
+    recorder = MigrationRecorder(connection)
+    recorder.ensure_schema()
+    return HttpResponse(f"{recorder.migration_qs.count()} migrations")
+
+
+def on_loop(request: HttpRequest) -> HttpResponse:
+    """Answer after a coroutine of the site's own, which calls a function that is none."""
+
+    async def answer() -> str:
+        await asyncio.sleep(0.001)
+        return await sync_to_async(lambda: "on a loop")()
+
+    return HttpResponse(async_to_sync(answer)())
