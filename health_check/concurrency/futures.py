@@ -1,4 +1,4 @@
-"""A promise: a value that is there later, for threads, greenlets and coroutines to wait for.
+"""A future: a value that is there later, for threads, greenlets and coroutines to wait for.
 
 A ``concurrent.futures.Future`` will not do: greenlets and threads cannot wait for the same one.
 """
@@ -17,7 +17,7 @@ T = TypeVar("T")
 Contra = TypeVar("Contra", contravariant=True)
 
 
-class Promise(Generic[T]):
+class Future(Generic[T]):
     """Something that is settled once: by a value, or by an exception."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Promise(Generic[T]):
             BaseException: The exception that it was settled by.
         """
         if not self._done:
-            raise RuntimeError("The promise is not settled yet.")
+            raise RuntimeError("The future is not settled yet.")
         if self._error is not None:
             raise self._error
         return self._value
@@ -139,7 +139,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 class Settled(Protocol[Contra]):
-    """What can be settled: a promise, or a future of the standard library."""
+    """What can be settled: a future of ours, or of the standard library."""
 
     def set_result(self, value: Contra, /) -> None:
         """Settle it by a value."""
@@ -148,22 +148,22 @@ class Settled(Protocol[Contra]):
         """Settle it by an exception."""
 
 
-def settle(promise: Settled[T], function: Callable[[], T]) -> None:
-    """Call a function and settle the promise by what it returns or raises, whatever that is."""
+def settle(future: Settled[T], function: Callable[[], T]) -> None:
+    """Call a function and settle the future by what it returns or raises, whatever that is."""
     try:
         value = function()
     except BaseException as error:
-        promise.set_exception(error)
+        future.set_exception(error)
     else:
-        promise.set_result(value)
+        future.set_result(value)
 
 
-def call(function: Callable[[], T], name: str) -> Promise[T]:
+def call(function: Callable[[], T], name: str) -> Future[T]:
     """Call a function on a daemon thread of its own.
 
     Raises:
         RuntimeError: As ``threads.start`` does.
     """
-    promise: Promise[T] = Promise()
-    start(lambda: settle(promise, function), name)
-    return promise
+    future: Future[T] = Future()
+    start(lambda: settle(future, function), name)
+    return future

@@ -1,4 +1,4 @@
-"""The watchdog: one thread that keeps the deadlines, so that nobody has to wait for them."""
+"""Timers: one thread that calls functions at their time, so that nobody has to wait for a deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IDLE_SECONDS = 60.0
 """How long the thread waits for another deadline before it ends."""
 
 
-class Alarm:
+class Timer:
     """A deadline that can be called off."""
 
     __slots__ = ("at", "callback", "number")
@@ -28,39 +28,39 @@ class Alarm:
         """Call the deadline off; no harm if it has passed."""
         self.callback = None
 
-    def __lt__(self, other: Alarm) -> bool:
+    def __lt__(self, other: Timer) -> bool:
         return (self.at, self.number) < (other.at, other.number)
 
 
-class Watchdog:
+class Timers:
     """Call functions at their time, on a thread of its own; they must be quick."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._condition = threads.Condition()
-        self._alarms: list[Alarm] = []
+        self._timers: list[Timer] = []
         self._numbers = itertools.count()
         self._awake = False
 
-    def set(self, seconds: float, callback: Callable[[], object]) -> Alarm:
-        """Have a function called after some seconds, unless the alarm is cancelled before.
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Have a function called after some seconds, unless the timer is cancelled before.
 
         Raises:
             RuntimeError: If the thread cannot be started.
         """
-        alarm = Alarm(self._clock.monotonic() + seconds, next(self._numbers), callback)
+        timer = Timer(self._clock.monotonic() + seconds, next(self._numbers), callback)
         with self._condition:
-            heapq.heappush(self._alarms, alarm)
+            heapq.heappush(self._timers, timer)
             if not self._awake:
-                threads.start(self._watch, "watchdog")
+                threads.start(self._watch, "timers")
                 self._awake = True
-            elif self._alarms[0] is alarm:
+            elif self._timers[0] is timer:
                 self._condition.notify()
-        return alarm
+        return timer
 
     def _watch(self) -> None:
-        while (alarm := self._next()) is not None:
-            callback = alarm.callback
+        while (timer := self._next()) is not None:
+            callback = timer.callback
             if callback is None:
                 continue
             try:
@@ -68,17 +68,17 @@ class Watchdog:
             except Exception as error:
                 log_error("A deadline of a health check could not be kept.", error)
 
-    def _next(self) -> Alarm | None:
+    def _next(self) -> Timer | None:
         with self._condition:
             while True:
-                while self._alarms and self._alarms[0].callback is None:
-                    heapq.heappop(self._alarms)
-                if not self._alarms:
-                    if not self._condition.wait_for(lambda: self._alarms, IDLE_SECONDS):
+                while self._timers and self._timers[0].callback is None:
+                    heapq.heappop(self._timers)
+                if not self._timers:
+                    if not self._condition.wait_for(lambda: self._timers, IDLE_SECONDS):
                         self._awake = False
                         return None
                     continue
-                remaining = self._alarms[0].at - self._clock.monotonic()
+                remaining = self._timers[0].at - self._clock.monotonic()
                 if remaining <= 0:
-                    return heapq.heappop(self._alarms)
+                    return heapq.heappop(self._timers)
                 self._condition.wait(remaining)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.records import NO_TOTALS, Record, Result, Totals
 from health_check.registry.definitions import Definition
 from health_check.stores import Key, Query, Store
@@ -96,7 +96,7 @@ class Surveyor:
         return past
 
     def _ask(self, work: Callable[[Store], T]) -> T | None:
-        answer: Promise[T | None] = Promise()
+        answer: Future[T | None] = Future()
         self._keeper.ask(lambda store: _optional(work(store)), done=answer.set_result, alone=lambda: None)
         return answer.result() if answer.wait(PATIENCE_SECONDS) else None
 

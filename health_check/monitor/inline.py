@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Sequence
 
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
 from health_check.runner.run import Run
 
@@ -16,7 +16,7 @@ class Desk:
     def __init__(self) -> None:
         self._lock = new_lock()
         self._runs: collections.deque[Run] = collections.deque()
-        self._news: Promise[None] = Promise()
+        self._news: Future[None] = Future()
         self._left = False
 
     def put(self, runs: Sequence[Run]) -> bool:
@@ -31,7 +31,7 @@ class Desk:
     def ring(self) -> None:
         """Have the reader look at what it waits for."""
         with self._lock:
-            news, self._news = self._news, Promise()
+            news, self._news = self._news, Future()
         news.set_result(None)
 
     def take(self) -> Run | None:
@@ -40,7 +40,7 @@ class Desk:
             return self._runs.popleft() if self._runs else None
 
     @property
-    def news(self) -> Promise[None]:
+    def news(self) -> Future[None]:
         """What is settled as soon as there is something new."""
         return self._news
 

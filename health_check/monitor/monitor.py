@@ -59,8 +59,8 @@ class Monitor:
     def __init__(self, create_store: Callable[[], Store], runner: Runner, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
-        self._watchdog = runner.watchdog
-        self.keeper = Keeper(create_store, clock, runner.watchdog, self._adopt_late, observers.untraced)
+        self._timers = runner.timers
+        self.keeper = Keeper(create_store, clock, runner.timers, self._adopt_late, observers.untraced)
         self._lock = new_lock()
         self._slots = Slots()
         self._announcer = Announcer()
@@ -94,7 +94,7 @@ class Monitor:
             wanted = self._begin(definitions, force, limit, self._start)
             for item in wanted:
                 while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                    item.pending.promise.wait(left)
+                    item.pending.future.wait(left)
         _tell_who_was_waited_for(wanted)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
@@ -109,7 +109,7 @@ class Monitor:
         wanted = self._begin(definitions, force, limit, self._start)
         for item in wanted:
             while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                await item.pending.promise.wait_on_loop(left)
+                await item.pending.future.wait_on_loop(left)
         _tell_who_was_waited_for(wanted)
         return tuple(item.reading(self._clock.now()) for item in wanted)
 
@@ -148,7 +148,7 @@ class Monitor:
             wanted = self._begin(definitions, force, limit, lambda runs: self._put_on(desk, runs))
             for item in wanted:
                 if item.pending is not None:
-                    item.pending.promise.on_done(desk.ring)
+                    item.pending.future.on_done(desk.ring)
             while True:
                 news = desk.news
                 while (run := desk.take()) is not None:
@@ -219,7 +219,7 @@ class Monitor:
             for slot in slots:
                 slot.pending = None if slot.pending in given_up else slot.pending
         for pending in given_up:
-            pending.promise.set_result(None)
+            pending.future.set_result(None)
 
     def _ask(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
         """Ask the store, and begin to run what it gives the lease of."""
@@ -252,7 +252,7 @@ class Monitor:
                 self._sort(slot, entry, found)
         self.keeper.release(found.spare)
         for pending, record in found.answered:
-            pending.promise.set_result(record)
+            pending.future.set_result(record)
         if found.runs:
             observers = context.copy().run(Observers, failing=found.failing)
             round_ = Round(observers, len(found.runs))
@@ -288,12 +288,12 @@ class Monitor:
         """Look again in a moment: another process is about to publish."""
         looks = max((slot.pending.looks for slot in slots if slot.pending is not None), default=0)
         seconds = min(SLOWEST_POLL_SECONDS, self.keeper.poll_seconds * 1.3**looks)
-        self._watchdog.set(seconds, lambda: self._ask(slots, context, start))
+        self._timers.call_later(seconds, lambda: self._ask(slots, context, start))
 
     def _new_run(self, slot: Slot, pending: Pending, lease: Lease) -> Run:
         return Run(
             slot.definition,
-            outcome=pending.promise,
+            outcome=pending.future,
             decided=self._decided,
             ended=self._ended,
             lease=lease,
@@ -309,7 +309,7 @@ class Monitor:
             return
         left = slot.fresh_until - self._clock.monotonic()
         if left > 0 and slot.is_early:  # a record that others show as fresh is not replaced
-            self._watchdog.set(left, lambda: self._decided(run, result, traceback))
+            self._timers.call_later(left, lambda: self._decided(run, result, traceback))
             return
         publication = Publication(key=slot.key, lease=run.lease, result=result, max_age=slot.definition.max_age)
         previous = slot.record

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.records import Message, Record, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
@@ -17,10 +17,10 @@ MOST_SLOTS = 5000
 class Pending:
     """The next record of a check, which somebody asked for: this process runs it, or another one does."""
 
-    __slots__ = ("force", "held_since", "lead", "looks", "promise", "run", "seen")
+    __slots__ = ("force", "future", "held_since", "lead", "looks", "run", "seen")
 
     def __init__(self, *, force: bool, lead: float) -> None:
-        self.promise: Promise[Record | None] = Promise()
+        self.future: Future[Record | None] = Future()
         self.seen: str | None = None
         self.force = force
         self.lead = lead

@@ -46,7 +46,7 @@ class Wanted:
         Args:
             now: The time on the monotonic clock.
         """
-        if self.pending is None or self.pending.promise.done():
+        if self.pending is None or self.pending.future.done():
             return 0.0
         if now < self.patient_until or self._showable() is not None:
             return self.patient_until - now
@@ -64,14 +64,14 @@ class Wanted:
         return _reading(self.slot, self.slot.record, State.UNKNOWN, (self._excuse(now),))
 
     def _outcome(self) -> Record | None:
-        if self.pending is None or not self.pending.promise.done():
+        if self.pending is None or not self.pending.future.done():
             return None
-        return self.pending.promise.result()
+        return self.pending.future.result()
 
     def _still_running(self) -> Record | None:
         """Return the record of a run that timed out, and what there is to say now that it goes on."""
         slot, run = self.slot, self.slot.run
-        is_over = self.pending is None or self.pending.promise.done()
+        is_over = self.pending is None or self.pending.future.done()
         if run is None or slot.record is None or not slot.is_stuck or not is_over:
             return None
         if not slot.record.result.timed_out and self._showable() is not None:
@@ -86,7 +86,7 @@ class Wanted:
         return self.slot.record if young and not self.force else None
 
     def _excuse(self, now: float) -> Message:
-        if self.pending is not None and not self.pending.promise.done():
+        if self.pending is not None and not self.pending.future.done():
             return self.pending.waiting_for(now)
         if self.slot.record is not None:
             return unavailable(f"no result for {max(0.0, now - self.slot.record.result.finished):.0f} s")

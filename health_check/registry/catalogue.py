@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from health_check.backends import HealthCheck
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Promise, settle
+from health_check.concurrency.futures import Future, settle
 from health_check.logs import log_once
 from health_check.registry.check_set import Assembly, Resolved, assemble
 from health_check.registry.definitions import Definition, equal, problem_of
@@ -20,8 +20,8 @@ from health_check.registry.entries import Entry, EntryError, from_instance, pars
 RETRY_SECONDS = 10.0
 """How long an entry whose constructor failed stays unusable before it is tried again."""
 
-Constructor = Callable[[Sequence[Callable[[], Definition]]], Sequence[Promise[Definition]]]
-"""Runs functions under a deadline; the promises of those that missed it are not settled."""
+Constructor = Callable[[Sequence[Callable[[], Definition]]], Sequence[Future[Definition]]]
+"""Runs functions under a deadline; the futures of those that missed it are not settled."""
 
 
 class Catalogue:
@@ -137,47 +137,47 @@ def resolve(items: Iterable[object], construct: Constructor) -> tuple[Resolved, 
     Modules are imported here, one after the other; checks are constructed at the same time, elsewhere.
     """
     steps = [(item, _step(item)) for item in items]
-    promises = iter(construct([step.define for _, step in steps if isinstance(step, Entry)]))
-    return tuple(_resolved(item, next(promises) if isinstance(step, Entry) else step) for item, step in steps)
+    futures = iter(construct([step.define for _, step in steps if isinstance(step, Entry)]))
+    return tuple(_resolved(item, next(futures) if isinstance(step, Entry) else step) for item, step in steps)
 
 
-def _step(item: object) -> Entry | Promise[Definition]:
+def _step(item: object) -> Entry | Future[Definition]:
     """Return the entry that an item is, to be constructed, or what it turned out to be at once."""
     try:
         return _given(item) or parse(item)
     except Exception as error:
-        failed: Promise[Definition] = Promise()
+        failed: Future[Definition] = Future()
         failed.set_exception(error)
         return failed
 
 
-def _given(item: object) -> Promise[Definition] | None:
+def _given(item: object) -> Future[Definition] | None:
     """Return the definition of an item of ``get_plugins``: an instance, or a pair of its name and it."""
     key, check = item if isinstance(item, tuple | list) and len(item) == 2 else (None, item)
     if not isinstance(check, HealthCheck):
         return None
-    found: Promise[Definition] = Promise()
+    found: Future[Definition] = Future()
     settle(found, lambda: from_instance(None if key is None else str(key), check))
     return found
 
 
-def _resolved(item: object, promise: Promise[Definition]) -> Resolved:
-    if not promise.done():
-        return _failed(item, TimeoutError("not constructed in time"), promise)
-    error = promise.exception()
+def _resolved(item: object, future: Future[Definition]) -> Resolved:
+    if not future.done():
+        return _failed(item, TimeoutError("not constructed in time"), future)
+    error = future.exception()
     if error is not None:
-        return _failed(item, error, promise)
-    definition = promise.result()
+        return _failed(item, error, future)
+    definition = future.result()
     return Resolved(item=item, definition=definition, problem=problem_of(definition))
 
 
-def _failed(item: object, error: BaseException, promise: Promise[Definition]) -> Resolved:
+def _failed(item: object, error: BaseException, future: Future[Definition]) -> Resolved:
     definition = unusable_entry(item, error)
     problem = problem_of(definition)
     unexpected = error.__cause__ if isinstance(error, EntryError) else error
     log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected)
     return Resolved(
-        item=item, definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else promise
+        item=item, definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future
     )
 
 

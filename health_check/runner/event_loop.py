@@ -149,7 +149,7 @@ class Loop:
         self.watched = False
         self.runs: set[AsyncRun] = set()
         try:
-            threads.start(self._run, "loop")
+            threads.start(self._run, "event-loop")
         except RuntimeError:
             self._loop.close()
             raise

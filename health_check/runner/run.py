@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
 from health_check.logs import details, log_error
 from health_check.records import Message, Record, Result, unavailable
@@ -42,7 +42,7 @@ class Run:
         self,
         definition: Definition,
         *,
-        outcome: Promise[Record | None],
+        outcome: Future[Record | None],
         decided: Decided,
         ended: Callable[[Run], None],
         lease: Lease,

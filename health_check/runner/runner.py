@@ -11,8 +11,8 @@ from typing import TypeVar
 from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections, savepoints
-from health_check.concurrency.futures import Promise, settle
-from health_check.concurrency.timers import Watchdog
+from health_check.concurrency.futures import Future, settle
+from health_check.concurrency.timers import Timers
 from health_check.conf import settings
 from health_check.runner.boundary import execute
 from health_check.runner.event_loop import AsyncRun, Loop
@@ -41,7 +41,7 @@ class Runner:
     def __init__(self, clock: Clock) -> None:
         self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
         self._helpers = Pool(lambda: MOST_HELPERS)
-        self.watchdog = Watchdog(clock)
+        self.timers = Timers(clock)
         self._lock = threads.new_lock()
         self._loop: Loop | None = None
 
@@ -69,30 +69,30 @@ class Runner:
         if isinstance(ending.error, KeyboardInterrupt):
             raise ending.error
 
-    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Promise[T]]:
+    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Future[T]]:
         """Call functions at the same time and wait for them, some seconds at most.
 
         Returns:
-            Their promises, in the same order; those of functions that have not returned in time are not settled.
+            Their futures, in the same order; those of functions that have not returned in time are not settled.
         """
-        promises: list[Promise[T]] = []
+        futures: list[Future[T]] = []
         tasks: list[Task] = []
         for function in functions:
-            promise: Promise[T] = Promise()
-            promises.append(promise)
+            future: Future[T] = Future()
+            futures.append(future)
             if settings.MAX_CONCURRENCY == 0:
-                settle(promise, function)
+                settle(future, function)
                 continue
             try:
-                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, promise, function)))
+                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, future, function)))
             except RuntimeError as error:
-                promise.set_exception(error)
+                future.set_exception(error)
         end = time.monotonic() + seconds
-        for promise in promises:
-            promise.wait(end - time.monotonic())
+        for future in futures:
+            future.wait(end - time.monotonic())
         for task in tasks:
             self._helpers.abandon(task)
-        return promises
+        return futures
 
     def close(self) -> None:
         """Let the event loop go."""
@@ -107,10 +107,10 @@ class Runner:
         def work() -> None:
             run.begin()
             try:
-                alarm = self.watchdog.set(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
+                timer = self.timers.call_later(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
                 with run.observer.attach():
                     ending = execute(run.definition)
-                alarm.cancel()
+                timer.cancel()
                 run.finish(ending)
             except RuntimeError as error:
                 run.fail_to_start(error)
@@ -153,11 +153,11 @@ class Runner:
                 if loop.watched:
                     self._beat(loop)
 
-        self.watchdog.set(BEAT_SECONDS, listen)
+        self.timers.call_later(BEAT_SECONDS, listen)
 
     def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
         item.run.begin()
-        return self.watchdog.set(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
+        return self.timers.call_later(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
 
     def _expire_on_loop(self, item: AsyncRun) -> None:
         if not (item.run.expire(_elsewhere) or item.run.timed_out):
@@ -169,17 +169,17 @@ class Runner:
             return
         loop.cancel(item)
         answered = loop.ping()
-        self.watchdog.set(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
+        self.timers.call_later(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
 
 
 def _elsewhere(work: Callable[[], None]) -> None:
-    """Do something on a thread of its own: the watchdog's keeps the deadlines of others."""
+    """Do something on a thread of its own: the timers' keeps the deadlines of others."""
     try:
         threads.start(work, "deadline")
     except RuntimeError:
         work()
 
 
-def _settle_and_close(promise: Promise[T], function: Callable[[], T]) -> None:
-    settle(promise, function)
+def _settle_and_close(future: Future[T], function: Callable[[], T]) -> None:
+    settle(future, function)
     close_connections()

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
-from health_check.concurrency.timers import Watchdog
+from health_check.concurrency.timers import Timers
 from health_check.logs import details, log_once, logger
 from health_check.redaction import mask
 from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
@@ -41,7 +41,7 @@ class Keeper:
     Args:
         create: Makes a store.
         clock: Tells the time.
-        watchdog: Keeps the deadlines.
+        timers: Keep the deadlines.
         adopt: Takes what the store knows when that becomes known without being asked for.
         untraced: Returns a context manager for work at the store: it is no run of a check.
     """
@@ -50,14 +50,14 @@ class Keeper:
         self,
         create: Callable[[], Store],
         clock: Clock,
-        watchdog: Watchdog,
+        timers: Timers,
         adopt: Callable[[Key, Entry], None],
         untraced: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         self._create = create
         self._store = create()
         self._clock = clock
-        self._watchdog = watchdog
+        self._timers = timers
         self._adopt = adopt
         self._untraced = untraced
         self._ledger = Ledger()
@@ -165,15 +165,15 @@ class Keeper:
         if held:
             self.ask(lambda store: store.release(held), done=lambda _: None, alone=lambda: self._ledger.keep(held))
 
-    def learn_draining(self) -> Promise[bool | None]:
-        """Have the store asked whether this host is drained; the promise is None if that cannot be known."""
-        answer: Promise[bool | None] = Promise()
+    def learn_draining(self) -> Future[bool | None]:
+        """Have the store asked whether this host is drained; the future is None if that cannot be known."""
+        answer: Future[bool | None] = Future()
         self.ask(lambda store: store.probe(), done=lambda _: answer.set_result(self._draining), alone=lambda: None)
         return answer
 
-    def drain(self, on: bool) -> Promise[bool]:
-        """Have it noted that this host is drained, or no longer; the promise says whether it was."""
-        answer: Promise[bool] = Promise()
+    def drain(self, on: bool) -> Future[bool]:
+        """Have it noted that this host is drained, or no longer; the future says whether it was."""
+        answer: Future[bool] = Future()
 
         def work(store: Store) -> bool:
             store.drain(on)
@@ -273,7 +273,7 @@ class Keeper:
 
     def _watch(self, errand: Errand[T], clerk: Clerk, seconds: float) -> None:
         try:
-            self._watchdog.set(seconds, lambda: self._overdue(errand, clerk))
+            self._timers.call_later(seconds, lambda: self._overdue(errand, clerk))
         except RuntimeError:  # nobody would keep the deadline
             errand.give_up()
 

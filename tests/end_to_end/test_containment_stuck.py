@@ -14,7 +14,7 @@ from tests.support.site.checks import noted_runs
 pytestmark = pytest.mark.server
 
 SPARE_THREADS = 10
-"""How many threads a process has beyond its server's and those of the checks: the watchdog's, the store's, the event
+"""How many threads a process has beyond its server's and those of the checks: the timers', the store's, the event
 loop's, those that tell of deadlines, and what the server starts meanwhile."""
 
 

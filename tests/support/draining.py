@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from health_check.concurrency.futures import Promise
-from health_check.concurrency.timers import Watchdog
+from health_check.concurrency.futures import Future
+from health_check.concurrency.timers import Timers
 from health_check.stores import Query, Store
 from health_check.stores.client import Keeper
 from health_check.stores.sqlite import SQLiteStore
@@ -42,7 +42,7 @@ class Host:
     def __init__(self, file: pathlib.Path) -> None:
         self.file = file
         self.clock = MovableClock()
-        self._watchdog = Watchdog(self.clock)
+        self._timers = Timers(self.clock)
         self._keepers: list[Keeper] = []
         self._stores: list[Probed] = []
 
@@ -52,7 +52,7 @@ class Host:
         Args:
             create: Makes its store; default one on the file.
         """
-        self._keepers.append(Keeper(create or self._create, self.clock, self._watchdog, lambda key, entry: None))
+        self._keepers.append(Keeper(create or self._create, self.clock, self._timers, lambda key, entry: None))
         return self._keepers[-1]
 
     def _create(self) -> Probed:
@@ -108,9 +108,9 @@ TICK_SECONDS = 0.02
 
 def drain(keeper: Keeper, *, on: bool = True) -> bool:
     """Have a process say that the host is drained, or no longer; return whether it could."""
-    promise = keeper.drain(on)
-    assert promise.wait(SECONDS)
-    return promise.result()
+    future = keeper.drain(on)
+    assert future.wait(SECONDS)
+    return future.result()
 
 
 def learned(keeper: Keeper) -> bool | None:
@@ -121,7 +121,7 @@ def learned(keeper: Keeper) -> bool | None:
 
 def look(keeper: Keeper) -> None:
     """Have a process ask for a check."""
-    told: Promise[object] = Promise()
+    told: Future[object] = Future()
     keeper.look([Query(key=KEY)], told.set_result)
     assert told.wait(SECONDS)
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from health_check.concurrency import threads
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from tests.support.bench import SECONDS
 from tests.support.patched import run_patched
 
@@ -114,11 +114,11 @@ def test_condition__wait_for() -> None:
 
 def test_start__daemon_with_a_name() -> None:
     """A thread ends with the process, and its name tells whose it is."""
-    promise: Promise[threading.Thread] = Promise()
-    threads.start(lambda: promise.set_result(threading.current_thread()), "work")
-    assert promise.wait(SECONDS)
-    assert promise.result().daemon
-    assert promise.result().name == "health-check-work"
+    future: Future[threading.Thread] = Future()
+    threads.start(lambda: future.set_result(threading.current_thread()), "work")
+    assert future.wait(SECONDS)
+    assert future.result().daemon
+    assert future.result().name == "health-check-work"
     assert not threads.is_patched()
 
 
@@ -162,7 +162,7 @@ def _a_busy_thread() -> None:
     assert threads.is_patched()
     ident = threads.original("_thread", "get_ident")
     usleep = ctypes.CDLL(None).usleep
-    busy, done = Promise[int](), Promise[str]()
+    busy, done = Future[int](), Future[str]()
 
     def work() -> None:
         busy.set_result(ident())
@@ -190,7 +190,7 @@ def _shared_locks() -> None:
     """Be the patched process."""
     gevent = importlib.import_module("gevent")
     queue, condition, found = threads.new_queue(), threads.Condition(), list[int]()
-    finished: Promise[bool] = Promise()
+    finished: Future[bool] = Future()
 
     def consume() -> None:
         while (number := queue.get()) is not None:
@@ -226,9 +226,9 @@ def _no_hub_left() -> None:
         hubs.append(importlib.import_module("gevent").get_hub())
 
     for _ in range(5):
-        done: Promise[None] = Promise()
+        done: Future[None] = Future()
 
-        def work(done: Promise[None] = done) -> None:
+        def work(done: Future[None] = done) -> None:
             wait()
             done.set_result(None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Promise
+from health_check.concurrency.futures import Future
 from health_check.monitor.inline import Desk
 from health_check.runner.run import Run
 from health_check.stores import Key, Lease
@@ -18,7 +18,7 @@ def run_of(label: str) -> Run:
     """Return a run that is not started."""
     return Run(
         definition(label),
-        outcome=Promise(),
+        outcome=Future(),
         decided=lambda *_: None,
         ended=lambda _: None,
         lease=Lease(key=Key(label=label), token=ALONE),

@@ -111,7 +111,7 @@ def test_loop__without_a_thread_for_the_deadline__fails_once(bench: Bench, monke
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.monitor._runner.watchdog, "set", refuse)
+        patch.setattr(bench.monitor._runner.timers, "call_later", refuse)
         assert "no thread could be started" in bench.read(definition).pretty_status
     assert bench.read(definition).state is State.OK
 
@@ -197,7 +197,7 @@ def test_threads__module__is_the_only_way(monkeypatch: pytest.MonkeyPatch, bench
     monkeypatch.setattr(threads, "start", note)
     before = set(threading.enumerate())
     bench.monitor.read([defined(lambda check: None), defined(content)])
-    assert {"run", "watchdog", "loop"} <= set(started)
+    assert {"run", "timers", "event-loop"} <= set(started)
     assert len(set(threading.enumerate()) - before) <= len(started)
 
 

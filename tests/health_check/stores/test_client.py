@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from health_check.concurrency.futures import Promise
-from health_check.concurrency.timers import Watchdog
+from health_check.concurrency.futures import Future
+from health_check.concurrency.timers import Timers
 from health_check.records import Message
 from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, StoreError
 from health_check.stores.client import ALONE, ANSWER_SECONDS, MOST_STUCK, STUCK_SECONDS, Keeper
@@ -29,27 +29,27 @@ class Counter:
     def __init__(self) -> None:
         self.clock = MovableClock()
         self.store = SharedStore(self.clock)
-        self.watchdog = Watchdog(self.clock)
+        self.timers = Timers(self.clock)
         self.adopted: list[tuple[Key, Entry]] = []
         self.keepers: list[Keeper] = []
         self.keeper = self.open()
 
     def open(self) -> Keeper:
         """Return one more keeper, as another process would have one."""
-        keeper = Keeper(lambda: self.store, self.clock, self.watchdog, lambda *known: self.adopted.append(known))
+        keeper = Keeper(lambda: self.store, self.clock, self.timers, lambda *known: self.adopted.append(known))
         self.keepers.append(keeper)
         return keeper
 
     def ask(self, keeper: Keeper | None = None) -> Entry:
         """Return what is known, with the lease to run the check."""
-        told: Promise[list[Entry]] = Promise()
+        told: Future[list[Entry]] = Future()
         (keeper or self.keeper).look([Query(key=KEY, backend=BACKEND, lease_seconds=30.0, force=True)], told.set_result)
         assert told.wait(SECONDS)
         return told.result()[0]
 
     def publish(self, *messages: Message, lease: Lease | None, keeper: Keeper | None = None) -> Entry:
         """Tell of a run that has just ended."""
-        told: Promise[Entry] = Promise()
+        told: Future[Entry] = Future()
         result = result_at(self.clock.now(), *messages)
         publication = Publication(key=KEY, lease=lease, result=result, max_age=MAX_AGE)
         (keeper or self.keeper).publish(publication, told.set_result)
@@ -367,7 +367,7 @@ def test_close__used_again__never_two_threads_at_one_store(counter: Counter) -> 
         stores.append(SharedStore(counter.clock))
         return stores[-1]
 
-    keeper = Keeper(create, counter.clock, counter.watchdog, lambda *_: None)
+    keeper = Keeper(create, counter.clock, counter.timers, lambda *_: None)
     counter.keepers.append(keeper)
     with stores[0].holding("look") as held:
         keeper.look([Query(key=KEY)], lambda _: None)
