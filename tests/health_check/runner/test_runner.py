@@ -67,7 +67,7 @@ def test_async_checks__share_one_loop_that_is_the_runners(bench: Bench) -> None:
 
     definitions = [defined(check_status) for _ in range(together)]
     assert [reading.state for reading in bench.monitor.read(definitions)] == [State.OK] * together
-    assert set(seen) == {"health-check-loop"}
+    assert set(seen) == {"health-check-event-loop"}
 
 
 def test_async_check__is_cancelled_at_its_deadline(bench: Bench) -> None:
