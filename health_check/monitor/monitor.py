@@ -152,7 +152,7 @@ class Monitor:
             while True:
                 news = desk.news
                 while (run := desk.take()) is not None:
-                    self._runner.run_here(run)
+                    self._runner.run_inline(run)
                 now = self._clock.monotonic()
                 left = max((item.seconds_left(now) for item in wanted), default=0.0)
                 if left <= 0:

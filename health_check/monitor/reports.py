@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from health_check.conf import settings
 from health_check.records import Message, Record, State, unavailable
-from health_check.registry.check_set import Assembly, Member
+from health_check.registry.check_set import CheckSet, Member
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
 
@@ -116,19 +116,21 @@ class Overview:
 
 
 def overview_of(
-    endpoints: Iterable[Endpoint], assembly: Assembly, readings: tuple[Reading, ...], *, draining: bool = False
+    endpoints: Iterable[Endpoint], check_set: CheckSet, readings: tuple[Reading, ...], *, draining: bool = False
 ) -> Overview:
     """Return the overview of some endpoints, given the readings of their checks, and whether their host is drained."""
-    reports = (report_on(endpoint, assembly, readings, draining=draining) for endpoint in endpoints)
+    reports = (report_on(endpoint, check_set, readings, draining=draining) for endpoint in endpoints)
     return Overview(readings=readings, reports=tuple(reports))
 
 
-def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading], *, draining: bool = False) -> Report:
+def report_on(
+    endpoint: Endpoint, check_set: CheckSet, readings: Sequence[Reading], *, draining: bool = False
+) -> Report:
     """Return the report of an endpoint: the one place where 200, 500 or 503 is decided.
 
     Args:
         endpoint: The endpoint.
-        assembly: Tells which checks it has.
+        check_set: Tells which checks it has.
         readings: Those checks, and maybe others, as they are.
         draining: Whether the host is drained.
     """
@@ -136,7 +138,7 @@ def report_on(endpoint: Endpoint, assembly: Assembly, readings: Sequence[Reading
     by_label = {reading.label: reading for reading in readings}
     strict = endpoint.option("warnings_as_errors")
     strict = settings.WARNINGS_AS_ERRORS if strict is None else strict
-    rows = tuple(_row(member, by_label[member.label], strict) for member in assembly.members[endpoint])
+    rows = tuple(_row(member, by_label[member.label], strict) for member in check_set.members[endpoint])
     status_code = endpoint.option("error_status_code") if any(row.counts for row in rows) else 200
     return Report(
         name=endpoint.name, rows=rows, status_code=DRAINING_STATUS if draining else status_code, draining=draining

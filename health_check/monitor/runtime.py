@@ -18,7 +18,7 @@ from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
 from health_check.monitor.scheduler import Scheduler
 from health_check.registry.catalogue import Catalogue
-from health_check.registry.check_set import Assembly
+from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
 from health_check.runner.runner import Runner
@@ -70,8 +70,8 @@ class Process:
         return self._scheduler
 
     def _all_checks(self) -> Sequence[Definition]:
-        assembly = self.catalogue.assembly
-        return assembly.checks_of(tuple(assembly.members))
+        check_set = self.catalogue.check_set
+        return check_set.checks_of(tuple(check_set.members))
 
     def close(self) -> None:
         """Let what runs in the background go."""
@@ -154,7 +154,7 @@ setting_changed.connect(_forget_after, dispatch_uid="health_check.monitor.runtim
 def read(
     endpoints: Iterable[Endpoint] | None = None,
     *,
-    assembly: Assembly | None = None,
+    check_set: CheckSet | None = None,
     wait: float | None = None,
     force: bool = False,
 ) -> Overview:
@@ -162,19 +162,19 @@ def read(
 
     Args:
         endpoints: The endpoints; default all.
-        assembly: Tells their checks; default the current one.
+        check_set: Tells their checks; default the current one.
         wait: For how many seconds to wait at most.
         force: Run every check, fresh or not.
     """
     _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
     process = current()
-    assembly = assembly or process.catalogue.assembly
-    chosen = tuple(assembly.members) if endpoints is None else tuple(endpoints)
+    check_set = check_set or process.catalogue.check_set
+    chosen = tuple(check_set.members) if endpoints is None else tuple(endpoints)
     here = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
     if settings.SCHEDULER:
         process.scheduler.start()
-    readings = process.monitor.read(assembly.checks_of(chosen), wait=wait, force=force, here=here)
-    return overview_of(chosen, assembly, readings, draining=_matters(chosen) and is_draining())
+    readings = process.monitor.read(check_set.checks_of(chosen), wait=wait, force=force, here=here)
+    return overview_of(chosen, check_set, readings, draining=_matters(chosen) and is_draining())
 
 
 def is_draining() -> bool:
@@ -218,17 +218,17 @@ def past(readings: Sequence[Reading]) -> Past:
     return current().surveyor.past([reading.definition for reading in readings], stamp)
 
 
-async def aread(endpoints: Sequence[Endpoint], *, assembly: Assembly) -> Overview:
+async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overview:
     """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
     _ = settings.DURATION_BUCKETS
     if settings.SCHEDULER:
         current().scheduler.start()
-    readings = await current().monitor.aread(assembly.checks_of(endpoints))
-    return overview_of(endpoints, assembly, readings, draining=_matters(endpoints) and await _is_draining())
+    readings = await current().monitor.aread(check_set.checks_of(endpoints))
+    return overview_of(endpoints, check_set, readings, draining=_matters(endpoints) and await _is_draining())
 
 
 async def prepare() -> None:
     """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
     process = current()
     if not process.prepared:
-        await call(lambda: process.catalogue.assembly, "catalogue")
+        await call(lambda: process.catalogue.check_set, "catalogue")

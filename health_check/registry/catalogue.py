@@ -12,10 +12,10 @@ from health_check.backends import HealthCheck
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import Future, settle
 from health_check.logs import log_once
-from health_check.registry.check_set import Assembly, Resolved, assemble
+from health_check.registry.check_set import CheckSet, Resolved, build_check_set
 from health_check.registry.definitions import Definition, equal, problem_of
 from health_check.registry.endpoints import Endpoint, discover
-from health_check.registry.entries import Entry, EntryError, from_instance, parse, unusable_entry
+from health_check.registry.entries import CheckEntry, EntryError, from_instance, parse, unusable_entry
 
 RETRY_SECONDS = 10.0
 """How long an entry whose constructor failed stays unusable before it is tried again."""
@@ -40,41 +40,41 @@ class Catalogue:
         self._reassemble()
 
     @property
-    def assembly(self) -> Assembly:
+    def check_set(self) -> CheckSet:
         """The checks of all endpoints, those that could not be constructed tried again from time to time."""
         if self.needs_work and self._lock.acquire(blocking=False):
             try:
                 self._try_again()
             finally:
                 self._lock.release()
-        return self._assembly
+        return self._check_set
 
     @property
     def needs_work(self) -> bool:
-        """Whether the next look at ``assembly`` constructs checks, which may block."""
+        """Whether the next look at ``check_set`` constructs checks, which may block."""
         return self._clock.monotonic() >= self._retry_at
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The endpoints whose checks are known, in the order of the URLconf."""
-        return tuple(self._assembly.members)
+        return tuple(self._check_set.members)
 
-    def listed(self, wanted: Endpoint) -> tuple[Endpoint, Assembly] | None:
-        """Return the endpoint that a request was routed to, with the assembly, if it is known; never blocks long."""
-        known, assembly = self._endpoints.get(wanted.key), self.assembly
-        return (known, assembly) if known is not None and known in assembly.members else None
+    def listed(self, wanted: Endpoint) -> tuple[Endpoint, CheckSet] | None:
+        """Return the endpoint that a request was routed to, with the check set, if it is known; never blocks long."""
+        known, check_set = self._endpoints.get(wanted.key), self.check_set
+        return (known, check_set) if known is not None and known in check_set.members else None
 
-    def add(self, wanted: Endpoint) -> tuple[Endpoint, Assembly]:
+    def add(self, wanted: Endpoint) -> tuple[Endpoint, CheckSet]:
         """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
         with self._lock:
             if wanted.key not in self._endpoints:
                 names = {endpoint.name for endpoint in self._endpoints.values()}
                 self._add_all([dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted])
                 self._reassemble()
-            return self._endpoints[wanted.key], self._assembly
+            return self._endpoints[wanted.key], self._check_set
 
-    def place(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Endpoint, Assembly]:
-        """Make these the checks of an endpoint that chooses them in code, and return it with the new assembly."""
+    def place(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Endpoint, CheckSet]:
+        """Make these the checks of an endpoint that chooses them in code, and return it with the new check set."""
         resolved = self._resolved_before(wanted, items) or resolve(items, self._construct)
         with self._lock:
             endpoint = self._endpoints.setdefault(wanted.key, wanted)
@@ -82,11 +82,11 @@ class Catalogue:
             if known is None or not _alike(known, resolved):
                 self._placed[endpoint] = resolved
                 self._reassemble()
-            return endpoint, self._assembly
+            return endpoint, self._check_set
 
-    def with_unlisted(self, endpoint: Endpoint, items: Sequence[object]) -> Assembly:
-        """Return the assembly with an endpoint that is in no URLconf, without keeping it."""
-        return assemble({**self._placed, endpoint: resolve(items, self._construct)})
+    def with_unlisted(self, endpoint: Endpoint, items: Sequence[object]) -> CheckSet:
+        """Return the check set with an endpoint that is in no URLconf, without keeping it."""
+        return build_check_set({**self._placed, endpoint: resolve(items, self._construct)})
 
     def _resolved_before(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Resolved, ...] | None:
         """Return what the same items turned out to be last time, so that no request constructs checks again."""
@@ -126,7 +126,7 @@ class Catalogue:
 
     def _reassemble(self) -> None:
         """Merge anew what was placed, and note when to try again what failed."""
-        self._assembly = assemble(self._placed)
+        self._check_set = build_check_set(self._placed)
         failed = any(entry.retry is not None for entries in self._placed.values() for entry in entries)
         self._retry_at = min(self._retry_at, self._clock.monotonic() + RETRY_SECONDS) if failed else math.inf
 
@@ -137,11 +137,11 @@ def resolve(items: Iterable[object], construct: Constructor) -> tuple[Resolved, 
     Modules are imported here, one after the other; checks are constructed at the same time, elsewhere.
     """
     steps = [(item, _step(item)) for item in items]
-    futures = iter(construct([step.define for _, step in steps if isinstance(step, Entry)]))
-    return tuple(_resolved(item, next(futures) if isinstance(step, Entry) else step) for item, step in steps)
+    futures = iter(construct([step.define for _, step in steps if isinstance(step, CheckEntry)]))
+    return tuple(_resolved(item, next(futures) if isinstance(step, CheckEntry) else step) for item, step in steps)
 
 
-def _step(item: object) -> Entry | Future[Definition]:
+def _step(item: object) -> CheckEntry | Future[Definition]:
     """Return the entry that an item is, to be constructed, or what it turned out to be at once."""
     try:
         return _given(item) or parse(item)

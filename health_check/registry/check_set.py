@@ -1,4 +1,4 @@
-"""The assembly: the checks of all endpoints, each once, under a label of its own. Pure."""
+"""The check set: the checks of all endpoints, each once, under a label of its own. Pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Problem:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Assembly:
+class CheckSet:
     """The checks of all endpoints, each once, and who uses them."""
 
     definitions: Mapping[str, Definition]
@@ -64,7 +64,7 @@ class Assembly:
         return tuple(self.definitions[label] for label in labels)
 
 
-def assemble(placed: Mapping[Endpoint, Sequence[Resolved]]) -> Assembly:
+def build_check_set(placed: Mapping[Endpoint, Sequence[Resolved]]) -> CheckSet:
     """Merge the entries of all endpoints, so that the same check is there once, under a label of its own."""
     groups: list[Definition] = []
     group_of: dict[tuple[Endpoint, int], int] = {}
@@ -84,7 +84,7 @@ def _labelled(
     placed: Mapping[Endpoint, Sequence[Resolved]],
     groups: Sequence[Definition],
     group_of: Mapping[tuple[Endpoint, int], int],
-) -> Assembly:
+) -> CheckSet:
     definitions: dict[str, Definition] = {}
     labels: list[str] = []
     clashes: dict[int, str] = {}
@@ -109,7 +109,7 @@ def _labelled(
         for i, entry in enumerate(entries)
         for problem in _problems(endpoint, entry, groups[group_of[endpoint, i]], clashes.get(group_of[endpoint, i]))
     ]
-    return Assembly(definitions=definitions, members=members, problems=tuple(dict.fromkeys(problems)))
+    return CheckSet(definitions=definitions, members=members, problems=tuple(dict.fromkeys(problems)))
 
 
 def _members(pairs: Iterable[tuple[str, bool]]) -> tuple[Member, ...]:

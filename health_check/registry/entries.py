@@ -27,7 +27,7 @@ class EntryError(Exception):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
+class CheckEntry:
     """An item of ``checks`` that was understood, its check not yet constructed."""
 
     check_class: type[HealthCheck]
@@ -62,7 +62,7 @@ class Entry:
         )
 
 
-def parse(item: object) -> Entry:
+def parse(item: object) -> CheckEntry:
     """Understand an item of ``checks``: a dotted path, a class, or a pair of either with a dict of options.
 
     Raises:
@@ -81,7 +81,7 @@ def parse(item: object) -> Entry:
     given = {key: value for key, value in options.items() if _is_policy(key, own)}
     _refuse_unknown(describe(item), check_class, [key for key in options if key not in passed_on | given])
     _refuse_missing(describe(item), check_class, passed_on)
-    return Entry(check_class=check_class, options=passed_on, given=given)
+    return CheckEntry(check_class=check_class, options=passed_on, given=given)
 
 
 def describe(item: object) -> str:
@@ -106,7 +106,7 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
         Exception: Whatever its ``__repr__`` raises.
     """
     check_class = type(check)
-    entry: Entry | None = vars(check).get(ENTRY)
+    entry: CheckEntry | None = vars(check).get(ENTRY)
     policy = policy_of(check, entry.given if entry else {}, own_names(check_class))
     label = label_of(check, policy.name)
     if key is not None and key not in (label, repr(check)):

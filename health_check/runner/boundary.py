@@ -25,7 +25,7 @@ MOST_ERRORS = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Ending:
+class ExecutionResult:
     """How the execution of a check ended."""
 
     messages: tuple[Message, ...] = ()
@@ -70,23 +70,23 @@ class _Execution:
         self._start = time.perf_counter()
         return self._check
 
-    def ending(self) -> Ending:
+    def result(self) -> ExecutionResult:
         """Return how it ended; to find that out may run code of the check's, which is let out as little."""
         try:
-            return self._ending()
+            return self._result()
         except BaseException:
-            return Ending(
+            return ExecutionResult(
                 messages=(UNKNOWN_ERROR,), error_type="Exception", time_taken=time.perf_counter() - self._start
             )
 
-    def _ending(self) -> Ending:
+    def _result(self) -> ExecutionResult:
         errors: list[object] = list(_errors_of(self._check))
         if self._unexpected is not None:
             errors.append(self._unexpected)
         messages = [Message.of(error) for error in errors]
         error = _first(errors, messages)
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
-        return Ending(
+        return ExecutionResult(
             messages=tuple(dict.fromkeys(messages)),
             details=details(unexpected),
             error_type=None if error is None else explain(error),
@@ -107,15 +107,15 @@ class _NotConstructed(Misconfigured):
         )
 
 
-def execute(definition: Definition) -> Ending:
+def execute(definition: Definition) -> ExecutionResult:
     """Run a check in this thread, to its end."""
     execution = _Execution()
     with execution.boundary():
         execution.begin(definition).run_check()
-    return execution.ending()
+    return execution.result()
 
 
-async def execute_async(definition: Definition) -> Ending:
+async def execute_async(definition: Definition) -> ExecutionResult:
     """Run an async check on this event loop; a cancellation ends it."""
     execution = _Execution()
     with execution.boundary():
@@ -126,7 +126,7 @@ async def execute_async(definition: Definition) -> Ending:
                 raise
             check = await sync_to_async(execution.begin)(definition)  # its constructor uses the ORM
         await check.arun_check()
-    return execution.ending()
+    return execution.result()
 
 
 def explain(error: BaseException) -> str:

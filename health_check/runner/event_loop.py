@@ -217,9 +217,9 @@ class Loop:
             finished = self._begun(item)
             async with _on_one_thread(item.executor):
                 with item.run.observer.attach():
-                    ending = await execute_async(item.run.definition)
+                    execution_result = await execute_async(item.run.definition)
             if item in self.runs:
-                item.run.finish(ending)
+                item.run.finish(execution_result)
         except RuntimeError as error:
             item.run.fail_to_start(error)
         finally:

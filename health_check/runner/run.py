@@ -14,7 +14,7 @@ from health_check.concurrency.threads import new_lock
 from health_check.logs import details, log_error
 from health_check.records import Message, Record, Result, unavailable
 from health_check.registry.definitions import Definition
-from health_check.runner.boundary import Ending, explain
+from health_check.runner.boundary import ExecutionResult, explain
 from health_check.runner.observers import RoundObserver, RunObserver
 from health_check.stores import Lease
 
@@ -112,11 +112,11 @@ class Run:
         self.started_monotonic = self._clock.monotonic()
         self.observer = self.round_observer.run(self.definition)
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, execution_result: ExecutionResult) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
-        result = self._ended_with(ending.messages, ending.time_taken, ending.error_type)
+        result = self._result_of(execution_result.messages, execution_result.time_taken, execution_result.error_type)
         if self._claim(result):
-            self._publish(result, ending.details)
+            self._publish(result, execution_result.details)
 
     def expire(self, elsewhere: Callable[[Callable[[], None]], None]) -> bool:
         """Give it up: it timed out.
@@ -128,7 +128,7 @@ class Run:
             Whether that was news.
         """
         message = unavailable(f"timed out after {self.timeout:g} s")
-        result = self._ended_with((message,), self.deadline_seconds, "timeout", timed_out=True)
+        result = self._result_of((message,), self.deadline_seconds, "timeout", timed_out=True)
         if not self._claim(result):
             return False
         elsewhere(lambda: self._publish(result, ""))
@@ -138,7 +138,7 @@ class Run:
         """Give it up: there is no thread for it, or for its deadline."""
         self.begin()
         message = unavailable("no thread could be started to run the check")
-        result = self._ended_with((message,), 0.0, explain(error))
+        result = self._result_of((message,), 0.0, explain(error))
         if self._claim(result):
             self._publish(result, details(error))
 
@@ -146,7 +146,7 @@ class Run:
         """Note that nothing of it is going on any more."""
         self._ended(self)
 
-    def _ended_with(
+    def _result_of(
         self, messages: tuple[Message, ...], time_taken: float, error_type: str | None, *, timed_out: bool = False
     ) -> Result:
         now = self._clock.now()

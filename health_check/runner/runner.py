@@ -57,17 +57,17 @@ class Runner:
             run.fail_to_start(error)
             run.end()
 
-    def run_here(self, run: Run) -> None:
+    def run_inline(self, run: Run) -> None:
         """Run a check in the calling thread, with its transaction, without deadline."""
         run.begin()
         try:
             with run.observer.attach(), savepoints():
-                ending = execute(run.definition)
-            run.finish(ending)
+                execution_result = execute(run.definition)
+            run.finish(execution_result)
         finally:
             run.end()
-        if isinstance(ending.error, KeyboardInterrupt):
-            raise ending.error
+        if isinstance(execution_result.error, KeyboardInterrupt):
+            raise execution_result.error
 
     def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Future[T]]:
         """Call functions at the same time and wait for them, some seconds at most.
@@ -109,9 +109,9 @@ class Runner:
             try:
                 timer = self.timers.call_later(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
                 with run.observer.attach():
-                    ending = execute(run.definition)
+                    execution_result = execute(run.definition)
                 timer.cancel()
-                run.finish(ending)
+                run.finish(execution_result)
             except RuntimeError as error:
                 run.fail_to_start(error)
             finally:

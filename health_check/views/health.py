@@ -20,7 +20,7 @@ from health_check.exceptions import HealthCheckException
 from health_check.logs import log_once
 from health_check.monitor import runtime
 from health_check.monitor.reports import Report
-from health_check.registry.check_set import Assembly
+from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import UnusableEntry
 from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.views import renderers
@@ -122,8 +122,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
                 found = self._listed()
                 if found is None:
                     found = await call(self._placed, "catalogue")
-                endpoint, assembly = found
-                self.report = self._shown((await runtime.aread([endpoint], assembly=assembly)).reports[0])
+                endpoint, check_set = found
+                self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
             except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
@@ -163,8 +163,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
     @cached_property
     def report(self) -> Report:
         """The endpoint's report, the same for all of this request."""
-        endpoint, assembly = self._listed() or self._placed()
-        return self._shown(runtime.read([endpoint], assembly=assembly).reports[0])
+        endpoint, check_set = self._listed() or self._placed()
+        return self._shown(runtime.read([endpoint], check_set=check_set).reports[0])
 
     @cached_property
     def plugin_list(self) -> Plugins:
@@ -256,8 +256,8 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         except DisallowedHost:
             return self.request.path
 
-    def _listed(self) -> tuple[Endpoint, Assembly] | None:
-        """Return the endpoint that this request is for, and the assembly that has its checks, if both are known."""
+    def _listed(self) -> tuple[Endpoint, CheckSet] | None:
+        """Return the endpoint that this request is for, and the check set that has its checks, if both are known."""
         match = self.request.resolver_match
         if match is None:
             return None
@@ -266,7 +266,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
             return None
         return runtime.current().catalogue.listed(endpoint)
 
-    def _placed(self) -> tuple[Endpoint, Assembly]:
+    def _placed(self) -> tuple[Endpoint, CheckSet]:
         """Return the same where the checks have to be found out for this request, which may take a while."""
         catalogue = runtime.current().catalogue
         match = self.request.resolver_match

@@ -17,7 +17,7 @@ from health_check.monitor import runtime
 from health_check.monitor.reports import Report, overview_of
 from health_check.monitor.runtime import Process
 from health_check.registry.catalogue import Catalogue
-from health_check.registry.check_set import Assembly
+from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, endpoint_at
 from health_check.views import renderers
 from health_check.views.access import rules_for
@@ -61,7 +61,7 @@ class Kept:
     """Whose monitor."""
     catalogue: Catalogue
     """What knew the checks."""
-    assembly: Assembly
+    check_set: CheckSet
     """The checks."""
     configured: Any
     """The settings."""
@@ -76,7 +76,7 @@ class Kept:
             and current.monitor.stamp == self.stamp
             and time.monotonic() < self.until
             and current.catalogue is self.catalogue
-            and self.catalogue.assembly is self.assembly
+            and self.catalogue.check_set is self.check_set
             and self.draining == bool(current.monitor.keeper.draining)
             and bool(getattr(django_settings, "HEALTH_CHECK", None) == self.configured)
         )
@@ -124,15 +124,15 @@ class Shortcut:
         found = _listed(request, catalogue)
         if found is None:
             return None
-        endpoint, assembly = found
+        endpoint, check_set = found
         rules = rules_for(endpoint.view_class, endpoint.initkwargs)
         if rules.needs_authority() or rules.details != "always" or (endpoint.option("readiness") and draining is None):
             return None
-        fresh = monitor.fresh(assembly.checks_of([endpoint]))
+        fresh = monitor.fresh(check_set.checks_of([endpoint]))
         if fresh is None:
             return None
         readings, until = fresh
-        report = overview_of([endpoint], assembly, readings, draining=bool(draining)).reports[0]
+        report = overview_of([endpoint], check_set, readings, draining=bool(draining)).reports[0]
         body = _rendered(report, chosen, endpoint)
         if body is None:
             return None
@@ -143,7 +143,7 @@ class Shortcut:
             stamp=stamp,
             process=current,
             catalogue=catalogue,
-            assembly=assembly,
+            check_set=check_set,
             configured=configured,
             draining=bool(draining),
         )
@@ -157,7 +157,7 @@ class NoShortcut(Shortcut):
         return None
 
 
-def _listed(request: HttpRequest, catalogue: Catalogue) -> tuple[Endpoint, Assembly] | None:
+def _listed(request: HttpRequest, catalogue: Catalogue) -> tuple[Endpoint, CheckSet] | None:
     match = request.resolver_match
     if match is None:
         return None

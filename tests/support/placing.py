@@ -1,4 +1,4 @@
-"""What tests of the catalogue and the assembly need: endpoints, and what their items turn out to be."""
+"""What tests of the catalogue and the check set need: endpoints, and what their items turn out to be."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from health_check.contrib.psutil import Memory
 from health_check.management.system_checks.settings import unusable
 from health_check.monitor import runtime
 from health_check.registry.catalogue import Catalogue
-from health_check.registry.check_set import Assembly
+from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, walk
 from health_check.views import access
 from health_check.views.access import ARGUMENTS, rules_for
@@ -28,7 +28,7 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     catalogue = current_catalogue()
     if catalogue is None:
         return []
-    endpoints = [endpoint for endpoint, members in catalogue.assembly.members.items() if members]
+    endpoints = [endpoint for endpoint, members in catalogue.check_set.members.items() if members]
     exposed = [endpoint.name for endpoint in (*endpoints, *catalogue.deferred) if _tells_everybody(endpoint)]
     if not exposed:
         return []
@@ -132,7 +132,7 @@ def _unusable_rules(endpoints: Iterable[Endpoint]) -> Iterator[str]:
 
 
 def _entry_problems(catalogue: Catalogue) -> Iterator[CheckMessage]:
-    for problem in catalogue.assembly.problems:
+    for problem in catalogue.check_set.problems:
         text = f"Health endpoint {problem.endpoint!r}: {problem.text}"
         if problem.kind == "policies":
             hint = "Use the same options wherever the check is used, or different names for different checks."
@@ -160,19 +160,19 @@ def check_purposes(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     catalogue = current_catalogue()
     if catalogue is None:
         return []
-    assembly = catalogue.assembly
+    check_set = catalogue.check_set
     return [
         message
-        for endpoint in assembly.members
-        for message in (*_fleet_checks(endpoint, assembly), *_dependencies(endpoint, assembly))
+        for endpoint in check_set.members
+        for message in (*_fleet_checks(endpoint, check_set), *_dependencies(endpoint, check_set))
     ]
 
 
-def _fleet_checks(endpoint: Endpoint, assembly: Assembly) -> Iterator[CheckMessage]:
+def _fleet_checks(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessage]:
     if not (endpoint.option("readiness") or _is_called(endpoint, READINESS)):
         return
-    for member in assembly.members[endpoint]:
-        if member.critical and assembly.definitions[member.label].scope == "fleet":
+    for member in check_set.members[endpoint]:
+        if member.critical and check_set.definitions[member.label].scope == "fleet":
             yield CheckWarning(
                 f"Health endpoint {endpoint.name!r}: {member.label} has the scope 'fleet': "
                 "if it fails, all hosts are taken out of service at once.",
@@ -181,13 +181,13 @@ def _fleet_checks(endpoint: Endpoint, assembly: Assembly) -> Iterator[CheckMessa
             )
 
 
-def _dependencies(endpoint: Endpoint, assembly: Assembly) -> Iterator[CheckMessage]:
+def _dependencies(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessage]:
     if not (endpoint.option("liveness") or _is_called(endpoint, LIVENESS)):
         return
     labels = [
         member.label
-        for member in assembly.members[endpoint]
-        if member.critical and _is_a_dependency(assembly.definitions[member.label].check_class)
+        for member in check_set.members[endpoint]
+        if member.critical and _is_a_dependency(check_set.definitions[member.label].check_class)
     ]
     if labels:
         yield CheckWarning(

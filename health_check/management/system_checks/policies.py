@@ -37,7 +37,7 @@ def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     catalogue = current_catalogue()
     if catalogue is None:
         return []
-    definitions = [each for each in catalogue.assembly.definitions.values() if not problem_of(each)]
+    definitions = [each for each in catalogue.check_set.definitions.values() if not problem_of(each)]
     try:
         return [*_slow(definitions), *_old(definitions), *_hosts(definitions)]
     except ImproperlyConfigured:  # check_settings says so

@@ -122,10 +122,10 @@ def test_scheduler__starts_with_the_first_reading(
         path("two/", HealthCheckView.as_view(checks=[Noted]), name="two"),
     )
     Noted.ran.clear()
-    assembly = runtime.current().catalogue.assembly
-    (one, _) = assembly.members
+    check_set = runtime.current().catalogue.check_set
+    (one, _) = check_set.members
     if asynchronous:
-        asyncio.run(runtime.aread([one], assembly=assembly))
+        asyncio.run(runtime.aread([one], check_set=check_set))
     else:
         runtime.read([one])
     assert Noted.ran.wait(SECONDS if scheduler else 0.1) is scheduler

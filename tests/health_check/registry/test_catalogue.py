@@ -73,12 +73,12 @@ def test_catalogue__tries_failed_constructors_again(mount: Mount, settings: Sett
     Mending.back = False
     catalogue = catalogue_of(settings, clock)
     unusable = f"{__name__}.Mending"
-    assert list(catalogue.assembly.definitions) == [unusable]
+    assert list(catalogue.check_set.definitions) == [unusable]
     Mending.back = True
-    assert list(catalogue.assembly.definitions) == [unusable]
+    assert list(catalogue.check_set.definitions) == [unusable]
     clock.forward(11)
-    assert list(catalogue.assembly.definitions) == ["Mending"]
-    assert catalogue.assembly.problems == ()
+    assert list(catalogue.check_set.definitions) == ["Mending"]
+    assert catalogue.check_set.problems == ()
 
 
 def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, settings: Settings) -> None:
@@ -97,7 +97,7 @@ def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, setti
     assert wanted is not None
     catalogue.place(wanted, [Unnameable()])
     clock.forward(11)
-    assert list(catalogue.assembly.definitions) == ["Unnameable"]
+    assert list(catalogue.check_set.definitions) == ["Unnameable"]
 
 
 def test_catalogue__served_view_that_the_walk_missed(mount: Mount, settings: Settings) -> None:
@@ -108,7 +108,7 @@ def test_catalogue__served_view_that_the_walk_missed(mount: Mount, settings: Set
     added, _ = catalogue.add(missed)
     assert catalogue.add(dataclasses.replace(missed))[0] is added
     assert [(e.name, e.route) for e in catalogue.endpoints] == [("health", "health/"), ("hidden/", "hidden/")]
-    assert list(catalogue.assembly.definitions) == ["Fine", "Broken"]
+    assert list(catalogue.check_set.definitions) == ["Fine", "Broken"]
 
 
 def test_catalogue__one_endpoint_in_all_languages(settings: Settings) -> None:
@@ -140,18 +140,18 @@ def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settin
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
     catalogue = catalogue_of(settings)
     unlisted = endpoint("other")
-    assembly = catalogue.with_unlisted(unlisted, [Broken])
-    assert [definition.label for definition in assembly.checks_of([unlisted])] == ["Broken"]
-    assert list(catalogue.assembly.definitions) == ["Fine"]
+    check_set = catalogue.with_unlisted(unlisted, [Broken])
+    assert [definition.label for definition in check_set.checks_of([unlisted])] == ["Broken"]
+    assert list(catalogue.check_set.definitions) == ["Fine"]
 
 
 @pytest.mark.parametrize("checks", ["tests.support.checks.Fine", None, 42, {"a": Fine}])
 def test_catalogue__checks_that_are_no_list(checks: object, mount: Mount, settings: Settings) -> None:
     """``checks`` that is no list gives an endpoint that fails or works, and never an exception."""
     mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
-    assembly = catalogue_of(settings).assembly
-    assert len(assembly.definitions) == 1
-    assert (list(assembly.definitions) == ["Fine"]) is (assembly.problems == ())
+    check_set = catalogue_of(settings).check_set
+    assert len(check_set.definitions) == 1
+    assert (list(check_set.definitions) == ["Fine"]) is (check_set.problems == ())
 
 
 def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:
@@ -163,8 +163,8 @@ def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, 
 
     def ask() -> list[str]:
         meeting.wait()
-        found, assembly = catalogue.listed(missed) or catalogue.add(missed)
-        return [definition.label for definition in assembly.checks_of([found])]
+        found, check_set = catalogue.listed(missed) or catalogue.add(missed)
+        return [definition.label for definition in check_set.checks_of([found])]
 
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(ask) for _ in range(8)]
@@ -201,7 +201,7 @@ def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Setting
         catalogue = Catalogue(settings.ROOT_URLCONF, lambda functions: runner.call(functions, 0.2), clock)
         for _ in range(3):
             clock.forward(11)
-            assert len(catalogue.assembly.definitions) == 3
+            assert len(catalogue.check_set.definitions) == 3
     finally:
         gate.set()
     assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)

@@ -1,4 +1,4 @@
-"""The assembly: the checks of all endpoints, each once."""
+"""The check set: the checks of all endpoints, each once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from health_check.backends import HealthCheck
-from health_check.registry.check_set import Assembly, assemble
+from health_check.registry.check_set import CheckSet, build_check_set
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import execute
 from tests.support.checks import Alias, Broken, ExitingAtConstruction, Fine, Unbuildable, Unnameable
@@ -25,11 +25,11 @@ class Nameless(HealthCheck):
         """Find nothing wrong."""
 
 
-def assembled(**items: Sequence[object]) -> tuple[Assembly, Mapping[str, list[tuple[str, bool]]]]:
-    """Return the assembly of endpoints with these items, and its members by endpoint."""
-    assembly = assemble({endpoint(name): entries(*listed) for name, listed in items.items()})
-    members = {e.name: [(m.label, m.critical) for m in found] for e, found in assembly.members.items()}
-    return assembly, members
+def built(**items: Sequence[object]) -> tuple[CheckSet, Mapping[str, list[tuple[str, bool]]]]:
+    """Return the check set of endpoints with these items, and its members by endpoint."""
+    check_set = build_check_set({endpoint(name): entries(*listed) for name, listed in items.items()})
+    members = {e.name: [(m.label, m.critical) for m in found] for e, found in check_set.members.items()}
+    return check_set, members
 
 
 def said(definition: Definition) -> str:
@@ -39,26 +39,26 @@ def said(definition: Definition) -> str:
 
 def test_assemble__in_the_order_of_the_endpoint() -> None:
     """An endpoint has its checks in its order, critical or not as its entries say."""
-    assembly, members = assembled(health=[Broken, (Alias, {"alias": "a", "critical_service": False}), Fine])
+    check_set, members = built(health=[Broken, (Alias, {"alias": "a", "critical_service": False}), Fine])
     assert members == {"health": [("Broken", True), ("Alias(alias='a')", False), ("Fine", True)]}
-    assert [definition.label for definition in assembly.definitions.values()] == [
+    assert [definition.label for definition in check_set.definitions.values()] == [
         label for label, _ in members["health"]
     ]
-    assert assembly.problems == ()
+    assert check_set.problems == ()
 
 
 def test_assemble__same_check_on_two_endpoints() -> None:
     """One check on two endpoints is one definition, critical where its entry says so; the strictest budgets hold."""
-    assembly, members = assembled(
+    check_set, members = built(
         health=[(Fine, {"timeout": 3, "max_age": 20})],
         ready=["tests.support.checks.Fine", (Fine, {"timeout": 2, "critical_service": False})],
         maybe=[(Fine, {"max_age": 30, "critical_service": False})],
     )
-    assert list(assembly.definitions) == ["Fine"]
+    assert list(check_set.definitions) == ["Fine"]
     assert members == {"health": [("Fine", True)], "ready": [("Fine", True)], "maybe": [("Fine", False)]}
-    assert assembly.definitions["Fine"].timeout == 2
-    assert assembly.definitions["Fine"].critical is True
-    assert {(problem.kind, problem.endpoint) for problem in assembly.problems} == {
+    assert check_set.definitions["Fine"].timeout == 2
+    assert check_set.definitions["Fine"].critical is True
+    assert {(problem.kind, problem.endpoint) for problem in check_set.problems} == {
         ("policies", "health"),
         ("policies", "ready"),
         ("policies", "maybe"),
@@ -68,25 +68,25 @@ def test_assemble__same_check_on_two_endpoints() -> None:
 @pytest.mark.parametrize("options", [{}, {"critical_service": False}, {"name": "Fine"}])
 def test_assemble__no_warning_without_contradiction(options: dict[str, object]) -> None:
     """Entries that contradict each other in no budget are nothing to warn of."""
-    assembly, _ = assembled(health=[Fine], ready=[(Fine, options)])
-    assert assembly.problems == ()
+    check_set, _ = built(health=[Fine], ready=[(Fine, options)])
+    assert check_set.problems == ()
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_assemble__name_of_either_entry(order: int) -> None:
     """A check that one entry names has that name on all endpoints."""
     items: dict[str, Sequence[object]] = {"health": [Fine], "ready": [(Fine, {"name": "it"})]}
-    assembly, members = assembled(**dict(list(items.items())[::order]))
-    assert list(assembly.definitions) == ["it"]
+    check_set, members = built(**dict(list(items.items())[::order]))
+    assert list(check_set.definitions) == ["it"]
     assert members == {"health": [("it", True)], "ready": [("it", True)]}
 
 
 def test_assemble__equal_labels_of_different_checks() -> None:
     """Of different checks with one label the later is shown as a critical error that says what to do."""
-    assembly, members = assembled(
+    check_set, members = built(
         health=[Nameless, (Nameless, {"alias": "a", "critical_service": False})], ready=[(Nameless, {"alias": "b"})]
     )
-    first, second, third = assembly.definitions.values()
+    first, second, third = check_set.definitions.values()
     assert first.label == "Nameless"
     assert said(first) == ""
     assert members == {"health": [("Nameless", True), (second.label, True)], "ready": [(third.label, True)]}
@@ -94,7 +94,7 @@ def test_assemble__equal_labels_of_different_checks() -> None:
     for clashing in (second, third):
         assert f"{__name__}.Nameless" in said(clashing)
         assert "option `name`" in said(clashing)
-    assert [(problem.kind, problem.endpoint) for problem in assembly.problems] == [
+    assert [(problem.kind, problem.endpoint) for problem in check_set.problems] == [
         ("clash", "health"),
         ("clash", "ready"),
     ]
@@ -102,8 +102,8 @@ def test_assemble__equal_labels_of_different_checks() -> None:
 
 def test_assemble__name_tells_equal_labels_apart() -> None:
     """The remedy works."""
-    assembly, _ = assembled(health=[Nameless, (Nameless, {"alias": "a", "name": "a"})])
-    assert (list(assembly.definitions), assembly.problems) == (["Nameless", "a"], ())
+    check_set, _ = built(health=[Nameless, (Nameless, {"alias": "a", "name": "a"})])
+    assert (list(check_set.definitions), check_set.problems) == (["Nameless", "a"], ())
 
 
 @pytest.mark.parametrize(
@@ -121,19 +121,19 @@ def test_assemble__name_tells_equal_labels_apart() -> None:
 )
 def test_assemble__unusable_entry(item: object, label: str, words: list[str]) -> None:
     """An entry that cannot be used is a critical check in error that names it and the remedy."""
-    assembly, members = assembled(health=[Fine, item])
+    check_set, members = built(health=[Fine, item])
     assert members == {"health": [("Fine", True), (label, True)]}
-    text = said(assembly.definitions[label])
+    text = said(check_set.definitions[label])
     assert [word for word in words if word not in text] == []
     assert "nobody meant" not in text
-    (problem,) = assembly.problems
+    (problem,) = check_set.problems
     assert (problem.kind, problem.endpoint) == ("unusable", "health")
     assert problem.text in text
 
 
 def test_assemble__two_unusable_entries_of_one_class() -> None:
     """Each of two bad entries says what is wrong with it."""
-    assembly, _ = assembled(health=[(Alias, {"alais": "x"}), (Alias, {"aliaz": "x"})])
-    texts = [said(definition) for definition in assembly.definitions.values()]
+    check_set, _ = built(health=[(Alias, {"alais": "x"}), (Alias, {"aliaz": "x"})])
+    texts = [said(definition) for definition in check_set.definitions.values()]
     assert [("'alais'" in text, "'aliaz'" in text) for text in texts] == [(True, False), (False, True)]
-    assert [problem.kind for problem in assembly.problems] == ["unusable", "unusable"]
+    assert [problem.kind for problem in check_set.problems] == ["unusable", "unusable"]

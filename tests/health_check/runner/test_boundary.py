@@ -7,10 +7,10 @@ import pytest
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.registry.entries import parse
-from health_check.runner.boundary import Ending, execute
+from health_check.runner.boundary import ExecutionResult, execute
 
 
-def ending_of(error: Exception) -> Ending:
+def ending_of(error: Exception) -> ExecutionResult:
     """Return how a check ends that raises this."""
 
     class Raising(HealthCheck):
@@ -32,7 +32,7 @@ def test_details__of_the_cause_only(cause: Exception | None) -> None:
 
 def test_details__of_what_nobody_expected() -> None:
     """Any other exception comes with its traceback, its secrets masked."""
-    ending = ending_of(ZeroDivisionError("password=hunter2"))
-    assert ending.error_type == "ZeroDivisionError"
-    assert "\nZeroDivisionError: password=***" in ending.details
-    assert "hunter2" not in ending.details
+    execution_result = ending_of(ZeroDivisionError("password=hunter2"))
+    assert execution_result.error_type == "ZeroDivisionError"
+    assert "\nZeroDivisionError: password=***" in execution_result.details
+    assert "hunter2" not in execution_result.details

@@ -204,7 +204,7 @@ def test_get__first_of_a_process(name: str, prepared: bool, ask: Ask) -> None:
     assert runtime.drain()
     runtime.forget()
     if prepared:
-        assert runtime.current().catalogue.assembly.members
+        assert runtime.current().catalogue.check_set.members
     assert runtime.current().monitor.keeper.draining is None
     assert ask(f"/{name}/?format=json").status_code == 503
 
