@@ -15,7 +15,7 @@ from django.utils import translation
 from health_check import extensions
 from health_check.conf import settings
 from health_check.registry.endpoints import EndpointOptions, patterns_of
-from health_check.views.access import GuardedView, rules_for
+from health_check.views.access import AccessMixin, policy_for
 from health_check.views.sync_async import is_issued
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -132,11 +132,11 @@ def _metrics_views() -> Iterator[type]:
 def _depends_on_user(request: HttpRequest, callback: Any) -> bool:
     """Tell whether it matters who asks, and that can only be found out further inside."""
     view_class = callback.view_class
-    rules = rules_for(view_class, callback.view_initkwargs)
-    if not rules.needs_authority():
+    policy = policy_for(view_class, callback.view_initkwargs)
+    if not policy.needs_authority():
         return False
-    has_rule = view_class.is_authorized is not GuardedView.is_authorized
-    return has_rule or django_settings.SESSION_COOKIE_NAME in request.COOKIES
+    has_own_rule = view_class.is_authorized is not AccessMixin.is_authorized
+    return has_own_rule or django_settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 def _finished(response: HttpResponseBase) -> HttpResponseBase:

@@ -76,7 +76,7 @@ _IN_AUTHORITY, _BEYOND = _TO_AT.format("/?#"), _TO_AT.format("")
 _AS_QUOTED = rf"\g<before>\g<plain>\g<escaped>{MASK}\g<plain>\g<escaped>"
 
 
-class Spelling(NamedTuple):
+class SecretPattern(NamedTuple):
     """A way of writing a secret."""
 
     signs: tuple[str, ...]
@@ -87,82 +87,82 @@ class Spelling(NamedTuple):
     """What is shown instead."""
 
 
-def _spelling(signs: str, pattern: str, shown: str = rf"\g<before>{MASK}") -> Spelling:
-    return Spelling(tuple(signs.split()), re.compile(pattern, re.IGNORECASE | re.DOTALL), shown)
+def _pattern(signs: str, pattern: str, shown: str = rf"\g<before>{MASK}") -> SecretPattern:
+    return SecretPattern(tuple(signs.split()), re.compile(pattern, re.IGNORECASE | re.DOTALL), shown)
 
 
 _NAMES = "pass pw sig token jwt credential sess secret key"
 
-SPELLINGS = (
+PATTERNS = (
     # Private keys as files have them, and tokens of a known form: JWTs, and those of AWS, GitHub, Slack and others.
-    _spelling("private", r"-----BEGIN [\w ]{0,40}PRIVATE KEY-----(?:.*?-----END [\w ]{0,40}PRIVATE KEY-----|.*)", MASK),
-    _spelling(
+    _pattern("private", r"-----BEGIN [\w ]{0,40}PRIVATE KEY-----(?:.*?-----END [\w ]{0,40}PRIVATE KEY-----|.*)", MASK),
+    _pattern(
         "eyj akia asia ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- xox _live_ _test_ sk- aiza sg. hvs.",
         r"(?<![\w-])(?-i:eyJ[\w-]+\.[\w-]+\.[\w.-]*|(?:AKIA|ASIA)[A-Z\d]{16}[\w-]*(?:\W{1,4}[\w/+]{40,})?"
         r"|(?:gh[oprsu]_|github_pat_|glpat-|xox[a-z]-|[prs]k_(?:live|test)_|sk-|AIza|SG\.|hvs\.)(?=[\w-]*\d)[\w.-]{16,})",
         MASK,
     ),
     # Addresses that are secrets themselves.
-    _spelling(
+    _pattern(
         "hooks.slack.com discord .office.com telegram.org",
         r"(?P<before>hooks\.slack\.com/\w{1,20}/|discord(?:app)?\.com/api/webhooks/|\.office\.com/webhook\w{0,9}/"
         r"|api\.telegram\.org/bot)[^\s'\"<>)\\]+",
     ),
     # Userinfo, RFC 3986 §3.2.1. In addresses of the web, what follows a host and its port is a path that may have "@".
-    _spelling(
+    _pattern(
         "://",
         rf"(?P<before>(?:http|ws)s?://)(?:{_IN_AUTHORITY}|(?!\[)[^\s/?#@:'\"]*:(?!\d{{1,5}}[/?#]){_BEYOND})",
         rf"\g<before>{MASK}@",
     ),
-    _spelling(
+    _pattern(
         "://",
         rf"://(?<!https://)(?<!http://)(?<!wss://)(?<!ws://)(?:(?!\[)[^\s/?#@:'\"]*:{_BEYOND}|{_IN_AUTHORITY})",
         f"://{MASK}@",
     ),
-    _spelling("%3a%2f%2f", r"(?P<before>%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&;'\"])*%40", rf"\g<before>{MASK}%40"),
+    _pattern("%3a%2f%2f", r"(?P<before>%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s&;'\"])*%40", rf"\g<before>{MASK}%40"),
     # Data source names of MySQL and Oracle: user:password@tcp(host)/name, user/password@host:1521/name.
-    _spelling(
+    _pattern(
         "@",
         r"(?<![^\s'\"=(\[,])[^\s:@/'\"=(\[,<>]{1,64}[:/](?!//)\S{1,128}?"
         r"@(?=(?:tcp|udp|unix)[46]?\(|/|[\w.-]{1,128}:\d{2,5}(?!\d))",
         f"{MASK}@",
     ),
     # Headers, also as WSGI and ASGI have them.
-    _spelling(
+    _pattern(
         "authorization",
         rf"(?P<before>authorization(?:{_IS}|{_QUOTE},\s{{0,9}}))(?:{_QUOTED}|{_CREDENTIALS})",
         _AS_QUOTED,
     ),
-    _spelling(
+    _pattern(
         "cookie",
         rf"(?P<before>cookie(?:{_IS}|{_QUOTE},\s{{0,9}}))(?=[^\s;=]{{1,64}}=)(?:{_QUOTED}|[^\n'\"\\]+)",
         _AS_QUOTED,
     ),
-    _spelling("bearer basic token", r"(?P<before>\b(?:Bearer|Basic|Token) )(?=\S*[\d=]|\S{24})[\w+/=.~\-]{6,}"),
+    _pattern("bearer basic token", r"(?P<before>\b(?:Bearer|Basic|Token) )(?=\S*[\d=]|\S{24})[\w+/=.~\-]{6,}"),
     # Names and their values; of several at once, or of `auth`, only in quotes or brackets: it may be just their number.
-    _spelling(_NAMES, rf"(?P<before>{_NAME}{_IS})(?:{_QUOTED}|{_BRACKETED}|(?!{_PROSE}){_BARE})", _AS_QUOTED),
-    _spelling(
+    _pattern(_NAMES, rf"(?P<before>{_NAME}{_IS})(?:{_QUOTED}|{_BRACKETED}|(?!{_PROSE}){_BARE})", _AS_QUOTED),
+    _pattern(
         "auth tokens passwords secrets keys fallbacks",
         rf"(?P<before>(?:(?<![a-z])auth|{_NAME}(?:s|_fallbacks)){_IS})(?:{_QUOTED}|{_BRACKETED})",
         _AS_QUOTED,
     ),
     # Pairs in a list.
-    _spelling(
+    _pattern(
         "(' (\" (\\ [' [\" [\\ (b (u",
         rf"(?P<before>[\[(][bu]?(?P<mark>{_QUOTE})[\w.-]{{0,64}}{_NAME}(?P=mark),\s{{0,9}}){_QUOTED}",
         _AS_QUOTED,
     ),
     # SQL and command lines: PASSWORD 'hunter2', --password hunter2, -uroot -phunter2, -u root:hunter2.
-    _spelling("pass identified", rf"(?P<before>(?:pass(?:word|wd)|\bidentified by)\s{{1,9}}){_QUOTED}", _AS_QUOTED),
-    _spelling("--", rf"(?P<before>{_OPTION}(?:{_QUOTE},)?\s{{1,9}}(?!-))(?:{_QUOTED}|(?!{_PROSE}){_BARE})", _AS_QUOTED),
-    _spelling(
+    _pattern("pass identified", rf"(?P<before>(?:pass(?:word|wd)|\bidentified by)\s{{1,9}}){_QUOTED}", _AS_QUOTED),
+    _pattern("--", rf"(?P<before>{_OPTION}(?:{_QUOTE},)?\s{{1,9}}(?!-))(?:{_QUOTED}|(?!{_PROSE}){_BARE})", _AS_QUOTED),
+    _pattern(
         "-u",
         r"(?P<before>\s['\"]?(?:-u|--user)[\s=,'\"]{0,4}[^\s=:,'\"-][^\s:,'\"]{0,64}(?:['\"]?,?\s{1,9}['\"]?-p|:(?!\d)))"
         r"[^\s,'\"]+",
     ),
     # Elements of XML, and what is encoded for a query string.
-    _spelling("</", rf"(?P<before>{_NAME}(?:\s[^<>]{{0,200}}+)?>)(?!\s*<\w)(?:<!\[CDATA\[)?[^<]{{1,1000}}+(?=</)"),
-    _spelling(
+    _pattern("</", rf"(?P<before>{_NAME}(?:\s[^<>]{{0,200}}+)?>)(?!\s*<\w)(?:<!\[CDATA\[)?[^<]{{1,1000}}+(?=</)"),
+    _pattern(
         "%3d %3a",
         rf"(?P<before>{_NAME}(?:%22|%27)?%3[AD](?:%20|%22|%27|\+)*+)(?:(?!%2[267C]|%3B|%7D)[^\s&;,'\"<>)\]}}])+",
     ),
@@ -176,10 +176,10 @@ def mask(text: str) -> str:
     ``secret``, ``token`` or ``api_key``, credentials and cookies in headers, private keys, and tokens of a known form.
     """
     folded = text.casefold()
-    for spelling in SPELLINGS:
-        for sign in spelling.signs:
+    for pattern in PATTERNS:
+        for sign in pattern.signs:
             if sign in folded:
-                text = spelling.pattern.sub(spelling.shown, text)
+                text = pattern.pattern.sub(pattern.shown, text)
                 break
     return text
 

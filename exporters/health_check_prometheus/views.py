@@ -17,7 +17,7 @@ from django.views.generic import View
 from prometheus_client.registry import REGISTRY
 
 from health_check.logs import log_once
-from health_check.views.access import GuardedView, Rules
+from health_check.views.access import AccessMixin, AccessPolicy
 from health_check.views.sync_async import issue, non_atomic_requests
 from health_check_prometheus.exposition import Encoder, chosen_encoder, gzip_accepted
 from health_check_prometheus.registries import own_source, source_of
@@ -30,7 +30,7 @@ OWN_SCOPE = "health"
 
 
 @method_decorator([non_atomic_requests, login_not_required], name="dispatch")
-class MetricsView(GuardedView, View):
+class MetricsView(AccessMixin, View):
     """Show all metrics of prometheus_client's default registry, or of another one.
 
     Answers in a text format or in OpenMetrics 1.0, as ``Accept`` prefers, compressed where the client accepts gzip.
@@ -42,8 +42,8 @@ class MetricsView(GuardedView, View):
     registry: Any = REGISTRY
 
     @cached_property
-    def rules(self) -> Rules:
-        return dataclasses.replace(super().rules, details="always")  # metrics have no messages
+    def access_policy(self) -> AccessPolicy:
+        return dataclasses.replace(super().access_policy, details="always")  # metrics have no messages
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:

@@ -1,4 +1,4 @@
-"""The clients of caches for checks: they give up in time, and are closed at the end of the run."""
+"""The clients that checks use: those of a Django cache that give up in time, and how long any client may take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands take, and how they print their help."""
+"""What the commands take, how they print their help, and what they say of the place of the records."""
 
 from __future__ import annotations
 

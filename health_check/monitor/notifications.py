@@ -1,4 +1,4 @@
-"""The announcer: sends the signals, where they can hold up nobody."""
+"""Notifications: the signals, and the log of changes of state. Neither may hold up anybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The definition of a check: what is run, and under which policy."""
+"""The definition of a check: what is run, under which policy, and its label."""
 
 from __future__ import annotations
 

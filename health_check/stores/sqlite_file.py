@@ -1,4 +1,4 @@
-"""A file that several processes share, build in one piece and may replace."""
+"""The file of the SQLite store: where it is, whether it can be trusted, and how processes build and replace it."""
 
 from __future__ import annotations
 

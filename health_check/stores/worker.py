@@ -1,4 +1,4 @@
-"""The thread that works with the store, and the errands it is sent on."""
+"""The thread that works with the store, the calls it is given, and outcomes that are published together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may see an endpoint, and who may read why a check fails."""
+"""Access: who may see an endpoint, and who may read why a check fails."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS = ("DETAILS", "OPEN", "TOKENS", "NETWORKS", "PROXIES")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Rules:
+class AccessPolicy:
     """Who may see an endpoint, and what of it."""
 
     details: str = "always"
@@ -44,11 +44,11 @@ class Rules:
         return not self.open or self.details == "authorized"
 
 
-OPEN_TO_ALL = Rules()
+OPEN_TO_ALL = AccessPolicy()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Verdict:
+class AccessDecision:
     """What somebody who asks gets."""
 
     status: int = 200
@@ -57,8 +57,8 @@ class Verdict:
     """Whether messages may be shown."""
 
 
-def rules_of(overrides: Mapping[str, Any]) -> Rules:
-    """Return the rules of a view.
+def policy_of(overrides: Mapping[str, Any]) -> AccessPolicy:
+    """Return the policy of a view.
 
     Args:
         overrides: What the view says itself, by the keys of the setting in lower case; None says nothing.
@@ -70,21 +70,21 @@ def rules_of(overrides: Mapping[str, Any]) -> Rules:
     return _parsed(stated) if stated else OPEN_TO_ALL
 
 
-def verdict_on(request: HttpRequest, rules: Rules, is_authorized: Callable[[HttpRequest], bool]) -> Verdict:
+def decide(request: HttpRequest, policy: AccessPolicy, is_authorized: Callable[[HttpRequest], bool]) -> AccessDecision:
     """Return what somebody who asks gets.
 
     Args:
         request: The request.
-        rules: The rules.
+        policy: Who is answered.
         is_authorized: Tells whether the request's user is let in; asked last, and only if it matters.
     """
-    if not rules.needs_authority():
-        return Verdict(details=rules.details == "always")
-    if _has_token(request, rules.tokens) or _is_near(request, rules) or _admits(request, is_authorized):
-        return Verdict(details=rules.details != "never")
-    if rules.open:
-        return Verdict(details=False)
-    return Verdict(status=401 if rules.tokens else 403, details=False)
+    if not policy.needs_authority():
+        return AccessDecision(details=policy.details == "always")
+    if _has_token(request, policy.tokens) or _is_near(request, policy) or _admits(request, is_authorized):
+        return AccessDecision(details=policy.details != "never")
+    if policy.open:
+        return AccessDecision(details=False)
+    return AccessDecision(status=401 if policy.tokens else 403, details=False)
 
 
 def is_staff(request: HttpRequest) -> bool:
@@ -113,7 +113,7 @@ def client_of(request: HttpRequest, proxies: Iterable[Network]) -> Address | Non
 def problems() -> list[str]:
     """Return what is wrong with ``HEALTH_CHECK["ACCESS"]``, a sentence each."""
     try:
-        rules_of({})
+        policy_of({})
     except ImproperlyConfigured as error:
         return [str(error)]
     return []
@@ -135,11 +135,11 @@ def _has_token(request: HttpRequest, tokens: Iterable[str]) -> bool:
     return any(equal)
 
 
-def _is_near(request: HttpRequest, rules: Rules) -> bool:
-    if not rules.networks:
+def _is_near(request: HttpRequest, policy: AccessPolicy) -> bool:
+    if not policy.networks:
         return False
-    client = client_of(request, rules.proxies)
-    return client is not None and _is_in(client, rules.networks)
+    client = client_of(request, policy.proxies)
+    return client is not None and _is_in(client, policy.networks)
 
 
 def _is_in(address: Address, networks: Iterable[Network]) -> bool:
@@ -166,13 +166,13 @@ def _of_settings() -> Mapping[str, Any]:
     return value
 
 
-def _parsed(stated: Mapping[str, Any]) -> Rules:
+def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
     details, is_open = stated.get("DETAILS", "always"), stated.get("OPEN", True)
     if details not in DETAILS:
         raise ImproperlyConfigured(f"ACCESS DETAILS is {details!r}: use one of {', '.join(map(repr, DETAILS))}.")
     if not isinstance(is_open, bool):
         raise ImproperlyConfigured(f"ACCESS OPEN is {is_open!r}: use True or False.")
-    return Rules(
+    return AccessPolicy(
         details=details,
         open=is_open,
         tokens=_tokens(stated.get("TOKENS", ())),
@@ -202,7 +202,7 @@ def _networks(name: str, value: object) -> tuple[Network, ...]:
     return tuple(found)
 
 
-ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
+ACCESS_ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
 """The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
 
 
@@ -210,7 +210,7 @@ NOT_CONFIGURED = "The health checks are not configured properly: see the log, or
 """What is said to who may read no details."""
 
 
-class GuardedView:
+class AccessMixin:
     """What a view has that not everybody may see."""
 
     request: HttpRequest
@@ -228,39 +228,39 @@ class GuardedView:
         return is_staff(request)
 
     @cached_property
-    def rules(self) -> Rules:
+    def access_policy(self) -> AccessPolicy:
         """Who is answered."""
-        return rules_for(type(self), vars(self))
+        return policy_for(type(self), vars(self))
 
     @cached_property
-    def verdict(self) -> Verdict:
+    def access_decision(self) -> AccessDecision:
         """What the one who asks gets."""
-        return verdict_on(self.request, self.rules, self.is_authorized)
+        return decide(self.request, self.access_policy, self.is_authorized)
 
     def explanation(self, error: ImproperlyConfigured) -> str:
         """Return what somebody who asks reads of settings that cannot be used: what is wrong only with details."""
         try:
-            details = self.verdict.details
+            details = self.access_decision.details
         except ImproperlyConfigured:  # what is wrong is who may read what
             details = True
         return f"{error}\n" if details else NOT_CONFIGURED
 
     def refusal(self) -> HttpResponse | None:
         """Return the answer to somebody who is not let in; None for others."""
-        status = self.verdict.status
+        status = self.access_decision.status
         if status == 200:
             return None
         headers = {"WWW-Authenticate": 'Bearer realm="health"'} if status == 401 else {}
         return HttpResponse(_REFUSALS[status], status=status, content_type="text/plain; charset=utf-8", headers=headers)
 
 
-def rules_for(view_class: type, initkwargs: Mapping[str, Any]) -> Rules:
+def policy_for(view_class: type, initkwargs: Mapping[str, Any]) -> AccessPolicy:
     """Return who is answered by a view.
 
     Raises:
         ImproperlyConfigured: If what it says of that cannot be used.
     """
-    return rules_of({name: initkwargs.get(name, getattr(view_class, name)) for name in ARGUMENTS})
+    return policy_of({name: initkwargs.get(name, getattr(view_class, name)) for name in ACCESS_ARGUMENTS})
 
 
 _REFUSALS: dict[int, Any] = {

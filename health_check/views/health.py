@@ -24,11 +24,11 @@ from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import UnusableEntry
 from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_at
 from health_check.views import renderers
-from health_check.views.access import ARGUMENTS, GuardedView
+from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin
 from health_check.views.html import render_page
 from health_check.views.negotiation import MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
-from health_check.views.response_cache import NoShortcut, Shortcut
+from health_check.views.response_cache import NeverCached, ResponseCache
 from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
 
 SYNC_HOOKS = (
@@ -45,7 +45,7 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
-class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
+class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
     """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
 
     The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
@@ -94,27 +94,27 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         if overridden:
             ordinary: Callable[..., HttpResponse] = issue(view)
             return ordinary
-        shortcut = Shortcut() if _only_says_what_to_check(cls, initkwargs) else NoShortcut()
+        response_cache = ResponseCache() if _only_says_what_to_check(cls, initkwargs) else NeverCached()
         issued: Callable[..., HttpResponse] = issue(
-            Callback(view, cls._async_view(view, initkwargs, shortcut), shortcut.answer)
+            Callback(view, cls._async_view(view, initkwargs, response_cache), response_cache.answer)
         )
         return issued
 
     @classmethod
     def _async_view(
-        cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any], shortcut: Shortcut
+        cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any], response_cache: ResponseCache
     ) -> AsyncView:
         async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            kept = shortcut.answer(request, may_wait=False)
-            if kept is not None:
-                return kept
+            cached = response_cache.answer(request, may_wait=False)
+            if cached is not None:
+                return cached
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
             runs = request.method in ("GET", "HEAD") and chosen_format(request) is not None
             try:
-                if self.rules.needs_authority():  # it may look up a session
-                    await sync_to_async(lambda: self.verdict)()
-                if self.verdict.status != 200 or not runs:
+                if self.access_policy.needs_authority():  # it may look up a session
+                    await sync_to_async(lambda: self.access_decision)()
+                if self.access_decision.status != 200 or not runs:
                     return self.dispatch(request, *args, **kwargs)
                 if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
                     return await sync_to_async(view)(request, *args, **kwargs)
@@ -128,7 +128,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
                 return await sync_to_async(
-                    lambda: shortcut.answer(request) or self.dispatch(request, *args, **kwargs)
+                    lambda: response_cache.answer(request) or self.dispatch(request, *args, **kwargs)
                 )()
             return self.dispatch(request, *args, **kwargs)
 
@@ -248,7 +248,7 @@ class HealthCheckView(GuardedView, EndpointOptions, TemplateView):
         return _response(f"Not acceptable. Ask for one of: {supported}; or add ?format=.\n", 406, "text/plain")
 
     def _shown(self, report: Report) -> Report:
-        return report if self.verdict.details else report.without_details()
+        return report if self.access_decision.details else report.without_details()
 
     def _link(self) -> str:
         try:
@@ -305,7 +305,7 @@ def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapp
     """Tell whether a view adds no code of its own to this class, so that its report says all there is to say."""
     mro = view_class.__mro__
     own = [name for base in mro[: mro.index(HealthCheckView)] for name in vars(base) if not name.startswith("__")]
-    added = {*own, *initkwargs} - {*DATA, *ARGUMENTS, "is_authorized", "template_name"}
+    added = {*own, *initkwargs} - {*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"}
     return not added and not any("__init__" in vars(base) for base in mro[: mro.index(HealthCheckView)])
 
 

@@ -1,4 +1,4 @@
-"""The shortcut: answers with the bytes that were rendered before, while the records that they show are fresh."""
+"""The cache of responses: the bytes that were rendered before, while the records that they show are fresh."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, endpoint_at
 from health_check.views import renderers
-from health_check.views.access import rules_for
+from health_check.views.access import policy_for
 from health_check.views.html import our_page
 from health_check.views.negotiation import acceptable_format
 
@@ -36,7 +36,7 @@ CONTENT_TYPES: Mapping[str, str] = {
 """The formats that depend on nothing but the report; feeds have the address of the request in them."""
 
 HTML_SECONDS = 1.0
-"""For how long a page is kept at most: it tells ages, in seconds."""
+"""For how long a page is cached at most: it tells ages, in seconds."""
 
 RENDERERS: Mapping[str, Callable[[Report], str]] = {
     "json": renderers.as_json,
@@ -46,7 +46,7 @@ RENDERERS: Mapping[str, Callable[[Report], str]] = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Kept:
+class CachedResponse:
     """An answer, and what has to be as it was for the answer to hold."""
 
     body: bytes
@@ -82,14 +82,14 @@ class Kept:
         )
 
 
-class Shortcut:
-    """Answer the requests to one view for which there is a kept answer, and keep it if there could be one.
+class ResponseCache:
+    """Answer the requests to one view for which there is a cached answer, and keep it if there could be one.
 
     For views that override nothing: what they answer depends on the report alone, if all may see all of it.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, Kept] = {}
+        self._cached: dict[str, CachedResponse] = {}
 
     def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
         """Return the answer to a request; None where the view has to find it.
@@ -107,14 +107,14 @@ class Shortcut:
         if chosen not in CONTENT_TYPES:
             return None
         try:
-            kept = self._kept.get(chosen)
-            if kept is None or not kept.holds():
-                kept = self._made(request, chosen) if may_wait or chosen != "html" else None
+            cached = self._cached.get(chosen)
+            if cached is None or not cached.holds():
+                cached = self._made(request, chosen) if may_wait or chosen != "html" else None
         except ImproperlyConfigured:  # the view says so
             return None
-        return None if kept is None else _response(kept, CONTENT_TYPES[chosen])
+        return None if cached is None else _response(cached, CONTENT_TYPES[chosen])
 
-    def _made(self, request: HttpRequest, chosen: str) -> Kept | None:
+    def _made(self, request: HttpRequest, chosen: str) -> CachedResponse | None:
         """Make and keep an answer, if all records are fresh."""
         current, configured = runtime.current(), copy.deepcopy(getattr(django_settings, "HEALTH_CHECK", None))
         if not current.prepared:
@@ -125,8 +125,12 @@ class Shortcut:
         if found is None:
             return None
         endpoint, check_set = found
-        rules = rules_for(endpoint.view_class, endpoint.initkwargs)
-        if rules.needs_authority() or rules.details != "always" or (endpoint.option("readiness") and draining is None):
+        policy = policy_for(endpoint.view_class, endpoint.initkwargs)
+        if (
+            policy.needs_authority()
+            or policy.details != "always"
+            or (endpoint.option("readiness") and draining is None)
+        ):
             return None
         fresh = monitor.fresh(check_set.checks_of([endpoint]))
         if fresh is None:
@@ -136,7 +140,7 @@ class Shortcut:
         body = _rendered(report, chosen, endpoint)
         if body is None:
             return None
-        kept = self._kept[chosen] = Kept(
+        cached = self._cached[chosen] = CachedResponse(
             body=body,
             status=report.status_code,
             until=min(until, time.monotonic() + (HTML_SECONDS if chosen == "html" else math.inf)),
@@ -147,10 +151,10 @@ class Shortcut:
             configured=configured,
             draining=bool(draining),
         )
-        return kept
+        return cached
 
 
-class NoShortcut(Shortcut):
+class NeverCached(ResponseCache):
     """Have no answer to anything."""
 
     def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
@@ -172,10 +176,10 @@ def _rendered(report: Report, chosen: str, endpoint: Endpoint) -> bytes | None:
     return None if html is None else html.encode()
 
 
-def _response(kept: Kept, content_type: str) -> HttpResponse:
-    response = HttpResponse(kept.body, status=kept.status, content_type=content_type)
+def _response(cached: CachedResponse, content_type: str) -> HttpResponse:
+    response = HttpResponse(cached.body, status=cached.status, content_type=content_type)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Accept"
-    if kept.status >= 500:
+    if cached.status >= 500:
         vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
     return response

@@ -1,4 +1,9 @@
-"""Keep a view out of ATOMIC_REQUESTS: it must answer when the databases do not."""
+"""What makes a health view answer under WSGI and ASGI alike, and outside of transactions.
+
+A sync view under ASGI costs a thread per request, and an async one under WSGI an event loop. Django asks a view
+whether it is a coroutine function just before it calls it; the callback of a health view answers by whether an event
+loop is running.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,7 @@ _MARK = vars(markcoroutinefunction(lambda: None))
 
 View = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
-Shortcut = Callable[[HttpRequest], HttpResponseBase | None]
+Answer = Callable[[HttpRequest], HttpResponseBase | None]
 
 
 class Callback:
@@ -41,19 +46,19 @@ class Callback:
     Args:
         view: The sync view; its attributes are this callback's, too.
         async_view: Answers as it does, without blocking the event loop.
-        shortcut: Has the answer to a request already, or None.
+        answer: Has the answer to a request already, or None.
     """
 
-    def __init__(self, view: View, async_view: AsyncView, shortcut: Shortcut) -> None:
+    def __init__(self, view: View, async_view: AsyncView, answer: Answer) -> None:
         functools.update_wrapper(self, view)
         self._view = view
         self._async_view = async_view
-        self._shortcut = shortcut
+        self._answer = answer
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if on_event_loop():
             return self._async_view(request, *args, **kwargs)
-        return self._shortcut(request) or self._view(request, *args, **kwargs)
+        return self._answer(request) or self._view(request, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name in _MARK and on_event_loop():

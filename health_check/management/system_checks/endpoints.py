@@ -1,4 +1,4 @@
-"""The system check of who sees what, for deployments."""
+"""The system checks of the endpoints: their entries, what they are for, and who may read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, walk
 from health_check.views import access
-from health_check.views.access import ARGUMENTS, rules_for
+from health_check.views.access import ACCESS_ARGUMENTS, policy_for
 
 
 def check_exposure(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -43,10 +43,10 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
 
 def _tells_everybody(endpoint: Endpoint) -> bool:
     try:
-        rules = rules_for(endpoint.view_class, endpoint.initkwargs)
+        policy = policy_for(endpoint.view_class, endpoint.initkwargs)
     except ImproperlyConfigured:  # it lets nobody in
         return False
-    return rules.open and rules.details == "always"
+    return policy.open and policy.details == "always"
 
 
 def current_catalogue() -> Catalogue | None:
@@ -71,7 +71,7 @@ METHODS_OF_VERSION_4 = (
 def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report endpoints of one name (E002), entries that are unusable (E003) or share a label (E004), and others.
 
-    Odd methods of views are E006, unusable rules of access E001, checks used with different policies W003, no
+    Odd methods of views are E006, unusable access policies E001, checks used with different policies W003, no
     endpoint at all W011.
     """
     try:
@@ -85,7 +85,9 @@ def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
         *_equal_names(names),
         *_entry_problems(catalogue),
         *_foreign_methods(dict.fromkeys(endpoint.view_class for endpoint in endpoints)),
-        *unusable(_unusable_rules(endpoints), hint=f"Correct what its as_view() says: {', '.join(ARGUMENTS)}."),
+        *unusable(
+            _unusable_policies(endpoints), hint=f"Correct what its as_view() says: {', '.join(ACCESS_ARGUMENTS)}."
+        ),
     ]
 
 
@@ -121,12 +123,12 @@ def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
             )
 
 
-def _unusable_rules(endpoints: Iterable[Endpoint]) -> Iterator[str]:
+def _unusable_policies(endpoints: Iterable[Endpoint]) -> Iterator[str]:
     if access.problems():  # check_settings says so
         return
     for endpoint in endpoints:
         try:
-            rules_for(endpoint.view_class, endpoint.initkwargs)
+            policy_for(endpoint.view_class, endpoint.initkwargs)
         except ImproperlyConfigured as error:
             yield f"Health endpoint {endpoint.name!r}: {error}"
 

@@ -1,4 +1,4 @@
-"""Who may see an endpoint: the rules, and what they say of a request."""
+"""Who may see an endpoint: the policy, and what it says of a request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_django import Settings
 
 from health_check.management.system_checks import check_settings
 from health_check.views import access
-from health_check.views.access import OPEN_TO_ALL, Rules, Verdict, client_of, is_staff, rules_of, verdict_on
+from health_check.views.access import OPEN_TO_ALL, AccessDecision, AccessPolicy, client_of, decide, is_staff, policy_of
 
 TOKEN = "a-planted-token"
 
@@ -34,55 +34,55 @@ def never_asked(request: HttpRequest) -> bool:
     raise AssertionError("The user was looked up")
 
 
-def verdict(request: HttpRequest, **rules: Any) -> Verdict:
+def decision(request: HttpRequest, **policy: Any) -> AccessDecision:
     """Return what a request gets where everybody has to be let in, and users are not."""
-    return verdict_on(request, rules_of({"open": False, **rules}), refuse)
+    return decide(request, policy_of({"open": False, **policy}), refuse)
 
 
-LET_IN = Verdict(status=200, details=True)
+LET_IN = AccessDecision(status=200, details=True)
 
 
 def test_rules__default(settings: Settings) -> None:
     """Without a word of the site everybody may see everything, and nobody is looked up."""
-    assert rules_of({}) == rules_of({"details": None, "open": None, "tokens": None}) == OPEN_TO_ALL
+    assert policy_of({}) == policy_of({"details": None, "open": None, "tokens": None}) == OPEN_TO_ALL
     assert not OPEN_TO_ALL.needs_authority()
-    assert verdict_on(asked(), OPEN_TO_ALL, never_asked) == LET_IN
+    assert decide(asked(), OPEN_TO_ALL, never_asked) == LET_IN
 
 
 def test_rules__argument_wins_key_by_key(settings: Settings) -> None:
     """What a view says itself counts; of the rest what the settings say."""
     settings.HEALTH_CHECK = {"ACCESS": {"DETAILS": "never", "OPEN": False, "TOKENS": [TOKEN]}}
-    rules = rules_of({"details": "authorized", "tokens": ["b"], "networks": None})
-    assert (rules.details, rules.open, rules.tokens, rules.networks) == ("authorized", False, ("b",), ())
+    policy = policy_of({"details": "authorized", "tokens": ["b"], "networks": None})
+    assert (policy.details, policy.open, policy.tokens, policy.networks) == ("authorized", False, ("b",), ())
 
 
 def test_rules__show_no_token() -> None:
-    """A token is in no text that says what the rules are."""
-    assert TOKEN not in repr(rules_of({"tokens": [TOKEN]}))
+    """A token is in no text that says what the policy is."""
+    assert TOKEN not in repr(policy_of({"tokens": [TOKEN]}))
 
 
 @pytest.mark.parametrize(
     ("details", "is_open", "others", "authorised"),
     [
         ("always", True, LET_IN, LET_IN),
-        ("authorized", True, Verdict(details=False), LET_IN),
-        ("never", True, Verdict(details=False), Verdict(details=False)),
-        ("always", False, Verdict(status=403, details=False), LET_IN),
-        ("authorized", False, Verdict(status=403, details=False), LET_IN),
-        ("never", False, Verdict(status=403, details=False), Verdict(details=False)),
+        ("authorized", True, AccessDecision(details=False), LET_IN),
+        ("never", True, AccessDecision(details=False), AccessDecision(details=False)),
+        ("always", False, AccessDecision(status=403, details=False), LET_IN),
+        ("authorized", False, AccessDecision(status=403, details=False), LET_IN),
+        ("never", False, AccessDecision(status=403, details=False), AccessDecision(details=False)),
     ],
 )
-def test_verdict__table(details: str, is_open: bool, others: Verdict, authorised: Verdict) -> None:
-    """Whether one is answered, and with messages, follows from the rules and from who asks."""
-    rules = Rules(details=details, open=is_open)
-    assert verdict_on(asked(), rules, refuse) == others
-    assert verdict_on(asked(), rules, lambda request: True) == authorised
+def test_decide__table(details: str, is_open: bool, others: AccessDecision, authorised: AccessDecision) -> None:
+    """Whether one is answered, and with messages, follows from the policy and from who asks."""
+    policy = AccessPolicy(details=details, open=is_open)
+    assert decide(asked(), policy, refuse) == others
+    assert decide(asked(), policy, lambda request: True) == authorised
 
 
-@pytest.mark.parametrize("rules", [Rules(), Rules(details="never")])
-def test_verdict__nobody_asked_where_it_does_not_matter(rules: Rules) -> None:
+@pytest.mark.parametrize("rules", [AccessPolicy(), AccessPolicy(details="never")])
+def test_decide__nobody_asked_where_it_does_not_matter(policy: AccessPolicy) -> None:
     """Where all get the same, nobody is looked up."""
-    verdict_on(asked(), rules, never_asked)
+    decide(asked(), policy, never_asked)
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_verdict__nobody_asked_where_it_does_not_matter(rules: Rules) -> None:
 def test_token__header(header: str, expected: int) -> None:
     """A bearer token has to be one of the tokens, to the letter; the scheme may be written in any case."""
     request = asked(headers={"Authorization": header})
-    assert verdict(request, tokens=["first", TOKEN, "second"]).status == expected
+    assert decision(request, tokens=["first", TOKEN, "second"]).status == expected
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "bearer", "authorization", "TOKENS"])
 def test_token__not_in_the_query_string(name: str) -> None:
     """A token in the query string, which proxies log, lets nobody in."""
     for given in (TOKEN, f"Bearer%20{TOKEN}"):
-        assert verdict(asked(path=f"/health/?{name}={given}"), tokens=[TOKEN]).status == 401
+        assert decision(asked(path=f"/health/?{name}={given}"), tokens=[TOKEN]).status == 401
 
 
 def test_token__compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,14 +129,14 @@ def test_token__compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> No
         return given == token
 
     monkeypatch.setattr(access, "constant_time_compare", compare)
-    assert verdict(asked(headers={"Authorization": "Bearer a"}), tokens=["a", "b", "c"]).status == 200
+    assert decision(asked(headers={"Authorization": "Bearer a"}), tokens=["a", "b", "c"]).status == 200
     assert compared == [("a", "a"), ("a", "b"), ("a", "c")]
 
 
 @pytest.mark.parametrize(("tokens", "expected"), [([], 403), ([TOKEN], 401)])
 def test_refusal__says_whether_a_token_would_help(tokens: list[str], expected: int) -> None:
     """Without tokens there is nothing to ask for: 403; with some it is 401."""
-    assert verdict(asked(), tokens=tokens) == Verdict(status=expected, details=False)
+    assert decision(asked(), tokens=tokens) == AccessDecision(status=expected, details=False)
 
 
 @pytest.mark.parametrize(
@@ -160,12 +160,12 @@ def test_refusal__says_whether_a_token_would_help(tokens: list[str], expected: i
 )
 def test_network__of_the_peer(peer: str, networks: list[str], is_in: bool) -> None:
     """A client is in a network by its address; one without address, on a unix socket, is in none."""
-    assert verdict(asked(peer=peer), networks=networks).status == (200 if is_in else 403)
+    assert decision(asked(peer=peer), networks=networks).status == (200 if is_in else 403)
 
 
 def test_network__mapped() -> None:
     """A network of IPv4 addresses written in IPv6 is that network."""
-    assert verdict(asked(peer="10.1.2.3"), networks=["::ffff:10.0.0.0/104"]).status == 200
+    assert decision(asked(peer="10.1.2.3"), networks=["::ffff:10.0.0.0/104"]).status == 200
 
 
 PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
@@ -200,22 +200,22 @@ def test_client__through_proxies(peer: str, forwarded: str | None, client: str |
     """Of the addresses forwarded, the last counts that is no trusted proxy's; what is no address lets nobody in."""
     found = client_of(
         asked(peer=peer, headers={"X-Forwarded-For": forwarded} if forwarded is not None else {}),
-        rules_of({"proxies": PROXIES}).proxies,
+        policy_of({"proxies": PROXIES}).proxies,
     )
     assert str(found or "") == (client or "")
 
 
 def test_client__a_proxy_that_asks_for_itself() -> None:
     """A load balancer's own probe carries no header of forwarding: then the balancer is who asks."""
-    rules = {"proxies": ["10.0.0.0/8"], "networks": ["10.0.0.0/8"]}
-    assert verdict(asked(peer="10.0.0.1"), **rules).status == 200
+    policy = {"proxies": ["10.0.0.0/8"], "networks": ["10.0.0.0/8"]}
+    assert decision(asked(peer="10.0.0.1"), **policy).status == 200
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP", "True-Client-IP"])
 def test_client__forwarded_headers_are_not_believed_untold(header: str) -> None:
     """Without PROXIES no header says who asks; with them only one does."""
     request = asked(headers={header: "for=10.0.0.1" if header == "Forwarded" else "10.0.0.1"})
-    assert verdict(request, networks=["10.0.0.0/8"]).status == 403
+    assert decision(request, networks=["10.0.0.0/8"]).status == 403
 
 
 def _user(**flags: bool) -> object:
@@ -288,7 +288,7 @@ def test_rules__unusable_setting(value: Any, said: str, settings: Settings) -> N
     """What cannot be used is said, with the remedy and without tokens, where it is used and by ``manage.py check``."""
     settings.HEALTH_CHECK = {"ACCESS": value}
     with pytest.raises(ImproperlyConfigured) as caught:
-        rules_of({})
+        policy_of({})
     assert said in str(caught.value)
     assert TOKEN not in str(caught.value)
     messages = check_settings()
@@ -303,7 +303,7 @@ def test_rules__unusable_beside_another_setting(settings: Settings) -> None:
     assert [message.id for message in check_settings()] == ["health_check.E001", "health_check.E001"]
 
 
-def test_verdict__frozen() -> None:
-    """Nobody changes a verdict or rules later."""
+def test_decide__frozen() -> None:
+    """Nobody changes a decision or a policy later."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         LET_IN.status = 403  # type: ignore[misc]

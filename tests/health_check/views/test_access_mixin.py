@@ -13,7 +13,7 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
-from health_check.views.access import ARGUMENTS
+from health_check.views.access import ACCESS_ARGUMENTS
 from tests.conftest import Mount
 from tests.support.site.middleware import PLANTED
 from tests.support.site.stacks import STACKS, Ask
@@ -89,13 +89,13 @@ def test_access__table(
     mount: Mount,
 ) -> None:
     """Who asks gets the status, the messages or a refusal; as the settings say, or a view against the settings."""
-    rules: dict[str, Any] = {"DETAILS": details, "OPEN": is_open, "TOKENS": [TOKEN], "NETWORKS": ["10.0.0.0/8"]}
+    policy: dict[str, Any] = {"DETAILS": details, "OPEN": is_open, "TOKENS": [TOKEN], "NETWORKS": ["10.0.0.0/8"]}
     if stated == "setting":
-        settings.HEALTH_CHECK = {"ACCESS": rules, **configuration}
+        settings.HEALTH_CHECK = {"ACCESS": policy, **configuration}
         mounted(mount)
     else:
         settings.HEALTH_CHECK = {"ACCESS": OTHER_ACCESS, **configuration}
-        mounted(mount, **{name.lower(): value for name, value in rules.items()})
+        mounted(mount, **{name.lower(): value for name, value in policy.items()})
     for who, how in WHO.items():
         response = ask(URL, **how)
         if not is_open and who not in AUTHORISED:
@@ -280,7 +280,7 @@ def test_unusable__nobody_is_let_in(
     mount: Mount,
 ) -> None:
     """A rule that cannot be used is said in plain words with status 500, to everybody, and no check runs."""
-    if stated == "argument" and key.lower() not in ARGUMENTS:
+    if stated == "argument" and key.lower() not in ACCESS_ARGUMENTS:
         pytest.skip("as_view refuses it itself")
     access = {
         "ACCESS": {"TOKENS": [TOKEN], "NETWORKS": ["10.0.0.0/8"], **({key: value} if stated == "setting" else {})}

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView, response_cache
-from health_check.views.response_cache import Shortcut
+from health_check.views.response_cache import ResponseCache
 from tests.conftest import Mount
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.site.stacks import STACKS, Ask
@@ -33,17 +33,17 @@ def _long_fresh(settings: Settings) -> None:
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[HttpResponse]:
-    """The answers that were given from kept bytes, or kept in the course of it."""
+    """The answers that were given from cached bytes, or cached in the course of it."""
     answers: list[HttpResponse] = []
-    original = response_cache.Shortcut.answer
+    original = response_cache.ResponseCache.answer
 
-    def answer(self: Shortcut, request: HttpRequest, **options: Any) -> HttpResponse | None:
+    def answer(self: ResponseCache, request: HttpRequest, **options: Any) -> HttpResponse | None:
         found = original(self, request, **options)
         if found is not None:
             answers.append(found)
         return found
 
-    monkeypatch.setattr(Shortcut, "answer", answer)
+    monkeypatch.setattr(ResponseCache, "answer", answer)
     return answers
 
 
@@ -68,7 +68,7 @@ runs: list[int] = []
 
 
 class Ordinary(HealthCheckView):
-    """Overrides what the class does, and so is never answered from kept bytes."""
+    """Overrides what the class does, and so is never answered from cached bytes."""
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(**kwargs)
@@ -118,7 +118,7 @@ def test_answer__to_other_requests(mount_checks: Mount, url: str, method: str, h
     """What is not asked for again and again is left to the view."""
     mount_checks(Fine)
     runtime.read()
-    assert Shortcut().answer(request_for(url, method, **headers)) is None
+    assert ResponseCache().answer(request_for(url, method, **headers)) is None
 
 
 @pytest.mark.parametrize(
@@ -129,14 +129,14 @@ def test_answer__to_some_only(mount_checks: Mount, options: dict[str, Any]) -> N
     """Where it matters who asks, or messages are left out, the view decides."""
     mount_checks(Fine, **options)
     runtime.read()
-    assert Shortcut().answer(request_for("/health/?format=json")) is None
+    assert ResponseCache().answer(request_for("/health/?format=json")) is None
 
 
 def test_answer__before_anything_is_known(mount_checks: Mount) -> None:
     """Nothing is run, and nothing is waited for."""
     mount_checks(Counting)
     runs.clear()
-    assert Shortcut().answer(request_for("/health/?format=json")) is None
+    assert ResponseCache().answer(request_for("/health/?format=json")) is None
     assert runs == []
 
 
@@ -144,13 +144,13 @@ def test_answer__while_one_is_never_fresh(mount_checks: Mount) -> None:
     """All have to be fresh."""
     mount_checks((Fine, {"max_age": 600}), (Shaky, {"max_age": 0}))
     runtime.read()
-    assert Shortcut().answer(request_for("/health/?format=json")) is None
+    assert ResponseCache().answer(request_for("/health/?format=json")) is None
 
 
-def kept(name: str = "json") -> tuple[Shortcut, HttpResponse]:
-    """Return a shortcut that has an answer."""
+def cached(name: str = "json") -> tuple[ResponseCache, HttpResponse]:
+    """Return a response cache that has an answer."""
     runtime.read()
-    made = Shortcut()
+    made = ResponseCache()
     answer = made.answer(request_for(f"/health/?format={name}"))
     assert answer is not None
     assert made.answer(request_for(f"/health/?format={name}"), may_wait=False) is not None
@@ -162,7 +162,7 @@ def test_kept__until_there_is_another_record(mount_checks: Mount, name: str) -> 
     """What any reader had run is shown at once."""
     runs.clear()
     mount_checks(Counting, Fine)
-    made, before = kept(name)
+    made, before = cached(name)
     runtime.read(force=True)
     after = made.answer(request_for(f"/health/?format={name}"))
     assert after is not None
@@ -173,7 +173,7 @@ def test_kept__until_there_is_another_record(mount_checks: Mount, name: str) -> 
 def test_kept__until_a_record_expires(mount_checks: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the view has checks run."""
     mount_checks((Fine, {"max_age": 600}), (Counting, {"max_age": 60}))
-    made, _ = kept()
+    made, _ = cached()
     monotonic = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 59)
     assert made.answer(request_for("/health/?format=json")) is not None
@@ -184,7 +184,7 @@ def test_kept__until_a_record_expires(mount_checks: Mount, monkeypatch: pytest.M
 def test_kept__page_for_a_second(mount_checks: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page tells how long ago checks ran, and has to be about right."""
     mount_checks(Fine)
-    made, _ = kept("html")
+    made, _ = cached("html")
     monotonic = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 1.1)
     assert made.answer(request_for("/health/?format=html"), may_wait=False) is None
@@ -194,7 +194,7 @@ def test_kept__page_for_a_second(mount_checks: Mount, monkeypatch: pytest.Monkey
 def test_kept__until_settings_change(mount_checks: Mount, settings: Settings) -> None:
     """Also where they are changed in place, as tests do."""
     mount_checks(Fine, Shaky)
-    made, before = kept()
+    made, before = cached()
     assert before.status_code == 500
     settings.HEALTH_CHECK["WARNINGS_AS_ERRORS"] = False
     after = made.answer(request_for("/health/?format=json"))
@@ -217,7 +217,7 @@ def test_kept__until_the_host_is_drained(mount_checks: Mount) -> None:
 def test_kept__until_there_are_other_checks(mount_checks: Mount) -> None:
     """An endpoint of other checks has another answer."""
     mount_checks(Fine)
-    made, _ = kept()
+    made, _ = cached()
     mount_checks(Fine, Broken)
     answer = made.answer(request_for("/health/?format=json"))
     assert answer is None
@@ -231,6 +231,6 @@ def test_page__in_a_language_of_its_own(mount_checks: Mount, monkeypatch: pytest
     wall = time.time
     monkeypatch.setattr(time, "time", lambda: wall() + 4000)
     with translation.override("de"):
-        answer = Shortcut().answer(request_for("/health/?format=html"))
+        answer = ResponseCache().answer(request_for("/health/?format=html"))
     assert answer is not None
     assert "1\xa0hour, 6\xa0minutes ago" in answer.content.decode()
