@@ -79,7 +79,7 @@ def test_decide__table(details: str, is_open: bool, others: AccessDecision, auth
     assert decide(asked(), policy, lambda request: True) == authorised
 
 
-@pytest.mark.parametrize("rules", [AccessPolicy(), AccessPolicy(details="never")])
+@pytest.mark.parametrize("policy", [AccessPolicy(), AccessPolicy(details="never")])
 def test_decide__nobody_asked_where_it_does_not_matter(policy: AccessPolicy) -> None:
     """Where all get the same, nobody is looked up."""
     decide(asked(), policy, never_asked)
