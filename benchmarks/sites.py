@@ -88,11 +88,11 @@ def site_of(
         path_of_store = str(folder / f"{name}.sqlite3")
         store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": path_of_store}}
     with override_settings(ROOT_URLCONF=name, HEALTH_CHECK={"MAX_AGE": max_age, "STORE": store}):
-        runtime.forget()
+        runtime.reset()
         if warm:
             runtime.read()
         try:
             yield
         finally:
-            runtime.forget()
+            runtime.reset()
             del sys.modules[name]

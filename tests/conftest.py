@@ -29,10 +29,10 @@ _numbers = itertools.count()
 @pytest.fixture(autouse=True)
 def _forgotten_process() -> Iterator[None]:
     """Leave no record, thread or catalogue of one test to the next."""
-    runtime.forget()
+    runtime.reset()
     logs.forget()
     yield
-    runtime.forget()
+    runtime.reset()
 
 
 @pytest.fixture

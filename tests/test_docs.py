@@ -40,8 +40,8 @@ importlib.import_module(sys.argv[1])
 from django.core.management import call_command
 call_command("check", fail_level="WARNING")
 from django.test import Client
-from health_check.monitor.runtime import current
-paths = [f"/{endpoint.route}" for endpoint in current().catalogue.endpoints]
+from health_check.monitor import runtime
+paths = [f"/{endpoint.route}" for endpoint in runtime.get().catalogue.endpoints]
 def ask(path):
     response = Client().get(path, {"format": "json"})
     return response.json() if response.status_code not in (401, 403) else "closed"

@@ -9,8 +9,8 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from health_check.extensions import Trigger, triggered_by
 from health_check.logs import log_once
-from health_check.monitor.history import Survey
-from health_check.monitor.runtime import read, survey
+from health_check.monitor.history import StoreSummary
+from health_check.monitor.runtime import read, store_summary
 from health_check_prometheus.families import families_of
 from health_check_prometheus.scrape_timeout import seconds_left
 
@@ -37,14 +37,14 @@ class HealthCheckCollector(Collector):
         try:
             with triggered_by(Trigger.SCRAPE):
                 overview = read(wait=seconds_left())
-            return families_of(overview, survey(overview.readings))
+            return families_of(overview, store_summary(overview.readings))
         except Exception as error:
             log_once("collector", "The metrics of the health checks could not be collected.", error)
-            return families_of(None, Survey())
+            return families_of(None, StoreSummary())
 
     def describe(self) -> Iterable[Metric]:
         """Return the families as they are without any check, so that registering runs none."""
-        return families_of(None, Survey())
+        return families_of(None, StoreSummary())
 
 
 _registered: list[HealthCheckCollector] = []

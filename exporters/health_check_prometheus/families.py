@@ -18,7 +18,7 @@ from prometheus_client.utils import floatToGoString
 
 from health_check import records
 from health_check.conf import settings
-from health_check.monitor.history import Survey
+from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, Outcome, State, Totals
 
@@ -28,24 +28,24 @@ MOST_EXEMPLAR_CHARACTERS = 128
 """How long the labels of an exemplar may be together: OpenMetrics 1.0, Exemplars."""
 
 
-def families_of(overview: Overview | None, survey: Survey) -> list[Metric]:
+def families_of(overview: Overview | None, summary: StoreSummary) -> list[Metric]:
     """Return all families.
 
     Args:
         overview: The endpoints and their checks; None if they could not be read.
-        survey: What is counted of the checks.
+        summary: What is counted of the checks.
     """
     return [
         *_gauges(overview),
-        _in_progress(overview, survey),
+        _in_progress(overview, summary),
         _state(overview),
         _endpoint_status(overview),
         _endpoint_check_info(overview),
         _info(overview),
-        _runs(overview, survey),
-        _durations(overview, survey),
-        _store_up(survey),
-        _draining(survey),
+        _runs(overview, summary),
+        _durations(overview, summary),
+        _store_up(summary),
+        _draining(summary),
     ]
 
 
@@ -97,11 +97,11 @@ def _gauges(overview: Overview | None) -> Iterator[Metric]:
         yield family
 
 
-def _in_progress(overview: Overview | None, survey: Survey) -> Metric:
+def _in_progress(overview: Overview | None, summary: StoreSummary) -> Metric:
     text = "Whether a run of the check is under way or stuck (1) or not (0)."
     family = GaugeMetricFamily(f"{PREFIX}in_progress", text, labels=["check"])
     for reading in _readings(overview):
-        family.add_metric([reading.label], float(reading.in_progress or reading.label in survey.running))
+        family.add_metric([reading.label], float(reading.in_progress or reading.label in summary.running))
     return family
 
 
@@ -139,26 +139,26 @@ def _info(overview: Overview | None) -> Metric:
     return family
 
 
-def _runs(overview: Overview | None, survey: Survey) -> Metric:
+def _runs(overview: Overview | None, summary: StoreSummary) -> Metric:
     text = "How many runs of the check ended, by outcome."
     family = CounterMetricFamily(f"{PREFIX}runs", text, labels=["check", "outcome"])
-    if survey.totals is None:
+    if summary.totals is None:
         return family
     for reading in _readings(overview):
-        totals = survey.totals.get(reading.label, NO_TOTALS)
+        totals = summary.totals.get(reading.label, NO_TOTALS)
         for outcome in Outcome:
             family.add_metric([reading.label, outcome.value], float(totals.runs[outcome]))
     return family
 
 
-def _durations(overview: Overview | None, survey: Survey) -> Metric:
+def _durations(overview: Overview | None, summary: StoreSummary) -> Metric:
     text = "How long the runs of the check took, all of them."
     family = HistogramMetricFamily(f"{PREFIX}duration_seconds", text, labels=["check"], unit="seconds")
-    if survey.totals is None:
+    if summary.totals is None:
         return family
     bounds = [(bound, _canonical(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
     for reading in _readings(overview):
-        totals = survey.totals.get(reading.label, NO_TOTALS)
+        totals = summary.totals.get(reading.label, NO_TOTALS)
         family.add_metric([reading.label], _buckets(totals, bounds), totals.seconds)
     return family
 
@@ -196,11 +196,11 @@ def _is_label(name: str) -> bool:
     return name.isascii() and name.isidentifier()
 
 
-def _draining(survey: Survey) -> Metric:
+def _draining(summary: StoreSummary) -> Metric:
     text = "Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0)."
-    return GaugeMetricFamily(f"{PREFIX}draining", text, value=float(survey.draining))
+    return GaugeMetricFamily(f"{PREFIX}draining", text, value=float(summary.draining))
 
 
-def _store_up(survey: Survey) -> Metric:
+def _store_up(summary: StoreSummary) -> Metric:
     text = "Whether the store of the records could be read (1) or not (0); without it there are no counters."
-    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(survey.up))
+    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(summary.up))

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from health_check.extensions import OutputError
 from health_check.monitor.reports import Overview
-from health_check.monitor.runtime import survey
+from health_check.monitor.runtime import store_summary
 from health_check.redaction import showable
 from health_check_prometheus.families import families_of
 
@@ -40,7 +40,7 @@ class Snapshot(Collector):
     """
 
     def __init__(self, overview: Overview) -> None:
-        self._families = families_of(overview, survey(overview.readings))
+        self._families = families_of(overview, store_summary(overview.readings))
 
     def collect(self) -> Iterable[Metric]:
         return self._families

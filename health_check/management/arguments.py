@@ -63,9 +63,9 @@ def _number(text: str) -> float:
 
 def where_records_are() -> str:
     """Return a sentence that names the store, and why it cannot be used if that is so."""
-    runtime.survey(())  # opens it
-    keeper = runtime.current().monitor.keeper
-    trouble = keeper.trouble
+    runtime.store_summary(())  # opens it
+    store_client = runtime.get().monitor.store_client
+    trouble = store_client.trouble
     if trouble:
-        return f"Records: {keeper.describe()}, cannot be used ({trouble}); this process goes on from memory."
-    return f"Records: {keeper.describe()}"
+        return f"Records: {store_client.describe()}, cannot be used ({trouble}); this process goes on from memory."
+    return f"Records: {store_client.describe()}"

@@ -82,7 +82,7 @@ def _index(request: HttpRequest) -> HttpResponse:
 
 def addresses() -> list[str]:
     """Return the paths that are served; patterns where they have arguments."""
-    endpoints = runtime.current().catalogue.endpoints
+    endpoints = runtime.get().catalogue.endpoints
     return [*extensions.pages(), *(f"/{endpoint.route}" for endpoint in endpoints)]
 
 

@@ -10,7 +10,7 @@ from health_check.concurrency.futures import Future
 from health_check.records import NO_TOTALS, Record, Result, Totals
 from health_check.registry.definitions import Definition
 from health_check.stores import Key, Query, Store
-from health_check.stores.client import ANSWER_SECONDS, Keeper
+from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ MOST_KEPT = 100
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Survey:
+class StoreSummary:
     """What is counted of checks, and which of them run now, in any process."""
 
     totals: Mapping[str, Totals] | None = None
@@ -36,7 +36,7 @@ class Survey:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Past:
+class History:
     """What a store knows of former runs, and of other hosts."""
 
     history: Mapping[str, tuple[Result, ...]] = dataclasses.field(default_factory=dict)
@@ -45,38 +45,38 @@ class Past:
     """The records of other hosts by label, by host."""
 
 
-NOTHING = Past()
+NO_HISTORY = History()
 
 
-class Surveyor:
+class HistoryReader:
     """Ask the store; nobody waits for it for long.
 
     Args:
-        keeper: Asks it.
+        store_client: Asks it.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
-        self._kept: dict[tuple[Key, ...], tuple[object, Past]] = {}
+    def __init__(self, store_client: StoreClient) -> None:
+        self._store_client = store_client
+        self._kept: dict[tuple[Key, ...], tuple[object, History]] = {}
 
-    def survey(self, definitions: Sequence[Definition]) -> Survey:
+    def store_summary(self, definitions: Sequence[Definition]) -> StoreSummary:
         """Return what is counted of checks, and which of them run."""
         queries = [Query(key=_key(definition)) for definition in definitions]
         entries = self._ask(lambda store: store.look(queries))
-        draining = bool(self._keeper.draining)
+        draining = bool(self._store_client.draining)
         if entries is None:
-            return Survey(draining=draining)
+            return StoreSummary(draining=draining)
         counted = zip(queries, entries, strict=True)
         totals = {query.key.label: entry.record.totals if entry.record else NO_TOTALS for query, entry in counted}
         running = (query.key.label for query, entry in zip(queries, entries, strict=True) if entry.held_since)
-        return Survey(
-            totals=totals if self._keeper.settled else None,
+        return StoreSummary(
+            totals=totals if self._store_client.settled else None,
             running=frozenset(running),
             up=True,
             draining=draining,
         )
 
-    def past(self, definitions: Sequence[Definition], stamp: object) -> Past:
+    def history(self, definitions: Sequence[Definition], stamp: object) -> History:
         """Return what is known of former runs of checks, and of other hosts.
 
         Args:
@@ -87,17 +87,17 @@ class Surveyor:
         kept = self._kept.get(keys)
         if kept is not None and kept[0] == stamp:
             return kept[1]
-        past = self._ask(lambda store: _past(store, keys))
-        if past is None:
-            return NOTHING
+        history = self._ask(lambda store: _history(store, keys))
+        if history is None:
+            return NO_HISTORY
         if len(self._kept) >= MOST_KEPT:
             self._kept.clear()
-        self._kept[keys] = stamp, past
-        return past
+        self._kept[keys] = stamp, history
+        return history
 
     def _ask(self, work: Callable[[Store], T]) -> T | None:
         answer: Future[T | None] = Future()
-        self._keeper.ask(lambda store: _optional(work(store)), done=answer.set_result, alone=lambda: None)
+        self._store_client.ask(lambda store: _optional(work(store)), on_result=answer.set_result, fallback=lambda: None)
         return answer.result() if answer.wait(PATIENCE_SECONDS) else None
 
 
@@ -105,8 +105,8 @@ def _optional(value: T) -> T | None:
     return value
 
 
-def _past(store: Store, keys: Sequence[Key]) -> Past:
-    return Past(
+def _history(store: Store, keys: Sequence[Key]) -> History:
+    return History(
         history={key.label: results for key, results in store.history(keys).items()},
         elsewhere={
             host: {key.label: record for key, record in records.items()}

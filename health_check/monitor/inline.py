@@ -1,4 +1,4 @@
-"""The desk: where a reader that runs checks in its own thread finds them, and waits for what others run."""
+"""Runs inline: where a reader that runs checks in its own thread finds them, and waits for what others run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from health_check.concurrency.threads import new_lock
 from health_check.runner.run import Run
 
 
-class Desk:
+class InlineRuns:
     """Hand runs over to the thread that reads."""
 
     def __init__(self) -> None:

@@ -11,19 +11,19 @@ from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
 from health_check.conf import settings
 from health_check.logs import log_once
-from health_check.monitor.inline import Desk
-from health_check.monitor.notifications import Announcer, log_change
-from health_check.monitor.record_cache import Pending, Slot, Slots
+from health_check.monitor.inline import InlineRuns
+from health_check.monitor.notifications import SignalSender, log_transition
+from health_check.monitor.record_cache import CachedRecord, Flight, RecordCache
 from health_check.monitor.reports import Reading
-from health_check.monitor.waiter import Wanted, patience_of, reading_of
+from health_check.monitor.waiter import Waiter, patience_of, reading_of
 from health_check.records import Record, Result, State
 from health_check.registry.definitions import Definition
 from health_check.runner import observers
 from health_check.runner.observers import Observers
 from health_check.runner.run import GRACE_SECONDS, Round, Run
 from health_check.runner.runner import Runner
-from health_check.stores import LEASE_SECONDS, Entry, Key, Lease, Publication, Query, Store
-from health_check.stores.client import ALONE, Keeper
+from health_check.stores import LEASE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry
+from health_check.stores.client import NO_STORE, StoreClient
 
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
@@ -35,13 +35,13 @@ Starter = Callable[[Sequence[Run]], None]
 class Found:
     """What is to be done after a look at the store."""
 
-    answered: list[tuple[Pending, Record | None]] = dataclasses.field(default_factory=list)
+    answered: list[tuple[Flight, Record | None]] = dataclasses.field(default_factory=list)
     """Who has what they wait for."""
     runs: list[Run] = dataclasses.field(default_factory=list)
     """What to run here."""
     failing: bool = False
     """Whether any of that was not ok when it ran last."""
-    again: list[Slot] = dataclasses.field(default_factory=list)
+    again: list[CachedRecord] = dataclasses.field(default_factory=list)
     """What another process runs."""
     spare: list[Lease] = dataclasses.field(default_factory=list)
     """Leases that are not needed any more."""
@@ -60,10 +60,10 @@ class Monitor:
         self._runner = runner
         self._clock = clock
         self._timers = runner.timers
-        self.keeper = Keeper(create_store, clock, runner.timers, self._adopt_late, observers.untraced)
+        self.store_client = StoreClient(create_store, clock, runner.timers, self._adopt_late, observers.untraced)
         self._lock = new_lock()
-        self._slots = Slots()
-        self._announcer = Announcer()
+        self._records = RecordCache()
+        self._signals = SignalSender()
         self.stamp = 0
         """Another number whenever a record has changed."""
 
@@ -73,7 +73,7 @@ class Monitor:
         *,
         wait: float | None = None,
         force: bool = False,
-        here: bool | None = None,
+        inline: bool | None = None,
     ) -> tuple[Reading, ...]:
         """Return the checks as they are now, after running those whose result is not fresh.
 
@@ -87,16 +87,16 @@ class Monitor:
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
         limit = self._clock.monotonic() + patience_of(definitions, wait)
-        here = settings.MAX_CONCURRENCY == 0 if here is None else here
-        if here:
-            wanted = self._read_here(definitions, force, limit)
+        inline = settings.MAX_CONCURRENCY == 0 if inline is None else inline
+        if inline:
+            waiters = self._read_inline(definitions, force, limit)
         else:
-            wanted = self._begin(definitions, force, limit, self._start)
-            for item in wanted:
-                while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                    item.pending.future.wait(left)
-        _tell_who_was_waited_for(wanted)
-        return tuple(item.reading(self._clock.now()) for item in wanted)
+            waiters = self._begin(definitions, force, limit, self._start)
+            for item in waiters:
+                while item.flight is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
+                    item.flight.future.wait(left)
+        _tell_who_was_waited_for(waiters)
+        return tuple(item.reading(self._clock.now()) for item in waiters)
 
     async def aread(
         self, definitions: Iterable[Definition], *, wait: float | None = None, force: bool = False
@@ -106,12 +106,12 @@ class Monitor:
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
         limit = self._clock.monotonic() + patience_of(definitions, wait)
-        wanted = self._begin(definitions, force, limit, self._start)
-        for item in wanted:
-            while item.pending is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                await item.pending.future.wait_on_loop(left)
-        _tell_who_was_waited_for(wanted)
-        return tuple(item.reading(self._clock.now()) for item in wanted)
+        waiters = self._begin(definitions, force, limit, self._start)
+        for item in waiters:
+            while item.flight is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
+                await item.flight.future.wait_on_loop(left)
+        _tell_who_was_waited_for(waiters)
+        return tuple(item.reading(self._clock.now()) for item in waiters)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
         """See to it that checks run that are due, without waiting for them.
@@ -122,8 +122,8 @@ class Monitor:
 
     def next_run_at(self, definition: Definition) -> float:
         """Return when to run a check so that its outcome is there as its result expires, on the monotonic clock."""
-        slot = self._slots.get(definition.label)
-        return slot.fresh_until - slot.lead if slot is not None else float("-inf")
+        cached = self._records.get(definition.label)
+        return cached.fresh_until - cached.lead if cached is not None else float("-inf")
 
     def fresh(self, definitions: Sequence[Definition]) -> tuple[tuple[Reading, ...], float] | None:
         """Return the checks if all results are fresh, as they are for most readers, and until when they are.
@@ -134,37 +134,42 @@ class Monitor:
         until = math.inf
         readings = []
         for definition in definitions:
-            slot = self._slots.get(definition.label)
-            if slot is None or slot.definition is not definition or slot.fresh_until <= now or slot.record is None:
+            cached = self._records.get(definition.label)
+            if (
+                cached is None
+                or cached.definition is not definition
+                or cached.fresh_until <= now
+                or cached.record is None
+            ):
                 return None
-            readings.append(reading_of(slot, slot.record))
-            until = min(until, slot.fresh_until)
+            readings.append(reading_of(cached, cached.record))
+            until = min(until, cached.fresh_until)
         return tuple(readings), until
 
-    def _read_here(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Wanted]:
+    def _read_inline(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Waiter]:
         """Begin to read, run what this process has to run in this thread, and wait for what others run."""
-        desk = Desk()
+        inline_runs = InlineRuns()
         try:
-            wanted = self._begin(definitions, force, limit, lambda runs: self._put_on(desk, runs))
-            for item in wanted:
-                if item.pending is not None:
-                    item.pending.future.on_done(desk.ring)
+            waiters = self._begin(definitions, force, limit, lambda runs: self._put_on(inline_runs, runs))
+            for item in waiters:
+                if item.flight is not None:
+                    item.flight.future.on_done(inline_runs.ring)
             while True:
-                news = desk.news
-                while (run := desk.take()) is not None:
+                news = inline_runs.news
+                while (run := inline_runs.take()) is not None:
                     self._runner.run_inline(run)
                 now = self._clock.monotonic()
-                left = max((item.seconds_left(now) for item in wanted), default=0.0)
+                left = max((item.seconds_left(now) for item in waiters), default=0.0)
                 if left <= 0:
-                    return wanted
+                    return waiters
                 news.wait(left)
         finally:
-            for run in desk.leave():  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
+            for run in inline_runs.leave():  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
                 run.fail_to_start(RuntimeError("interrupted"))
                 run.end()
 
-    def _put_on(self, desk: Desk, runs: Sequence[Run]) -> None:
-        if not desk.put(runs):
+    def _put_on(self, inline_runs: InlineRuns, runs: Sequence[Run]) -> None:
+        if not inline_runs.put(runs):
             self._start(runs)
 
     def _start(self, runs: Sequence[Run]) -> None:
@@ -173,28 +178,28 @@ class Monitor:
 
     def _begin(
         self, definitions: Sequence[Definition], force: bool, limit: float, start: Starter, *, early: bool = False
-    ) -> list[Wanted]:
+    ) -> list[Waiter]:
         """Look at every check, and ask the store for each that is not fresh and was not asked for yet."""
-        wanted: list[Wanted] = []
-        asked: list[Slot] = []
-        strangers = self._slots.strangers(definitions)
+        waiters: list[Waiter] = []
+        asked: list[CachedRecord] = []
+        redefined = self._records.redefined(definitions)
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
         with self._lock:
             now = self._clock.monotonic()
-            forgotten = self._slots.forget_some(now)
+            forgotten = self._records.forget_some(now)
             for definition, max_age in zip(definitions, ages, strict=True):
-                slot = self._slots.of(definition, strangers)
-                if slot.is_fresh(now + slot.lead if early else now) and not force:
-                    wanted.append(Wanted(slot=slot, fresh=slot.record))
+                cached = self._records.of(definition, redefined)
+                if cached.is_fresh(now + cached.lead if early else now) and not force:
+                    waiters.append(Waiter(cached=cached, fresh=cached.record))
                     continue
-                if slot.pending is None:
-                    slot.pending = Pending(force=force, lead=slot.lead if early else 0.0)
-                    asked.append(slot)
-                wanted.append(
-                    Wanted(
-                        slot=slot,
-                        pending=slot.pending,
+                if cached.flight is None:
+                    cached.flight = Flight(force=force, lead=cached.lead if early else 0.0)
+                    asked.append(cached)
+                waiters.append(
+                    Waiter(
+                        cached=cached,
+                        flight=cached.flight,
                         arrived=now,
                         patient_until=min(limit, now + patience),
                         limit=limit,
@@ -203,56 +208,60 @@ class Monitor:
                     )
                 )
         if forgotten:
-            self.keeper.forget(forgotten)
+            self.store_client.forget(forgotten)
         if asked:
             try:
                 self._ask(asked, contextvars.copy_context(), start)
             except Exception as error:
                 log_once("monitor", "The health checks could not be looked at.", error)
                 self._give_up(asked)
-        return wanted
+        return waiters
 
-    def _give_up(self, slots: Sequence[Slot]) -> None:
+    def _give_up(self, records: Sequence[CachedRecord]) -> None:
         """Leave nobody waiting for what nobody will do."""
         with self._lock:
-            given_up = [slot.pending for slot in slots if slot.pending is not None and slot.pending.run is None]
-            for slot in slots:
-                slot.pending = None if slot.pending in given_up else slot.pending
-        for pending in given_up:
-            pending.future.set_result(None)
+            abandoned = [cached.flight for cached in records if cached.flight is not None and cached.flight.run is None]
+            for cached in records:
+                cached.flight = None if cached.flight in abandoned else cached.flight
+        for flight in abandoned:
+            flight.future.set_result(None)
 
-    def _ask(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
+    def _ask(self, records: Sequence[CachedRecord], context: contextvars.Context, start: Starter) -> None:
         """Ask the store, and begin to run what it gives the lease of."""
-        private = [slot for slot in slots if slot.is_private]
+        private = [cached for cached in records if cached.is_private]
         if private:
-            self._looked(private, [_granted(slot.key) for slot in private], context, start)
-        shared = [slot for slot in slots if not slot.is_private]
+            self._looked(private, [_granted(cached.key) for cached in private], context, start)
+        shared = [cached for cached in records if not cached.is_private]
         if shared:
-            queries = [self._query(slot) for slot in shared]
-            self.keeper.look(queries, lambda entries: self._looked(shared, entries, context, start))
+            queries = [self._query(cached) for cached in shared]
+            self.store_client.look(queries, lambda entries: self._looked(shared, entries, context, start))
 
-    def _query(self, slot: Slot) -> Query:
-        definition, pending = slot.definition, slot.pending
+    def _query(self, cached: CachedRecord) -> Query:
+        definition, flight = cached.definition, cached.flight
         return Query(
-            key=slot.key,
+            key=cached.key,
             backend=definition.backend,
-            lease_seconds=None if slot.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
-            force=pending is not None and pending.force,
-            seen=pending.seen if pending is not None else None,
-            lead=pending.lead if pending is not None else 0.0,
+            lease_seconds=None if cached.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
+            force=flight is not None and flight.force,
+            seen=flight.seen if flight is not None else None,
+            lead=flight.lead if flight is not None else 0.0,
         )
 
     def _looked(
-        self, slots: Sequence[Slot], entries: Sequence[Entry], context: contextvars.Context, start: Starter
+        self,
+        records: Sequence[CachedRecord],
+        entries: Sequence[StoreEntry],
+        context: contextvars.Context,
+        start: Starter,
     ) -> None:
         """Take what the store knows: show it, run the check, or look again while another process runs it."""
         found = Found()
         with self._lock:
-            for slot, entry in zip(slots, entries, strict=True):
-                self._sort(slot, entry, found)
-        self.keeper.release(found.spare)
-        for pending, record in found.answered:
-            pending.future.set_result(record)
+            for cached, entry in zip(records, entries, strict=True):
+                self._sort(cached, entry, found)
+        self.store_client.release(found.spare)
+        for flight, record in found.answered:
+            flight.future.set_result(record)
         if found.runs:
             observers = context.copy().run(Observers, failing=found.failing)
             round_ = Round(observers, len(found.runs))
@@ -262,38 +271,38 @@ class Monitor:
         if found.again:
             self._look_again(found.again, context, start)
 
-    def _sort(self, slot: Slot, entry: Entry, found: Found) -> None:
+    def _sort(self, cached: CachedRecord, entry: StoreEntry, found: Found) -> None:
         """Find out what to do about one check; called with the lock held."""
-        pending = slot.pending
-        self._adopt(slot, entry)
-        if entry.lease is not None and (pending is None or slot.is_stuck):  # since the store was asked
+        flight = cached.flight
+        self._adopt(cached, entry)
+        if entry.lease is not None and (flight is None or cached.is_stuck):  # since the store was asked
             found.spare.append(entry.lease)
-        if pending is None:
+        if flight is None:
             return
-        if entry.lease is not None and not slot.is_stuck:
-            pending.run = slot.run = self._new_run(slot, pending, entry.lease)
-            found.runs.append(slot.run)
-            found.failing |= slot.record is not None and slot.record.result.state is not State.OK
-        elif entry.suffices(dataclasses.replace(self._query(slot), lead=0.0)):
-            slot.pending = None
-            found.answered.append((pending, entry.record))
-        elif slot.is_stuck:
-            slot.pending = None
-            found.answered.append((pending, None))
+        if entry.lease is not None and not cached.is_stuck:
+            flight.run = cached.run = self._new_run(cached, flight, entry.lease)
+            found.runs.append(cached.run)
+            found.failing |= cached.record is not None and cached.record.result.state is not State.OK
+        elif entry.suffices(dataclasses.replace(self._query(cached), lead=0.0)):
+            cached.flight = None
+            found.answered.append((flight, entry.record))
+        elif cached.is_stuck:
+            cached.flight = None
+            found.answered.append((flight, None))
         else:
-            pending.note(entry)
-            found.again.append(slot)
+            flight.note(entry)
+            found.again.append(cached)
 
-    def _look_again(self, slots: Sequence[Slot], context: contextvars.Context, start: Starter) -> None:
+    def _look_again(self, records: Sequence[CachedRecord], context: contextvars.Context, start: Starter) -> None:
         """Look again in a moment: another process is about to publish."""
-        looks = max((slot.pending.looks for slot in slots if slot.pending is not None), default=0)
-        seconds = min(SLOWEST_POLL_SECONDS, self.keeper.poll_seconds * 1.3**looks)
-        self._timers.call_later(seconds, lambda: self._ask(slots, context, start))
+        looks = max((cached.flight.looks for cached in records if cached.flight is not None), default=0)
+        seconds = min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3**looks)
+        self._timers.call_later(seconds, lambda: self._ask(records, context, start))
 
-    def _new_run(self, slot: Slot, pending: Pending, lease: Lease) -> Run:
+    def _new_run(self, cached: CachedRecord, flight: Flight, lease: Lease) -> Run:
         return Run(
-            slot.definition,
-            outcome=pending.future,
+            cached.definition,
+            outcome=flight.future,
             decided=self._decided,
             ended=self._ended,
             lease=lease,
@@ -302,69 +311,69 @@ class Monitor:
 
     def _decided(self, run: Run, result: Result, traceback: str) -> None:
         """Publish the outcome of a run, unless it was outrun."""
-        slot = self._slots.get(run.definition.label)
-        if slot is None or slot.run is not run:
-            self.keeper.release([run.lease])
+        cached = self._records.get(run.definition.label)
+        if cached is None or cached.run is not run:
+            self.store_client.release([run.lease])
             run.outcome.set_result(Record.after(None, result, max_age=0))
             return
-        left = slot.fresh_until - self._clock.monotonic()
-        if left > 0 and slot.is_early:  # a record that others show as fresh is not replaced
+        left = cached.fresh_until - self._clock.monotonic()
+        if left > 0 and cached.is_early:  # a record that others show as fresh is not replaced
             self._timers.call_later(left, lambda: self._decided(run, result, traceback))
             return
-        publication = Publication(key=slot.key, lease=run.lease, result=result, max_age=slot.definition.max_age)
-        previous = slot.record
-        if slot.is_private:
+        publication = Publication(key=cached.key, lease=run.lease, result=result, max_age=cached.definition.max_age)
+        previous = cached.record
+        if cached.is_private:
             record = Record.after(previous, result, max_age=publication.max_age)
-            self._published(run, previous, traceback, Entry(record=record, fresh_for=record.max_age))
+            self._published(run, previous, traceback, StoreEntry(record=record, fresh_for=record.max_age))
         else:
-            self.keeper.publish(publication, lambda entry: self._published(run, previous, traceback, entry))
+            self.store_client.publish(publication, lambda entry: self._published(run, previous, traceback, entry))
 
-    def _published(self, run: Run, previous: Record | None, traceback: str, entry: Entry) -> None:
+    def _published(self, run: Run, previous: Record | None, traceback: str, entry: StoreEntry) -> None:
         """Show what is known after a run, which is its outcome unless another process was first."""
         with self._lock:
-            slot = self._slots.get(run.definition.label)
-            if slot is not None and slot.run is run:
-                self._adopt(slot, entry)
+            cached = self._records.get(run.definition.label)
+            if cached is not None and cached.run is run:
+                self._adopt(cached, entry)
                 run.is_recorded = True
-                if slot.pending is not None and slot.pending.run is run:
-                    slot.pending = None
+                if cached.flight is not None and cached.flight.run is run:
+                    cached.flight = None
                 if run.is_over or not run.timed_out:
-                    slot.run = None
+                    cached.run = None
         is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
         try:
             if entry.record is not None and entry.accepted:
-                log_change(run.definition, previous, entry.record, traceback, within=run.observer.attach)
-                self._announcer.announce(run.definition, previous, entry.record)
+                log_transition(run.definition, previous, entry.record, traceback, within=run.observer.attach)
+                self._signals.send_signals(run.definition, previous, entry.record)
         finally:
             run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
 
     def _ended(self, run: Run) -> None:
         with self._lock:
             run.is_over = True
-            slot = self._slots.get(run.definition.label)
-            if slot is not None and slot.run is run and run.is_recorded:
-                slot.run = None
+            cached = self._records.get(run.definition.label)
+            if cached is not None and cached.run is run and run.is_recorded:
+                cached.run = None
 
-    def _adopt(self, slot: Slot, entry: Entry) -> None:
+    def _adopt(self, cached: CachedRecord, entry: StoreEntry) -> None:
         """Make what the store knows what this process knows; called with the lock held."""
-        if entry.record is None or (entry.record.result.backend != slot.definition.backend):
+        if entry.record is None or (entry.record.result.backend != cached.definition.backend):
             return
-        slot.record = entry.record
-        slot.fresh_until = (self._clock.monotonic() if entry.as_of is None else entry.as_of) + entry.fresh_for
+        cached.record = entry.record
+        cached.fresh_until = (self._clock.monotonic() if entry.as_of is None else entry.as_of) + entry.fresh_for
         self.stamp += 1  # last, and only here: who has read the number before reads again
 
-    def _adopt_late(self, key: Key, entry: Entry) -> None:
+    def _adopt_late(self, key: Key, entry: StoreEntry) -> None:
         with self._lock:
-            slot = self._slots.get(key.label)
-            if slot is not None and slot.key == key and not slot.is_private:
-                self._adopt(slot, entry)
+            cached = self._records.get(key.label)
+            if cached is not None and cached.key == key and not cached.is_private:
+                self._adopt(cached, entry)
 
 
-def _tell_who_was_waited_for(wanted: Iterable[Wanted]) -> None:
-    runs = [item.pending.run for item in wanted if item.pending is not None and item.pending.run is not None]
+def _tell_who_was_waited_for(waiters: Iterable[Waiter]) -> None:
+    runs = [item.flight.run for item in waiters if item.flight is not None and item.flight.run is not None]
     for observer in {id(run.round_observer): run.round_observer for run in runs}.values():
         observer.waited()
 
 
-def _granted(key: Key) -> Entry:
-    return Entry(lease=Lease(key=key, token=ALONE))
+def _granted(key: Key) -> StoreEntry:
+    return StoreEntry(lease=Lease(key=key, token=NO_STORE))

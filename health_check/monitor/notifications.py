@@ -19,13 +19,13 @@ from health_check.registry.definitions import Definition
 from health_check.signals import check_finished, state_changed
 
 MOST_WAITING = 1000
-"""How many announcements may wait for receivers that hang; further ones are dropped."""
+"""How many signals may wait for receivers that hang; further ones are dropped."""
 
 IDLE_SECONDS = 60.0
-"""How long the thread waits for something to announce before it ends."""
+"""How long the thread waits for something to send before it ends."""
 
 
-class Announcer:
+class SignalSender:
     """Send signals one after the other, on a thread that is started when there is something to send."""
 
     def __init__(self) -> None:
@@ -33,8 +33,8 @@ class Announcer:
         self._waiting: queue.SimpleQueue[dict[str, Any]] = threads.new_queue()
         self._awake = False
 
-    def announce(self, definition: Definition, previous: Record | None, record: Record) -> None:
-        """Announce the outcome of a run.
+    def send_signals(self, definition: Definition, previous: Record | None, record: Record) -> None:
+        """Send the signals of the outcome of a run.
 
         Args:
             definition: The check.
@@ -111,7 +111,7 @@ def repeated() -> Iterator[None]:
         _repeating.pop()
 
 
-def log_change(
+def log_transition(
     definition: Definition,
     previous: Record | None,
     record: Record,

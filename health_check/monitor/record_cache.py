@@ -8,13 +8,13 @@ from health_check.concurrency.futures import Future
 from health_check.records import Message, Record, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
-from health_check.stores import Entry, Key
+from health_check.stores import Key, StoreEntry
 
-MOST_SLOTS = 5000
+MOST_CACHED = 5000
 """How many checks to know at once; beyond that those that nobody reads any more are forgotten."""
 
 
-class Pending:
+class Flight:
     """The next record of a check, which somebody asked for: this process runs it, or another one does."""
 
     __slots__ = ("force", "future", "held_since", "lead", "looks", "run", "seen")
@@ -28,7 +28,7 @@ class Pending:
         self.held_since: float | None = None
         self.looks = 0
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: StoreEntry) -> None:
         """Note what the store says while another process has the lease."""
         if not self.looks:
             self.seen = entry.record.result_id if entry.record is not None else ""
@@ -48,10 +48,10 @@ class Pending:
         return unavailable("no result yet")
 
 
-class Slot:
+class CachedRecord:
     """What this process knows of one check."""
 
-    __slots__ = ("definition", "fresh_until", "is_private", "key", "pending", "record", "run")
+    __slots__ = ("definition", "flight", "fresh_until", "is_private", "key", "record", "run")
 
     def __init__(self, definition: Definition, *, is_private: bool) -> None:
         self.definition = definition
@@ -59,7 +59,7 @@ class Slot:
         self.record: Record | None = None
         self.fresh_until = float("-inf")
         self.run: Run | None = None
-        self.pending: Pending | None = None
+        self.flight: Flight | None = None
         self.is_private = is_private
         """Whether the store has another check under this label."""
 
@@ -71,7 +71,7 @@ class Slot:
     @property
     def is_early(self) -> bool:
         """Whether a run began before the record expired."""
-        return self.pending is not None and self.pending.lead > 0
+        return self.flight is not None and self.flight.lead > 0
 
     @property
     def lead(self) -> float:
@@ -81,27 +81,27 @@ class Slot:
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits for it, and nothing goes on."""
-        return self.run is None and self.pending is None
+        return self.run is None and self.flight is None
 
     def is_fresh(self, now: float) -> bool:
         """Tell whether the record is fresh, at a moment of the monotonic clock."""
         return self.fresh_until > now and self.record is not None
 
 
-class Slots:
+class RecordCache:
     """Know checks by their labels."""
 
     def __init__(self) -> None:
-        self._by_label: dict[str, Slot] = {}
+        self._by_label: dict[str, CachedRecord] = {}
 
     def __len__(self) -> int:
         return len(self._by_label)
 
-    def get(self, label: str) -> Slot | None:
-        """Return the slot of a label, if there is one."""
+    def get(self, label: str) -> CachedRecord | None:
+        """Return what is known of a label, if anything is."""
         return self._by_label.get(label)
 
-    def strangers(self, definitions: Iterable[Definition]) -> set[int]:
+    def redefined(self, definitions: Iterable[Definition]) -> set[int]:
         """Return which definitions mean another check than is known by their label.
 
         Called without a lock, as comparing options runs code of the user's.
@@ -109,26 +109,28 @@ class Slots:
         known = [(definition, self.get(definition.label)) for definition in definitions]
         return {
             id(definition)
-            for definition, slot in known
-            if slot is not None and slot.definition is not definition and not slot.definition.same_check(definition)
+            for definition, cached in known
+            if cached is not None
+            and cached.definition is not definition
+            and not cached.definition.same_check(definition)
         }
 
-    def of(self, definition: Definition, strangers: Container[int]) -> Slot:
-        """Return the slot of a check, a new one where the label meant another check before."""
-        slot = self.get(definition.label)
-        if slot is None:
-            slot = self._by_label[definition.label] = Slot(definition, is_private=False)
-        elif id(definition) in strangers and not slot.is_stuck:  # one label has one thread that hangs
-            is_private = slot.is_private or slot.definition.backend == definition.backend
-            slot = self._by_label[definition.label] = Slot(definition, is_private=is_private)
-        slot.definition = definition
-        return slot
+    def of(self, definition: Definition, redefined: Container[int]) -> CachedRecord:
+        """Return what is known of a check, from scratch where the label meant another check before."""
+        cached = self.get(definition.label)
+        if cached is None:
+            cached = self._by_label[definition.label] = CachedRecord(definition, is_private=False)
+        elif id(definition) in redefined and not cached.is_stuck:  # one label has one thread that hangs
+            is_private = cached.is_private or cached.definition.backend == definition.backend
+            cached = self._by_label[definition.label] = CachedRecord(definition, is_private=is_private)
+        cached.definition = definition
+        return cached
 
     def forget_some(self, now: float) -> list[Key]:
         """Forget checks that nobody reads any more, as labels may come from requests; return their keys."""
-        if len(self) < MOST_SLOTS:
+        if len(self) < MOST_CACHED:
             return []
-        old = [slot for slot in self._by_label.values() if slot.is_idle and slot.fresh_until <= now]
-        for slot in old:
-            del self._by_label[slot.definition.label]
-        return [slot.key for slot in old]
+        old = [cached for cached in self._by_label.values() if cached.is_idle and cached.fresh_until <= now]
+        for cached in old:
+            del self._by_label[cached.definition.label]
+        return [cached.key for cached in old]

@@ -13,7 +13,7 @@ from django.urls import get_resolver
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import call
 from health_check.conf import settings
-from health_check.monitor.history import PATIENCE_SECONDS, Past, Survey, Surveyor
+from health_check.monitor.history import PATIENCE_SECONDS, History, HistoryReader, StoreSummary
 from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
 from health_check.monitor.scheduler import Scheduler
@@ -23,13 +23,13 @@ from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
 from health_check.runner.runner import Runner
 from health_check.stores import create_store
-from health_check.stores.client import Keeper
+from health_check.stores.client import StoreClient
 
 CONSTRUCTION_SECONDS = 5.0
 """How long the constructors of an endpoint's checks may take before their entries count as unusable."""
 
 
-class Process:
+class Runtime:
     """The monitor of this process, and the catalogue of the URLconf in force."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Process:
         self._clock = Clock()
         self._runner = Runner(self._clock)
         self._monitor: Monitor | None = None
-        self._surveyor: Surveyor | None = None
+        self._history_reader: HistoryReader | None = None
         self._scheduler: Scheduler | None = None
         self._catalogue: Catalogue | None = None
         self._resolver: object = None
@@ -49,16 +49,16 @@ class Process:
         return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
 
     @property
-    def keeper(self) -> Keeper | None:
+    def store_client(self) -> StoreClient | None:
         """What keeps the records in step with the store, if there is one yet."""
-        return self._monitor.keeper if self._monitor is not None else None
+        return self._monitor.store_client if self._monitor is not None else None
 
     @property
-    def surveyor(self) -> Surveyor:
+    def history_reader(self) -> HistoryReader:
         """What asks the store for more than the last results."""
-        if self._surveyor is None:
-            self._surveyor = Surveyor(self.monitor.keeper)
-        return self._surveyor
+        if self._history_reader is None:
+            self._history_reader = HistoryReader(self.monitor.store_client)
+        return self._history_reader
 
     @property
     def scheduler(self) -> Scheduler:
@@ -76,8 +76,8 @@ class Process:
     def close(self) -> None:
         """Let what runs in the background go."""
         self._runner.close()
-        if self.keeper is not None:
-            self.keeper.close()
+        if self.store_client is not None:
+            self.store_client.close()
         if self._scheduler is not None:
             self._scheduler.close()
 
@@ -108,47 +108,47 @@ class Process:
         return catalogue
 
 
-_current = Process()
-_inherited: list[Process] = []
+_current = Runtime()
+_inherited: list[Runtime] = []
 
 
-def current() -> Process:
+def get() -> Runtime:
     """Return what this process holds."""
     return _current
 
 
-def forget() -> None:
+def reset() -> None:
     """Start anew, as under other settings."""
     global _current
-    before, _current = _current, Process()
+    before, _current = _current, Runtime()
     before.close()
 
 
-def _forget_parent() -> None:
+def _reset_in_child() -> None:
     """Start anew in a child process: the threads are not there, and locks may be held for ever."""
     global _current
     _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
-    _current = Process()
+    _current = Runtime()
 
 
-def _forget_after(*, setting: str, **_: Any) -> None:
+def _reset_after_setting(*, setting: str, **_: Any) -> None:
     if setting in ("HEALTH_CHECK", "ROOT_URLCONF", "DEBUG"):
-        forget()
+        reset()
 
 
 def _before_fork() -> None:
     """Have no call to the store under way: a child could not use SQLite whose locks are held by a thread it lacks."""
-    if _current.keeper is not None:
-        _current.keeper.pause()
+    if _current.store_client is not None:
+        _current.store_client.pause()
 
 
 def _after_fork() -> None:
-    if _current.keeper is not None:
-        _current.keeper.go_on()
+    if _current.store_client is not None:
+        _current.store_client.go_on()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_forget_parent)
-setting_changed.connect(_forget_after, dispatch_uid="health_check.monitor.runtime")
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_child)
+setting_changed.connect(_reset_after_setting, dispatch_uid="health_check.monitor.runtime")
 
 
 def read(
@@ -167,29 +167,29 @@ def read(
         force: Run every check, fresh or not.
     """
     _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
-    process = current()
-    check_set = check_set or process.catalogue.check_set
+    runtime = get()
+    check_set = check_set or runtime.catalogue.check_set
     chosen = tuple(check_set.members) if endpoints is None else tuple(endpoints)
-    here = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
+    inline = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
     if settings.SCHEDULER:
-        process.scheduler.start()
-    readings = process.monitor.read(check_set.checks_of(chosen), wait=wait, force=force, here=here)
+        runtime.scheduler.start()
+    readings = runtime.monitor.read(check_set.checks_of(chosen), wait=wait, force=force, inline=inline)
     return overview_of(chosen, check_set, readings, draining=_matters(chosen) and is_draining())
 
 
 def is_draining() -> bool:
     """Tell whether this host is drained, as far as that is known."""
-    keeper = current().monitor.keeper
-    if keeper.draining is None:
-        keeper.learn_draining().wait(PATIENCE_SECONDS)
-    return bool(keeper.draining)
+    store_client = get().monitor.store_client
+    if store_client.draining is None:
+        store_client.learn_draining().wait(PATIENCE_SECONDS)
+    return bool(store_client.draining)
 
 
 async def _is_draining() -> bool:
-    keeper = current().monitor.keeper
-    if keeper.draining is None:
-        await keeper.learn_draining().wait_on_loop(PATIENCE_SECONDS)
-    return bool(keeper.draining)
+    store_client = get().monitor.store_client
+    if store_client.draining is None:
+        await store_client.learn_draining().wait_on_loop(PATIENCE_SECONDS)
+    return bool(store_client.draining)
 
 
 def _matters(endpoints: Iterable[Endpoint]) -> bool:
@@ -203,32 +203,32 @@ def drain(*, undo: bool = False) -> bool:
     Returns:
         Whether that could be noted where all processes of the host learn of it, within a second.
     """
-    noted = current().monitor.keeper.drain(not undo)
+    noted = get().monitor.store_client.drain(not undo)
     return noted.wait(PATIENCE_SECONDS) and noted.result()
 
 
-def survey(readings: Iterable[Reading]) -> Survey:
+def store_summary(readings: Iterable[Reading]) -> StoreSummary:
     """Return what is counted of checks that were read, by all processes together."""
-    return current().surveyor.survey([reading.definition for reading in readings])
+    return get().history_reader.store_summary([reading.definition for reading in readings])
 
 
-def past(readings: Sequence[Reading]) -> Past:
+def history(readings: Sequence[Reading]) -> History:
     """Return what is known of former runs of checks that were read, and of other hosts."""
     stamp = [reading.record.result_id if reading.record else None for reading in readings]
-    return current().surveyor.past([reading.definition for reading in readings], stamp)
+    return get().history_reader.history([reading.definition for reading in readings], stamp)
 
 
 async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overview:
     """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
     _ = settings.DURATION_BUCKETS
     if settings.SCHEDULER:
-        current().scheduler.start()
-    readings = await current().monitor.aread(check_set.checks_of(endpoints))
+        get().scheduler.start()
+    readings = await get().monitor.aread(check_set.checks_of(endpoints))
     return overview_of(endpoints, check_set, readings, draining=_matters(endpoints) and await _is_draining())
 
 
 async def prepare() -> None:
     """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
-    process = current()
-    if not process.prepared:
-        await call(lambda: process.catalogue.check_set, "catalogue")
+    runtime = get()
+    if not runtime.prepared:
+        await call(lambda: runtime.catalogue.check_set, "catalogue")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from health_check.monitor.record_cache import Pending, Slot
+from health_check.monitor.record_cache import CachedRecord, Flight
 from health_check.monitor.reports import Reading
 from health_check.records import Message, Record, State, unavailable
 from health_check.registry.definitions import Definition
@@ -18,14 +18,14 @@ PATIENCE_SECONDS = 0.9
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Waiter:
     """A check that a reader asked for, and what it may have to wait for."""
 
-    slot: Slot
+    cached: CachedRecord
     """What is known of the check."""
     fresh: Record | None = None
     """Its record, if that is fresh."""
-    pending: Pending | None = None
+    flight: Flight | None = None
     """What to wait for otherwise."""
     arrived: float = 0.0
     """When it was asked for; this and the next two on the monotonic clock."""
@@ -46,7 +46,7 @@ class Wanted:
         Args:
             now: The time on the monotonic clock.
         """
-        if self.pending is None or self.pending.future.done():
+        if self.flight is None or self.flight.future.done():
             return 0.0
         if now < self.patient_until or self._showable() is not None:
             return self.patient_until - now
@@ -60,36 +60,36 @@ class Wanted:
         """
         record = self.fresh or self._outcome() or self._still_running() or self._showable()
         if record is not None:
-            return reading_of(self.slot, record)
-        return _reading(self.slot, self.slot.record, State.UNKNOWN, (self._excuse(now),))
+            return reading_of(self.cached, record)
+        return _reading(self.cached, self.cached.record, State.UNKNOWN, (self._excuse(now),))
 
     def _outcome(self) -> Record | None:
-        if self.pending is None or not self.pending.future.done():
+        if self.flight is None or not self.flight.future.done():
             return None
-        return self.pending.future.result()
+        return self.flight.future.result()
 
     def _still_running(self) -> Record | None:
         """Return the record of a run that timed out, and what there is to say now that it goes on."""
-        slot, run = self.slot, self.slot.run
-        is_over = self.pending is None or self.pending.future.done()
-        if run is None or slot.record is None or not slot.is_stuck or not is_over:
+        cached, run = self.cached, self.cached.run
+        is_over = self.flight is None or self.flight.future.done()
+        if run is None or cached.record is None or not cached.is_stuck or not is_over:
             return None
-        if not slot.record.result.timed_out and self._showable() is not None:
+        if not cached.record.result.timed_out and self._showable() is not None:
             return None  # other processes run it, and it is well with them
         return dataclasses.replace(
-            slot.record, result=dataclasses.replace(slot.record.result, messages=(run.waiting_for(),))
+            cached.record, result=dataclasses.replace(cached.record.result, messages=(run.waiting_for(),))
         )
 
     def _showable(self) -> Record | None:
         """Return the last record if it may be shown while a new one is awaited."""
-        young = self.slot.fresh_until + (SHOWABLE_AGES - 1) * self.max_age > self.arrived
-        return self.slot.record if young and not self.force else None
+        young = self.cached.fresh_until + (SHOWABLE_AGES - 1) * self.max_age > self.arrived
+        return self.cached.record if young and not self.force else None
 
     def _excuse(self, now: float) -> Message:
-        if self.pending is not None and not self.pending.future.done():
-            return self.pending.waiting_for(now)
-        if self.slot.record is not None:
-            return unavailable(f"no result for {max(0.0, now - self.slot.record.result.finished):.0f} s")
+        if self.flight is not None and not self.flight.future.done():
+            return self.flight.waiting_for(now)
+        if self.cached.record is not None:
+            return unavailable(f"no result for {max(0.0, now - self.cached.record.result.finished):.0f} s")
         return unavailable("no result yet")
 
 
@@ -99,16 +99,16 @@ def patience_of(definitions: Iterable[Definition], wait: float | None) -> float:
     return patience if wait is None else min(wait, patience)
 
 
-def reading_of(slot: Slot, record: Record) -> Reading:
+def reading_of(cached: CachedRecord, record: Record) -> Reading:
     """Return a reading of a record."""
-    return _reading(slot, record, record.result.state, record.result.messages)
+    return _reading(cached, record, record.result.state, record.result.messages)
 
 
-def _reading(slot: Slot, record: Record | None, state: State, messages: tuple[Message, ...]) -> Reading:
+def _reading(cached: CachedRecord, record: Record | None, state: State, messages: tuple[Message, ...]) -> Reading:
     return Reading(
-        definition=slot.definition,
+        definition=cached.definition,
         record=record,
         state=state,
         messages=messages,
-        in_progress=not slot.is_idle,
+        in_progress=not cached.is_idle,
     )

@@ -3,12 +3,12 @@
 from health_check.stores.base import (
     LEASE_SECONDS,
     SETTLE_SECONDS,
-    Entry,
     Key,
     Lease,
     Publication,
     Query,
     Store,
+    StoreEntry,
     StoreError,
     create_store,
 )
@@ -16,12 +16,12 @@ from health_check.stores.base import (
 __all__ = [
     "LEASE_SECONDS",
     "SETTLE_SECONDS",
-    "Entry",
     "Key",
     "Lease",
     "Publication",
     "Query",
     "Store",
+    "StoreEntry",
     "StoreError",
     "create_store",
 ]

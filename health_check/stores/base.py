@@ -69,7 +69,7 @@ class Query:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
+class StoreEntry:
     """What a store knows of one check."""
 
     record: Record | None = None
@@ -173,11 +173,11 @@ class Store(abc.ABC):
         return ""
 
     @abc.abstractmethod
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         """Return what is known of some checks, in their order, with the leases of those that have to run."""
 
     @abc.abstractmethod
-    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
         """Make outcomes part of the records, give their leases back, and return what is known then.
 
         A result whose lease is no longer in force is dropped.

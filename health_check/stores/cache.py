@@ -21,7 +21,7 @@ from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.records import Record
 from health_check.stores import serializer
-from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores.base import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
 
 T = TypeVar("T")
 
@@ -100,10 +100,10 @@ class DjangoCacheStore(Store):
     def describe(self) -> str:
         return f"the cache {self._alias!r}, as host {self._host}"
 
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         return self._do(lambda cache: self._look(cache, queries))
 
-    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
         return self._do(lambda cache: self._publish(cache, publications))
 
     def release(self, leases: Iterable[Lease]) -> None:
@@ -144,7 +144,7 @@ class DjangoCacheStore(Store):
             self.close()
             raise StoreError(f"the cache {self._alias!r}: {type(error).__name__}: {error}") from error
 
-    def _look(self, cache: BaseCache, queries: Sequence[Query]) -> list[Entry]:
+    def _look(self, cache: BaseCache, queries: Sequence[Query]) -> list[StoreEntry]:
         entries = self._entries(cache, [query.key for query in queries])
         taken = [self._taken(cache, query, entry) for query, entry in zip(queries, entries, strict=True)]
         leased = [number for number, entry in enumerate(taken) if entry.lease is not None]
@@ -154,7 +154,7 @@ class DjangoCacheStore(Store):
                 taken[number] = self._kept(cache, queries[number], taken[number], entry)
         return taken
 
-    def _taken(self, cache: BaseCache, query: Query, entry: Entry) -> Entry:
+    def _taken(self, cache: BaseCache, query: Query, entry: StoreEntry) -> StoreEntry:
         """Return the entry with the lease, if it is wanted and to be had."""
         seconds = query.lease_seconds
         if seconds is None or entry.held_since is not None or entry.suffices(query):
@@ -163,17 +163,17 @@ class DjangoCacheStore(Store):
         now = self._clock.now()
         got = cache.add(self._lease_key(query.key), f"{lease.token} {now}", max(LEAST_SECONDS, math.ceil(seconds)))
         if not got:
-            return Entry(record=entry.record, fresh_for=entry.fresh_for, held_since=now)
-        return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
+            return StoreEntry(record=entry.record, fresh_for=entry.fresh_for, held_since=now)
+        return StoreEntry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
 
-    def _kept(self, cache: BaseCache, query: Query, taken: Entry, now: Entry) -> Entry:
+    def _kept(self, cache: BaseCache, query: Query, taken: StoreEntry, now: StoreEntry) -> StoreEntry:
         """Return the newest entry, with the lease if it is still wanted."""
         if taken.lease is None or now.suffices(query):
             self._release(cache, (taken.lease,) if taken.lease else ())
-            return Entry(record=now.record, fresh_for=now.fresh_for)
-        return Entry(record=now.record, fresh_for=now.fresh_for, lease=taken.lease)
+            return StoreEntry(record=now.record, fresh_for=now.fresh_for)
+        return StoreEntry(record=now.record, fresh_for=now.fresh_for, lease=taken.lease)
 
-    def _publish(self, cache: BaseCache, publications: Sequence[Publication]) -> list[Entry]:
+    def _publish(self, cache: BaseCache, publications: Sequence[Publication]) -> list[StoreEntry]:
         keys = list(dict.fromkeys(publication.key for publication in publications))
         own = {p.key: self._mutex(cache, p.key, publications) for p in publications if p.lease is None}
         found = self._fetch(cache, keys)
@@ -182,11 +182,11 @@ class DjangoCacheStore(Store):
         for publication in publications:
             key, lease, before = publication.key, publication.lease, entries[publication.key]
             if lease is not None and not self._is_in_force(lease, found):
-                answers.append(Entry(record=before.record, fresh_for=before.fresh_for, accepted=False))
+                answers.append(StoreEntry(record=before.record, fresh_for=before.fresh_for, accepted=False))
                 continue
             lease = lease or own[key]
             if lease is None:  # two that add to the same totals at once would lose what one of them adds
-                answers.append(Entry(record=before.record, fresh_for=before.fresh_for, accepted=False))
+                answers.append(StoreEntry(record=before.record, fresh_for=before.fresh_for, accepted=False))
                 continue
             leases.append(lease)
             record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
@@ -195,7 +195,7 @@ class DjangoCacheStore(Store):
                 same = before.record is not None and before.record.result == record.result
                 left = record.fresh_until - self._clock.now()
                 fresh_for = before.fresh_for if same else min(left, record.max_age)  # the clock may have been set back
-                entries[key] = Entry(record=record, fresh_for=fresh_for)
+                entries[key] = StoreEntry(record=record, fresh_for=fresh_for)
             answers.append(entries[key])
         self._write(cache, changed)
         with contextlib.suppress(Exception):  # what is written must not count as missed; leases expire
@@ -263,7 +263,7 @@ class DjangoCacheStore(Store):
         hosts = {host: seen for host, seen in _hosts(cache.get(self._named(HOSTS))).items() if seen > now - 86400.0}
         cache.set(self._named(HOSTS), json.dumps({**hosts, self._host: now}), None)
 
-    def _entries(self, cache: BaseCache, keys: Sequence[Key]) -> list[Entry]:
+    def _entries(self, cache: BaseCache, keys: Sequence[Key]) -> list[StoreEntry]:
         found = self._fetch(cache, keys)
         return [self._entry(key, found) for key in keys]
 
@@ -275,11 +275,11 @@ class DjangoCacheStore(Store):
         self.draining = {"true": True, "false": False}.get(str(found.get(self._drain_key())))
         return found
 
-    def _entry(self, key: Key, found: Mapping[str, Any]) -> Entry:
+    def _entry(self, key: Key, found: Mapping[str, Any]) -> StoreEntry:
         name = self._record_key(key)
         record = self._memo.load(name, found.get(name))
         held = found.get(self._lease_key(key))
-        return Entry(
+        return StoreEntry(
             record=record,
             fresh_for=-math.inf if record is None else self._fresh_for(record, found.get(self._marker_key(key))),
             held_since=None if held is None else _since(held, self._clock.now()),

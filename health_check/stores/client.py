@@ -1,4 +1,4 @@
-"""The keeper: keeps this process in step with the store, and going where the store cannot be used."""
+"""The store client: keeps this process in step with the store, and going where the store cannot be used."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from health_check.concurrency.threads import new_lock
 from health_check.concurrency.timers import Timers
 from health_check.logs import details, log_once, logger
 from health_check.redaction import mask
-from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
-from health_check.stores.ledger import Ledger, counted_by
-from health_check.stores.worker import Batch, Clerk, Errand, Item
+from health_check.stores import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
+from health_check.stores.backlog import Backlog, counted_by
+from health_check.stores.worker import Batch, Item, StoreCall, StoreThread
 
 T = TypeVar("T")
 
@@ -28,11 +28,11 @@ STUCK_SECONDS = 30.0
 MOST_STUCK = 4
 """How many threads may be left to such calls."""
 
-ALONE = ""
+NO_STORE = ""
 """The token of the lease that a process gives itself where it cannot ask the store."""
 
 
-class Keeper:
+class StoreClient:
     """Ask and tell the store, on one thread of this process; nobody waits for that for long.
 
     A store that fails, or takes longer than ``ANSWER_SECONDS``, is left alone until it can be used again: this
@@ -51,7 +51,7 @@ class Keeper:
         create: Callable[[], Store],
         clock: Clock,
         timers: Timers,
-        adopt: Callable[[Key, Entry], None],
+        adopt: Callable[[Key, StoreEntry], None],
         untraced: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
         self._create = create
@@ -60,12 +60,12 @@ class Keeper:
         self._timers = timers
         self._adopt = adopt
         self._untraced = untraced
-        self._ledger = Ledger()
+        self._backlog = Backlog()
         self._lock = new_lock()
-        self._clerk: Clerk | None = None
-        self._stuck: list[Clerk] = []
+        self._thread: StoreThread | None = None
+        self._stuck: list[StoreThread] = []
         self._generation: str | None = None
-        self._paused: list[Clerk] = []
+        self._paused: list[StoreThread] = []
         self._closed = False
         self._batch = Batch()
         self._batch.take()
@@ -93,7 +93,7 @@ class Keeper:
 
     @property
     def draining(self) -> bool | None:
-        """Whether this host is drained, as of the last errand; None before there was one."""
+        """Whether this host is drained, as of the last call; None before there was one."""
         return self._draining
 
     @property
@@ -105,27 +105,32 @@ class Keeper:
         """Return where the records are, for people."""
         return self._store.describe()
 
-    def look(self, queries: Sequence[Query], done: Callable[[list[Entry]], None]) -> None:
+    def look(self, queries: Sequence[Query], on_result: Callable[[list[StoreEntry]], None]) -> None:
         """Ask for what is known of some checks; the answer may come on another thread."""
 
-        def work(store: Store) -> list[Entry]:
+        def call(store: Store) -> list[StoreEntry]:
             asked = self._clock.monotonic()
             entries = self._as_of(asked, store.look(queries))
             for query, entry in zip(queries, entries, strict=True):
-                self._ledger.note(query.key, entry)
+                self._backlog.note(query.key, entry)
             return entries
 
-        def late(entries: Iterable[Entry]) -> None:
+        def on_late_result(entries: Iterable[StoreEntry]) -> None:
             self.release([entry.lease for entry in entries if entry.lease is not None])
 
-        self.ask(work, done=done, alone=lambda: [_alone(query) for query in queries], late=late)
+        self.ask(
+            call,
+            on_result=on_result,
+            fallback=lambda: [_without_store(query) for query in queries],
+            on_late_result=on_late_result,
+        )
 
-    def publish(self, publication: Publication, done: Callable[[Entry], None]) -> None:
+    def publish(self, publication: Publication, on_result: Callable[[StoreEntry], None]) -> None:
         """Tell of the outcome of a run; what is known then may come on another thread."""
-        if publication.lease is not None and publication.lease.token == ALONE:
+        if publication.lease is not None and publication.lease.token == NO_STORE:
             publication = dataclasses.replace(publication, lease=None)
 
-        item = Item(publication=publication, done=done)
+        item = Item(publication=publication, on_result=on_result)
         if not self.shared:
             self._send(Batch(item))
             return
@@ -138,62 +143,66 @@ class Keeper:
     def _send(self, batch: Batch) -> None:
         """Have the outcomes published that come until the store has time for them."""
 
-        def work(store: Store) -> list[Entry]:
+        def call(store: Store) -> list[StoreEntry]:
             items = batch.take()
-            known = [dataclasses.replace(p, known=self._ledger.known(p.key)) for p in (i.publication for i in items)]
+            known = [dataclasses.replace(p, known=self._backlog.known(p.key)) for p in (i.publication for i in items)]
             asked = self._clock.monotonic()
             entries = self._as_of(asked, store.publish(known))
             for item, entry in zip(items, entries, strict=True):
-                self._ledger.note(item.publication.key, entry)
+                self._backlog.note(item.publication.key, entry)
                 if not entry.accepted and item.publication.lease is None:  # another process was just writing
-                    self._ledger.count(item.publication.key, counted_by(item.publication))
+                    self._backlog.count(item.publication.key, counted_by(item.publication))
             return entries
 
-        def late(entries: Iterable[Entry]) -> None:
+        def on_late_result(entries: Iterable[StoreEntry]) -> None:
             for item, entry in zip(batch.take(), entries, strict=True):
                 if entry.accepted or item.publication.lease is None:  # counted, after all: there, or here twice
-                    self._ledger.discount(item.publication)
+                    self._backlog.discount(item.publication)
 
-        def alone() -> list[Entry]:
-            return [self._ledger.publish(item.publication) for item in batch.take()]
+        def fallback() -> list[StoreEntry]:
+            return [self._backlog.publish(item.publication) for item in batch.take()]
 
-        self.ask(work, done=batch.tell, alone=alone, late=late)
+        self.ask(call, on_result=batch.tell, fallback=fallback, on_late_result=on_late_result)
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back."""
-        held = [lease for lease in leases if lease.token != ALONE]
+        held = [lease for lease in leases if lease.token != NO_STORE]
         if held:
-            self.ask(lambda store: store.release(held), done=lambda _: None, alone=lambda: self._ledger.keep(held))
+            self.ask(
+                lambda store: store.release(held), on_result=lambda _: None, fallback=lambda: self._backlog.keep(held)
+            )
 
     def learn_draining(self) -> Future[bool | None]:
         """Have the store asked whether this host is drained; the future is None if that cannot be known."""
         answer: Future[bool | None] = Future()
-        self.ask(lambda store: store.probe(), done=lambda _: answer.set_result(self._draining), alone=lambda: None)
+        self.ask(
+            lambda store: store.probe(), on_result=lambda _: answer.set_result(self._draining), fallback=lambda: None
+        )
         return answer
 
     def drain(self, on: bool) -> Future[bool]:
         """Have it noted that this host is drained, or no longer; the future says whether it was."""
         answer: Future[bool] = Future()
 
-        def work(store: Store) -> bool:
+        def call(store: Store) -> bool:
             store.drain(on)
             return True
 
-        self.ask(work, done=answer.set_result, alone=lambda: False)
+        self.ask(call, on_result=answer.set_result, fallback=lambda: False)
         return answer
 
     def forget(self, keys: Sequence[Key]) -> None:
         """Know nothing more of checks that nobody reads."""
-        self._ledger.forget(keys)
-        self.ask(lambda store: store.forget(keys), done=lambda _: None, alone=lambda: None)
+        self._backlog.forget(keys)
+        self.ask(lambda store: store.forget(keys), on_result=lambda _: None, fallback=lambda: None)
 
     def ask(
         self,
-        work: Callable[[Store], T],
+        call: Callable[[Store], T],
         *,
-        done: Callable[[T], None],
-        alone: Callable[[], T],
-        late: Callable[[T], None] = lambda _: None,
+        on_result: Callable[[T], None],
+        fallback: Callable[[], T],
+        on_late_result: Callable[[T], None] = lambda _: None,
     ) -> None:
         """Have something done with the store.
 
@@ -206,92 +215,92 @@ class Keeper:
 
         def noting(store: Store) -> T:
             with self._untraced():
-                value = work(store)
+                value = call(store)
                 self._note_draining(store)
             return value
 
         if not self.shared:
-            done(self._at_once(noting, alone))
+            on_result(self._at_once(noting, fallback))
             return
-        errand = Errand(noting, done=done, alone=alone, late=late)
-        clerk = self._working_clerk()
-        if clerk is None or not self.up:
-            errand.give_up()
+        store_call = StoreCall(noting, on_result=on_result, fallback=fallback, on_late_result=on_late_result)
+        thread = self._working_thread()
+        if thread is None or not self.up:
+            store_call.give_up()
             return
-        clerk.send(errand)
-        self._watch(errand, clerk, ANSWER_SECONDS)
+        thread.send(store_call)
+        self._watch(store_call, thread, ANSWER_SECONDS)
 
     def close(self) -> None:
         """Let the thread end."""
         with self._lock:
-            clerk, self._clerk = self._clerk, None
-            self._closed = True  # for good: another clerk would be at the store beside the one that leaves
-        if clerk is not None:
-            clerk.leave()
+            thread, self._thread = self._thread, None
+            self._closed = True  # for good: another thread would be at the store beside the one that leaves
+        if thread is not None:
+            thread.leave()
 
     def pause(self) -> None:
         """Let no call to the store be under way, for this process is about to fork."""
-        clerk = self._clerk
-        if clerk is not None and clerk.pause(ANSWER_SECONDS):
-            self._paused.append(clerk)
+        thread = self._thread
+        if thread is not None and thread.pause(ANSWER_SECONDS):
+            self._paused.append(thread)
 
     def go_on(self) -> None:
         """Go on after a pause."""
         if self._paused:
             self._paused.pop().go_on()
 
-    def _at_once(self, work: Callable[[Store], T], alone: Callable[[], T]) -> T:
+    def _at_once(self, call: Callable[[Store], T], fallback: Callable[[], T]) -> T:
         try:
-            return work(self._store)
+            return call(self._store)
         except Exception as error:
             log_once("store", "The store of the health checks failed.", error)
-            return alone()
+            return fallback()
 
-    def _working_clerk(self) -> Clerk | None:
-        clerk = self._clerk
-        if clerk is not None and clerk.seconds_busy() <= STUCK_SECONDS:
-            return clerk
+    def _working_thread(self) -> StoreThread | None:
+        thread = self._thread
+        if thread is not None and thread.seconds_busy() <= STUCK_SECONDS:
+            return thread
         with self._lock:
             self._stuck = [other for other in self._stuck if other.seconds_busy()]
-            if self._closed or self._clerk is not clerk:
-                return self._clerk
-            if clerk is not None and len(self._stuck) >= MOST_STUCK:
+            if self._closed or self._thread is not thread:
+                return self._thread
+            if thread is not None and len(self._stuck) >= MOST_STUCK:
                 return None
-            store = self._store if clerk is None else self._create()
-            new = Clerk(store, up=lambda: self.up, tick=self._tick, lost=self._lost, clock=self._clock)
-            self._clerk = new
+            store = self._store if thread is None else self._create()
+            new = StoreThread(store, up=lambda: self.up, tick=self._tick, lost=self._lost, clock=self._clock)
+            self._thread = new
             try:
                 new.start()
             except RuntimeError:
-                self._clerk = clerk
+                self._thread = thread
                 return None
-            if clerk is not None:
-                clerk.leave()
-                self._stuck.append(clerk)
+            if thread is not None:
+                thread.leave()
+                self._stuck.append(thread)
             self._store = store
             return new
 
-    def _watch(self, errand: Errand[T], clerk: Clerk, seconds: float) -> None:
+    def _watch(self, store_call: StoreCall[T], thread: StoreThread, seconds: float) -> None:
         try:
-            self._timers.call_later(seconds, lambda: self._overdue(errand, clerk))
+            self._timers.call_later(seconds, lambda: self._overdue(store_call, thread))
         except RuntimeError:  # nobody would keep the deadline
-            errand.give_up()
+            store_call.give_up()
 
-    def _overdue(self, errand: Errand[T], clerk: Clerk) -> None:
+    def _overdue(self, store_call: StoreCall[T], thread: StoreThread) -> None:
         """Go on without the store if it has not answered for too long; queueing behind other errands is no fault."""
-        if errand.is_told:
+        if store_call.is_told:
             return
-        left = ANSWER_SECONDS - clerk.seconds_busy()
-        if left > 0 and self._clerk is clerk:
-            self._watch(errand, clerk, left)
+        left = ANSWER_SECONDS - thread.seconds_busy()
+        if left > 0 and self._thread is thread:
+            self._watch(store_call, thread, left)
             return
-        if clerk.is_at_store:
-            self._lost(clerk, StoreError(f"{self.describe()} does not answer"))
-        errand.give_up()
+        if thread.is_at_store:
+            self._lost(thread, StoreError(f"{self.describe()} does not answer"))
+        store_call.give_up()
 
-    def _lost(self, clerk: Clerk, error: Exception) -> None:
-        """Go on alone, and say so once; what happens to a clerk that was left behind says nothing."""
-        if clerk is not self._clerk:
+    def _lost(self, thread: StoreThread, error: Exception) -> None:
+        """Go on alone, and say so once; what happens to a thread that was left behind says nothing."""
+        if thread is not self._thread:
             return
         text = mask(str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}")
         with self._lock:
@@ -303,10 +312,10 @@ class Keeper:
                 "" if isinstance(error, StoreError) else details(error),
             )
 
-    def _tick(self, clerk: Clerk) -> None:
+    def _tick(self, thread: StoreThread) -> None:
         """Come back to the store if it can be used again, and bring it what it lacks."""
         with self._untraced():
-            self._return_to(clerk.store)
+            self._return_to(thread.store)
 
     def _return_to(self, store: Store) -> None:
         store.probe()
@@ -314,19 +323,19 @@ class Keeper:
         if store.draining is None and self._draining:
             store.drain(True, unless_said=True)  # it lost what it knew
         changed = store.generation != self._generation
-        if self.up and not changed and self._ledger.is_even:
+        if self.up and not changed and self._backlog.is_empty:
             return
         if self._contribute(store, everything=changed and self._generation is not None):
             self._generation = store.generation
         with self._lock:
-            is_back = bool(self.trouble) and self._ledger.is_even
+            is_back = bool(self.trouble) and self._backlog.is_empty
             if is_back:
                 self.trouble = ""
         if is_back:
             logger.info("The store of the health checks is back: %s.", self.describe())
 
     def _note_draining(self, store: Store) -> None:
-        if store is not self._store:  # that of a clerk that was left behind
+        if store is not self._store:  # that of a thread that was left behind
             return
         before, said = self._draining, store.draining
         if said is None or said is before:
@@ -344,28 +353,28 @@ class Keeper:
         Returns:
             Whether the store took all of it.
         """
-        arrears = self._ledger.take()
-        publications = self._ledger.publications(arrears, everything=everything)
+        unsent_now = self._backlog.take()
+        publications = self._backlog.publications(unsent_now, everything=everything)
         try:
-            store.release(arrears.leases)
+            store.release(unsent_now.leases)
             if everything and publications:
                 store.settle_at(self._clock.now() + SETTLE_SECONDS)
             asked = self._clock.monotonic()
             entries = self._as_of(asked, store.publish(publications))
         except BaseException:
-            self._ledger.put_back(arrears)
+            self._backlog.put_back(unsent_now)
             raise
         for publication, entry in zip(publications, entries, strict=True):
             if not entry.accepted:
-                self._ledger.count(publication.key, publication.unsent)
-            self._ledger.note(publication.key, entry)
+                self._backlog.count(publication.key, publication.unsent)
+            self._backlog.note(publication.key, entry)
             self._adopt(publication.key, entry)
         return all(entry.accepted for entry in entries)
 
-    def _as_of(self, moment: float, entries: list[Entry]) -> list[Entry]:
+    def _as_of(self, moment: float, entries: list[StoreEntry]) -> list[StoreEntry]:
         """Return entries that count from a moment on the monotonic clock, when asking began: it may take a while."""
         return [dataclasses.replace(entry, as_of=moment) for entry in entries] if self.shared else entries
 
 
-def _alone(query: Query) -> Entry:
-    return Entry(lease=None if query.lease_seconds is None else Lease(key=query.key, token=ALONE))
+def _without_store(query: Query) -> StoreEntry:
+    return StoreEntry(lease=None if query.lease_seconds is None else Lease(key=query.key, token=NO_STORE))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
 from health_check.records import Record, Result
-from health_check.stores.base import Entry, Key, Lease, Publication, Query, Store
+from health_check.stores.base import Key, Lease, Publication, Query, Store, StoreEntry
 
 HISTORY_ROWS = 60
 """How many results of a check to keep."""
@@ -32,11 +32,11 @@ class MemoryStore(Store):
     def describe(self) -> str:
         return "the memory of each process"
 
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         with self._lock:
             return [self._look(query) for query in queries]
 
-    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
         with self._lock:
             return [self._publish(publication) for publication in publications]
 
@@ -69,7 +69,7 @@ class MemoryStore(Store):
     def close(self) -> None:
         """Do nothing: there is no connection."""
 
-    def _look(self, query: Query) -> Entry:
+    def _look(self, query: Query) -> StoreEntry:
         entry = self._entry(query.key)
         if query.lease_seconds is None or entry.suffices(query):
             return entry
@@ -77,13 +77,13 @@ class MemoryStore(Store):
             return entry
         lease = Lease(key=query.key, token=str(next(self._tokens)))
         self._leases[query.key] = lease, self._clock.now()
-        return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
+        return StoreEntry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
 
-    def _publish(self, publication: Publication) -> Entry:
+    def _publish(self, publication: Publication) -> StoreEntry:
         key, lease = publication.key, publication.lease
         before = self._entry(key)
         if lease is not None and not self._is_in_force(lease):
-            return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
+            return StoreEntry(record=before.record, fresh_for=before.fresh_for, accepted=False)
         record = publication.applied_to(before.record, fresh=before.fresh_for > 0)
         if record is not None:
             is_same = before.record is not None and before.record.result == record.result
@@ -95,12 +95,12 @@ class MemoryStore(Store):
             del self._leases[key]
         return self._entry(key)
 
-    def _entry(self, key: Key) -> Entry:
+    def _entry(self, key: Key) -> StoreEntry:
         held_since = self._leases[key][1] if key in self._leases else None
         if key not in self._records:
-            return Entry(held_since=held_since)
+            return StoreEntry(held_since=held_since)
         record, fresh_until = self._records[key]
-        return Entry(record=record, fresh_for=fresh_until - self._clock.monotonic(), held_since=held_since)
+        return StoreEntry(record=record, fresh_for=fresh_until - self._clock.monotonic(), held_since=held_since)
 
     def _is_in_force(self, lease: Lease) -> bool:
         held = self._leases.get(lease.key)

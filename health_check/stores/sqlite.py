@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 from health_check import conf
 from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
-from health_check.stores import holder, serializer
-from health_check.stores.base import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, Store, StoreError
+from health_check.stores import lease_holder, serializer
+from health_check.stores.base import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
 from health_check.stores.sqlite_file import ForeignFileError, OtherVersionError, SharedFile
 
 T = TypeVar("T")
@@ -105,19 +105,19 @@ class SQLiteStore(Store):
     def trouble(self) -> str:
         return self._file.problem()
 
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
-        def read(database: sqlite3.Connection) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
+        def read(database: sqlite3.Connection) -> list[StoreEntry]:
             return self._entries(database, [query.key for query in queries])
 
-        def acquire(database: sqlite3.Connection) -> list[Entry]:
+        def acquire(database: sqlite3.Connection) -> list[StoreEntry]:
             return [self._acquired(database, q, e) for q, e in zip(queries, read(database), strict=True)]
 
         entries = self._do(read)
         wanting = [_is_wanting(query, entry) for query, entry in zip(queries, entries, strict=True)]
         return self._do(acquire, writes=True) if any(wanting) else entries
 
-    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
-        def write(database: sqlite3.Connection) -> list[Entry]:
+    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
+        def write(database: sqlite3.Connection) -> list[StoreEntry]:
             keys = list(dict.fromkeys(publication.key for publication in publications))
             entries = dict(zip(keys, self._entries(database, keys), strict=True))
             return [self._published(database, publication, entries) for publication in publications]
@@ -203,15 +203,15 @@ class SQLiteStore(Store):
         database.execute("DELETE FROM records WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
         database.execute("DELETE FROM history WHERE finished < ?", (now - self._history_seconds,))
 
-    def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[Entry]:
+    def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[StoreEntry]:
         labels = [key.text for key in keys]
         records = _rows_of(database, "SELECT label, document, boot, fresh_until FROM records", labels)
         leases = _rows_of(database, "SELECT label, holder, since, boot, begins, ends FROM leases", labels)
         return [self._entry(label, records.get(label), leases.get(label)) for label in labels]
 
-    def _entry(self, label: str, row: Row | None, lease: Row | None) -> Entry:
+    def _entry(self, label: str, row: Row | None, lease: Row | None) -> StoreEntry:
         record = self._memo.load(label, row[1]) if row is not None else None
-        return Entry(
+        return StoreEntry(
             record=record,
             fresh_for=self._fresh_for(record, row[2], row[3]) if row is not None and record is not None else -math.inf,
             held_since=None if lease is None else self._held_since(lease),
@@ -219,45 +219,47 @@ class SQLiteStore(Store):
 
     def _fresh_for(self, record: Record, boot: str, fresh_until: float) -> float:
         left = fresh_until - self._clock.monotonic()
-        if boot == holder.boot() and left <= record.max_age + FUTURE_SECONDS:  # else the clock began anew since
+        if boot == lease_holder.boot() and left <= record.max_age + FUTURE_SECONDS:  # else the clock began anew since
             return min(record.max_age, left)
         now = self._clock.now()
         return -math.inf if record.result.finished > now + FUTURE_SECONDS else record.fresh_until - now
 
     def _held_since(self, lease: Row) -> float | None:
         _, process, since, boot, begins, ends = lease
-        if boot != holder.boot() or not begins <= self._clock.monotonic() < ends:
+        if boot != lease_holder.boot() or not begins <= self._clock.monotonic() < ends:
             return None
-        return None if holder.is_dead(process) else float(since)
+        return None if lease_holder.is_dead(process) else float(since)
 
-    def _acquired(self, database: sqlite3.Connection, query: Query, entry: Entry) -> Entry:
+    def _acquired(self, database: sqlite3.Connection, query: Query, entry: StoreEntry) -> StoreEntry:
         if not _is_wanting(query, entry) or query.lease_seconds is None:
             return entry
         lease = Lease(key=query.key, token=secrets.token_hex(8))
         now = self._clock.monotonic()
-        times = (self._clock.now(), holder.boot(), now, now + query.lease_seconds)
+        times = (self._clock.now(), lease_holder.boot(), now, now + query.lease_seconds)
         database.execute(
             "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (query.key.text, lease.token, holder.myself(), *times),
+            (query.key.text, lease.token, lease_holder.myself(), *times),
         )
-        return Entry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
+        return StoreEntry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
 
-    def _published(self, database: sqlite3.Connection, publication: Publication, entries: dict[Key, Entry]) -> Entry:
+    def _published(
+        self, database: sqlite3.Connection, publication: Publication, entries: dict[Key, StoreEntry]
+    ) -> StoreEntry:
         key, lease, before = publication.key, publication.lease, entries[publication.key]
         if lease is not None:
             owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.text, lease.token))
             if not owned.rowcount:
-                return Entry(record=before.record, fresh_for=before.fresh_for, accepted=False)
+                return StoreEntry(record=before.record, fresh_for=before.fresh_for, accepted=False)
         record, fresh_for = publication.applied_to(before.record, fresh=before.fresh_for > 0), before.fresh_for
         if record is not None and record is not before.record:
             fresh_for = self._write(database, key, record, before)
         if publication.result is not None:
             self._remember(database, key, publication.result, prune=record is None or record.seq % PRUNE_EVERY == 0)
         held_since = before.held_since if lease is None else None
-        entries[key] = Entry(record=record, fresh_for=fresh_for, held_since=held_since)
+        entries[key] = StoreEntry(record=record, fresh_for=fresh_for, held_since=held_since)
         return entries[key]
 
-    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: Entry) -> float:
+    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: StoreEntry) -> float:
         """Write a record, and return for how many seconds it is fresh."""
         now = self._clock.monotonic()
         if before.record is not None and record.result == before.record.result:
@@ -268,7 +270,7 @@ class SQLiteStore(Store):
         document = serializer.dump(record)
         database.execute(
             "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
-            (key.text, document, holder.boot(), now + fresh_for, self._clock.now()),
+            (key.text, document, lease_holder.boot(), now + fresh_for, self._clock.now()),
         )
         self._memo.note(key.text, document, record)
         return fresh_for
@@ -295,7 +297,7 @@ def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
         raise TypeError(f"history_seconds is {seconds!r}, use a number from 0 up")
 
 
-def _is_wanting(query: Query, entry: Entry) -> bool:
+def _is_wanting(query: Query, entry: StoreEntry) -> bool:
     if query.lease_seconds is None or entry.held_since is not None:
         return False
     return not entry.suffices(query)

@@ -12,7 +12,7 @@ from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections
 from health_check.concurrency.threads import new_lock, new_queue, start
 from health_check.logs import log_error
-from health_check.stores import Entry, Publication, Store
+from health_check.stores import Publication, Store, StoreEntry
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ TICK_SECONDS = 1.0
 """How often to see whether the store is still the one it was, or is back."""
 
 
-class Errand(Generic[T]):
+class StoreCall(Generic[T]):
     """Something to do with the store: done there, or without it after a while, but told of once.
 
     Args:
@@ -32,16 +32,16 @@ class Errand(Generic[T]):
 
     def __init__(
         self,
-        work: Callable[[Store], T],
+        call: Callable[[Store], T],
         *,
-        done: Callable[[T], None],
-        alone: Callable[[], T],
-        late: Callable[[T], None],
+        on_result: Callable[[T], None],
+        fallback: Callable[[], T],
+        on_late_result: Callable[[T], None],
     ) -> None:
-        self._work = work
-        self._done = done
-        self._alone = alone
-        self._late = late
+        self._call = call
+        self._on_result = on_result
+        self._without_store = fallback
+        self._on_late_result = on_late_result
         self._lock = new_lock()
         self._told = False
 
@@ -60,14 +60,14 @@ class Errand(Generic[T]):
         Raises:
             Exception: Whatever the store raises; then nobody was told.
         """
-        value = self._work(store)
+        value = self._call(store)
         worked()
-        self._report(self._done if self._claim() else self._late, value)
+        self._report(self._on_result if self._claim() else self._on_late_result, value)
 
     def give_up(self) -> None:
         """Do it without the store, unless it is done."""
         if self._claim():
-            self._report(self._done, self._alone())
+            self._report(self._on_result, self._without_store())
 
     def _report(self, listener: Callable[[T], None], value: T) -> None:
         try:
@@ -81,7 +81,7 @@ class Errand(Generic[T]):
         return not told
 
 
-class Clerk:
+class StoreThread:
     """Do errands one after the other on a thread of its own, and see to the store from time to time.
 
     Args:
@@ -97,8 +97,8 @@ class Clerk:
         store: Store,
         *,
         up: Callable[[], bool],
-        tick: Callable[[Clerk], None],
-        lost: Callable[[Clerk, Exception], None],
+        tick: Callable[[StoreThread], None],
+        lost: Callable[[StoreThread, Exception], None],
         clock: Clock,
     ) -> None:
         self.store = store
@@ -106,7 +106,7 @@ class Clerk:
         self._tick = tick
         self._lost = lost
         self._clock = clock
-        self._errands: queue.SimpleQueue[Errand[Any] | None] = new_queue()
+        self._calls: queue.SimpleQueue[StoreCall[Any] | None] = new_queue()
         self._busy = new_lock()
         self._busy_since: float | None = None
         self._is_at_store = False
@@ -121,17 +121,17 @@ class Clerk:
         """
         start(self._serve, "store")
 
-    def send(self, errand: Errand[T]) -> None:
-        """Have an errand done."""
-        self._errands.put(errand)
+    def send(self, store_call: StoreCall[T]) -> None:
+        """Have a call made."""
+        self._calls.put(store_call)
 
     def leave(self) -> None:
         """Have the thread end."""
         self._leaving = True
-        self._errands.put(None)
+        self._calls.put(None)
 
     def seconds_busy(self) -> float:
-        """Return for how long the thread has been at the errand it is at; 0 if it is at none."""
+        """Return for how long the thread has been at the call it is at; 0 if it is at none."""
         since = self._busy_since
         return 0.0 if since is None else self._clock.monotonic() - since
 
@@ -154,12 +154,12 @@ class Clerk:
     def _serve(self) -> None:
         tick_at = self._clock.monotonic() + TICK_SECONDS
         while not self._leaving:
-            errand = self._next(tick_at)
+            store_call = self._next(tick_at)
             self._busy_since = self._clock.monotonic()
             self._is_at_store = True
             with self._busy:
-                if errand is not None and self._up():
-                    self._guarded(functools.partial(errand.do, self.store, self._worked))
+                if store_call is not None and self._up():
+                    self._guarded(functools.partial(store_call.do, self.store, self._worked))
                 self._is_at_store = True
                 if self._clock.monotonic() >= tick_at or self.store.generation != self._generation:
                     self._guarded(lambda: self._tick(self))
@@ -167,20 +167,20 @@ class Clerk:
                     tick_at = self._clock.monotonic() + TICK_SECONDS
                 close_connections()  # of a cache, or a log, that is kept in a database
             self._is_at_store = False
-            if errand is not None:
-                errand.give_up()
+            if store_call is not None:
+                store_call.give_up()
             self._busy_since = None
         self._guarded(self.store.close)
 
-    def _next(self, tick_at: float) -> Errand[Any] | None:
+    def _next(self, tick_at: float) -> StoreCall[Any] | None:
         try:
-            return self._errands.get(timeout=max(0.001, tick_at - self._clock.monotonic()))
+            return self._calls.get(timeout=max(0.001, tick_at - self._clock.monotonic()))
         except queue.Empty:
             return None
 
-    def _guarded(self, work: Callable[[], object]) -> None:
+    def _guarded(self, call: Callable[[], object]) -> None:
         try:
-            work()
+            call()
         except Exception as error:
             self._lost(self, error)
             try:
@@ -195,7 +195,7 @@ class Item:
 
     publication: Publication
     """The outcome."""
-    done: Callable[[Entry], None]
+    on_result: Callable[[StoreEntry], None]
     """Hears what is known then."""
 
 
@@ -224,10 +224,10 @@ class Batch:
             self._is_taken = True
             return self._items
 
-    def tell(self, entries: Iterable[Entry]) -> None:
+    def tell(self, entries: Iterable[StoreEntry]) -> None:
         """Tell who waits for each outcome what is known."""
         for item, entry in zip(self.take(), entries, strict=True):
             try:
-                item.done(entry)
+                item.on_result(entry)
             except Exception as error:  # of one who waits, which is no reason to leave the others waiting
                 log_error("An outcome that was published could not be used.", error)

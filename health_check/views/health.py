@@ -264,11 +264,11 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
         if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
             return None
-        return runtime.current().catalogue.listed(endpoint)
+        return runtime.get().catalogue.listed(endpoint)
 
     def _placed(self) -> tuple[Endpoint, CheckSet]:
         """Return the same where the checks have to be found out for this request, which may take a while."""
-        catalogue = runtime.current().catalogue
+        catalogue = runtime.get().catalogue
         match = self.request.resolver_match
         if match is None:
             endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)

@@ -16,7 +16,7 @@ from django.utils import translation
 from django.utils.timesince import timesince
 
 from health_check.monitor import runtime
-from health_check.monitor.history import NOTHING, Past
+from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import Report
 from health_check.records import Result, State
 from health_check.views.renderers import timestamp
@@ -69,10 +69,10 @@ def _our_own(context: dict[str, Any]) -> str:
 
 
 def _parts(report: Report) -> dict[str, Any]:
-    past = runtime.past(report.readings) if report.details else NOTHING
+    history = runtime.history(report.readings) if report.details else NO_HISTORY
     return {
-        "lines": lines_of(report, past),
-        "hosts": hosts_of(past),
+        "lines": lines_of(report, history),
+        "hosts": hosts_of(history),
         "summary": summary_of(report),
         "mood": mood_of(report),
     }
@@ -94,7 +94,7 @@ def _our_template() -> Template:
     return Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html")
 
 
-def lines_of(report: Report, past: Past = NOTHING) -> list[dict[str, Any]]:
+def lines_of(report: Report, history: History = NO_HISTORY) -> list[dict[str, Any]]:
     """Return the rows of the report with their times in words, and with what former runs said."""
     now = time.time()
     return [
@@ -104,17 +104,17 @@ def lines_of(report: Report, past: Past = NOTHING) -> list[dict[str, Any]]:
             "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
             "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
             "age": _age(row.reading.finished, now),
-            "past": [_bar(result, now) for result in past.history.get(row.reading.label, ())[-MOST_BARS:]],
+            "past": [_bar(result, now) for result in history.history.get(row.reading.label, ())[-MOST_BARS:]],
         }
         for row in report.rows
     ]
 
 
-def hosts_of(past: Past) -> list[dict[str, Any]]:
+def hosts_of(history: History) -> list[dict[str, Any]]:
     """Return how other hosts are, as they said last."""
     now = time.time()
     hosts = []
-    for host, records in past.elsewhere.items():
+    for host, records in history.elsewhere.items():
         counts = collections.Counter(record.result.state for record in records.values())
         hosts.append(
             {

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from health_check.monitor import runtime
 from health_check.monitor.reports import Report, overview_of
-from health_check.monitor.runtime import Process
+from health_check.monitor.runtime import Runtime
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, endpoint_at
@@ -57,7 +57,7 @@ class CachedResponse:
     """Until when the records are fresh, on the monotonic clock."""
     stamp: int
     """What the monitor knew."""
-    process: Process
+    runtime: Runtime
     """Whose monitor."""
     catalogue: Catalogue
     """What knew the checks."""
@@ -70,14 +70,14 @@ class CachedResponse:
 
     def holds(self) -> bool:
         """Tell whether nothing has changed."""
-        current = runtime.current()
+        current = runtime.get()
         return (
-            current is self.process
+            current is self.runtime
             and current.monitor.stamp == self.stamp
             and time.monotonic() < self.until
             and current.catalogue is self.catalogue
             and self.catalogue.check_set is self.check_set
-            and self.draining == bool(current.monitor.keeper.draining)
+            and self.draining == bool(current.monitor.store_client.draining)
             and bool(getattr(django_settings, "HEALTH_CHECK", None) == self.configured)
         )
 
@@ -116,11 +116,11 @@ class ResponseCache:
 
     def _made(self, request: HttpRequest, chosen: str) -> CachedResponse | None:
         """Make and keep an answer, if all records are fresh."""
-        current, configured = runtime.current(), copy.deepcopy(getattr(django_settings, "HEALTH_CHECK", None))
+        current, configured = runtime.get(), copy.deepcopy(getattr(django_settings, "HEALTH_CHECK", None))
         if not current.prepared:
             return None
         monitor, catalogue = current.monitor, current.catalogue
-        stamp, draining = monitor.stamp, monitor.keeper.draining
+        stamp, draining = monitor.stamp, monitor.store_client.draining
         found = _listed(request, catalogue)
         if found is None:
             return None
@@ -145,7 +145,7 @@ class ResponseCache:
             status=report.status_code,
             until=min(until, time.monotonic() + (HTML_SECONDS if chosen == "html" else math.inf)),
             stamp=stamp,
-            process=current,
+            runtime=current,
             catalogue=catalogue,
             check_set=check_set,
             configured=configured,

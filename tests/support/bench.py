@@ -16,7 +16,7 @@ from health_check.monitor.reports import Reading
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
 from health_check.runner.runner import Runner
-from health_check.stores import Entry, Key, Lease, Publication, Query, Store
+from health_check.stores import Key, Lease, Publication, Query, Store, StoreEntry
 from health_check.stores.memory import MemoryStore
 
 SECONDS = 20.0
@@ -112,11 +112,11 @@ class SharedStore(MemoryStore):
     def describe(self) -> str:
         return "the shelf"
 
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         self._meet("look")
         return super().look(queries)
 
-    def publish(self, publications: Sequence[Publication]) -> list[Entry]:
+    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
         self._meet("publish")
         return super().publish(publications)
 
@@ -164,7 +164,7 @@ class SharedStore(MemoryStore):
         if (error := self.failures.get(method)) is not None:
             raise error
 
-    def _entry(self, key: Key) -> Entry:
+    def _entry(self, key: Key) -> StoreEntry:
         entry = super()._entry(key)
         if entry.record is None:
             return entry
@@ -181,7 +181,7 @@ class Worker:
 
     def __init__(self, clock: Clock, create_store: Callable[[], Store]) -> None:
         self.monitor = Monitor(create_store, Runner(clock), clock)
-        self.keeper = self.monitor.keeper
+        self.store_client = self.monitor.store_client
 
     def read(self, definition: Definition, **options: object) -> Reading:
         """Read one check."""
@@ -189,7 +189,7 @@ class Worker:
 
     def close(self) -> None:
         """Let its threads go."""
-        self.keeper.close()
+        self.store_client.close()
 
 
 class Script:

@@ -78,7 +78,7 @@ def seen_of(check: HealthCheck) -> Seen:
     """Run a check in this thread, and return what can be seen of that."""
     with meter_provider() as (provider, metrics), recording_spans(metrics=provider) as spans, _logged() as text:
         start = time.monotonic()
-        [reading] = Bench().monitor.read([_defined(check)], here=True)
+        [reading] = Bench().monitor.read([_defined(check)], inline=True)
         seconds = time.monotonic() - start
         written = [span.to_json() for span in spans.finished]
         measured = metrics.reader.get_metrics_data()

@@ -13,7 +13,7 @@ import pytest
 from health_check.concurrency.futures import Future
 from health_check.concurrency.timers import Timers
 from health_check.stores import Query, Store
-from health_check.stores.client import Keeper
+from health_check.stores.client import StoreClient
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.bench import SECONDS, MovableClock, eventually
 from tests.support.places import KEY
@@ -43,17 +43,19 @@ class Host:
         self.file = file
         self.clock = MovableClock()
         self._timers = Timers(self.clock)
-        self._keepers: list[Keeper] = []
+        self._store_clients: list[StoreClient] = []
         self._stores: list[Probed] = []
 
-    def process(self, create: Callable[[], Store] | None = None) -> Keeper:
+    def process(self, create: Callable[[], Store] | None = None) -> StoreClient:
         """Return what one more process has.
 
         Args:
             create: Makes its store; default one on the file.
         """
-        self._keepers.append(Keeper(create or self._create, self.clock, self._timers, lambda key, entry: None))
-        return self._keepers[-1]
+        self._store_clients.append(
+            StoreClient(create or self._create, self.clock, self._timers, lambda key, entry: None)
+        )
+        return self._store_clients[-1]
 
     def _create(self) -> Probed:
         self._stores.append(Probed(path=self.file))
@@ -98,31 +100,31 @@ class Host:
 
     def close(self) -> None:
         """Let all processes end."""
-        for keeper in self._keepers:
-            keeper.close()
+        for store_client in self._store_clients:
+            store_client.close()
 
 
 TICK_SECONDS = 0.02
 """How often the processes of tests see to their stores."""
 
 
-def drain(keeper: Keeper, *, on: bool = True) -> bool:
+def drain(store_client: StoreClient, *, on: bool = True) -> bool:
     """Have a process say that the host is drained, or no longer; return whether it could."""
-    future = keeper.drain(on)
+    future = store_client.drain(on)
     assert future.wait(SECONDS)
     return future.result()
 
 
-def learned(keeper: Keeper) -> bool | None:
+def learned(store_client: StoreClient) -> bool | None:
     """Have a process learn whether the host is drained."""
-    assert keeper.learn_draining().wait(SECONDS)
-    return keeper.draining
+    assert store_client.learn_draining().wait(SECONDS)
+    return store_client.draining
 
 
-def look(keeper: Keeper) -> None:
+def look(store_client: StoreClient) -> None:
     """Have a process ask for a check."""
     told: Future[object] = Future()
-    keeper.look([Query(key=KEY)], told.set_result)
+    store_client.look([Query(key=KEY)], told.set_result)
     assert told.wait(SECONDS)
 
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from health_check.stores import Entry, Lease, StoreError
-from health_check.stores.holder import is_dead, myself
+from health_check.stores import Lease, StoreEntry, StoreError
+from health_check.stores.lease_holder import is_dead, myself
 from health_check.stores.sqlite import SQLiteStore
 from health_check.stores.sqlite_file import site
 from tests.support.places import KEY, Place, ask, look, publish
@@ -167,7 +167,7 @@ class Actions:
         self.filler.unlink()
 
 
-def _stubborn(work: Callable[[], Entry]) -> Entry:
+def _stubborn(work: Callable[[], StoreEntry]) -> StoreEntry:
     while True:
         with contextlib.suppress(StoreError):  # the file is busy: nothing was done
             return work()

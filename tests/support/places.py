@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from health_check.exceptions import ServiceUnavailable
 from health_check.records import NO_TOTALS, Message, Outcome, Record, Result, Totals
-from health_check.stores import Entry, Key, Lease, Publication, Query, Store
+from health_check.stores import Key, Lease, Publication, Query, Store, StoreEntry
 from tests.support.bench import MovableClock
 
 KEY = Key(label="Database")
@@ -71,7 +71,7 @@ def result_at(
     )
 
 
-def look(store: Store, key: Key = KEY, *, backend: str = BACKEND) -> Entry:
+def look(store: Store, key: Key = KEY, *, backend: str = BACKEND) -> StoreEntry:
     """Return what a store knows of a check, asking for no lease."""
     (entry,) = store.look([Query(key=key, backend=backend)])
     return entry
@@ -79,7 +79,7 @@ def look(store: Store, key: Key = KEY, *, backend: str = BACKEND) -> Entry:
 
 def ask(
     store: Store, key: Key = KEY, *, force: bool = False, backend: str = BACKEND, lease_seconds: float = 30.0
-) -> Entry:
+) -> StoreEntry:
     """Return what a store knows of a check, with the lease if it has to run."""
     (entry,) = store.look([Query(key=key, backend=backend, lease_seconds=lease_seconds, force=force)])
     return entry
@@ -108,7 +108,7 @@ def publish(
     max_age: float = MAX_AGE,
     known: Record | None = None,
     unsent: Totals = NO_TOTALS,
-) -> Entry:
+) -> StoreEntry:
     """Tell a store of one check."""
     (entry,) = store.publish(
         [Publication(key=key, lease=lease, result=result, max_age=max_age, known=known, unsent=unsent)]

@@ -138,7 +138,7 @@ class Command(BaseCommand):
 
     def _run(self, options: Mapping[str, Any]) -> bool:
         """Run checks in this process, show how they are, and return whether all is in order."""
-        catalogue = runtime.current().catalogue
+        catalogue = runtime.get().catalogue
         endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
         told = repeated() if options["verbosity"] > 1 else contextlib.nullcontext()
         with triggered_by(Trigger.COMMAND), told:
@@ -147,7 +147,7 @@ class Command(BaseCommand):
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
-        if options["verbosity"] > 0 and runtime.current().monitor.keeper.shared:
+        if options["verbosity"] > 0 and runtime.get().monitor.store_client.shared:
             self.stderr.write(where_records_are())
         notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
         statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
@@ -186,7 +186,7 @@ class Command(BaseCommand):
                 return reverse(name, urlconf=health_check_settings.URLCONF)
             except NoReverseMatch:
                 continue
-        known = runtime.current().catalogue.endpoints
+        known = runtime.get().catalogue.endpoints
         for candidate in known:
             if candidate.name == endpoint and not set("<(^") & set(candidate.route):
                 return f"/{candidate.route}"

@@ -17,7 +17,7 @@ from health_check.management.arguments import HelpFormatter, seconds, where_reco
 from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
 from health_check.stores import create_store
-from health_check.stores.client import Keeper
+from health_check.stores.client import StoreClient
 
 EPILOG = """
 Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True). While the host is drained they
@@ -73,15 +73,15 @@ class Command(BaseCommand):
             logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
             _refuse_unshared()
-            keeper = runtime.current().monitor.keeper
+            store_client = runtime.get().monitor.store_client
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=2) from error
         readiness = None if options["status"] or options["undo"] else _readiness_endpoints()
-        done = _in_time(lambda: _is_known(keeper) if options["status"] else runtime.drain(undo=options["undo"]))
+        done = _in_time(lambda: _is_known(store_client) if options["status"] else runtime.drain(undo=options["undo"]))
         if options["verbosity"] > 0:
             self.stderr.write(where_records_are())
         if not done:
-            raise CommandError(_failure(keeper, options["status"]), returncode=2)
+            raise CommandError(_failure(store_client, options["status"]), returncode=2)
         if options["status"]:
             self._tell()
         elif options["undo"]:
@@ -106,15 +106,15 @@ def _in_time(act: Callable[[], bool]) -> bool:
     return done
 
 
-def _is_known(keeper: Keeper) -> bool:
+def _is_known(store_client: StoreClient) -> bool:
     """Tell whether the store says if this host is drained."""
     runtime.is_draining()
-    return keeper.up
+    return store_client.up
 
 
-def _failure(keeper: Keeper, status: bool) -> str:
+def _failure(store_client: StoreClient, status: bool) -> str:
     what = "It cannot be known whether this host is drained" if status else "The servers of this host cannot be told"
-    return f"{what}: {keeper.trouble or 'the store does not answer'}."
+    return f"{what}: {store_client.trouble or 'the store does not answer'}."
 
 
 def _readiness_endpoints() -> str:

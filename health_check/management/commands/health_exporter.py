@@ -71,7 +71,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            catalogue = runtime.current().catalogue
+            catalogue = runtime.get().catalogue
             if not catalogue.endpoints:
                 raise CommandError(
                     'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.',
@@ -117,7 +117,7 @@ class Command(BaseCommand):
                 returncode=2,
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
-        runtime.current().scheduler.start()
+        runtime.get().scheduler.start()
         if "/metrics" not in extensions.pages():
             self.stderr.write("There will be no /metrics: add health_check_prometheus to INSTALLED_APPS.")
         self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")

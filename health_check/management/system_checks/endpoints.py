@@ -52,7 +52,7 @@ def _tells_everybody(endpoint: Endpoint) -> bool:
 def current_catalogue() -> Catalogue | None:
     """Return the endpoints and their checks; None where another system check says why there are none."""
     try:
-        return runtime.current().catalogue
+        return runtime.get().catalogue
     except ImproperlyConfigured:
         return None
 
@@ -76,7 +76,7 @@ def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
     """
     try:
         names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
-        catalogue = runtime.current().catalogue
+        catalogue = runtime.get().catalogue
     except ImproperlyConfigured as error:
         return unusable([text for text in [str(error)] if text not in conf.problems()])
     endpoints = (*catalogue.endpoints, *catalogue.deferred)

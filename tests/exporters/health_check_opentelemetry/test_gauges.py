@@ -92,7 +92,7 @@ def test_gauges__run_what_is_never_fresh_once_a_collection(metrics: Metrics, mou
 def test_gauges__of_what_is_not_known(settings: Settings, metrics: Metrics, mount_checks: Mount) -> None:
     """A check that takes longer than a scrape waits is unknown, with no time, and all others are there."""
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "SCRAPE_WAIT": 0.05}
-    runtime.forget()
+    runtime.reset()
     held = Held()
     slow = type("Slow", (Fine,), {"check_status": lambda self: held.wait()})
     mount_checks(slow, Broken)

@@ -144,7 +144,7 @@ def test_round__only_when_something_runs(spans: Spans, mount_checks: Mount, clie
         (lambda client: client.get("/health/"), "request"),
         (lambda client: client.get("/metrics"), "scrape"),
         (lambda client: call_command("health_check", verbosity=0), "command"),
-        (lambda client: runtime.current().scheduler.trigger_due(), "scheduler"),
+        (lambda client: runtime.get().scheduler.trigger_due(), "scheduler"),
     ],
     ids=["request", "scrape", "command", "scheduler"],
 )

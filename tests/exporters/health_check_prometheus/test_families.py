@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor.history import Survey
+from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading, Report
 from health_check.records import NO_TOTALS, Record
 from health_check_prometheus.families import families_of
@@ -46,17 +46,19 @@ def text_of(what: Overview | None) -> str:
     return generate_latest(registry_of(what)).decode()
 
 
-def survey_of(what: Overview | None) -> Survey:
+def summary_of(what: Overview | None) -> StoreSummary:
     """Return what is counted of the checks of an overview."""
     if what is None:
-        return Survey()
+        return StoreSummary()
     records = {reading.label: reading.record for reading in what.readings}
-    return Survey(totals={label: record.totals if record else NO_TOTALS for label, record in records.items()}, up=True)
+    return StoreSummary(
+        totals={label: record.totals if record else NO_TOTALS for label, record in records.items()}, up=True
+    )
 
 
 def families(what: Overview | None) -> list[Metric]:
     """Return all families."""
-    return families_of(what, survey_of(what))
+    return families_of(what, summary_of(what))
 
 
 def registry_of(what: Overview | None) -> CollectorRegistry:

@@ -12,7 +12,7 @@ from prometheus_client.samples import Exemplar as Shown
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable
-from health_check.monitor.history import Survey
+from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, Exemplar, Totals
 from health_check_prometheus.families import families_of
@@ -34,8 +34,8 @@ def _bounds(settings: Settings) -> None:
 def family_of(totals: Totals | None, what: Reading | None = None) -> Metric:
     """Return the histogram of a check with these totals; None while they are not known."""
     what = what or reading("Database")
-    survey = Survey(totals=None if totals is None else {what.label: totals}, up=totals is not None)
-    families = families_of(Overview(readings=(what,), reports=()), survey)
+    summary = StoreSummary(totals=None if totals is None else {what.label: totals}, up=totals is not None)
+    families = families_of(Overview(readings=(what,), reports=()), summary)
     [found] = [family for family in families if family.name == NAME]
     return found
 
@@ -74,7 +74,7 @@ def test_buckets__never_run() -> None:
 
 def test_buckets__of_a_check_without_totals() -> None:
     """A check that the store has never heard of is at zero, too."""
-    families = families_of(Overview(readings=(reading("New"),), reports=()), Survey(totals={}, up=True))
+    families = families_of(Overview(readings=(reading("New"),), reports=()), StoreSummary(totals={}, up=True))
     [family] = [family for family in families if family.name == NAME]
     assert set(buckets(family).values()) == {0}
 
@@ -82,7 +82,7 @@ def test_buckets__of_a_check_without_totals() -> None:
 def test_buckets__store_down() -> None:
     """While totals are not known there are neither buckets nor counters: a gap, and no reset."""
     assert family_of(None).samples == []
-    families = families_of(Overview(readings=(reading("Database"),), reports=()), Survey())
+    families = families_of(Overview(readings=(reading("Database"),), reports=()), StoreSummary())
     assert [family.samples for family in families if family.type == "counter"] == [[]]
 
 

@@ -12,7 +12,7 @@ from prometheus_client.metrics_core import Metric
 from pytest_django import Settings
 
 from health_check.monitor import runtime
-from health_check.monitor.history import Survey
+from health_check.monitor.history import StoreSummary
 from health_check.registry.definitions import Definition
 from health_check.runner import observers
 from health_check.runner.observers import Observer, RoundObserver, RunObserver
@@ -104,7 +104,7 @@ def test_promtool__has_nothing_to_say(client: Client, scope: str) -> None:
 def test_promtool__without_the_store() -> None:
     """Without counters it takes the page, too: families that have no series now."""
     overview = runtime.read()
-    families = families_of(overview, Survey())
+    families = families_of(overview, StoreSummary())
     assert check(page_of(families, openmetrics=False)) == (0, "")
     parse_openmetrics(page_of(families, openmetrics=True))
 
@@ -196,9 +196,9 @@ def test_never_run__parses_without_any_result(client: Client) -> None:
     """Where no check has run, strict parsers take the page, with all counters and buckets at zero."""
     overview = runtime.read()
     readings = tuple(reading for reading in overview.readings if reading.label in SHOWN)
-    survey = runtime.survey(readings)
+    store_summary = runtime.store_summary(readings)
     unrun = [type(reading)(**{**vars(reading), "record": None}) for reading in readings]
-    nothing = type(survey)(totals={}, up=True)
+    nothing = type(store_summary)(totals={}, up=True)
     families = families_of(type(overview)(readings=tuple(unrun), reports=()), nothing)
     for openmetrics, parse in ((True, parse_openmetrics), (False, parse_text)):
         found = by_name(parse(page_of(families, openmetrics=openmetrics)))

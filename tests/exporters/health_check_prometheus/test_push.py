@@ -207,7 +207,7 @@ def test_store_down__no_counters(gateway: Server, settings: Settings) -> None:
             "OPTIONS": {"path": "/dev/null/health.sqlite3"},
         },
     }
-    runtime.forget()
+    runtime.reset()
     assert push(gateway.address) == 0
     found = {family.name: family for family in parse_text(gateway.bodies[0].decode())}
     assert found["django_health_check_runs"].samples == []

@@ -15,7 +15,7 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.records import State
 from health_check.signals import check_finished
-from health_check.stores import Entry, Query
+from health_check.stores import Query, StoreEntry
 from tests.support.bench import Bench, MovableClock, SharedStore, Worker, defined, eventually
 
 ALIAS = "shop"
@@ -94,7 +94,7 @@ class InDatabase(SharedStore):
         super().__init__(clock)
         self.used: list[BaseDatabaseWrapper] = []
 
-    def look(self, queries: Sequence[Query]) -> list[Entry]:
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         self.used.append(opened())
         return super().look(queries)
 

@@ -100,8 +100,8 @@ def worker(shelf: SharedStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Work
 
 def waits(worker: Worker, definition: Definition) -> bool:
     """Tell whether a process knows that it waits for another one's run."""
-    slot = worker.monitor._slots.get(definition.label)
-    return slot is not None and slot.pending is not None and slot.pending.looks > 0
+    cached = worker.monitor._records.get(definition.label)
+    return cached is not None and cached.flight is not None and cached.flight.looks > 0
 
 
 def test_read__two_processes__one_run(site: Site, held: Held) -> None:
@@ -422,8 +422,8 @@ def test_read__store_hangs__nobody_is_left_waiting(worker: Worker, shelf: Shared
     with shelf.holding(method):
         assert worker.read(definition).state is State.OK
         assert worker.read(definition).state is State.OK
-        assert not worker.keeper.up
-    eventually(lambda: worker.keeper.up)
+        assert not worker.store_client.up
+    eventually(lambda: worker.store_client.up)
     shelf.clock.forward(11)
     record = worker.read(definition).record
     assert record is not None
@@ -440,7 +440,7 @@ def test_read__store_fails_and_is_back__processes_agree_again(worker: Worker, sh
         shelf.clock.forward(11)
         assert worker.read(definition).state is State.OK
     shelf.recover()
-    eventually(lambda: worker.keeper.up)
+    eventually(lambda: worker.store_client.up)
     other = Worker(shelf.clock, lambda: shelf)
     record = other.read(definition).record
     other.close()

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor.notifications import log_change, repeated
+from health_check.monitor.notifications import log_transition, repeated
 from health_check.records import Message, Record, Result
 from tests.support.places import result_at
 from tests.support.readings import definition
@@ -28,7 +28,7 @@ def logged(
 ) -> list[tuple[str, str]]:
     """Log a change and return what was said, with its level."""
     caplog.set_level(logging.DEBUG, "health_check")
-    log_change(definition("Database"), previous, record, traceback)
+    log_transition(definition("Database"), previous, record, traceback)
     return [(entry.levelname, entry.getMessage()) for entry in caplog.records]
 
 

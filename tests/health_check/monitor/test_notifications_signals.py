@@ -18,7 +18,7 @@ from health_check.backends import HealthCheck
 from health_check.concurrency import threads
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor import notifications, runtime
-from health_check.monitor.notifications import Announcer
+from health_check.monitor.notifications import SignalSender
 from health_check.records import Message, Record, Result, State
 from health_check.signals import check_finished, state_changed
 from health_check.views import HealthCheckView
@@ -136,7 +136,7 @@ def test_signals__no_thread_without_receivers(
 ) -> None:
     """Where nobody listens nothing is started."""
     started: list[str] = []
-    monkeypatch.setattr(Announcer, "_wake", lambda self: started.append("woken"))
+    monkeypatch.setattr(SignalSender, "_wake", lambda self: started.append("woken"))
     settings.HEALTH_CHECK = THREADS
     mount_checks(Fine)
     Client().get(URL)
@@ -159,7 +159,7 @@ def test_state_changed__only_then(
 ) -> None:
     """Each run is announced, and a change of its state only where there is one; other words are none."""
     previous = None if before is None else record_of(*before)
-    Announcer().announce(definition("A"), previous, record_of(*now, previous=previous))
+    SignalSender().send_signals(definition("A"), previous, record_of(*now, previous=previous))
     assert (len(heard.finished), len(heard.changed)) == (1, changes)
     if changes:
         assert heard.changed[0]["previous_state"] is (previous.result.state if previous else State.UNKNOWN)
@@ -233,7 +233,7 @@ def test_receiver__raises_a_secret(caplog: pytest.LogCaptureFixture, connect: Co
         raise ConnectionError(f"cannot reach {PLANTED}")
 
     connect(check_finished, raising)
-    Announcer().announce(definition("A"), None, record_of())
+    SignalSender().send_signals(definition("A"), None, record_of())
     assert {record.name for record in caplog.records} == {"health_check"}
     assert "planted" not in caplog.text
 
@@ -245,9 +245,9 @@ def test_receiver__goes_on_raising(caplog: pytest.LogCaptureFixture, connect: Co
         raise ZeroDivisionError
 
     connect(check_finished, raising)
-    mine = Announcer()
+    mine = SignalSender()
     for _ in range(5):
-        mine.announce(definition("A"), record_of(), record_of())
+        mine.send_signals(definition("A"), record_of(), record_of())
     assert len([record for record in caplog.records if record.name == "health_check"]) == 1
 
 
@@ -264,9 +264,9 @@ def test_receiver__tries_to_end_the_process(
         raise SystemExit(3)
 
     connect(check_finished, exiting)
-    mine = Announcer()
+    mine = SignalSender()
     for _ in range(3):
-        mine.announce(definition("A"), None, record_of())
+        mine.send_signals(definition("A"), None, record_of())
         assert called.acquire(timeout=5)
 
 
@@ -318,16 +318,16 @@ def test_waiting__no_more_than_that(
     monkeypatch.setattr(notifications, "MOST_WAITING", 5)
     settings.HEALTH_CHECK = THREADS
     connect(check_finished, hanging)
-    mine = Announcer()
-    mine.announce(definition("0"), None, record_of())
+    mine = SignalSender()
+    mine.send_signals(definition("0"), None, record_of())
     assert called.wait(SECONDS)
     for number in range(1, 20):
-        mine.announce(definition(str(number)), None, record_of())
+        mine.send_signals(definition(str(number)), None, record_of())
     (record,) = caplog.records
     assert "dropped" in record.getMessage()
     gate.set()
     eventually(lambda: len(labels) == 6)
-    mine.announce(definition("again"), None, record_of())
+    mine.send_signals(definition("again"), None, record_of())
     eventually(lambda: labels[-1] == "again")
     assert labels == ["0", "1", "2", "3", "4", "5", "again"]
 
@@ -336,9 +336,9 @@ def test_thread__ends_when_idle(monkeypatch: pytest.MonkeyPatch, settings: Setti
     """The thread ends where there is nothing to send for a while, and another one is started when there is."""
     monkeypatch.setattr(notifications, "IDLE_SECONDS", 0.01)
     settings.HEALTH_CHECK = THREADS
-    mine = Announcer()
+    mine = SignalSender()
     for times in range(1, 4):
-        mine.announce(definition("A"), None, record_of())
+        mine.send_signals(definition("A"), None, record_of())
         eventually(functools.partial(_has_heard, heard, times))
         eventually(lambda: not mine._awake)
 
@@ -348,7 +348,7 @@ def test_thread__none_to_be_had(
 ) -> None:
     """Where no thread can be started that is logged once, and tried again with the next signal."""
     settings.HEALTH_CHECK = THREADS
-    mine = Announcer()
+    mine = SignalSender()
 
     def refuse(target: object, name: str) -> None:
         raise RuntimeError("can't start new thread")
@@ -356,9 +356,9 @@ def test_thread__none_to_be_had(
     with monkeypatch.context() as patch:
         patch.setattr(threads, "start", refuse)
         for _ in range(3):
-            mine.announce(definition("A"), None, record_of())
+            mine.send_signals(definition("A"), None, record_of())
     assert len(caplog.records) == 1
-    mine.announce(definition("A"), None, record_of())
+    mine.send_signals(definition("A"), None, record_of())
     eventually(lambda: len(heard.finished) == 4)
 
 
@@ -371,5 +371,5 @@ def test_receiver__async(heard: Heard, settings: Settings, connect: Connect) -> 
 
     settings.HEALTH_CHECK = THREADS
     connect(check_finished, receive)
-    Announcer().announce(definition("A"), None, record_of())
+    SignalSender().send_signals(definition("A"), None, record_of())
     eventually(lambda: labels == ["A"] and heard.finished)

@@ -33,31 +33,31 @@ class Ready(HealthCheck):
 
 def test_current__is_one_for_all() -> None:
     """Everybody gets the same monitor and the same catalogue."""
-    assert runtime.current() is runtime.current()
-    assert runtime.current().monitor is runtime.current().monitor
-    assert runtime.current().catalogue is runtime.current().catalogue
+    assert runtime.get() is runtime.get()
+    assert runtime.get().monitor is runtime.get().monitor
+    assert runtime.get().catalogue is runtime.get().catalogue
 
 
 def test_current__is_made_anew_under_other_settings(settings: Settings) -> None:
     """Nothing is kept that was made under other settings."""
-    before = runtime.current()
+    before = runtime.get()
     settings.HEALTH_CHECK = {"MAX_AGE": 3}
-    assert runtime.current() is not before
+    assert runtime.get() is not before
 
 
 def test_catalogue__follows_the_urlconf(mount: Mount) -> None:
     """Another URLconf has other endpoints."""
     mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
-    assert [endpoint.name for endpoint in runtime.current().catalogue.endpoints] == ["one"]
+    assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["one"]
     mount(path("two/", HealthCheckView.as_view(checks=[]), name="two"))
-    assert [endpoint.name for endpoint in runtime.current().catalogue.endpoints] == ["two"]
+    assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["two"]
 
 
 def test_catalogue__setting_names_the_urlconf(settings: Settings, mount: Mount) -> None:
     """HEALTH_CHECK["URLCONF"] goes before ROOT_URLCONF."""
     mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
     settings.HEALTH_CHECK = {"URLCONF": "tests.urls"}
-    assert [endpoint.name for endpoint in runtime.current().catalogue.endpoints] == ["health_check", "live"]
+    assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["health_check", "live"]
 
 
 def test_read__reports_every_endpoint_on_one_reading(mount: Mount) -> None:
@@ -78,7 +78,7 @@ def test_fork__child_starts_with_nothing_of_its_parent(settings: Settings, mount
     settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
     parent_pid = _pid_of(runtime.read())
-    lock = runtime.current().monitor._lock
+    lock = runtime.get().monitor._lock
     with lock:
         child = os.fork()
         if child == 0:
@@ -106,8 +106,8 @@ def test_fork__child_shares_the_store(settings: Settings, mount: Mount, tmp_path
     record = runtime.read(force=True).readings[0].record
     assert record is not None
     assert record.seq == 2
-    assert isinstance(runtime.current().monitor.keeper._store, SQLiteStore)
-    assert runtime.current().monitor.keeper.up
+    assert isinstance(runtime.get().monitor.store_client._store, SQLiteStore)
+    assert runtime.get().monitor.store_client.up
 
 
 @pytest.mark.parametrize("scheduler", [True, False])
@@ -122,7 +122,7 @@ def test_scheduler__starts_with_the_first_reading(
         path("two/", HealthCheckView.as_view(checks=[Noted]), name="two"),
     )
     Noted.ran.clear()
-    check_set = runtime.current().catalogue.check_set
+    check_set = runtime.get().catalogue.check_set
     (one, _) = check_set.members
     if asynchronous:
         asyncio.run(runtime.aread([one], check_set=check_set))
@@ -147,7 +147,7 @@ def test_scheduler__is_one_and_ends_with_the_process(settings: Settings) -> None
     for _ in range(3):
         runtime.read()
     (thread,) = {thread for thread in threading.enumerate() if thread.name == "health-check-scheduler"} - before
-    runtime.forget()
+    runtime.reset()
     thread.join(SECONDS)
     assert not thread.is_alive()
 
@@ -158,10 +158,10 @@ def test_survey_and_past__of_what_was_read(settings: Settings, mount: Mount) -> 
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
     for number in range(1, 4):
         readings = runtime.read().readings
-        survey, past = runtime.survey(readings), runtime.past(readings)
-        assert survey.totals is not None
-        assert sum(survey.totals["Ready"].runs.values()) == len(past.history["Ready"]) == number
-    assert runtime.past(readings) is past
+        store_summary, history = runtime.store_summary(readings), runtime.history(readings)
+        assert store_summary.totals is not None
+        assert sum(store_summary.totals["Ready"].runs.values()) == len(history.history["Ready"]) == number
+    assert runtime.history(readings) is history
 
 
 def test_forget__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:

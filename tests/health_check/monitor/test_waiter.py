@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from health_check.monitor.record_cache import Slot
-from health_check.monitor.waiter import Wanted
+from health_check.monitor.record_cache import CachedRecord
+from health_check.monitor.waiter import Waiter
 from health_check.records import Record, Result, State, unavailable
 from tests.support.places import ERROR, result_at
 from tests.support.readings import definition
@@ -29,14 +29,14 @@ class Stuck:
         return unavailable("still running, started 42 s ago")
 
 
-def wanted(result: Result, *, expired_for: float, force: bool = False) -> Wanted:
+def waiters(result: Result, *, expired_for: float, force: bool = False) -> Waiter:
     """Return what a reader wants of a check that is stuck here, and whose record expired some seconds ago."""
-    slot = Slot(definition("Database"), is_private=False)
-    slot.record = Record.after(None, result, max_age=MAX_AGE)
+    cached = CachedRecord(definition("Database"), is_private=False)
+    cached.record = Record.after(None, result, max_age=MAX_AGE)
     stuck: Any = Stuck()
-    slot.run = stuck
-    slot.fresh_until = NOW - expired_for
-    return Wanted(slot=slot, arrived=NOW, max_age=MAX_AGE, force=force)
+    cached.run = stuck
+    cached.fresh_until = NOW - expired_for
+    return Waiter(cached=cached, arrived=NOW, max_age=MAX_AGE, force=force)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def wanted(result: Result, *, expired_for: float, force: bool = False) -> Wanted
 )
 def test_stuck_here__what_others_publish_counts(result: Result, expired_for: float, force: bool, state: State) -> None:
     """While other processes run the check and it is well with them, that it hangs here is not shown."""
-    reading = wanted(result, expired_for=expired_for, force=force).reading(NOW)
+    reading = waiters(result, expired_for=expired_for, force=force).reading(NOW)
     assert reading.state is state
     assert ("still running" in reading.pretty_status) is (state is State.ERROR)

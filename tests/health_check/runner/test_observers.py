@@ -78,7 +78,7 @@ def test_register__follows_a_reading(registered: list[Observer]) -> None:
     register(noting, registered)
     seen: list[str] = []
     definition = defined(lambda check: seen.append(inside.get()))
-    Bench().monitor.read([definition], here=True)
+    Bench().monitor.read([definition], inline=True)
     run = f"run {definition.label}"
     assert noting.heard == ["round", run, "enter", "leave", "end ok", "end"]
     assert (seen, inside.get()) == (["one"], "nobody")
@@ -121,7 +121,7 @@ def test_observers__failing_one_harms_nothing(
     ran: list[int] = []
     definition = defined(lambda check: ran.append(1))
     with caplog.at_level(logging.ERROR, "health_check"):
-        (reading,) = Bench().monitor.read([definition], here=True)
+        (reading,) = Bench().monitor.read([definition], inline=True)
     assert (ran, reading.status) == ([1], 1)
     assert [word.partition(" ")[0] for word in pair[0].heard] == ["round", "run", "enter", "leave", "end", "end"]
     assert "An observer of health checks failed" in caplog.text

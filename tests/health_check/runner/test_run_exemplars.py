@@ -143,7 +143,7 @@ def test_run__passes_on_what_observers_say(follow: Follow, mount_checks: Mount) 
     mount_checks(Fine, Broken, AsyncFine)
     readings = runtime.read().readings
     assert [reading.record and reading.record.result.exemplar for reading in readings] == [TRACE] * 3
-    found = runtime.survey(readings).totals
+    found = runtime.store_summary(readings).totals
     assert found is not None
     assert all([dict(one.labels) for one in found[r.label].exemplars.values()] == [TRACE] for r in readings)
 

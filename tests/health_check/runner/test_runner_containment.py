@@ -25,7 +25,7 @@ from health_check.runner.observers import (
     register_observer,
     unregister_observer,
 )
-from health_check.stores import Entry, Key, Query
+from health_check.stores import Key, Query, StoreEntry
 from tests.support.bench import SECONDS, Bench, defined
 
 
@@ -149,7 +149,7 @@ def test_read__a_store_that_fails__goes_on_without(bench: Bench, monkeypatch: py
     """A store that fails does not leave anybody waiting, nor without a result."""
     definitions = [defined(lambda check: None), defined(lambda check: None)]
 
-    def fail(*_: object) -> list[Entry]:
+    def fail(*_: object) -> list[StoreEntry]:
         raise OSError("gone")
 
     for method in ("look", "publish"):
@@ -178,10 +178,10 @@ def test_read__other_options_under_one_label__is_another_check(bench: Bench, set
 
 def test_slots__are_forgotten_when_there_are_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Labels that come and go with requests do not fill the memory."""
-    monkeypatch.setattr("health_check.monitor.record_cache.MOST_SLOTS", 10)
+    monkeypatch.setattr("health_check.monitor.record_cache.MOST_CACHED", 10)
     for _ in range(50):
         bench.read(defined(lambda check: None))
-    assert len(bench.monitor._slots) <= 11
+    assert len(bench.monitor._records) <= 11
     assert len(bench.store._records) <= 11
 
 

@@ -63,7 +63,7 @@ def test_constructors__that_hang__are_waited_for_once(
     assert client.get("/live/", {"format": "json"}).status_code == 200
     assert time.monotonic() - start < 3 * CONSTRUCTION_SECONDS
     assert client.get("/0/", {"format": "json"}).json()["Fine"] == "OK"
-    assert runtime.current().prepared
+    assert runtime.get().prepared
 
 
 def test_copies__for_a_page__are_no_business_of_the_destructor(
@@ -167,4 +167,4 @@ def test_comparison__that_fails__tells_checks_apart(mount: Mount, client: Client
     )
     assert client.get("/a/", {"format": "json"}).json() == {"tenant 0": "OK", "tenant 1": "OK"}
     assert client.get("/b/", {"format": "json"}).json() == {"tenant 0": "OK"}
-    eventually(lambda: runtime.current().prepared)
+    eventually(lambda: runtime.get().prepared)

@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from health_check.records import NO_TOTALS, Outcome, Record, Result, State, Totals
-from health_check.stores import Entry, Key, Lease, Publication, Query, create_store
+from health_check.stores import Key, Lease, Publication, Query, StoreEntry, create_store
 from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.places import ERROR, KEY, MAX_AGE, result_at, totals
@@ -137,21 +137,21 @@ SEEN = STORED.result_id
 @pytest.mark.parametrize(
     ("entry", "lead", "force", "seen", "suffices"),
     [
-        (Entry(), 0.0, False, None, False),
-        (Entry(record=STORED, fresh_for=5.0), 0.0, False, None, True),
-        (Entry(record=STORED, fresh_for=5.0), 4.9, False, None, True),
-        (Entry(record=STORED, fresh_for=5.0), 5.0, False, None, False),
-        (Entry(record=STORED, fresh_for=0.0), 0.0, False, None, False),
-        (Entry(record=STORED, fresh_for=5.0), 0.0, True, None, False),
+        (StoreEntry(), 0.0, False, None, False),
+        (StoreEntry(record=STORED, fresh_for=5.0), 0.0, False, None, True),
+        (StoreEntry(record=STORED, fresh_for=5.0), 4.9, False, None, True),
+        (StoreEntry(record=STORED, fresh_for=5.0), 5.0, False, None, False),
+        (StoreEntry(record=STORED, fresh_for=0.0), 0.0, False, None, False),
+        (StoreEntry(record=STORED, fresh_for=5.0), 0.0, True, None, False),
         # while somebody waits for a newer one than was there
-        (Entry(record=STORED, fresh_for=-1.0), 0.0, False, SEEN, False),
-        (Entry(record=STORED, fresh_for=5.0), 0.0, True, SEEN, False),
-        (Entry(record=STORED, fresh_for=-1.0), 0.0, False, "another", True),
-        (Entry(record=STORED, fresh_for=-1.0), 0.0, True, "", True),
-        (Entry(), 0.0, False, "another", False),
+        (StoreEntry(record=STORED, fresh_for=-1.0), 0.0, False, SEEN, False),
+        (StoreEntry(record=STORED, fresh_for=5.0), 0.0, True, SEEN, False),
+        (StoreEntry(record=STORED, fresh_for=-1.0), 0.0, False, "another", True),
+        (StoreEntry(record=STORED, fresh_for=-1.0), 0.0, True, "", True),
+        (StoreEntry(), 0.0, False, "another", False),
     ],
 )
-def test_suffices__table(entry: Entry, lead: float, force: bool, seen: str | None, suffices: bool) -> None:
+def test_suffices__table(entry: StoreEntry, lead: float, force: bool, seen: str | None, suffices: bool) -> None:
     """A record is an answer that outlasts the lead and is not refused, or that came while it was waited for."""
     query = Query(key=KEY, backend=STORED.result.backend, lead=lead, force=force, seen=seen)
     assert entry.suffices(query) is suffices
@@ -160,7 +160,7 @@ def test_suffices__table(entry: Entry, lead: float, force: bool, seen: str | Non
 @pytest.mark.parametrize("seen", [None, "another"])
 def test_suffices__another_backend(seen: str | None) -> None:
     """The record of another check under the same label is no answer."""
-    assert not Entry(record=STORED, fresh_for=5.0).suffices(Query(key=KEY, backend="tests.Other", seen=seen))
+    assert not StoreEntry(record=STORED, fresh_for=5.0).suffices(Query(key=KEY, backend="tests.Other", seen=seen))
 
 
 def test_key__is_told_by_label_and_scope() -> None:

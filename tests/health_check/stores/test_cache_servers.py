@@ -120,7 +120,7 @@ def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, st
         for _ in range(5):
             with pytest.raises(StoreError, match="the cache 'default': "):
                 store.probe()
-            store.close()  # as the keeper does after a failure
+            store.close()  # as the store client does after a failure
     for work in (lambda: look(store), lambda: publish(store, place.run()), lambda: store.release([])):
         with contextlib.suppress(StoreError):  # nothing worse
             work()

@@ -1,4 +1,4 @@
-"""The keeper: all I/O on one thread, nobody waits for it for long, and nothing is lost or counted twice."""
+"""The store client: all I/O on one thread, nobody waits for it for long, and nothing is lost or counted twice."""
 
 from __future__ import annotations
 
@@ -13,54 +13,58 @@ import pytest
 from health_check.concurrency.futures import Future
 from health_check.concurrency.timers import Timers
 from health_check.records import Message
-from health_check.stores import SETTLE_SECONDS, Entry, Key, Lease, Publication, Query, StoreError
-from health_check.stores.client import ALONE, ANSWER_SECONDS, MOST_STUCK, STUCK_SECONDS, Keeper
+from health_check.stores import SETTLE_SECONDS, Key, Lease, Publication, Query, StoreEntry, StoreError
+from health_check.stores.client import ANSWER_SECONDS, MOST_STUCK, NO_STORE, STUCK_SECONDS, StoreClient
 from health_check.stores.memory import MemoryStore
 from tests.support.bench import SECONDS, MovableClock, SharedStore, eventually
 from tests.support.places import BACKEND, ERROR, KEY, MAX_AGE, result_at
 
-FREE = Lease(key=KEY, token=ALONE)
+FREE = Lease(key=KEY, token=NO_STORE)
 WARNING = "The store of the health checks cannot be used"
 
 
 class Counter:
-    """A keeper of its own with a shared store, and what it is told; where runs are reported and counted."""
+    """A store client of its own with a shared store, and what it is told; where runs are reported and counted."""
 
     def __init__(self) -> None:
         self.clock = MovableClock()
         self.store = SharedStore(self.clock)
         self.timers = Timers(self.clock)
-        self.adopted: list[tuple[Key, Entry]] = []
-        self.keepers: list[Keeper] = []
-        self.keeper = self.open()
+        self.adopted: list[tuple[Key, StoreEntry]] = []
+        self.store_clients: list[StoreClient] = []
+        self.store_client = self.open()
 
-    def open(self) -> Keeper:
-        """Return one more keeper, as another process would have one."""
-        keeper = Keeper(lambda: self.store, self.clock, self.timers, lambda *known: self.adopted.append(known))
-        self.keepers.append(keeper)
-        return keeper
+    def open(self) -> StoreClient:
+        """Return one more store client, as another process would have one."""
+        store_client = StoreClient(
+            lambda: self.store, self.clock, self.timers, lambda *known: self.adopted.append(known)
+        )
+        self.store_clients.append(store_client)
+        return store_client
 
-    def ask(self, keeper: Keeper | None = None) -> Entry:
+    def ask(self, store_client: StoreClient | None = None) -> StoreEntry:
         """Return what is known, with the lease to run the check."""
-        told: Future[list[Entry]] = Future()
-        (keeper or self.keeper).look([Query(key=KEY, backend=BACKEND, lease_seconds=30.0, force=True)], told.set_result)
+        told: Future[list[StoreEntry]] = Future()
+        (store_client or self.store_client).look(
+            [Query(key=KEY, backend=BACKEND, lease_seconds=30.0, force=True)], told.set_result
+        )
         assert told.wait(SECONDS)
         return told.result()[0]
 
-    def publish(self, *messages: Message, lease: Lease | None, keeper: Keeper | None = None) -> Entry:
+    def publish(self, *messages: Message, lease: Lease | None, store_client: StoreClient | None = None) -> StoreEntry:
         """Tell of a run that has just ended."""
-        told: Future[Entry] = Future()
+        told: Future[StoreEntry] = Future()
         result = result_at(self.clock.now(), *messages)
         publication = Publication(key=KEY, lease=lease, result=result, max_age=MAX_AGE)
-        (keeper or self.keeper).publish(publication, told.set_result)
+        (store_client or self.store_client).publish(publication, told.set_result)
         assert told.wait(SECONDS)
         return told.result()
 
-    def run(self, *messages: Message, keeper: Keeper | None = None) -> Entry:
+    def run(self, *messages: Message, store_client: StoreClient | None = None) -> StoreEntry:
         """Have the check run."""
-        return self.publish(*messages, lease=self.ask(keeper).lease, keeper=keeper)
+        return self.publish(*messages, lease=self.ask(store_client).lease, store_client=store_client)
 
-    def stored(self) -> Entry:
+    def stored(self) -> StoreEntry:
         """Return what the store itself knows."""
         return MemoryStore.look(self.store, [Query(key=KEY, backend=BACKEND)])[0]
 
@@ -78,12 +82,12 @@ class Counter:
 
 @pytest.fixture
 def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
-    """A keeper that sees to its store far more often than once a second."""
+    """A store client that sees to its store far more often than once a second."""
     monkeypatch.setattr("health_check.stores.worker.TICK_SECONDS", 0.02)
     made = Counter()
     yield made
-    for keeper in made.keepers:
-        keeper.close()
+    for store_client in made.store_clients:
+        store_client.close()
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -98,7 +102,7 @@ def test_ask__all_calls_on_one_thread(counter: Counter) -> None:
     for _ in range(3):
         assert counter.run().accepted
     counter.ask()
-    counter.keeper.forget([KEY])
+    counter.store_client.forget([KEY])
     counter.wait_for_tick()
     (thread,) = counter.store.threads
     assert thread.name == "health-check-store"
@@ -110,8 +114,8 @@ def test_ask__store_of_one_process__is_called_in_place(counter: Counter, monkeyp
     """A store that does no I/O needs no thread."""
     monkeypatch.setattr(counter.store, "shared", False)
     told: list[object] = []
-    counter.keeper.look([Query(key=KEY)], told.append)
-    assert told == [[Entry()]]
+    counter.store_client.look([Query(key=KEY)], told.append)
+    assert told == [[StoreEntry()]]
     assert counter.store.threads == {threading.current_thread()}
 
 
@@ -133,12 +137,12 @@ def test_look__store_hangs__goes_on_alone(counter: Counter, caplog: pytest.LogCa
         assert 0.9 * ANSWER_SECONDS < time.monotonic() - began < SECONDS / 4
         assert entry.lease == FREE
         assert held.running.is_set()
-        assert counter.keeper.trouble == "the shelf does not answer"
-        told: list[list[Entry]] = []
-        counter.keeper.look([Query(key=KEY, lease_seconds=5.0)], told.append)
-        counter.keeper.look([Query(key=KEY)], told.append)
+        assert counter.store_client.trouble == "the shelf does not answer"
+        told: list[list[StoreEntry]] = []
+        counter.store_client.look([Query(key=KEY, lease_seconds=5.0)], told.append)
+        counter.store_client.look([Query(key=KEY)], told.append)
         assert [[entry.lease for entry in entries] for entries in told] == [[FREE], [None]]
-    eventually(lambda: counter.keeper.up)
+    eventually(lambda: counter.store_client.up)
     assert warnings_of(caplog) == [
         f"{WARNING}: the shelf does not answer. Until it can, this process goes on from memory."
     ]
@@ -150,7 +154,7 @@ def test_look__readers_at_once__hear_of_it_together(counter: Counter) -> None:
     with counter.store.holding("look"):
         began = time.monotonic()
         for _ in range(20):
-            counter.keeper.look([Query(key=KEY)], lambda entries: told.append(time.monotonic() - began))
+            counter.store_client.look([Query(key=KEY)], lambda entries: told.append(time.monotonic() - began))
         eventually(lambda: len(told) == 20)
     assert max(told) < SECONDS / 4
 
@@ -169,7 +173,7 @@ def test_look__store_fails__goes_on_alone(
     """Whatever a store raises, the process goes on, and says what is wrong without what is secret."""
     counter.store.fail(error)
     assert counter.ask().lease == FREE
-    eventually(lambda: counter.keeper.trouble == text)
+    eventually(lambda: counter.store_client.trouble == text)
     assert "hunter2" not in caplog.text
     assert ("Traceback" in caplog.text) is has_traceback
 
@@ -182,10 +186,10 @@ def test_store__back__without_any_reader(
     caplog.set_level(logging.INFO, "health_check")
     counter.store.fail(StoreError("gone"))
     counter.ask()
-    eventually(lambda: not counter.keeper.up)
+    eventually(lambda: not counter.store_client.up)
     counter.store.recover()
     began = time.monotonic()
-    eventually(lambda: counter.keeper.up)
+    eventually(lambda: counter.store_client.up)
     assert time.monotonic() - began < 4
     eventually(lambda: caplog.messages[-1] == "The store of the health checks is back: the shelf.")
     assert counter.ask().lease != FREE
@@ -216,7 +220,7 @@ def test_publish__missed_by_the_store__is_counted_once(counter: Counter, publish
     counter.run()
     publish(counter)
     counter.store.recover()
-    eventually(lambda: counter.keeper.up and counter.stored_runs() == 2)
+    eventually(lambda: counter.store_client.up and counter.stored_runs() == 2)
     counter.wait_for_tick()
     assert counter.stored_runs() == 2
     assert counter.run().accepted
@@ -234,7 +238,7 @@ def test_publish__alone__shows_the_run(counter: Counter) -> None:
     assert entry.record.seq == first.seq + 1
     assert entry.record.last_success == first.result.finished
     assert entry.fresh_for == 10.0
-    assert not counter.keeper.up
+    assert not counter.store_client.up
 
 
 def test_publish__only_publishing_fails__is_said_once(counter: Counter, caplog: pytest.LogCaptureFixture) -> None:
@@ -244,7 +248,7 @@ def test_publish__only_publishing_fails__is_said_once(counter: Counter, caplog: 
     counter.run()
     counter.wait_for_tick()
     counter.wait_for_tick()
-    assert not counter.keeper.up
+    assert not counter.store_client.up
     counter.store.recover()
     eventually(lambda: len(caplog.messages) > 1)
     assert [message.partition(":")[0] for message in caplog.messages] == [
@@ -279,7 +283,7 @@ def test_release__while_down__is_done_later(counter: Counter) -> None:
     assert lease is not None
     counter.store.fail(StoreError("gone"))
     counter.ask()
-    counter.keeper.release([lease, FREE])
+    counter.store_client.release([lease, FREE])
     assert counter.stored().held_since is not None
     counter.store.recover()
     eventually(lambda: counter.stored().held_since is None)
@@ -302,14 +306,14 @@ def test_adopt__hears_what_the_store_knows_then(counter: Counter) -> None:
 
 
 def test_done__raises__is_not_the_fault_of_the_store(counter: Counter, caplog: pytest.LogCaptureFixture) -> None:
-    """An exception of who is told is logged, and the next errand is done as ever."""
+    """An exception of who is told is logged, and the next call is made as ever."""
 
     def fail(_: object) -> None:
         raise ZeroDivisionError
 
-    counter.keeper.look([Query(key=KEY)], fail)
+    counter.store_client.look([Query(key=KEY)], fail)
     assert counter.ask().lease != FREE
-    assert counter.keeper.up
+    assert counter.store_client.up
     assert "could not be used" in caplog.text
     assert len(counter.store.threads) == 1
 
@@ -324,10 +328,10 @@ def test_done__slow__is_not_the_fault_of_the_store(
         inside.set()
         gate.wait(SECONDS)
 
-    counter.keeper.look([Query(key=KEY)], take_long)
+    counter.store_client.look([Query(key=KEY)], take_long)
     assert inside.wait(SECONDS)
     told = threading.Event()
-    counter.keeper.look([Query(key=KEY)], lambda _: told.set())
+    counter.store_client.look([Query(key=KEY)], lambda _: told.set())
     told.wait(2 * ANSWER_SECONDS)
     gate.set()
     assert told.wait(SECONDS)
@@ -348,33 +352,33 @@ def test_ask__no_thread_to_be_had__goes_on(counter: Counter, monkeypatch: pytest
 
 
 def test_close__ends_the_thread(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A keeper that is closed lets its thread and the store's connection go."""
+    """A store client that is closed lets its thread and the store's connection go."""
     closed = threading.Event()
     monkeypatch.setattr(counter.store, "close", closed.set)
     counter.ask()
     (thread,) = counter.store.threads
-    counter.keeper.close()
+    counter.store_client.close()
     thread.join(SECONDS)
     assert not thread.is_alive()
     assert closed.is_set()
 
 
 def test_close__used_again__never_two_threads_at_one_store(counter: Counter) -> None:
-    """Who asks a keeper that was just closed, as when settings change, brings no second thread to the same store."""
+    """Who asks a store client that was just closed, as when settings change, brings no second thread to it."""
     stores: list[SharedStore] = []
 
     def create() -> SharedStore:
         stores.append(SharedStore(counter.clock))
         return stores[-1]
 
-    keeper = Keeper(create, counter.clock, counter.timers, lambda *_: None)
-    counter.keepers.append(keeper)
+    store_client = StoreClient(create, counter.clock, counter.timers, lambda *_: None)
+    counter.store_clients.append(store_client)
     with stores[0].holding("look") as held:
-        keeper.look([Query(key=KEY)], lambda _: None)
+        store_client.look([Query(key=KEY)], lambda _: None)
         assert held.running.wait(SECONDS)
-        keeper.close()
+        store_client.close()
         told = threading.Event()
-        keeper.look([Query(key=KEY)], lambda _: told.set())
+        store_client.look([Query(key=KEY)], lambda _: told.set())
         assert told.wait(SECONDS)
         assert [len(store.threads) for store in stores if store.threads] in ([1], [1, 1])
 
@@ -383,17 +387,17 @@ def test_loss__what_processes_know_is_brought_back(counter: Counter) -> None:
     """After a loss the totals are those of whoever knows most, and not complete before all had the time to say so."""
     other = counter.open()
     counter.run()
-    counter.run(keeper=other)
+    counter.run(store_client=other)
     counter.run()
-    settled = [counter.keeper.settled]
+    settled = [counter.store_client.settled]
     counter.store.lose()
     assert counter.stored_runs() == 0
     eventually(lambda: counter.stored_runs() == 3)
     for seconds in (0, SETTLE_SECONDS - 1, 1.1):
         counter.clock.forward(seconds)
-        settled.append(counter.keeper.settled)
+        settled.append(counter.store_client.settled)
     assert settled == [True, False, False, True]
-    assert counter.run(keeper=other).accepted
+    assert counter.run(store_client=other).accepted
     assert counter.stored_runs() == 4
 
 
@@ -405,10 +409,10 @@ def test_loss__while_down__nothing_is_lost_nor_counted_twice(counter: Counter) -
     counter.store.fail(StoreError("gone"))
     counter.run()
     for _ in range(2):
-        counter.run(keeper=other)
+        counter.run(store_client=other)
     counter.store.lose()
     counter.store.recover()
-    eventually(lambda: counter.keeper.up and other.up)
+    eventually(lambda: counter.store_client.up and other.up)
     assert counter.stored_runs() == 4
 
 
@@ -432,26 +436,26 @@ def test_loss__others_were_first__what_is_known_is_brought_back(
 ) -> None:
     """A younger record in a store that began anew does not make this process forget the older runs."""
     monkeypatch.setattr("health_check.stores.worker.TICK_SECONDS", 1000.0)
-    keeper = counter.open()
+    store_client = counter.open()
     for _ in range(3):
-        counter.run(keeper=keeper)
+        counter.run(store_client=store_client)
     monkeypatch.undo()
     with counter.store.holding("probe") as held:
         counter.store.lose()
         result = result_at(counter.clock.now())
         MemoryStore.publish(counter.store, [Publication(key=KEY, result=result, max_age=MAX_AGE)])
-        entry = counter.ask(keeper)
+        entry = counter.ask(store_client)
         assert entry.record is not None
         assert entry.record.seq == 1
         held.let_go.set()
     eventually(lambda: counter.stored_runs() == 3)
-    assert not keeper.settled
+    assert not store_client.settled
 
 
 def test_loss__forgotten_checks_are_not_brought_back(counter: Counter) -> None:
     """What nobody reads any more is not kept for ever."""
     counter.run()
-    counter.keeper.forget([KEY])
+    counter.store_client.forget([KEY])
     eventually(lambda: counter.stored_runs() == 0)
     counter.store.lose()
     counter.wait_for_tick()
@@ -466,16 +470,16 @@ def test_hang__for_ever__another_thread_takes_over(counter: Counter) -> None:
             stack.enter_context(counter.store.holding("look"))
             assert counter.ask().lease == FREE
             assert len(counter.store.threads) == number
-            counter.keeper.look([Query(key=KEY)], lambda _: None)
-            assert not counter.keeper.up
+            counter.store_client.look([Query(key=KEY)], lambda _: None)
+            assert not counter.store_client.up
             counter.clock.forward(STUCK_SECONDS + 1)
-            counter.keeper.look([Query(key=KEY)], lambda _: None)  # who asks finds that it hangs
+            counter.store_client.look([Query(key=KEY)], lambda _: None)  # who asks finds that it hangs
             if number <= MOST_STUCK:
-                eventually(lambda: counter.keeper.up)
+                eventually(lambda: counter.store_client.up)
         threading.Event().wait(0.1)
-        assert not counter.keeper.up
+        assert not counter.store_client.up
         assert len(counter.store.threads) == MOST_STUCK + 1
-    eventually(lambda: counter.keeper.up)
+    eventually(lambda: counter.store_client.up)
     eventually(lambda: sum(thread.is_alive() for thread in counter.store.threads) == 1)
 
 
@@ -486,7 +490,7 @@ def test_hang__ends_late__does_not_harm_the_successor(counter: Counter, caplog: 
         (old,) = counter.store.threads
         counter.clock.forward(STUCK_SECONDS + 1)
         counter.ask()
-        eventually(lambda: counter.keeper.up)
+        eventually(lambda: counter.store_client.up)
         counter.store.fail(StoreError("timed out"), "look")
     old.join(SECONDS)
     assert not old.is_alive()
@@ -496,37 +500,37 @@ def test_hang__ends_late__does_not_harm_the_successor(counter: Counter, caplog: 
 def test_pause__no_call_is_under_way(counter: Counter) -> None:
     """Between pause and go_on, as a fork needs it, nothing is done with the store; afterwards all that was asked."""
     counter.ask()
-    counter.keeper.pause()
+    counter.store_client.pause()
     calls = len(counter.store.calls)
     told = threading.Event()
-    counter.keeper.look([Query(key=KEY)], lambda _: told.set())
+    counter.store_client.look([Query(key=KEY)], lambda _: told.set())
     assert not told.wait(0.1)
     assert len(counter.store.calls) == calls
-    counter.keeper.go_on()
+    counter.store_client.go_on()
     assert told.wait(SECONDS)
-    assert counter.keeper.up
+    assert counter.store_client.up
 
 
 def test_pause__store_hangs__does_not_wait_for_ever(counter: Counter) -> None:
     """A fork goes on after a moment where a call does not end, and going on harms nothing then."""
     with counter.store.holding("look") as held:
-        counter.keeper.look([Query(key=KEY)], lambda _: None)
+        counter.store_client.look([Query(key=KEY)], lambda _: None)
         assert held.running.wait(SECONDS)
         began = time.monotonic()
-        counter.keeper.pause()
+        counter.store_client.pause()
         assert time.monotonic() - began < SECONDS / 4
-        counter.keeper.go_on()
-    eventually(lambda: counter.keeper.up and counter.ask().lease not in (FREE, None))
+        counter.store_client.go_on()
+    eventually(lambda: counter.store_client.up and counter.ask().lease not in (FREE, None))
 
 
 def test_pause__two_forks_at_once(counter: Counter) -> None:
     """Of two threads that fork at the same time none leaves the store locked."""
     counter.ask()
-    counter.keeper.pause()
-    counter.keeper.pause()
-    counter.keeper.go_on()
-    counter.keeper.go_on()
+    counter.store_client.pause()
+    counter.store_client.pause()
+    counter.store_client.go_on()
+    counter.store_client.go_on()
     told = threading.Event()
-    counter.keeper.look([Query(key=KEY)], lambda _: told.set())
+    counter.store_client.look([Query(key=KEY)], lambda _: told.set())
     assert told.wait(SECONDS)
-    assert counter.keeper.up
+    assert counter.store_client.up

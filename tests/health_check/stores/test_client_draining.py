@@ -1,4 +1,4 @@
-"""The keeper and the mark that its host is drained: who learns of it, and when."""
+"""The store client and the mark that its host is drained: who learns of it, and when."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def hurried(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_draining__is_learned(host: Host) -> None:
     """Before the store was asked nobody knows; then it is known, also where nobody has ever said so."""
-    keeper = host.process()
-    assert keeper.draining is None
-    assert learned(keeper) is False
+    store_client = host.process()
+    assert store_client.draining is None
+    assert learned(store_client) is False
 
 
 def test_draining__is_learned_by_whatever_is_asked(host: Host) -> None:
     """A process that asks for a check knows it then."""
     drain(host.process())
-    keeper = host.process()
-    look(keeper)
-    assert keeper.draining is True
+    store_client = host.process()
+    look(store_client)
+    assert store_client.draining is True
 
 
 def test_drain__all_processes_learn_of_it(host: Host) -> None:
@@ -65,19 +65,19 @@ def test_drain__all_processes_learn_of_it(host: Host) -> None:
 def test_drain__is_logged_once_per_change(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     """Each process says so when it learns of a change, and nothing while all is as it was."""
     caplog.set_level(logging.INFO, "health_check")
-    keeper = host.process()
-    learned(keeper)
+    store_client = host.process()
+    learned(store_client)
     assert said(caplog) == []
     for _ in range(2):
-        drain(keeper)
+        drain(store_client)
         for _ in range(20):
-            look(keeper)
+            look(store_client)
     assert said(caplog) == [DRAINED]
     for _ in range(2):
-        drain(keeper, on=False)
-        look(keeper)
+        drain(store_client, on=False)
+        look(store_client)
     assert said(caplog) == [DRAINED, UNDRAINED]
-    drain(keeper)
+    drain(store_client)
     learned(host.process())
     assert said(caplog) == [DRAINED, UNDRAINED, DRAINED, DRAINED]
     levels = {record.getMessage(): record.levelname for record in caplog.records}
@@ -86,14 +86,14 @@ def test_drain__is_logged_once_per_change(host: Host, caplog: pytest.LogCaptureF
 
 def test_draining__store_is_down__stays(host: Host) -> None:
     """A process that knows goes on knowing while it cannot ask."""
-    keeper = host.process()
-    drain(keeper)
+    store_client = host.process()
+    drain(store_client)
     replace_by_folder(host.file)
-    eventually(lambda: not keeper.up)
-    assert keeper.draining is True
-    assert learned(keeper) is True
+    eventually(lambda: not store_client.up)
+    assert store_client.draining is True
+    assert learned(store_client) is True
     host.file.rmdir()
-    eventually(lambda: keeper.up)
+    eventually(lambda: store_client.up)
     assert learned(host.process()) is True
 
 
@@ -101,23 +101,23 @@ def test_draining__store_is_down__a_new_process_cannot_know(host: Host) -> None:
     """One that comes meanwhile is told that nobody knows, and learns of it as soon as that is possible."""
     drain(host.process())
     with host.locked_file():
-        keeper = host.process()
+        store_client = host.process()
         began = time.monotonic()
-        assert learned(keeper) is None
+        assert learned(store_client) is None
         assert time.monotonic() - began < SECONDS / 4
-        assert not keeper.up
-    eventually(lambda: keeper.draining)
+        assert not store_client.up
+    eventually(lambda: store_client.draining)
 
 
 def test_drain__store_is_down__is_not_noted(host: Host) -> None:
     """What could not be written is not believed by whoever wanted it."""
-    keeper = host.process()
-    drain(keeper, on=False)
+    store_client = host.process()
+    drain(store_client, on=False)
     with host.locked_file():
-        assert not drain(keeper)
-        assert not drain(keeper)
-        assert keeper.draining is False
-    eventually(lambda: keeper.up)
+        assert not drain(store_client)
+        assert not drain(store_client)
+        assert store_client.draining is False
+    eventually(lambda: store_client.up)
     assert learned(host.process()) is False
 
 
@@ -125,11 +125,11 @@ def test_drain__store_is_down__is_not_noted(host: Host) -> None:
 def test_drain__store_hangs__does_not_take_long(host: Host) -> None:
     """Whoever wants it waits for a quarter of a second."""
     shelf = SharedStore(host.clock)
-    keeper = host.process(lambda: shelf)
+    store_client = host.process(lambda: shelf)
     with shelf.holding("probe"):
         began = time.monotonic()
-        assert learned(keeper) is False  # a shelf in memory knows
-        assert not drain(keeper)
+        assert learned(store_client) is False  # a shelf in memory knows
+        assert not drain(store_client)
         assert 0.9 * ANSWER_SECONDS < time.monotonic() - began < SECONDS / 4
 
 
@@ -138,29 +138,29 @@ def test_draining__of_a_clerk_that_was_left_behind(host: Host, caplog: pytest.Lo
     """What a call brings home that was given up long ago is no news."""
     shelves = [SharedStore(host.clock), SharedStore(host.clock)]
     stores: list[Store] = [*shelves]
-    keeper = host.process(lambda: stores.pop(0))
+    store_client = host.process(lambda: stores.pop(0))
     with shelves[0].holding("look") as held:
-        look(keeper)
+        look(store_client)
         assert held.running.wait(SECONDS)
         host.clock.forward(STUCK_SECONDS + 1)
-        look(keeper)
-        eventually(lambda: keeper.up)
-        assert keeper.draining is False
+        look(store_client)
+        eventually(lambda: store_client.up)
+        assert store_client.draining is False
         shelves[0].draining = True
     eventually(lambda: not any(thread.is_alive() for thread in shelves[0].threads))
     assert said(caplog) == []
-    assert keeper.draining is False
+    assert store_client.draining is False
 
 
 def test_draining__store_of_one_process(host: Host, caplog: pytest.LogCaptureFixture) -> None:
     """Where nobody else is to be told, it is known from the beginning, and in place."""
     store = MemoryStore()
-    keeper = host.process(lambda: store)
-    assert keeper.draining is False
+    store_client = host.process(lambda: store)
+    assert store_client.draining is False
     for on in (True, False):
-        assert keeper.drain(on).done()
-        assert keeper.learn_draining().done()
-        assert (keeper.draining, store.draining) == (on, on)
+        assert store_client.drain(on).done()
+        assert store_client.learn_draining().done()
+        assert (store_client.draining, store.draining) == (on, on)
     assert said(caplog) == [DRAINED]
 
 
@@ -172,6 +172,6 @@ def test_drain__store_of_one_process_fails(host: Host, monkeypatch: pytest.Monke
         raise OSError("gone")
 
     monkeypatch.setattr(store, "drain", refuse)
-    keeper = host.process(lambda: store)
-    assert not drain(keeper)
-    assert keeper.draining is False
+    store_client = host.process(lambda: store)
+    assert not drain(store_client)
+    assert store_client.draining is False

@@ -25,37 +25,37 @@ def host(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ho
 
 def test_lost_file__the_running_processes_bring_it_back(host: Host) -> None:
     """A new file is told by those that know, so that a process that comes later learns of it."""
-    keepers = [host.process(), host.process()]
-    drain(keepers[0])
-    eventually(lambda: learned(keepers[1]))
+    store_clients = [host.process(), host.process()]
+    drain(store_clients[0])
+    eventually(lambda: learned(store_clients[1]))
     host.file.unlink()
     eventually(lambda: host.in_file() == 1)
     assert learned(host.process()) is True
-    assert [keeper.draining for keeper in keepers] == [True, True]
+    assert [store_client.draining for store_client in store_clients] == [True, True]
 
 
 def test_lost_file__nothing_is_brought_where_nobody_is_drained(host: Host) -> None:
     """After an undo a new file stays one in which nobody has said anything."""
-    keeper = host.process()
-    drain(keeper)
-    drain(keeper, on=False)
+    store_client = host.process()
+    drain(store_client)
+    drain(store_client, on=False)
     host.file.unlink()
     host.wait_for_ticks()
     assert host.in_file() is None
-    assert keeper.draining is False
+    assert store_client.draining is False
 
 
 def test_lost_file__undone_at_once(host: Host) -> None:
     """What is undone in the new file stays so: the processes that run take it from there."""
-    keepers = [host.process(), host.process()]
-    drain(keepers[0])
-    eventually(lambda: learned(keepers[1]))
+    store_clients = [host.process(), host.process()]
+    drain(store_clients[0])
+    eventually(lambda: learned(store_clients[1]))
     host.file.unlink()
     drain(host.process(), on=False)
-    eventually(lambda: [keeper.draining for keeper in keepers] == [False, False])
+    eventually(lambda: [store_client.draining for store_client in store_clients] == [False, False])
     host.wait_for_ticks()
     assert host.in_file() == 0
-    assert [keeper.draining for keeper in keepers] == [False, False]
+    assert [store_client.draining for store_client in store_clients] == [False, False]
 
 
 class Interrupted(SQLiteStore):
@@ -70,9 +70,9 @@ class Interrupted(SQLiteStore):
 
 def test_lost_file__undone_just_before_it_is_brought(host: Host) -> None:
     """A process that saw a file without the mark does not undo what another one says in that moment."""
-    keeper = host.process(lambda: Interrupted(path=host.file))
-    drain(keeper)
+    store_client = host.process(lambda: Interrupted(path=host.file))
+    drain(store_client)
     host.file.unlink()
     eventually(lambda: host.in_file() is not None)
-    eventually(lambda: keeper.draining is False)
+    eventually(lambda: store_client.draining is False)
     assert host.in_file() == 0

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from health_check.records import State
-from health_check.stores import Entry, Key, Lease, Publication, Query
+from health_check.stores import Key, Lease, Publication, Query, StoreEntry
 from tests.support.places import (
     BACKEND,
     ERROR,
@@ -39,7 +39,7 @@ LABELS = [
 
 def test_look__nothing_known(place: Place) -> None:
     """Of a check that never ran nothing is known, and a lease that is not asked for is not given."""
-    assert look(place.open()) == Entry(record=None, fresh_for=-math.inf, lease=None, held_since=None)
+    assert look(place.open()) == StoreEntry(record=None, fresh_for=-math.inf, lease=None, held_since=None)
     assert ask(place.open()).lease is not None
 
 

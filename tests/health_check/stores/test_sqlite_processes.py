@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from health_check.stores import holder
+from health_check.stores import lease_holder
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.bench import MovableClock
 from tests.support.peer import peer, peers
@@ -71,12 +71,12 @@ def test_acquire__the_lease_of_a_live_process_expires(file: pathlib.Path) -> Non
         assert other.call("runs") == 0
 
 
-@pytest.mark.parametrize("namespace", ["pid:[1]", holder.UNSEEN])
+@pytest.mark.parametrize("namespace", ["pid:[1]", lease_holder.UNSEEN])
 def test_acquire__a_holder_that_cannot_be_seen_is_waited_for(sqlite_place: Place, namespace: str) -> None:
     """A process of another container may live although its number is free here: its lease goes only by expiry."""
     store = sqlite_place.open()
     lease_of(store)
-    forge_holder(store, f"{holder.boot()} {namespace} 999999999 1")
+    forge_holder(store, f"{lease_holder.boot()} {namespace} 999999999 1")
     assert look(store).held_since is not None
     assert ask(store).lease is None
     sqlite_place.clock.forward(31)
@@ -84,7 +84,14 @@ def test_acquire__a_holder_that_cannot_be_seen_is_waited_for(sqlite_place: Place
 
 
 @pytest.mark.parametrize(
-    "name", ["", "nonsense", f"{holder.boot()} a b c d", "another-boot pid:[1] 1 1", f"{holder.boot()} pid:[1] x 1"]
+    "name",
+    [
+        "",
+        "nonsense",
+        f"{lease_holder.boot()} a b c d",
+        "another-boot pid:[1] 1 1",
+        f"{lease_holder.boot()} pid:[1] x 1",
+    ],
 )
 def test_acquire__a_holder_that_cannot_live_is_not_waited_for(sqlite_place: Place, name: str) -> None:
     """What is no process, or was one before the machine was started again, keeps nobody waiting."""

@@ -237,7 +237,7 @@ def test_include__mounts_health_and_live(mount: Mount, client: Client) -> None:
     mount(path("health/", include("health_check.urls")))
     live = client.get("/health/live/?format=json")
     assert (live.status_code, live.json()) == (200, {})
-    labels = [definition.label for definition in runtime.current().catalogue.check_set.definitions.values()]
+    labels = [definition.label for definition in runtime.get().catalogue.check_set.definitions.values()]
     assert labels == ["Cache", "Database", "Disk", "Mail", "Memory", "Storage"]
 
 
@@ -259,7 +259,7 @@ def test_route__parameters_and_namespaces(mount: Mount, client: Client) -> None:
     )
     assert client.get("/shops/berlin/?format=json").json() == {"Broken": "unavailable: Something went wrong!"}
     assert client.get("/cached/?format=json").json() == {"Fine": "OK"}
-    names = {endpoint.name for endpoint in runtime.current().catalogue.check_set.members}
+    names = {endpoint.name for endpoint in runtime.get().catalogue.check_set.members}
     assert names == {"shops:health", "cached/"}
 
 
@@ -272,7 +272,7 @@ def test_route__missed_by_the_walk(mount: Mount, client: Client) -> None:
 
     mount(path("health/", hiding, name="hidden"))
     assert client.get("/health/?format=json").json() == {"Fine": "OK"}
-    assert "Fine" in runtime.current().catalogue.check_set.definitions
+    assert "Fine" in runtime.get().catalogue.check_set.definitions
 
 
 def test_process__read_agrees(settings: Settings, mount_checks: Mount, client: Client) -> None:

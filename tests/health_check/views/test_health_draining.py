@@ -174,7 +174,7 @@ def test_read__every_endpoint() -> None:
         if name not in ("asking", "by-hand")
     }
     assert [reading.label for reading in overview.readings] == ["Fine", "Broken"]
-    assert runtime.survey(overview.readings).draining
+    assert runtime.store_summary(overview.readings).draining
 
 
 @site
@@ -202,10 +202,10 @@ def _shared_store(settings: Settings, tmp_path: pathlib.Path) -> None:
 def test_get__first_of_a_process(name: str, prepared: bool, ask: Ask) -> None:
     """A process that has answered nothing yet finds out before its first answer, whatever else it knows already."""
     assert runtime.drain()
-    runtime.forget()
+    runtime.reset()
     if prepared:
-        assert runtime.current().catalogue.check_set.members
-    assert runtime.current().monitor.keeper.draining is None
+        assert runtime.get().catalogue.check_set.members
+    assert runtime.get().monitor.store_client.draining is None
     assert ask(f"/{name}/?format=json").status_code == 503
 
 

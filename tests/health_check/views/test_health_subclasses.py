@@ -188,7 +188,7 @@ def test_get_plugins__overridden(mount: Mount, client: Client, get_plugins: Any)
     mount(path("health/", view_class.as_view(), name="health"))
     for _ in range(2):
         assert client.get("/health/?format=json").json() == {"Fine": "OK", "Alias(alias='replica')": "OK"}
-    assert set(runtime.current().catalogue.check_set.definitions) == {"Fine", "Alias(alias='replica')"}
+    assert set(runtime.get().catalogue.check_set.definitions) == {"Fine", "Alias(alias='replica')"}
 
 
 def test_get_plugins__by_request(mount: Mount, client: Client) -> None:

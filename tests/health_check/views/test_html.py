@@ -15,7 +15,7 @@ from django.urls import path
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor.history import Past
+from health_check.monitor.history import History
 from health_check.monitor.reports import Row
 from health_check.records import Message, Record
 from health_check.views import HealthCheckView
@@ -320,12 +320,12 @@ class Bars(html.parser.HTMLParser):
 
 
 @pytest.fixture
-def past(monkeypatch: pytest.MonkeyPatch) -> Callable[[Past], None]:
+def know(monkeypatch: pytest.MonkeyPatch) -> Callable[[History], None]:
     """A function that makes this what the store knows of former runs and other hosts."""
-    return lambda known: monkeypatch.setattr("health_check.monitor.runtime.past", lambda readings: known)
+    return lambda known: monkeypatch.setattr("health_check.monitor.runtime.history", lambda readings: known)
 
 
-def test_bars__former_runs(past: Callable[[Past], None]) -> None:
+def test_bars__former_runs(know: Callable[[History], None]) -> None:
     """Each former run is a bar, oldest first, and its title says when it was, what it found and how long it took."""
     now = time.time()
     results = (
@@ -333,7 +333,7 @@ def test_bars__former_runs(past: Callable[[Past], None]) -> None:
         result_at(now - 30, Message.of(ServiceWarning("soon"))),
         result_at(now, time_taken=0.0015),
     )
-    past(Past(history={"Database": results}))
+    know(History(history={"Database": results}))
     document = page(row(reading("Database")), row(reading("Cache")))
     assert [(state, title.partition(" ago: ")[2]) for state, title in Bars(document).bars] == [
         ("error", "error; unavailable: gone; unknown error: other, 2.00 s"),
@@ -347,15 +347,17 @@ def test_bars__former_runs(past: Callable[[Past], None]) -> None:
 def test_bars__the_newest_of_many() -> None:
     """There are as many bars as there is room for."""
     results = tuple(result_at(1000.0 + number, time_taken=number / 1000) for number in range(50))
-    (line,) = lines_of(report(row(reading("Database"))), Past(history={"Database": results}))
+    (line,) = lines_of(report(row(reading("Database"))), History(history={"Database": results}))
     assert len(line["past"]) == MOST_BARS
     assert [bar["title"].rpartition(", ")[2] for bar in (line["past"][0], line["past"][-1])] == ["20.0 ms", "49.0 ms"]
 
 
-@pytest.mark.parametrize("known", [Past(), Past(history={"Database": ()}), Past(history={"Other": (result_at(1.0),)})])
-def test_bars__without_history(past: Callable[[Past], None], known: Past) -> None:
+@pytest.mark.parametrize(
+    "known", [History(), History(history={"Database": ()}), History(history={"Other": (result_at(1.0),)})]
+)
+def test_bars__without_history(know: Callable[[History], None], known: History) -> None:
     """Where nothing is known of former runs and other hosts, there is nothing to be seen of them."""
-    past(known)
+    know(known)
     document = page(row(reading("Database")))
     assert Bars(document).bars == []
     assert "The last" not in document
@@ -363,18 +365,18 @@ def test_bars__without_history(past: Callable[[Past], None], known: Past) -> Non
     assert document.count("<table") == 1
 
 
-def known_of(host: str, **errors: Sequence[Exception]) -> Past:
+def known_of(host: str, **errors: Sequence[Exception]) -> History:
     """Return what is known of the checks of another host."""
     records = {
         label: Record.after(None, result_at(time.time() - 60, *map(Message.of, found)), max_age=10)
         for label, found in errors.items()
     }
-    return Past(elsewhere={host: records})
+    return History(elsewhere={host: records})
 
 
-def test_hosts__other_hosts(past: Callable[[Past], None]) -> None:
+def test_hosts__other_hosts(know: Callable[[History], None]) -> None:
     """Each other host is a row: how many of its checks are how, what is wrong there, and when it was heard of last."""
-    past(known_of("web2", Database=[ServiceUnavailable("gone"), ServiceWarning("soon")], Cache=[], Mail=[]))
+    know(known_of("web2", Database=[ServiceUnavailable("gone"), ServiceWarning("soon")], Cache=[], Mail=[]))
     document = page(row(reading("Database")))
     here, there = ([cell.strip() for cell in cells] for cells in Rows(document).rows)
     assert here[0] == "Database"
@@ -386,16 +388,16 @@ def test_hosts__other_hosts(past: Callable[[Past], None]) -> None:
 def test_hosts__heard_of_last() -> None:
     """A host's row tells of its newest record."""
     old, new = (Record.after(None, result_at(time.time() - age), max_age=10) for age in (3600, 10))
-    (host,) = hosts_of(Past(elsewhere={"web2": {"Database": old, "Cache": new}}))
+    (host,) = hosts_of(History(elsewhere={"web2": {"Database": old, "Cache": new}}))
     assert host["age"] in ("10 s ago", "11 s ago")
     assert host["records"] == []
 
 
-def test_page__escapes_what_former_runs_and_other_hosts_say(past: Callable[[Past], None]) -> None:
+def test_page__escapes_what_former_runs_and_other_hosts_say(know: Callable[[History], None]) -> None:
     """What another process or host wrote is text as well, in titles, too."""
     error = ServiceUnavailable(HOSTILE)
     history = {"Database": (result_at(time.time(), Message.of(error)),)}
-    past(Past(history=history, elsewhere=known_of(HOSTILE, **{HOSTILE: [error]}).elsewhere))
+    know(History(history=history, elsewhere=known_of(HOSTILE, **{HOSTILE: [error]}).elsewhere))
     document = page(row(reading("Database")))
     assert "<script" not in document
     assert "<img" not in document
@@ -416,10 +418,10 @@ def test_page__history_of_real_runs(settings: Settings, mount_checks: Mount, cli
 
 
 def test_own_template__former_runs(
-    own_templates: OwnTemplates, mount: Mount, client: Client, past: Callable[[Past], None]
+    own_templates: OwnTemplates, mount: Mount, client: Client, know: Callable[[History], None]
 ) -> None:
     """A template of the project's own may show former runs and other hosts, too."""
-    past(Past(history={"Fine": (result_at(1.0),)}, elsewhere=known_of("web2", Mail=[]).elsewhere))
+    know(History(history={"Fine": (result_at(1.0),)}, elsewhere=known_of("web2", Mail=[]).elsewhere))
     own_templates({"own.html": "{% for line in lines %}{{ line.past.0.state }}{% endfor %}{{ hosts.0.name }}"})
     mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name="own.html")))
     assert client.get("/health/").content == b"okweb2"

@@ -206,7 +206,7 @@ def test_command__serves_until_it_is_ended(run: Run, site: None, serving: Servin
         "Records: the memory of each process",
         "Stopped.",
     ]
-    assert runtime.current().scheduler._state == "running"
+    assert runtime.get().scheduler._state == "running"
 
 
 def test_command__without_metrics__says_so(run: Run, site: None, serving: Serving, without_metrics: None) -> None:

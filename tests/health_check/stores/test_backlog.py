@@ -1,10 +1,10 @@
-"""The books of what the store has missed."""
+"""The backlog: what the store has missed."""
 
 from __future__ import annotations
 
 from health_check.records import Outcome, Result
 from health_check.stores import Key, Publication
-from health_check.stores.ledger import Ledger
+from health_check.stores.backlog import Backlog
 
 KEY = Key(label="Database")
 
@@ -17,27 +17,27 @@ def publication() -> Publication:
 
 def test_discount__takes_back_what_was_counted() -> None:
     """A run that the store knows of, after all, is not brought to it again."""
-    ledger = Ledger()
-    ledger.publish(publication())
-    ledger.publish(publication())
-    ledger.discount(publication())
-    assert ledger.take().totals[KEY].runs[Outcome.OK] == 1
+    backlog = Backlog()
+    backlog.publish(publication())
+    backlog.publish(publication())
+    backlog.discount(publication())
+    assert backlog.take().totals[KEY].runs[Outcome.OK] == 1
 
 
 def test_discount__after_the_store_was_told__takes_nothing() -> None:
     """What was brought to the store is not taken from it: totals never go back."""
-    ledger = Ledger()
-    ledger.publish(publication())
-    ledger.take()
-    ledger.discount(publication())
-    assert ledger.is_even
+    backlog = Backlog()
+    backlog.publish(publication())
+    backlog.take()
+    backlog.discount(publication())
+    assert backlog.is_empty
 
 
 def test_put_back__adds_to_what_came_meanwhile() -> None:
     """What could not be brought is kept, with what was counted since."""
-    ledger = Ledger()
-    ledger.publish(publication())
-    arrears = ledger.take()
-    ledger.publish(publication())
-    ledger.put_back(arrears)
-    assert ledger.take().totals[KEY].runs[Outcome.OK] == 2
+    backlog = Backlog()
+    backlog.publish(publication())
+    unsent_now = backlog.take()
+    backlog.publish(publication())
+    backlog.put_back(unsent_now)
+    assert backlog.take().totals[KEY].runs[Outcome.OK] == 2
