@@ -52,7 +52,12 @@ lint: $(VENV)/installed ## Check style, types, the direction of imports, and tha
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
+	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture --check
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing --check
+
+.PHONY: architecture
+architecture: $(VENV)/installed ## Print the rooms of the source, their levels and imports
+	@PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture
 
 .PHONY: dashboards
 dashboards: $(VENV)/installed ## Draw the Grafana dashboards anew

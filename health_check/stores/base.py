@@ -12,6 +12,7 @@ from django.utils.module_loading import import_string
 
 from health_check.conf import settings
 from health_check.records import NO_TOTALS, Record, Result, Totals
+from health_check.stores import serializer
 
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
@@ -36,8 +37,8 @@ class Key:
 
     @property
     def text(self) -> str:
-        """The label as text that can be kept anywhere; users may put anything into it."""
-        return self.label.encode("utf-8", "backslashreplace").decode()
+        """The version of the schema and the label, as text that can be kept anywhere, whatever is in the label."""
+        return f"{serializer.VERSION}:{self.label}".encode("utf-8", "backslashreplace").decode()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

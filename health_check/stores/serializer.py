@@ -15,7 +15,11 @@ MOST_REMEMBERED = 10_000
 """How many documents to remember."""
 
 VERSION = 1
-"""The version of the form; what bears another one is not read."""
+"""The version of the schema of records and results, to be raised with every change of what is written here.
+
+It is part of the name under which a store keeps a record, its lease and its history (``Key.text``), so that two
+versions of this package side by side each have their own: neither reads, overwrites or deletes the other's.
+"""
 
 
 def dump_result(result: Result) -> str:

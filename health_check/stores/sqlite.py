@@ -16,12 +16,12 @@ from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
 from health_check.stores import lease_holder, serializer
 from health_check.stores.base import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
-from health_check.stores.sqlite_file import ForeignFileError, OtherVersionError, SharedFile
+from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
 
 T = TypeVar("T")
 
-VERSION = 2
-"""The version of the tables."""
+VERSION = 3
+"""The version of the tables, to be raised with every change of them; it is part of the default file's name."""
 
 BUSY_SECONDS = 0.2
 """How long to wait for another process that writes."""
@@ -87,7 +87,9 @@ class SQLiteStore(Store):
         clock: Clock | None = None,
     ) -> None:
         _refuse_unusable(path, history_rows, history_seconds)
-        self._file = SharedFile(None if path is None else pathlib.Path(path), build=_build, refuse=_refusal)
+        self._file = SharedFile(
+            None if path is None else pathlib.Path(path), build=_build, refuse=_refusal, version=VERSION
+        )
         self._history_rows = history_rows
         self._history_seconds = history_seconds
         self._clock = clock or Clock()
@@ -201,7 +203,9 @@ class SQLiteStore(Store):
     def _clean(self, database: sqlite3.Connection) -> None:
         now = self._clock.now()
         database.execute("DELETE FROM records WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
-        database.execute("DELETE FROM history WHERE finished < ?", (now - self._history_seconds,))
+        own, forgotten = f"{serializer.VERSION}:%", now - max(FORGET_AFTER_SECONDS, self._history_seconds)
+        old = "DELETE FROM history WHERE (label LIKE ? AND finished < ?) OR finished < ?"
+        database.execute(old, (own, now - self._history_seconds, forgotten))
 
     def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[StoreEntry]:
         labels = [key.text for key in keys]
@@ -377,7 +381,8 @@ def _refusal(path: pathlib.Path) -> str:
     if "life" not in tables:
         return "it is no store of health checks"
     if version != VERSION:
-        raise OtherVersionError(f"{path} is of version {version} of the store, not {VERSION}: restart what is older")
+        text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"
+        raise (NewerVersionError if version > VERSION else OlderVersionError)(text)
     return ""
 
 

@@ -38,8 +38,12 @@ LOCK_SECONDS = 0.2
 """How long to wait for another process that builds or replaces the file."""
 
 
-class OtherVersionError(StoreError):
-    """The file is one of another version of this package."""
+class OlderVersionError(StoreError):
+    """The file is one of an older version of this package."""
+
+
+class NewerVersionError(StoreError):
+    """The file is one of a newer version of this package, whose processes go on using it."""
 
 
 class ForeignFileError(StoreError):
@@ -52,7 +56,9 @@ class SharedFile:
     Args:
         path: The file; default this site's and user's own in the folder for temporary files.
         build: Makes a new file; is told whether it takes the place of one that was lost.
-        refuse: Returns why a file cannot be used, empty if it can; raises OtherVersionError if another version can.
+        refuse: Returns why a file cannot be used, empty if it can; raises OtherVersionError if an older version can,
+            NewerVersionError if a newer one can.
+        version: The version of what is in the file, for its default name.
     """
 
     def __init__(
@@ -61,18 +67,22 @@ class SharedFile:
         *,
         build: Callable[[pathlib.Path, bool], None],
         refuse: Callable[[pathlib.Path], str],
+        version: int = 0,
     ) -> None:
         self._given = path
         self._path: pathlib.Path | None = None
         self._build = build
         self._refuse = refuse
+        self._version = version
         self._identity: tuple[int, int] | None = None
 
     @property
     def path(self) -> pathlib.Path:
         """The file."""
         if self._path is None:
-            self._path = default_path() if self._given is None else pathlib.Path(os.path.realpath(self._given))
+            self._path = (
+                default_path(self._version) if self._given is None else pathlib.Path(os.path.realpath(self._given))
+            )
         return self._path
 
     @property
@@ -102,7 +112,7 @@ class SharedFile:
         if self.path.exists():
             try:
                 reason = self._refuse(self.path)
-            except OtherVersionError as error:
+            except OlderVersionError as error:
                 if self._identity is not None:  # another process works with it: we would fight for ever
                     raise
                 reason = str(error)
@@ -189,9 +199,9 @@ def _identity(path: pathlib.Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def default_path() -> pathlib.Path:
-    """Return the file that all processes of this site and user on this host share."""
-    return default_folder() / f"{site()}.sqlite3"
+def default_path(version: int) -> pathlib.Path:
+    """Return the file that all processes of this site and user on this host share, if they know this version of it."""
+    return default_folder() / f"{site()}.v{version}.sqlite3"
 
 
 def default_folder() -> pathlib.Path:

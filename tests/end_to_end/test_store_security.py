@@ -41,7 +41,9 @@ def site_of(folder: pathlib.Path) -> Site:
 
 def default_path(site: Site) -> pathlib.Path:
     """Return where a site has its records unless configured."""
-    code = "import django; django.setup(); from health_check.stores import folder; print(folder.default_path())"
+    code = (
+        "import django; django.setup(); from health_check.stores.sqlite import SQLiteStore; print(SQLiteStore().path)"
+    )
     environment = {**clean_environment(), **site.environment()}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return pathlib.Path(done.stdout.strip())

@@ -9,6 +9,7 @@ from health_check.concurrency.futures import Future
 from health_check.monitor.inline import InlineRuns
 from health_check.runner.run import Run
 from health_check.stores import Key, Lease
+from health_check.stores.client import NO_STORE
 from tests.support.bench import SECONDS
 from tests.support.readings import definition
 

@@ -73,8 +73,8 @@ def without_life(file: pathlib.Path) -> None:
     execute(file, "DELETE FROM life")
 
 
-def of_another_version(file: pathlib.Path) -> None:
-    execute(file, "PRAGMA user_version = 999")
+def of_version(file: pathlib.Path, version: int) -> None:
+    execute(file, f"PRAGMA user_version = {version}")
 
 
 def execute(file: pathlib.Path, statement: str) -> None:
@@ -213,19 +213,31 @@ def test_damage__another_store_s_file(used: SQLiteStore, sqlite_place: Place, fi
     assert asides(file) == []
 
 
-def test_version__of_an_unknown_one(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
-    """Who finds a file of another version begins anew; who worked with another file before leaves it to them."""
+def test_version__older(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """Who finds a file of an older version makes a new one; who worked with another file before leaves it to them."""
     worker = sqlite_place.open()
     worker.probe()
     worker.close()
-    of_another_version(file)
-    with pytest.raises(StoreError, match=rf"version 999 of the store, not {VERSION}: restart what is older"):
+    of_version(file, 1)
+    with pytest.raises(StoreError, match=rf"version 1 of the store, not {VERSION}: restart what is older"):
         worker.probe()
     assert asides(file) == []
     with contextlib.closing(SQLiteStore(path=file, clock=sqlite_place.clock)) as newcomer:
         works(newcomer, sqlite_place)
     assert asides(file) == [f"{file.name}.set-aside"]
     worker.probe()
+
+
+def test_version__newer(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
+    """A file of a newer version is left as it is, by who worked with it before and by who did not."""
+    of_version(file, 999)
+    used.close()
+    before = file.read_bytes()
+    for store in (used, sqlite_place.open()):
+        with pytest.raises(StoreError, match=rf"version 999 of the store, not {VERSION}: restart what is older"):
+            run(store, sqlite_place.run())
+    assert file.read_bytes() == before
+    assert asides(file) == []
 
 
 def test_lock__another_connection_holds_it(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from health_check.stores import StoreError, sqlite_file
 from health_check.stores.sqlite import SQLiteStore
-from health_check.stores.sqlite_file import OtherVersionError, SharedFile
+from health_check.stores.sqlite_file import OlderVersionError, SharedFile
 from tests.health_check.stores.test_sqlite_file_folder import needs_root
 from tests.support.peer import Peer, peer
 from tests.support.places import Place, look, run
@@ -154,7 +154,7 @@ class Files:
 
 def _refusal(path: pathlib.Path) -> str:
     if path.read_text() == "other":
-        raise OtherVersionError("it is of another version")
+        raise OlderVersionError("it is of another version")
     return "" if path.read_text() == "good" else "it is bad"
 
 
@@ -211,7 +211,7 @@ def test_shared_file__other_version(temp: pathlib.Path) -> None:
     worker = files.open()
     ensure(worker)
     files.path.write_text("other")
-    with pytest.raises(OtherVersionError):
+    with pytest.raises(OlderVersionError):
         ensure(worker)
     assert files.path.read_text() == "other"
     ensure(files.open())

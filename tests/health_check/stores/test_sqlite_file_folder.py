@@ -37,9 +37,9 @@ def temp(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Pat
 
 def test_default_path__is_the_user_s_and_the_site_s(temp: pathlib.Path) -> None:
     """The folder is named by the user, the file by the site; nothing is made by asking."""
-    path = sqlite_file.default_path()
+    path = sqlite_file.default_path(7)
     assert path.parent == temp / f"django-health-check-{os.geteuid()}"
-    assert path.name == f"{sqlite_file.site()}.sqlite3"
+    assert path.name == f"{sqlite_file.site()}.v7.sqlite3"
     assert len(sqlite_file.site()) == 32
     assert list(temp.iterdir()) == []
 

@@ -1,0 +1,130 @@
+"""Two versions of this package on one host, at one store: each has its own records, and loses none to the other."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from health_check.records import Record
+from health_check.stores import Store, serializer
+from health_check.stores.sqlite import FORGET_AFTER_SECONDS
+from tests.support.places import ERROR, KEY, MAX_AGE, Place, counted, lease_of, look, publish, record_of, run
+
+SHARED = [
+    "sqlite_place",
+    "locmem_place",
+    pytest.param("redis_place", marks=pytest.mark.server),
+    pytest.param("memcached_place", marks=pytest.mark.server),
+]
+OURS = serializer.VERSION
+PAIRS = pytest.mark.parametrize(("first", "second"), [(OURS + 1, OURS), (OURS, OURS + 1), (OURS + 9, OURS + 10)])
+
+
+@pytest.fixture(params=SHARED)
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each place that processes of two versions can share."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+@contextlib.contextmanager
+def version(number: int) -> Iterator[None]:
+    """Be another version meanwhile, whose records have another schema."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(serializer, "VERSION", number)
+        yield
+
+
+def use(store: Store, place: Place, runs: int) -> None:
+    """Have a check run some times, more than the ones after which a store drops what is old."""
+    for _ in range(runs):
+        run(store, place.run(ERROR))
+        place.clock.forward(1.0)
+
+
+@PAIRS
+def test_record__of_another_version__is_absent_and_stays(place: Place, first: int, second: int) -> None:
+    """What one version wrote is absent for the other, whose own runs neither overwrite nor delete it."""
+    store, other = place.open(), place.open()
+    with version(first):
+        record = run(store, place.run())
+    with version(second):
+        assert look(other).record is None
+        other.release([lease_of(other)])
+        use(other, place, 70)
+        other.release([lease_of(other, force=True)])
+        other.forget([KEY])
+        other.close()
+        assert counted(record_of(place.open())) == 70
+    with version(first):
+        assert record_of(store) == record_of(place.open()) == record
+
+
+@PAIRS
+def test_lease__of_another_version__does_not_block(place: Place, first: int, second: int) -> None:
+    """Each version runs a check for itself: nobody waits for a record that it could not read."""
+    store, other = place.open(), place.open()
+    with version(first):
+        lease = lease_of(store)
+    with version(second):
+        run(other, place.run())
+        assert look(other).fresh_for > 0
+    with version(first):
+        entry = publish(store, place.run(), lease=lease, max_age=MAX_AGE)
+        assert entry.accepted
+        assert entry.record is not None
+        assert counted(entry.record) == 1
+
+
+@PAIRS
+def test_history__of_another_version(sqlite_place: Place, first: int, second: int) -> None:
+    """Each version reads its own former runs; a file that the other opens, as at a restart, still has them."""
+    with version(first):
+        use(sqlite_place.open(), sqlite_place, 3)
+        before = sqlite_place.open().history([KEY])
+    with version(second):
+        other = sqlite_place.open()
+        assert other.history([KEY]) == {KEY: ()}
+        use(other, sqlite_place, 5)
+        sqlite_place.clock.forward(FORGET_AFTER_SECONDS / 2)
+        with contextlib.closing(sqlite_place.open()) as newcomer:
+            newcomer.probe()
+        sqlite_place.clock.forward(-FORGET_AFTER_SECONDS / 2)
+    with version(first):
+        assert sqlite_place.open().history([KEY]) == before
+        assert len(before[KEY]) == 3
+
+
+def test_draining__is_known_to_all_versions(place: Place) -> None:
+    """That a host is drained is no record: every version knows, whichever was told."""
+    store, other = place.open(), place.open()
+    with version(OURS + 1):
+        store.drain(True)
+    other.probe()
+    assert other.draining is True
+
+
+def test_version__is_raised_with_the_schema() -> None:
+    """What is written changes only with its version: this fails until both are said here again."""
+    record = record_of_everything()
+    assert (serializer.VERSION, sorted(record), sorted(record["result"])) == (
+        1,
+        ["fresh_until", "last_success", "last_transition", "result", "seq", "streak", "totals", "version"],
+        [
+            *("backend", "error_type", "exemplar", "finished", "host", "messages", "pid", "started"),
+            *("time_taken", "timed_out"),
+        ],
+    )
+    assert sorted(record["totals"]) == ["durations", "exemplars", "runs", "seconds"]
+
+
+def record_of_everything() -> dict[str, dict[str, object]]:
+    """Return what is written of a record."""
+    place = Place(create_store=lambda clock: pytest.fail("no store is needed"))
+    result = dataclasses.replace(place.run(ERROR), exemplar={"trace_id": "1"})
+    document: dict[str, dict[str, object]] = json.loads(serializer.dump(Record.after(None, result, max_age=MAX_AGE)))
+    return document
