@@ -12,9 +12,9 @@ from health_check.concurrency.threads import new_lock
 from health_check.conf import settings
 from health_check.logs import log_once
 from health_check.monitor.inline import InlineRuns
-from health_check.monitor.notifications import SignalSender, log_transition
 from health_check.monitor.record_cache import CachedRecord, Flight, RecordCache
 from health_check.monitor.reports import Reading
+from health_check.monitor.state_changes import SignalSender, log_transition
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
 from health_check.records import Record, Result, State
 from health_check.registry.definitions import Definition

@@ -24,8 +24,8 @@ from health_check.logs import logger
 from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero, where_records_are
 from health_check.management.probe import ProbeError, ask, url_of
 from health_check.monitor import runtime
-from health_check.monitor.notifications import repeated
 from health_check.monitor.reports import Overview
+from health_check.monitor.state_changes import repeated
 from health_check.records import State
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.endpoints import Endpoint, endpoint_at

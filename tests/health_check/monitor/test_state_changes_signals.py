@@ -17,8 +17,8 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.concurrency import threads
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor import notifications, runtime
-from health_check.monitor.notifications import SignalSender
+from health_check.monitor import runtime
+from health_check.monitor.state_changes import SignalSender
 from health_check.records import Message, Record, Result, State
 from health_check.signals import check_finished, state_changed
 from health_check.views import HealthCheckView
@@ -315,7 +315,7 @@ def test_waiting__no_more_than_that(
         called.set()
         gate.wait(SECONDS)
 
-    monkeypatch.setattr(notifications, "MOST_WAITING", 5)
+    monkeypatch.setattr(state_changes, "MOST_WAITING", 5)
     settings.HEALTH_CHECK = THREADS
     connect(check_finished, hanging)
     mine = SignalSender()
@@ -334,7 +334,7 @@ def test_waiting__no_more_than_that(
 
 def test_thread__ends_when_idle(monkeypatch: pytest.MonkeyPatch, settings: Settings, heard: Heard) -> None:
     """The thread ends where there is nothing to send for a while, and another one is started when there is."""
-    monkeypatch.setattr(notifications, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(state_changes, "IDLE_SECONDS", 0.01)
     settings.HEALTH_CHECK = THREADS
     mine = SignalSender()
     for times in range(1, 4):

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor.notifications import log_transition, repeated
+from health_check.monitor.state_changes import log_transition, repeated
 from health_check.records import Message, Record, Result
 from tests.support.places import result_at
 from tests.support.readings import definition

@@ -1,4 +1,4 @@
-"""Notifications: the signals, and the log of changes of state. Neither may hold up anybody."""
+"""What is told of runs and changes of state: the signals, and the log. Neither may hold up anybody."""
 
 from __future__ import annotations
 
