@@ -17,7 +17,7 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.concurrency import threads
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.monitor import runtime
+from health_check.monitor import runtime, state_changes
 from health_check.monitor.state_changes import SignalSender
 from health_check.records import Message, Record, Result, State
 from health_check.signals import check_finished, state_changed
