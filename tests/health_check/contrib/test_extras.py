@@ -10,6 +10,7 @@ import pytest
 from celery import Celery
 from django.test import Client
 
+import health_check
 from health_check.backends import HealthCheck
 from health_check.compat.redis import RedisHealthCheck
 from health_check.contrib.atlassian import GitHub
@@ -55,6 +56,7 @@ def test_import__without_the_package(module: str, monkeypatch: pytest.MonkeyPatc
 
 def test_entry__without_the_package(mount_checks: Mount, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry whose package is missing is a failing check that says so, and no error of the site's."""
+    monkeypatch.delitem(vars(health_check), "DNS", raising=False)
     monkeypatch.delitem(sys.modules, "health_check.contrib.dns", raising=False)
     monkeypatch.setitem(sys.modules, "dns", None)
     mount_checks("health_check.DNS", "health_check.Memory")
