@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from health_check.conf import settings
 from health_check.exceptions import (
@@ -167,18 +165,13 @@ class Totals:
     exemplars: Mapping[float, Exemplar] = dataclasses.field(default_factory=dict)
     """The last run that can be found elsewhere, by the bound that it was counted under."""
 
-    @classmethod
-    def of(cls, result: Result) -> Totals:
-        """Return the totals of one run."""
-        return NO_TOTALS.counting(result)
-
     def counting(self, result: Result) -> Totals:
         """Return the totals of these runs and one more."""
         taken, outcome, exemplars = result.time_taken, result.outcome, self.exemplars
         bound = next((bound for bound in settings.DURATION_BUCKETS if taken <= bound), math.inf)
         if result.exemplar:
             example = Exemplar(labels=result.exemplar, seconds=taken, finished=result.finished)
-            exemplars = _newest(exemplars, {bound: example})
+            exemplars = {**exemplars, bound: example}
         return Totals(
             runs={**self.runs, outcome: self.runs[outcome] + 1},
             durations={**self.durations, bound: self.durations.get(bound, 0) + 1},
@@ -186,40 +179,8 @@ class Totals:
             exemplars=exemplars,
         )
 
-    def plus(self, other: Totals) -> Totals:
-        """Return the totals of these runs and of others."""
-        return self._with(other, operator.add)
-
-    def minus(self, other: Totals) -> Totals:
-        """Return the totals without some of the runs."""
-        return self._with(other, operator.sub)
-
-    def at_least(self, other: Totals) -> Totals:
-        """Return what both know of the same runs, when each may have missed some."""
-        return self._with(other, max)
-
-    def _with(self, other: Totals, combined: Callable[[Any, Any], Any]) -> Totals:
-        bounds = sorted({*self.durations, *other.durations})
-        return Totals(
-            runs={outcome: combined(self.runs[outcome], other.runs[outcome]) for outcome in Outcome},
-            durations={b: combined(self.durations.get(b, 0), other.durations.get(b, 0)) for b in bounds},
-            seconds=combined(self.seconds, other.seconds),
-            exemplars=_newest(self.exemplars, other.exemplars),
-        )
-
 
 NO_TOTALS = Totals()
-
-
-def _newest(left: Mapping[float, Exemplar], right: Mapping[float, Exemplar]) -> Mapping[float, Exemplar]:
-    if not left or not right:
-        return left or right
-    newer = {bound: example for bound, example in right.items() if bound not in left or _is_newer(example, left[bound])}
-    return {**left, **newer}
-
-
-def _is_newer(example: Exemplar, other: Exemplar) -> bool:
-    return example.finished >= other.finished
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -252,23 +213,20 @@ class Record:
         return f"{self.result.finished} {self.result.host} {self.result.pid}"
 
     @classmethod
-    def after(cls, previous: Record | None, result: Result, *, max_age: float, totals: Totals | None = None) -> Record:
+    def after(cls, previous: Record | None, result: Result, *, max_age: float) -> Record:
         """Return the record of a check after one more run.
 
         Args:
             previous: The record so far; None before the first run.
             result: The outcome of the run.
             max_age: For how many seconds it is fresh.
-            totals: What is counted of all runs; default what was counted before, and this one.
         """
         same = previous is not None and previous.result.state is result.state
-        if totals is None:
-            totals = (previous.totals if previous else NO_TOTALS).counting(result)
         return cls(
             result=result,
             fresh_until=result.finished + max_age,
             seq=previous.seq + 1 if previous else 1,
-            totals=totals,
+            totals=(previous.totals if previous else NO_TOTALS).counting(result),
             last_success=result.finished if result.state is State.OK else (previous.last_success if previous else None),
             last_transition=previous.last_transition if previous and same else result.finished,
             streak=previous.streak + 1 if previous and same else 1,

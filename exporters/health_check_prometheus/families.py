@@ -37,7 +37,7 @@ def families_of(overview: Overview | None, summary: StoreSummary) -> list[Metric
     """
     return [
         *_gauges(overview),
-        _in_progress(overview, summary),
+        _in_progress(overview),
         _state(overview),
         _endpoint_status(overview),
         _endpoint_check_info(overview),
@@ -97,11 +97,11 @@ def _gauges(overview: Overview | None) -> Iterator[Metric]:
         yield family
 
 
-def _in_progress(overview: Overview | None, summary: StoreSummary) -> Metric:
+def _in_progress(overview: Overview | None) -> Metric:
     text = "Whether a run of the check is under way or stuck (1) or not (0)."
     family = GaugeMetricFamily(f"{PREFIX}in_progress", text, labels=["check"])
     for reading in _readings(overview):
-        family.add_metric([reading.label], float(reading.in_progress or reading.label in summary.running))
+        family.add_metric([reading.label], float(reading.in_progress))
     return family
 
 

@@ -63,8 +63,8 @@ def _number(text: str) -> float:
 
 def where_records_are() -> str:
     """Return a sentence that names the store, and why it cannot be used if that is so."""
-    runtime.store_summary(())  # opens it
     store_client = runtime.get().monitor.store_client
+    store_client.call(lambda store: store.probe(), None)  # opens it
     trouble = store_client.trouble
     if trouble:
         return f"Records: {store_client.describe()}, cannot be used ({trouble}); this process goes on from memory."

@@ -18,7 +18,7 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from health_check import extensions
 from health_check.conf import settings
 from health_check.monitor import runtime
-from health_check.registry.endpoints import endpoint_at, unwrap
+from health_check.registry.endpoints import endpoint_of, unwrap
 
 GRACE_SECONDS = 5.0
 """How long answers that are being made may take once the server is to end."""
@@ -69,7 +69,7 @@ def _match_of_site(path: str) -> ResolverMatch | None:
     ours = [getattr(page, "view_class", page) for page in extensions.pages().values()]
     if getattr(unwrap(match.func), "view_class", None) in ours:
         return match
-    return match if endpoint_at(match.func, name=match.view_name, route=match.route) is not None else None
+    return match if endpoint_of(match) is not None else None
 
 
 def _index(request: HttpRequest) -> HttpResponse:

@@ -4,51 +4,41 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
+from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
 from health_check.conf import settings
 from health_check.logs import log_once
-from health_check.monitor.inline import InlineRuns
-from health_check.monitor.record_cache import CachedRecord, Flight, RecordCache
+from health_check.monitor.record_cache import NO_STORE, CachedRecord, Flight, RecordCache, Refresh
 from health_check.monitor.reports import Reading
-from health_check.monitor.state_changes import SignalSender, log_transition
+from health_check.monitor.state_changes import Notifier, is_news, tell_of
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
-from health_check.records import Record, Result, State
+from health_check.records import NO_TOTALS, Record, Result, State
 from health_check.registry.definitions import Definition
 from health_check.runner import observers
 from health_check.runner.observers import Observers
 from health_check.runner.run import GRACE_SECONDS, Round, Run
-from health_check.runner.runner import Runner
-from health_check.stores import LEASE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry
-from health_check.stores.client import NO_STORE, StoreClient
+from health_check.runner.runner import BEAT_SECONDS, Runner
+from health_check.stores import LEASE_SECONDS, Lease, Publication, Query, Store, StoreEntry
+from health_check.stores.client import ANSWER_SECONDS, StoreClient, SupersededError
 
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
 
-Starter = Callable[[Sequence[Run]], None]
-
-
-@dataclasses.dataclass(kw_only=True)
-class Found:
-    """What is to be done after a look at the store."""
-
-    answered: list[tuple[Flight, Record | None]] = dataclasses.field(default_factory=list)
-    """Who has what they wait for."""
-    runs: list[Run] = dataclasses.field(default_factory=list)
-    """What to run here."""
-    failing: bool = False
-    """Whether any of that was not ok when it ran last."""
-    again: list[CachedRecord] = dataclasses.field(default_factory=list)
-    """What another process runs."""
-    spare: list[Lease] = dataclasses.field(default_factory=list)
-    """Leases that are not needed any more."""
-
 
 class Monitor:
     """Read checks: each is run once for all who ask while its result is fresh, in this process and in others.
+
+    A refresh (``_steps``) is one function from the look at the store to the publication. It goes on, step by step, on
+    the thread that may call the store, so no refresh waits for another; readers wait for the future of a flight.
+
+    The lock guards what is known of checks and which refresh is under way for each. It is held for moments: never while
+    a check, the store, an observer or the log is at work.
 
     Args:
         create_store: Makes the store of the records.
@@ -59,11 +49,10 @@ class Monitor:
     def __init__(self, create_store: Callable[[], Store], runner: Runner, clock: Clock) -> None:
         self._runner = runner
         self._clock = clock
-        self._timers = runner.timers
-        self.store_client = StoreClient(create_store, clock, runner.timers, self._adopt_late, observers.untraced)
+        self._notifier = Notifier(clock)
+        self.store_client = StoreClient(create_store, clock, observers.untraced, self._notifier.tell, self._give_up)
         self._lock = new_lock()
         self._records = RecordCache()
-        self._signals = SignalSender()
         self.stamp = 0
         """Another number whenever a record has changed."""
 
@@ -81,22 +70,21 @@ class Monitor:
             definitions: The checks.
             wait: For how many seconds to wait at most; the default is as long as the slowest check may take.
             force: Run every check, fresh or not.
-            here: Run in the calling thread, without deadline; default if ``MAX_CONCURRENCY`` is 0.
+            inline: Run in the calling thread, without deadline; default if ``MAX_CONCURRENCY`` is 0.
         """
         definitions = tuple(definitions)
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
-        limit = self._clock.monotonic() + patience_of(definitions, wait)
+        timeouts = [definition.timeout for definition in definitions]
+        limit = self._clock.monotonic() + patience_of(timeouts, wait)
         inline = settings.MAX_CONCURRENCY == 0 if inline is None else inline
-        if inline:
-            waiters = self._read_inline(definitions, force, limit)
-        else:
-            waiters = self._begin(definitions, force, limit, self._start)
-            for item in waiters:
-                while item.flight is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                    item.flight.future.wait(left)
-        _tell_who_was_waited_for(waiters)
-        return tuple(item.reading(self._clock.now()) for item in waiters)
+        waiters = self._begin(definitions, timeouts, force, limit, inline=inline)
+        pause = ANSWER_SECONDS
+        for waiter in waiters:
+            while waiter.flight is not None and (left := waiter.seconds_left(self._clock.monotonic())) > 0:
+                if not waiter.flight.future.wait(min(left, pause)):
+                    pause = self._rescue()
+        return self._readings(waiters)
 
     async def aread(
         self, definitions: Iterable[Definition], *, wait: float | None = None, force: bool = False
@@ -105,20 +93,23 @@ class Monitor:
         definitions = tuple(definitions)
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
-        limit = self._clock.monotonic() + patience_of(definitions, wait)
-        waiters = self._begin(definitions, force, limit, self._start)
-        for item in waiters:
-            while item.flight is not None and (left := item.seconds_left(self._clock.monotonic())) > 0:
-                await item.flight.future.wait_on_loop(left)
-        _tell_who_was_waited_for(waiters)
-        return tuple(item.reading(self._clock.now()) for item in waiters)
+        timeouts = [definition.timeout for definition in definitions]
+        limit = self._clock.monotonic() + patience_of(timeouts, wait)
+        waiters = self._begin(definitions, timeouts, force, limit)
+        pause = ANSWER_SECONDS
+        for waiter in waiters:
+            while waiter.flight is not None and (left := waiter.seconds_left(self._clock.monotonic())) > 0:
+                if not await waiter.flight.future.wait_on_loop(min(left, pause)):
+                    pause = self._rescue()
+        return self._readings(waiters)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
         """See to it that checks run that are due, without waiting for them.
 
         They may be due a little before their results expire: the new ones are published when they do.
         """
-        self._begin(tuple(definitions), False, 0.0, self._start, early=True)
+        definitions = tuple(definitions)
+        self._begin(definitions, [definition.timeout for definition in definitions], False, 0.0, early=True)
 
     def next_run_at(self, definition: Definition) -> float:
         """Return when to run a check so that its outcome is there as its result expires, on the monotonic clock."""
@@ -140,62 +131,58 @@ class Monitor:
                 or cached.definition is not definition
                 or cached.fresh_until <= now
                 or cached.record is None
+                or (cached.is_alone and self.store_client.up)
             ):
                 return None
             readings.append(reading_of(cached, cached.record))
             until = min(until, cached.fresh_until)
         return tuple(readings), until
 
-    def _read_inline(self, definitions: Sequence[Definition], force: bool, limit: float) -> list[Waiter]:
-        """Begin to read, run what this process has to run in this thread, and wait for what others run."""
-        inline_runs = InlineRuns()
-        try:
-            waiters = self._begin(definitions, force, limit, lambda runs: self._put_on(inline_runs, runs))
-            for item in waiters:
-                if item.flight is not None:
-                    item.flight.future.on_done(inline_runs.ring)
-            while True:
-                news = inline_runs.news
-                while (run := inline_runs.take()) is not None:
-                    self._runner.run_inline(run)
-                now = self._clock.monotonic()
-                left = max((item.seconds_left(now) for item in waiters), default=0.0)
-                if left <= 0:
-                    return waiters
-                news.wait(left)
-        finally:
-            for run in inline_runs.leave():  # Ctrl-C during a run in this thread, say: nobody shall wait for the others
-                run.fail_to_start(RuntimeError("interrupted"))
-                run.end()
+    def flush(self, seconds: float) -> None:
+        """Wait until what was found is in the log and told to receivers of signals, some seconds at most."""
+        self._notifier.flush(seconds)
 
-    def _put_on(self, inline_runs: InlineRuns, runs: Sequence[Run]) -> None:
-        if not inline_runs.put(runs):
-            self._start(runs)
+    def close(self) -> None:
+        """Let threads go."""
+        self.store_client.close()
 
-    def _start(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            self._runner.start(run)
+    def _readings(self, waiters: Sequence[Waiter]) -> tuple[Reading, ...]:
+        runs = [waiter.flight.run for waiter in waiters if waiter.flight is not None and waiter.flight.run is not None]
+        for observer in {id(run.round): run.round.observer for run in runs}.values():
+            observer.waited()
+        now = self._clock.now()
+        return tuple(waiter.reading(now) for waiter in waiters)
 
     def _begin(
-        self, definitions: Sequence[Definition], force: bool, limit: float, start: Starter, *, early: bool = False
+        self,
+        definitions: Sequence[Definition],
+        timeouts: Sequence[float],
+        force: bool,
+        limit: float,
+        *,
+        early: bool = False,
+        inline: bool = False,
     ) -> list[Waiter]:
-        """Look at every check, and ask the store for each that is not fresh and was not asked for yet."""
+        """Return whom to wait for of each check, and begin a refresh of those that are not fresh and have none."""
         waiters: list[Waiter] = []
-        asked: list[CachedRecord] = []
+        refresh = Refresh(context=contextvars.copy_context(), inline=inline)
         redefined = self._records.redefined(definitions)
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
+        self._rescue()
         with self._lock:
             now = self._clock.monotonic()
             forgotten = self._records.forget_some(now)
-            for definition, max_age in zip(definitions, ages, strict=True):
+            for definition, timeout, max_age in zip(definitions, timeouts, ages, strict=True):
                 cached = self._records.of(definition, redefined)
-                if cached.is_fresh(now + cached.lead if early else now) and not force:
+                is_fresh = cached.is_fresh(now + cached.lead if early else now)
+                if is_fresh and not force and not (cached.is_alone and self.store_client.up):
                     waiters.append(Waiter(cached=cached, fresh=cached.record))
                     continue
                 if cached.flight is None:
-                    cached.flight = Flight(force=force, lead=cached.lead if early else 0.0)
-                    asked.append(cached)
+                    cached.flight = Flight(cached, refresh, timeout=timeout, max_age=max_age, force=force)
+                    cached.flight.lead = cached.lead if early else 0.0
+                    refresh.flights.append(cached.flight)
                 waiters.append(
                     Waiter(
                         cached=cached,
@@ -208,172 +195,305 @@ class Monitor:
                     )
                 )
         if forgotten:
-            self.store_client.forget(forgotten)
-        if asked:
-            try:
-                self._ask(asked, contextvars.copy_context(), start)
-            except Exception as error:
-                log_once("monitor", "The health checks could not be looked at.", error)
-                self._give_up(asked)
+            self._submit(lambda: self.store_client.call(lambda store: store.forget(forgotten), None))
+        if refresh.flights:
+            self._go_through(refresh, limit)
         return waiters
 
-    def _give_up(self, records: Sequence[CachedRecord]) -> None:
-        """Leave nobody waiting for what nobody will do."""
+    def _go_through(self, refresh: Refresh, limit: float) -> None:
+        """Have a refresh go on, in this thread if it is inline, else on the store's; it reaches its end or fails."""
+        refresh.steps = self._steps(refresh)
+        try:
+            while refresh.inline and (now := self._clock.monotonic()) < limit:
+                wake_at = next(refresh.steps, None)
+                if wake_at is None:
+                    return
+                Future[None]().wait(min(wake_at, limit) - now)
+            refresh.inline = False
+            self.store_client.submit(lambda: self._step(refresh))
+        except BaseException as error:
+            self._fail(refresh, error)
+            if not isinstance(error, Exception):  # Ctrl-C during a run in this thread
+                raise
+
+    def _submit(self, step: Callable[[], object]) -> None:
+        try:
+            self.store_client.submit(step)
+        except RuntimeError as error:
+            log_once("store-thread", "No thread could be started for the store of the health checks.", error)
+
+    def _step(self, refresh: Refresh) -> None:
+        """Go on with a refresh until it has to wait; on the store's thread."""
+        if refresh.is_given_up:
+            return
+        refresh.is_due = False
+        self._at_store = refresh
+        try:
+            wake_at = next(refresh.steps, math.inf)
+        except SupersededError:  # another refresh has its flights
+            return
+        except BaseException as error:  # whatever it is, it is not to leave anybody waiting
+            self._at_store = None
+            self._fail(refresh, error)
+            return
+        self._at_store = None
+        if wake_at < refresh.wake_at:
+            refresh.wake_at = wake_at
+            self.store_client.call_at(wake_at, lambda: self._wake(refresh, wake_at))
+
+    def _wake(self, refresh: Refresh, moment: float) -> None:
+        if refresh.wake_at == moment:
+            refresh.wake_at = math.inf
+            self._step(refresh)
+
+    def _fail(self, refresh: Refresh, error: BaseException) -> None:
+        """Tell who waits what kept a refresh from its end; the next reader begins another one."""
         with self._lock:
-            abandoned = [cached.flight for cached in records if cached.flight is not None and cached.flight.run is None]
-            for cached in records:
-                cached.flight = None if cached.flight in abandoned else cached.flight
-        for flight in abandoned:
-            flight.future.set_result(None)
+            flights = [flight for flight in refresh.flights if flight.cached.flight is flight]
+            for flight in flights:
+                flight.cached.flight = flight.cached.run = None
+        for flight in flights:
+            flight.future.set_exception(error)
+        if isinstance(error, Exception):
+            self._notifier.tell(
+                lambda: log_once("refresh", "Health checks could not be refreshed; the next reader tries again.", error)
+            )
+        if leases := [
+            flight.lease for flight in flights if flight.lease is not None and flight.lease.token != NO_STORE
+        ]:
+            self._submit(lambda: self.store_client.release(leases))
 
-    def _ask(self, records: Sequence[CachedRecord], context: contextvars.Context, start: Starter) -> None:
-        """Ask the store, and begin to run what it gives the lease of."""
-        private = [cached for cached in records if cached.is_private]
-        if private:
-            self._looked(private, [_granted(cached.key) for cached in private], context, start)
-        shared = [cached for cached in records if not cached.is_private]
-        if shared:
-            queries = [self._query(cached) for cached in shared]
-            self.store_client.look(queries, lambda entries: self._looked(shared, entries, context, start))
+    def _rescue(self) -> float:
+        """Go on without the store where it hangs, and come back to it; return after how many seconds to ask again."""
+        if not self.store_client.up:
+            self.store_client.see_to_it()
+        return self.store_client.rescue()
 
-    def _query(self, cached: CachedRecord) -> Query:
-        definition, flight = cached.definition, cached.flight
+    def _give_up(self) -> None:
+        """Have those refreshed by another refresh whose refresh hangs at the store."""
+        given_up, self._at_store = self._at_store, None
+        if given_up is None:
+            return
+        given_up.is_given_up = True
+        with self._lock:
+            orphans = [flight for flight in given_up.flights if flight.cached.flight is flight]
+            refresh = Refresh(context=given_up.context, flights=orphans)
+            for flight in orphans:
+                flight.refresh = refresh
+        refresh.arrived.extend(flight.run for flight in orphans if flight.run is not None and flight.run.result)
+        if orphans:
+            self._go_through(refresh, 0.0)
+
+    _at_store: Refresh | None = None
+    """The refresh that is gone on with on the store's thread: if a call hangs, it is its call."""
+
+    def _steps(self, refresh: Refresh) -> Iterator[float]:
+        """Refresh checks: look in the store, start what it gives the lease of, publish outcomes, wake who waits."""
+        running = {flight.run: flight for flight in refresh.flights if flight.run is not None}
+        asking = [flight for flight in refresh.flights if flight.run is None]
+        look_at = deadline = -math.inf
+        early: list[Run] = []
+        while True:
+            now = self._clock.monotonic()
+            if asking and now >= look_at:
+                leased, asking = self._look(refresh, asking)
+                if leased:
+                    running |= self._start(refresh, leased)
+                    deadline = -math.inf
+                look_at = now + self._poll_seconds(asking)
+            outcomes = early
+            while refresh.arrived:
+                outcomes.append(refresh.arrived.popleft())
+            if now >= deadline:
+                outcomes += self._expired(running, now)
+                deadline = min((run.deadline for run in running), default=math.inf)
+                if any(run.definition.asynchronous for run in running):
+                    deadline = min(deadline, now + BEAT_SECONDS)
+            outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
+            early = [run for run in outcomes if self._is_early(running[run], now)]
+            settled = {run: running.pop(run) for run in outcomes if run not in early}
+            asking += self._publish(refresh, settled)
+            if not running and not asking:
+                return
+            if refresh.arrived or (asking and look_at <= now):
+                continue
+            wake_at = min(deadline, look_at if asking else math.inf)
+            yield min([wake_at, *(running[run].cached.fresh_until for run in early)])
+
+    def _poll_seconds(self, asking: Sequence[Flight]) -> float:
+        looks = max((flight.looks for flight in asking), default=0)
+        return min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3**looks)
+
+    def _look(self, refresh: Refresh, asking: Sequence[Flight]) -> tuple[list[Flight], list[Flight]]:
+        """Look in the store, wake who waits for what is fresh, and return what to run, and what others run."""
+        asked = self._clock.monotonic()
+        shared = [flight for flight in asking if not flight.cached.is_private]
+        found = self.store_client.look([self._query(flight) for flight in shared]) if shared else []
+        known = dict(zip(shared, found, strict=True)) if found is not None else {}
+        entries = [known.get(flight) or _granted(flight.cached) for flight in asking]
+        leased: list[Flight] = []
+        held: list[Flight] = []
+        landed: list[tuple[Flight, Record | None]] = []
+        spare: list[Lease] = []
+        with self._lock:
+            for flight, entry in zip(asking, entries, strict=True):
+                cached = flight.cached
+                self._adopt(cached, entry.record, asked + entry.fresh_for)
+                if entry.lease is not None and not cached.is_stuck:
+                    flight.lease, flight.previous = entry.lease, entry.record
+                    leased.append(flight)
+                    continue
+                if entry.lease is not None:
+                    spare.append(entry.lease)
+                suffices = entry.suffices(dataclasses.replace(self._query(flight), lead=0.0))
+                if suffices or cached.is_stuck:
+                    landed.append((flight, entry.record if suffices else None))
+                else:
+                    flight.note(entry)
+                    held.append(flight)
+            for flight, _ in landed:
+                flight.cached.flight = None
+        for flight, record in landed:
+            flight.future.set_result(record)
+        self.store_client.release([lease for lease in spare if lease.token != NO_STORE])
+        return leased, held
+
+    def _query(self, flight: Flight) -> Query:
+        cached = flight.cached
         return Query(
             key=cached.key,
-            backend=definition.backend,
-            lease_seconds=None if cached.is_stuck else definition.timeout + GRACE_SECONDS + LEASE_SECONDS,
-            force=flight is not None and flight.force,
-            seen=flight.seen if flight is not None else None,
-            lead=flight.lead if flight is not None else 0.0,
+            backend=cached.definition.backend,
+            lease_seconds=None if cached.is_stuck else flight.timeout + GRACE_SECONDS + LEASE_SECONDS,
+            force=flight.force,
+            seen=flight.seen,
+            lead=flight.lead,
         )
 
-    def _looked(
-        self,
-        records: Sequence[CachedRecord],
-        entries: Sequence[StoreEntry],
-        context: contextvars.Context,
-        start: Starter,
-    ) -> None:
-        """Take what the store knows: show it, run the check, or look again while another process runs it."""
-        found = Found()
+    def _start(self, refresh: Refresh, leased: Sequence[Flight]) -> dict[Run, Flight]:
+        """Start the runs of what this process holds the lease of."""
+        failing = any(_was_failing(flight.cached.record) for flight in leased)
+        round_ = Round(refresh.context.copy().run(Observers, failing=failing), len(leased))
+        runs: dict[Run, Flight] = {}
+        for flight in leased:
+            run = flight.run = flight.cached.run = Run(
+                flight.cached.definition,
+                timeout=flight.timeout,
+                round_=round_,
+                arrived=functools.partial(self._arrived, flight),
+                ended=functools.partial(self._ended, flight.cached),
+                clock=self._clock,
+            )
+            runs[run] = flight
+        for run in runs:
+            if refresh.inline:
+                self._runner.run_inline(run)
+            else:
+                self._runner.start(run)
+        return runs
+
+    def _arrived(self, flight: Flight, run: Run) -> None:
+        """Have the refresh go on that waits for a run; on the run's thread."""
+        refresh = flight.refresh
+        refresh.arrived.append(run)
+        if not (refresh.inline or refresh.is_due):
+            refresh.is_due = True  # before the step, which looks at what has arrived after it has taken this back
+            self._submit(lambda: self._step(refresh))
+
+    def _expired(self, running: Iterable[Run], now: float) -> list[Run]:
+        """Give up the runs whose deadline has passed; return those whose observers take too long to hear of that."""
+        self._runner.see_to_loop()
+        for run in running:
+            if run.expire():
+                try:
+                    threads.start(run.tell, "deadline")
+                except RuntimeError:
+                    run.tell()
+        return [run for run in running if run.result is not None and now >= run.deadline]
+
+    def _is_early(self, flight: Flight, now: float) -> bool:
+        """Tell whether others still show the record before as fresh: it is not replaced until it expires."""
+        return flight.lead > 0 and not flight.force and flight.cached.fresh_until > now
+
+    def _publish(self, refresh: Refresh, settled: dict[Run, Flight]) -> list[Flight]:
+        """Publish outcomes, and wake who waits for them; return the flights of those that another process outran."""
+        records = {flight: self._record_of(run, run.result, flight) for run, flight in settled.items() if run.result}
+        publications = [
+            Publication(lease=flight.lease, record=record)
+            for flight, record in records.items()
+            if flight.lease is not None and flight.lease.token != NO_STORE
+        ]
+        accepted = self.store_client.publish(publications) if publications else []
+        is_alone = self.store_client.shared and not self.store_client.up
+        outrun = {
+            publication.lease for publication, taken in zip(publications, accepted or (), strict=False) if not taken
+        }
+        again = []
+        for run, flight in settled.items():
+            if flight.lease in outrun:
+                with self._lock:
+                    run.is_recorded = True  # by another process: what still hangs here is stuck all the same
+                    if run.is_over and flight.cached.run is run:
+                        flight.cached.run = None
+                flight.run = flight.lease = None
+                again.append(flight)
+            else:
+                without = is_alone and not flight.cached.is_private
+                self._land(refresh, run, flight, records[flight], is_alone=without)
+        return again
+
+    def _record_of(self, run: Run, result: Result, flight: Flight) -> Record:
+        """Return the record that a run leads to; a store that has lost its own goes on from what is known here."""
+        previous, known = flight.previous, flight.cached.record
+        if previous is None and known is not None:
+            has_store = flight.lease is not None and flight.lease.token != NO_STORE
+            previous = dataclasses.replace(known, totals=NO_TOTALS) if has_store else known
+        if previous is not None and previous.result.backend != run.definition.backend:
+            previous = None
+        record = Record.after(previous, result, max_age=flight.max_age)
+        # The numbers go on from another backend's: the next lease is never the one that this record was made under.
+        return record if flight.previous is None else dataclasses.replace(record, seq=flight.previous.seq + 1)
+
+    def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, is_alone: bool) -> None:
+        """Show a record, tell of it, and wake who waits for it."""
+        cached = flight.cached
         with self._lock:
-            for cached, entry in zip(records, entries, strict=True):
-                self._sort(cached, entry, found)
-        self.store_client.release(found.spare)
-        for flight, record in found.answered:
-            flight.future.set_result(record)
-        if found.runs:
-            observers = context.copy().run(Observers, failing=found.failing)
-            round_ = Round(observers, len(found.runs))
-            for run in found.runs:
-                run.join(round_)
-            start(found.runs)
-        if found.again:
-            self._look_again(found.again, context, start)
+            previous = cached.record
+            self._adopt(cached, record, run.ended_monotonic + record.max_age, is_alone=is_alone)
+            run.is_recorded = True
+            if cached.flight is flight:
+                cached.flight = None
+            if cached.run is run and (run.is_over or not run.timed_out):
+                cached.run = None
+        if is_news(previous, record):
+            told = functools.partial(tell_of, run, previous, record)
+            if refresh.inline:
+                told()
+            else:
+                self._notifier.tell(told)
+        flight.future.set_result(record)
 
-    def _sort(self, cached: CachedRecord, entry: StoreEntry, found: Found) -> None:
-        """Find out what to do about one check; called with the lock held."""
-        flight = cached.flight
-        self._adopt(cached, entry)
-        if entry.lease is not None and (flight is None or cached.is_stuck):  # since the store was asked
-            found.spare.append(entry.lease)
-        if flight is None:
-            return
-        if entry.lease is not None and not cached.is_stuck:
-            flight.run = cached.run = self._new_run(cached, flight, entry.lease)
-            found.runs.append(cached.run)
-            found.failing |= cached.record is not None and cached.record.result.state is not State.OK
-        elif entry.suffices(dataclasses.replace(self._query(cached), lead=0.0)):
-            cached.flight = None
-            found.answered.append((flight, entry.record))
-        elif cached.is_stuck:
-            cached.flight = None
-            found.answered.append((flight, None))
-        else:
-            flight.note(entry)
-            found.again.append(cached)
-
-    def _look_again(self, records: Sequence[CachedRecord], context: contextvars.Context, start: Starter) -> None:
-        """Look again in a moment: another process is about to publish."""
-        looks = max((cached.flight.looks for cached in records if cached.flight is not None), default=0)
-        seconds = min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3**looks)
-        self._timers.call_later(seconds, lambda: self._ask(records, context, start))
-
-    def _new_run(self, cached: CachedRecord, flight: Flight, lease: Lease) -> Run:
-        return Run(
-            cached.definition,
-            outcome=flight.future,
-            decided=self._decided,
-            ended=self._ended,
-            lease=lease,
-            clock=self._clock,
-        )
-
-    def _decided(self, run: Run, result: Result, traceback: str) -> None:
-        """Publish the outcome of a run, unless it was outrun."""
-        cached = self._records.get(run.definition.label)
-        if cached is None or cached.run is not run:
-            self.store_client.release([run.lease])
-            run.outcome.set_result(Record.after(None, result, max_age=0))
-            return
-        left = cached.fresh_until - self._clock.monotonic()
-        if left > 0 and cached.is_early:  # a record that others show as fresh is not replaced
-            self._timers.call_later(left, lambda: self._decided(run, result, traceback))
-            return
-        publication = Publication(key=cached.key, lease=run.lease, result=result, max_age=cached.definition.max_age)
-        previous = cached.record
-        if cached.is_private:
-            record = Record.after(previous, result, max_age=publication.max_age)
-            self._published(run, previous, traceback, StoreEntry(record=record, fresh_for=record.max_age))
-        else:
-            self.store_client.publish(publication, lambda entry: self._published(run, previous, traceback, entry))
-
-    def _published(self, run: Run, previous: Record | None, traceback: str, entry: StoreEntry) -> None:
-        """Show what is known after a run, which is its outcome unless another process was first."""
-        with self._lock:
-            cached = self._records.get(run.definition.label)
-            if cached is not None and cached.run is run:
-                self._adopt(cached, entry)
-                run.is_recorded = True
-                if cached.flight is not None and cached.flight.run is run:
-                    cached.flight = None
-                if run.is_over or not run.timed_out:
-                    cached.run = None
-        is_known = entry.record is not None and entry.record.result.backend == run.definition.backend
-        try:
-            if entry.record is not None and entry.accepted:
-                log_transition(run.definition, previous, entry.record, traceback, within=run.observer.attach)
-                self._signals.send_signals(run.definition, previous, entry.record)
-        finally:
-            run.outcome.set_result(entry.record if is_known and (entry.accepted or entry.fresh_for > 0) else None)
-
-    def _ended(self, run: Run) -> None:
+    def _ended(self, cached: CachedRecord, run: Run) -> None:
         with self._lock:
             run.is_over = True
-            cached = self._records.get(run.definition.label)
-            if cached is not None and cached.run is run and run.is_recorded:
+            if cached.run is run and run.is_recorded:
                 cached.run = None
 
-    def _adopt(self, cached: CachedRecord, entry: StoreEntry) -> None:
+    def _adopt(
+        self, cached: CachedRecord, record: Record | None, fresh_until: float, *, is_alone: bool = False
+    ) -> None:
         """Make what the store knows what this process knows; called with the lock held."""
-        if entry.record is None or (entry.record.result.backend != cached.definition.backend):
+        if record is None or record.result.backend != cached.definition.backend:
             return
-        cached.record = entry.record
-        cached.fresh_until = (self._clock.monotonic() if entry.as_of is None else entry.as_of) + entry.fresh_for
+        cached.record = record
+        cached.fresh_until = fresh_until
+        cached.is_alone = is_alone
         self.stamp += 1  # last, and only here: who has read the number before reads again
 
-    def _adopt_late(self, key: Key, entry: StoreEntry) -> None:
-        with self._lock:
-            cached = self._records.get(key.label)
-            if cached is not None and cached.key == key and not cached.is_private:
-                self._adopt(cached, entry)
+
+def _was_failing(record: Record | None) -> bool:
+    return record is not None and record.result.state is not State.OK
 
 
-def _tell_who_was_waited_for(waiters: Iterable[Waiter]) -> None:
-    runs = [item.flight.run for item in waiters if item.flight is not None and item.flight.run is not None]
-    for observer in {id(run.round_observer): run.round_observer for run in runs}.values():
-        observer.waited()
-
-
-def _granted(key: Key) -> StoreEntry:
-    return StoreEntry(lease=Lease(key=key, token=NO_STORE))
+def _granted(cached: CachedRecord) -> StoreEntry:
+    """Return the entry of a check that this process runs without asking the store."""
+    return StoreEntry(lease=Lease(key=cached.key, token=NO_STORE))

@@ -1,29 +1,50 @@
-"""What this process knows of each check, and whose outcome it waits for."""
+"""What this process knows of each check, and the refresh that is under way for it."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import collections
+import contextvars
+import dataclasses
+from collections.abc import Container, Iterable, Iterator
 
 from health_check.concurrency.futures import Future
 from health_check.records import Message, Record, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
-from health_check.stores import Key, StoreEntry
+from health_check.stores import Key, Lease, StoreEntry
 
 MOST_CACHED = 5000
 """How many checks to know at once; beyond that those that nobody reads any more are forgotten."""
 
+NO_STORE = ""
+"""The token of the lease that a process gives itself where it does not ask the store."""
+
 
 class Flight:
-    """The next record of a check, which somebody asked for: this process runs it, or another one does."""
+    """A check that is being refreshed, for all who ask meanwhile: this process runs it, or another one does."""
 
-    __slots__ = ("force", "future", "held_since", "lead", "looks", "run", "seen")
+    __slots__ = (
+        *("cached", "force", "future", "held_since", "lead", "lease", "looks", "max_age"),
+        *("previous", "refresh", "run", "seen", "timeout"),
+    )
 
-    def __init__(self, *, force: bool, lead: float) -> None:
+    def __init__(self, cached: CachedRecord, refresh: Refresh, *, timeout: float, max_age: float, force: bool) -> None:
+        self.cached = cached
+        self.refresh = refresh
+        self.timeout = timeout
+        """The budget of its run, in seconds."""
+        self.max_age = max_age
+        """For how many seconds its record will be fresh."""
         self.future: Future[Record | None] = Future()
-        self.seen: str | None = None
+        """The record to show; None where there is none. An exception is what kept the refresh from its end."""
         self.force = force
-        self.lead = lead
+        self.lead = 0.0
+        """How many seconds before the record expires its run began, at most."""
+        self.seen: str | None = None
+        """The id of the result that the store had when another process was seen to run the check."""
+        self.lease: Lease | None = None
+        self.previous: Record | None = None
+        """The record that the store had when the lease was taken."""
         self.run: Run | None = None
         self.held_since: float | None = None
         self.looks = 0
@@ -48,10 +69,32 @@ class Flight:
         return unavailable("no result yet")
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Refresh:
+    """The checks that are refreshed together, and how far that is."""
+
+    context: contextvars.Context
+    """The context of who asked."""
+    inline: bool = False
+    """Whether checks run in the thread that goes through the steps."""
+    flights: list[Flight] = dataclasses.field(default_factory=list)
+    """The checks."""
+    steps: Iterator[float] = dataclasses.field(default_factory=lambda: iter(()))
+    """Goes on with it, and yields when to go on at the latest, on the monotonic clock."""
+    arrived: collections.deque[Run] = dataclasses.field(default_factory=collections.deque)
+    """The runs that have their outcome, and were not seen to yet."""
+    is_due: bool = False
+    """Whether its next step was asked for."""
+    is_given_up: bool = False
+    """Whether it hangs at the store, and another one has its checks."""
+    wake_at: float = float("inf")
+    """When it is to go on, if nothing arrives before."""
+
+
 class CachedRecord:
     """What this process knows of one check."""
 
-    __slots__ = ("definition", "flight", "fresh_until", "is_private", "key", "record", "run")
+    __slots__ = ("definition", "flight", "fresh_until", "is_alone", "is_private", "key", "record", "run")
 
     def __init__(self, definition: Definition, *, is_private: bool) -> None:
         self.definition = definition
@@ -60,6 +103,8 @@ class CachedRecord:
         self.fresh_until = float("-inf")
         self.run: Run | None = None
         self.flight: Flight | None = None
+        self.is_alone = False
+        """Whether the record was made while the store could not be used: when it is back, that has another one."""
         self.is_private = is_private
         """Whether the store has another check under this label."""
 
@@ -67,11 +112,6 @@ class CachedRecord:
     def is_stuck(self) -> bool:
         """Whether a run was given up and still goes on."""
         return self.run is not None and self.run.is_stuck
-
-    @property
-    def is_early(self) -> bool:
-        """Whether a run began before the record expired."""
-        return self.flight is not None and self.flight.lead > 0
 
     @property
     def lead(self) -> float:

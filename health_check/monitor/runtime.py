@@ -13,7 +13,7 @@ from django.urls import get_resolver
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import call
 from health_check.conf import settings
-from health_check.monitor.history import PATIENCE_SECONDS, History, HistoryReader, StoreSummary
+from health_check.monitor.history import History, HistoryReader, StoreSummary, summary_of
 from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
 from health_check.monitor.scheduler import Scheduler
@@ -23,7 +23,7 @@ from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
 from health_check.runner.runner import Runner
 from health_check.stores import create_store
-from health_check.stores.client import StoreClient
+from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
 CONSTRUCTION_SECONDS = 5.0
 """How long the constructors of an endpoint's checks may take before their entries count as unusable."""
@@ -76,8 +76,8 @@ class Runtime:
     def close(self) -> None:
         """Let what runs in the background go."""
         self._runner.close()
-        if self.store_client is not None:
-            self.store_client.close()
+        if self._monitor is not None:
+            self._monitor.close()
         if self._scheduler is not None:
             self._scheduler.close()
 
@@ -110,6 +110,7 @@ class Runtime:
 
 _current = Runtime()
 _inherited: list[Runtime] = []
+_paused: list[StoreClient] = []
 
 
 def get() -> Runtime:
@@ -127,6 +128,7 @@ def reset() -> None:
 def _reset_in_child() -> None:
     """Start anew in a child process: the threads are not there, and locks may be held for ever."""
     global _current
+    _paused.clear()
     _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
     _current = Runtime()
 
@@ -138,13 +140,13 @@ def _reset_after_setting(*, setting: str, **_: Any) -> None:
 
 def _before_fork() -> None:
     """Have no call to the store under way: a child could not use SQLite whose locks are held by a thread it lacks."""
-    if _current.store_client is not None:
-        _current.store_client.pause()
+    if _current.store_client is not None and _current.store_client.pause():
+        _paused.append(_current.store_client)
 
 
 def _after_fork() -> None:
-    if _current.store_client is not None:
-        _current.store_client.go_on()
+    if _paused:
+        _paused.pop().go_on()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_child)
@@ -180,15 +182,13 @@ def read(
 def is_draining() -> bool:
     """Tell whether this host is drained, as far as that is known."""
     store_client = get().monitor.store_client
-    if store_client.draining is None:
-        store_client.learn_draining().wait(PATIENCE_SECONDS)
+    store_client.learn_draining().wait(ANSWER_SECONDS)
     return bool(store_client.draining)
 
 
 async def _is_draining() -> bool:
     store_client = get().monitor.store_client
-    if store_client.draining is None:
-        await store_client.learn_draining().wait_on_loop(PATIENCE_SECONDS)
+    await store_client.learn_draining().wait_on_loop(ANSWER_SECONDS)
     return bool(store_client.draining)
 
 
@@ -203,19 +203,22 @@ def drain(*, undo: bool = False) -> bool:
     Returns:
         Whether that could be noted where all processes of the host learn of it, within a second.
     """
-    noted = get().monitor.store_client.drain(not undo)
-    return noted.wait(PATIENCE_SECONDS) and noted.result()
+    return get().monitor.store_client.drain(not undo)
 
 
-def store_summary(readings: Iterable[Reading]) -> StoreSummary:
-    """Return what is counted of checks that were read, by all processes together."""
-    return get().history_reader.store_summary([reading.definition for reading in readings])
+def flush(seconds: float) -> None:
+    """Wait until what was found is in the log and told to receivers of signals, some seconds at most."""
+    get().monitor.flush(seconds)
+
+
+def store_summary(readings: Sequence[Reading]) -> StoreSummary:
+    """Return what is counted of checks that were just read, by all processes together."""
+    return summary_of(readings, get().monitor.store_client)
 
 
 def history(readings: Sequence[Reading]) -> History:
     """Return what is known of former runs of checks that were read, and of other hosts."""
-    stamp = [reading.record.result_id if reading.record else None for reading in readings]
-    return get().history_reader.history([reading.definition for reading in readings], stamp)
+    return get().history_reader.history(readings)
 
 
 async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overview:

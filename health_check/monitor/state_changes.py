@@ -4,83 +4,110 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.dispatch import Signal
 
-from health_check.concurrency import threads
+from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections
+from health_check.concurrency.futures import Future
+from health_check.concurrency.worker import Step, Worker
 from health_check.conf import settings
 from health_check.logs import log_once, logger
 from health_check.records import Record, State
 from health_check.registry.definitions import Definition
+from health_check.runner.run import Run
 from health_check.signals import check_finished, state_changed
 
 MOST_WAITING = 1000
-"""How many signals may wait for receivers that hang; further ones are dropped."""
-
-IDLE_SECONDS = 60.0
-"""How long the thread waits for something to send before it ends."""
+"""How many things may wait to be told to receivers or a log that hang; further ones are dropped."""
 
 
-class SignalSender:
-    """Send signals one after the other, on a thread that is started when there is something to send."""
+class Notifier:
+    """Tell what was found, one thing after the other, on a thread that is started when there is something to tell.
 
-    def __init__(self) -> None:
-        self._lock = threads.new_lock()
-        self._waiting: queue.SimpleQueue[dict[str, Any]] = threads.new_queue()
-        self._awake = False
+    Args:
+        clock: Tells the time.
+    """
 
-    def send_signals(self, definition: Definition, previous: Record | None, record: Record) -> None:
-        """Send the signals of the outcome of a run.
+    def __init__(self, clock: Clock) -> None:
+        self._worker = Worker(clock, "notify")
+        self._waiting = 0
+        self._has_dropped = False
 
-        Args:
-            definition: The check.
-            previous: Its record before.
-            record: Its record now.
+    def tell(self, step: Step) -> None:
+        """Have a step done that may take long: it logs, say, or calls code of the site's.
+
+        Where checks run in the thread that asks, it is done in this one.
         """
-        if not (check_finished.receivers or state_changed.receivers):
+        if _is_inline():
+            step()
             return
-        arguments = {
-            "sender": definition.check_class,
-            "label": definition.label,
+        if self._waiting >= MOST_WAITING:
+            self._has_dropped = True
+            return
+        self._waiting += 1
+
+        def tell() -> None:
+            try:
+                step()
+            finally:
+                self._waiting -= 1  # only now: a flush waits for what is being told, too
+                close_connections()
+            if self._has_dropped:  # said when the log or the receiver is there again
+                self._has_dropped = False
+                log_once(
+                    "signals", "Signals and log lines of the health checks were dropped: a receiver took too long."
+                )
+
+        try:
+            self._worker.submit(tell)
+        except RuntimeError:  # there is no thread: better late than never
+            self._waiting -= 1
+            step()
+
+    def flush(self, seconds: float) -> None:
+        """Wait until all is told that was to be told before, some seconds at most."""
+        told: Future[None] = Future()
+        if self._waiting:
+            self.tell(lambda: told.set_result(None))
+            told.wait(seconds)
+
+
+def _is_inline() -> bool:
+    try:
+        return settings.MAX_CONCURRENCY == 0
+    except ImproperlyConfigured:  # which is told elsewhere
+        return False
+
+
+def is_news(previous: Record | None, record: Record) -> bool:
+    """Tell whether there is anything to tell of a run: to the log, or to receivers of signals."""
+    return bool(check_finished.receivers or state_changed.receivers or _is_to_be_logged(previous, record))
+
+
+def tell_of(run: Run, previous: Record | None, record: Record) -> None:
+    """Log the change of state that a run has brought, if it has, and send the signals.
+
+    Args:
+        run: The run.
+        previous: The record of its check before.
+        record: Its record now.
+    """
+    log_transition(run.definition, previous, record, run.traceback, within=run.observer.attach)
+    if not (check_finished.receivers or state_changed.receivers):
+        return
+    _send(
+        {
+            "sender": run.definition.check_class,
+            "label": run.definition.label,
             "result": record.result,
             "record": record,
             "previous_state": previous.result.state if previous is not None else State.UNKNOWN,
         }
-        if settings.MAX_CONCURRENCY == 0:
-            _send(arguments)
-        elif self._waiting.qsize() >= MOST_WAITING:
-            log_once("signals", "Signals of the health checks are dropped: a receiver takes too long.")
-        else:
-            self._waiting.put(arguments)
-            self._wake()
-
-    def _wake(self) -> None:
-        with self._lock:
-            if self._awake:
-                return
-            self._awake = True
-        try:
-            threads.start(self._work, "signals")
-        except RuntimeError as error:
-            self._awake = False
-            log_once("signals", "No thread could be started to send the signals of the health checks.", error)
-
-    def _work(self) -> None:
-        while True:
-            try:
-                arguments = self._waiting.get(timeout=IDLE_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    if self._waiting.empty():
-                        self._awake = False
-                        return
-                continue
-            _send(arguments)
-            close_connections()
+    )
 
 
 def _send(arguments: dict[str, Any]) -> None:
@@ -128,10 +155,9 @@ def log_transition(
         traceback: That of what nobody expected, masked; empty without such.
         within: Makes a context to log in, that of the run's span say.
     """
-    result, before = record.result, previous.result.state if previous else State.OK
-    is_news = result.state is not before or (previous is not None and previous.result.error_type != result.error_type)
-    if not is_news and (result.state is State.OK or not _repeating):
+    if not _is_to_be_logged(previous, record):
         return
+    result, before = record.result, previous.result.state if previous else State.OK
     level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
     texts = "; ".join(message.text for message in result.messages)
     with within():
@@ -144,3 +170,11 @@ def log_transition(
             traceback,
             extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
         )
+
+
+def _is_to_be_logged(previous: Record | None, record: Record) -> bool:
+    result, before = record.result, previous.result if previous else None
+    if result.state is not (before.state if before else State.OK):
+        return True
+    is_other = before is not None and before.error_type != result.error_type
+    return is_other or (bool(_repeating) and result.state is not State.OK)

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from health_check.monitor.record_cache import CachedRecord, Flight
 from health_check.monitor.reports import Reading
 from health_check.records import Message, Record, State, unavailable
-from health_check.registry.definitions import Definition
 
 SHOWABLE_AGES = 3
 """How many times its max_age a result may be old and still be shown while a new one is awaited."""
@@ -64,7 +63,7 @@ class Waiter:
         return _reading(self.cached, self.cached.record, State.UNKNOWN, (self._excuse(now),))
 
     def _outcome(self) -> Record | None:
-        if self.flight is None or not self.flight.future.done():
+        if self.flight is None or not self.flight.future.done() or self.flight.future.exception() is not None:
             return None
         return self.flight.future.result()
 
@@ -86,6 +85,10 @@ class Waiter:
         return self.cached.record if young and not self.force else None
 
     def _excuse(self, now: float) -> Message:
+        if self.flight is not None and (error := self.flight.future.exception()) is not None:
+            is_threadless = isinstance(error, RuntimeError) and "thread" in str(error)
+            what = "no thread could be started to run the check"
+            return unavailable(what if is_threadless else f"it could not be run ({type(error).__name__}): see the log")
         if self.flight is not None and not self.flight.future.done():
             return self.flight.waiting_for(now)
         if self.cached.record is not None:
@@ -93,9 +96,9 @@ class Waiter:
         return unavailable("no result yet")
 
 
-def patience_of(definitions: Iterable[Definition], wait: float | None) -> float:
+def patience_of(timeouts: Iterable[float], wait: float | None) -> float:
     """Return for how many seconds a reader waits at most: as long as the slowest check may take."""
-    patience = max((definition.timeout for definition in definitions), default=0.0) + PATIENCE_SECONDS
+    patience = max(timeouts, default=0.0) + PATIENCE_SECONDS
     return patience if wait is None else min(wait, patience)
 
 

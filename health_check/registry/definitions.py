@@ -88,18 +88,15 @@ class Definition:
 
     def copy(self) -> HealthCheck:
         """Return an instance of a reader's own, without running anything of the check's."""
-        check = self._bare()
+        try:
+            check = object.__new__(self._copy_class)
+        except TypeError:  # of a built-in class, too
+            check = self._copy_class.__new__(self._copy_class)
         vars(check).update(vars(self.prototype))
         for slot in _slots(self.check_class):
             if hasattr(self.prototype, slot):
                 object.__setattr__(check, slot, getattr(self.prototype, slot))
         return check
-
-    def _bare(self) -> HealthCheck:
-        try:
-            return object.__new__(self._copy_class)
-        except TypeError:  # of a built-in class, too
-            return self._copy_class.__new__(self._copy_class)
 
     @cached_property
     def _copy_class(self) -> type[HealthCheck]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import ResolverMatch, URLPattern, URLResolver, get_resolver
 
 from health_check.conf import configured_keys
 from health_check.redaction import mask
@@ -154,6 +154,13 @@ def unwrap(callback: Callable[..., Any]) -> Callable[..., Any]:
     while inner is not None and not hasattr(inner, "view_class"):
         inner = getattr(inner, "__wrapped__", None)
     return callback if inner is None else inner
+
+
+def endpoint_of(match: ResolverMatch | None) -> Endpoint | None:
+    """Return the endpoint that a path was resolved to, or None if that is no health view."""
+    if match is None:
+        return None
+    return endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
 
 
 def endpoint_at(callback: Callable[..., Any], *, name: str, route: str) -> Endpoint | None:

@@ -7,13 +7,13 @@ import concurrent.futures
 import contextlib
 import contextvars
 import queue
-import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
 
 from health_check.concurrency import threads
+from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections
 from health_check.concurrency.futures import settle
 from health_check.logs import log_once
@@ -131,28 +131,75 @@ class LoopExecutor(concurrent.futures.ThreadPoolExecutor):
         return future
 
 
-class Loop:
-    """An event loop on a daemon thread.
+class EventLoop:
+    """An event loop on a daemon thread, which is left to a check that blocks it.
 
     Args:
-        begun: Hears when a check starts to execute; returns what to call when it has ended.
+        clock: Tells the time.
 
     Raises:
         RuntimeError: If no thread can be started.
     """
 
-    def __init__(self, begun: Callable[[AsyncRun], Callable[[], None]]) -> None:
-        self._begun = begun
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._loop = asyncio.SelectorEventLoop(threads.original("selectors", "DefaultSelector")())
         self._loop.set_default_executor(LoopExecutor(1))
         self._leaving = False
-        self.watched = False
+        self._asked_at: float | None = None
         self.runs: set[AsyncRun] = set()
         try:
             threads.start(self._run, "event-loop")
         except RuntimeError:
             self._loop.close()
             raise
+
+    def submit(self, item: AsyncRun) -> None:
+        """Run an async check."""
+        self.runs.add(item)
+        item.run.abandon = lambda: self._abandon(item)
+        self._loop.call_soon_threadsafe(self._create_task, item)
+
+    def is_blocked(self, seconds: float) -> bool:
+        """Tell whether the loop has not responded for some seconds since this was asked before; asks it again."""
+        asked_at = self._asked_at
+        if asked_at is not None:
+            return self._clock.monotonic() - asked_at >= seconds
+        if self.runs:
+            self._asked_at = self._clock.monotonic()
+            self._loop.call_soon_threadsafe(self._respond)
+        return False
+
+    def retire(self) -> list[Run]:
+        """Leave the loop to the check that blocks it, to stop when that lets go.
+
+        Returns:
+            The other runs that were on it and have no outcome yet.
+        """
+        task = asyncio.current_task(self._loop)
+        others = [item for item in list(self.runs) if task is None or item.task is not task]
+        self.runs.difference_update(others)
+        self.stop()
+        decided = {item for item in others if item.run.result is not None}
+        for item in others:
+            item.executor.shutdown()
+        for item in decided:
+            item.coroutine_ended()
+        return [item.give_up() for item in others if item not in decided]
+
+    def stop(self) -> None:
+        """Have the loop end as soon as it can."""
+        self._leaving = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _respond(self) -> None:
+        self._asked_at = None
+
+    def _abandon(self, item: AsyncRun) -> None:
+        """Cancel a check whose time is up, and stop counting the threads that work for it."""
+        item.abandon_threads()
+        if item.task is not None and item in self.runs:
+            self._loop.call_soon_threadsafe(item.task.cancel)
 
     def _run(self) -> None:
         while not self._leaving:
@@ -167,54 +214,14 @@ class Loop:
             self._loop.run_until_complete(asyncio.wait(left, timeout=LEAVING_SECONDS))
         self._loop.close()
 
-    def stop(self) -> None:
-        """Have the loop end as soon as it can."""
-        self._leaving = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
-
-    def submit(self, item: AsyncRun) -> None:
-        """Run an async check."""
-        self.runs.add(item)
-        self._loop.call_soon_threadsafe(self._create_task, item)
-
-    def cancel(self, item: AsyncRun) -> None:
-        """Cancel an async check that has begun."""
-        if item.task is not None:
-            self._loop.call_soon_threadsafe(item.task.cancel)
-
-    def ping(self) -> threading.Event:
-        """Return an event that is set as soon as the loop responds."""
-        answered = threading.Event()
-        self._loop.call_soon_threadsafe(answered.set)
-        return answered
-
-    def retire(self) -> list[Run]:
-        """Leave the loop to the check that blocks it, to stop when that lets go.
-
-        Returns:
-            The other runs that were on it and are not decided yet.
-        """
-        task = asyncio.current_task(self._loop)
-        others = [item for item in list(self.runs) if task is None or item.task is not task]
-        self.runs.difference_update(others)
-        self.stop()
-        decided = {item for item in others if item.run.is_decided}
-        for item in others:
-            item.executor.shutdown()
-        for item in decided:
-            item.coroutine_ended()
-        return [item.give_up() for item in others if item not in decided]
-
     def _create_task(self, item: AsyncRun) -> None:
-        if item not in self.runs:
-            return
-        item.task = self._loop.create_task(self._execute(item), context=contextvars.Context())
+        if item in self.runs:
+            item.task = self._loop.create_task(self._execute(item), context=contextvars.Context())
 
     async def _execute(self, item: AsyncRun) -> None:
         _current.set(item)
-        finished: Callable[[], None] | None = None
         try:
-            finished = self._begun(item)
+            item.run.begin()
             async with _on_one_thread(item.executor):
                 with item.run.observer.attach():
                     execution_result = await execute_async(item.run.definition)
@@ -223,8 +230,6 @@ class Loop:
         except RuntimeError as error:
             item.run.fail_to_start(error)
         finally:
-            if finished is not None:
-                finished()
             item.executor.shutdown()
             self.runs.discard(item)
             item.coroutine_ended()

@@ -39,6 +39,8 @@ class Pool:
         self._tasks: collections.deque[Task] = collections.deque()
         self._idle = 0
         self._size = 0
+        self._waking = False
+        """Whether a thread was woken or started that has not looked for a task yet: the next one is up to it."""
 
     def submit(self, run: Callable[[], None]) -> Task:
         """Have a thread do something as soon as one is free.
@@ -49,10 +51,11 @@ class Pool:
         task = Task(run)
         with self._condition:
             self._tasks.append(task)
-            if len(self._tasks) <= self._idle:
-                self._condition.notify()
-            else:
-                self._grow(task)
+            try:
+                self._wake()
+            except RuntimeError:
+                self._tasks.remove(task)
+                raise
         return task
 
     def abandon(self, task: Task) -> None:
@@ -62,23 +65,37 @@ class Pool:
                 return
             task.abandoned = True
             self._size -= 1
-            if self._tasks:
-                self._grow(None)
+            self._wake_next()
 
-    def _grow(self, task: Task | None) -> None:
+    def _wake(self) -> None:
+        """Have one more thread look for a task, if there may be one; that wakes the next before it does its own.
+
+        So a thread that does short tasks one after the other need not wait for others to get the interpreter.
+        """
+        if self._waking:
+            return
+        if self._idle:
+            self._waking = True
+            self._condition.notify()
+            return
         if self._size >= max(1, self._limit()):
             return
         try:
             threads.start(self._work, "run")
-        except RuntimeError as error:
-            if self._size:
-                return
-            if task is not None:
-                self._tasks.remove(task)
+        except RuntimeError:
+            if not self._size:
                 raise
-            log_error("No thread can be started for the health checks that wait for one.", error)
         else:
+            self._waking = True
             self._size += 1
+
+    def _wake_next(self) -> None:
+        """Do the same where nobody could be told that there is no thread."""
+        if self._tasks:
+            try:
+                self._wake()
+            except RuntimeError as error:
+                log_error("No thread can be started for the health checks that wait for one.", error)
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -93,12 +110,16 @@ class Pool:
 
     def _next(self) -> Task | None:
         with self._condition:
-            self._idle += 1
-            self._condition.wait_for(lambda: self._tasks, IDLE_SECONDS)
-            self._idle -= 1
+            if not self._tasks:
+                self._waking = False
+                self._idle += 1
+                self._condition.wait_for(lambda: self._tasks, IDLE_SECONDS)
+                self._idle -= 1
+            self._waking = False
             if self._tasks:
                 task = self._tasks.popleft()
                 task.started = True
+                self._wake_next()
                 return task
             self._size -= 1
             return None

@@ -9,32 +9,49 @@ import socket
 from collections.abc import Callable
 
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
-from health_check.logs import details, log_error
-from health_check.records import Message, Record, Result, unavailable
+from health_check.logs import details
+from health_check.records import Message, Result, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import ExecutionResult, explain
 from health_check.runner.observers import RoundObserver, RunObserver
-from health_check.stores import Lease
 
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
 
-_UNOBSERVED = RoundObserver()
 
-Decided = Callable[["Run", Result, str], None]
+OBSERVER_SECONDS = 0.3
+"""How long after its deadline a run's outcome is published though observers have not heard of it yet."""
+
+
+class Round:
+    """The runs that one refresh starts at once; its observer hears when all have an outcome."""
+
+    def __init__(self, observer: RoundObserver, size: int) -> None:
+        self.observer = observer
+        self._lock = new_lock()
+        self._left = size
+
+    def one_less(self) -> None:
+        """Note that one more run has its outcome."""
+        with self._lock:
+            self._left -= 1
+            last = self._left == 0
+        if last:
+            self.observer.end()
 
 
 class Run:
     """An execution of a check: it gets its outcome once, when it ends or at its deadline.
 
+    The lock guards who decides the outcome, and is held for moments.
+
     Args:
         definition: The check.
-        outcome: To be settled by the record that the run leads to.
-        decided: Publishes the result.
+        timeout: Its time budget, in seconds.
+        round_: The round that it is one of.
+        arrived: Hears that it has its outcome, on whatever thread that is.
         ended: Hears when nothing of the run is going on any more.
-        lease: The right to run it.
         clock: Tells the time.
     """
 
@@ -42,67 +59,55 @@ class Run:
         self,
         definition: Definition,
         *,
-        outcome: Future[Record | None],
-        decided: Decided,
+        timeout: float,
+        round_: Round,
+        arrived: Callable[[Run], None],
         ended: Callable[[Run], None],
-        lease: Lease,
         clock: Clock,
     ) -> None:
         self.definition = definition
-        self.timeout = definition.timeout
-        self.outcome = outcome
+        self.timeout = timeout
         self.started: float | None = None
         self.started_monotonic: float | None = None
+        self.ended_monotonic = 0.0
         self.observer = RunObserver()
-        self.lease = lease
+        self.round = round_
+        self.result: Result | None = None
+        self.traceback = ""
+        self.abandon: Callable[[], None] = lambda: None
+        """Leaves what still executes to itself; said by who executes it."""
         self.is_recorded = False
         self.is_over = False
-        self._decided = decided
+        self._arrived = arrived
         self._ended = ended
-        self._round: Round | None = None
         self._clock = clock
         self._lock = new_lock()
-        self._result: Result | None = None
-
-    def join(self, round_: Round) -> None:
-        """Be one of a round of runs."""
-        self._round = round_
 
     @property
-    def round_observer(self) -> RoundObserver:
-        """What follows the round that it is one of."""
-        return self._round.observer if self._round is not None else _UNOBSERVED
+    def deadline(self) -> float:
+        """When to see to the run, on the monotonic clock: to give it up, at the soonest while it waits for a thread.
 
-    @property
-    def deadline_seconds(self) -> float:
-        """How long after its start the run is given up."""
-        return self.timeout + GRACE_SECONDS
-
-    @property
-    def is_decided(self) -> bool:
-        """Whether its outcome is settled, though maybe not told yet."""
-        return self._result is not None
+        Where it has its outcome, when to go on with that though observers still have not heard of it.
+        """
+        started = self._clock.monotonic() if self.started_monotonic is None else self.started_monotonic
+        observing = 0.0 if self.result is None else OBSERVER_SECONDS
+        return started + self.timeout + GRACE_SECONDS + observing
 
     @property
     def timed_out(self) -> bool:
         """Whether it was given up at its deadline."""
-        return self._result is not None and self._result.timed_out
+        return self.result is not None and self.result.timed_out
 
     @property
     def is_stuck(self) -> bool:
         """Whether it was given up, and all know; meant for runs that have not ended."""
         return self.timed_out and self.is_recorded
 
-    def seconds_running(self) -> float | None:
-        """Return for how long it has been running; None while it waits for a thread."""
-        return None if self.started_monotonic is None else self._clock.monotonic() - self.started_monotonic
-
     def waiting_for(self) -> Message:
         """Return what a reader that cannot wait any longer says of it."""
-        running = self.seconds_running()
-        if running is None:
+        if self.started_monotonic is None:
             return unavailable("waiting for a free thread")
-        return unavailable(f"still running, started {running:.0f} s ago")
+        return unavailable(f"still running, started {self._clock.monotonic() - self.started_monotonic:.0f} s ago")
 
     def begin(self) -> None:
         """Note that it starts now, on this thread; a second start, on another event loop, is no news."""
@@ -110,41 +115,60 @@ class Run:
             return
         self.started = self._clock.now()
         self.started_monotonic = self._clock.monotonic()
-        self.observer = self.round_observer.run(self.definition)
+        self.observer = self.round.observer.run(self.definition)
 
-    def finish(self, execution_result: ExecutionResult) -> None:
+    def finish(self, execution: ExecutionResult) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
-        result = self._result_of(execution_result.messages, execution_result.time_taken, execution_result.error_type)
-        if self._claim(result):
-            self._publish(result, execution_result.details)
-
-    def expire(self, elsewhere: Callable[[Callable[[], None]], None]) -> bool:
-        """Give it up: it timed out.
-
-        Args:
-            elsewhere: Has another thread tell of it: observers, or a store, may be slow.
-
-        Returns:
-            Whether that was news.
-        """
-        message = unavailable(f"timed out after {self.timeout:g} s")
-        result = self._result_of((message,), self.deadline_seconds, "timeout", timed_out=True)
-        if not self._claim(result):
-            return False
-        elsewhere(lambda: self._publish(result, ""))
-        return True
+        result = self._result_of(execution.messages, execution.time_taken, execution.error_type)
+        self._decide(result, execution.details)
 
     def fail_to_start(self, error: BaseException) -> None:
-        """Give it up: there is no thread for it, or for its deadline."""
+        """Give it up: there is no thread for it."""
         self.begin()
         message = unavailable("no thread could be started to run the check")
-        result = self._result_of((message,), 0.0, explain(error))
-        if self._claim(result):
-            self._publish(result, details(error))
+        self._decide(self._result_of((message,), 0.0, explain(error)), details(error))
+
+    def expire(self) -> bool:
+        """Give it up where its deadline has passed: it timed out. Return whether that was news.
+
+        Observers have to hear of that on another thread, by ``tell``: they may be slow.
+        """
+        if self.result is not None or self.started_monotonic is None or self._clock.monotonic() < self.deadline:
+            return False
+        message = unavailable(f"timed out after {self.timeout:g} s")
+        result = self._result_of((message,), self.timeout + GRACE_SECONDS, "timeout", timed_out=True)
+        if not self._claim(result):
+            return False
+        self.abandon()
+        return True
+
+    def tell(self) -> None:
+        """Have observers hear of the outcome, and then who waits for it, who finds their work done."""
+        if self.result is not None:
+            self.observer.end(self.result)
+            exemplar = self.observer.exemplar()
+            if exemplar:
+                self.result = dataclasses.replace(self.result, exemplar=exemplar)
+            self.round.one_less()
+            self._arrived(self)
 
     def end(self) -> None:
         """Note that nothing of it is going on any more."""
         self._ended(self)
+
+    def _decide(self, result: Result, traceback: str) -> None:
+        """Make this its outcome, unless it has one."""
+        if self._claim(result):
+            self.traceback = traceback
+            self.tell()
+
+    def _claim(self, result: Result) -> bool:
+        with self._lock:
+            if self.result is not None:
+                return False
+            self.ended_monotonic = self._clock.monotonic()
+            self.result = result
+        return True
 
     def _result_of(
         self, messages: tuple[Message, ...], time_taken: float, error_type: str | None, *, timed_out: bool = False
@@ -162,45 +186,7 @@ class Run:
             backend=self.definition.backend,
         )
 
-    def _claim(self, result: Result) -> bool:
-        """Make this its outcome, unless it has one."""
-        with self._lock:
-            if self._result is None:
-                self._result = result
-            return self._result is result
-
-    def _publish(self, result: Result, traceback: str) -> None:
-        """Tell of the outcome: the observers first, so that who waits for it finds their work done."""
-        self.observer.end(result)
-        exemplar = self.observer.exemplar()
-        if exemplar:
-            result = dataclasses.replace(result, exemplar=exemplar)
-        if self._round is not None:
-            self._round.one_less()
-        try:
-            self._decided(self, result, traceback)
-        except Exception as failure:
-            log_error(f"The outcome of {self.definition.label} could not be published.", failure)
-            self.outcome.set_result(Record.after(None, result, max_age=0))
-
 
 @functools.cache
 def _host() -> str:
     return socket.gethostname()
-
-
-class Round:
-    """The runs that one reading started; its observer hears when all have an outcome."""
-
-    def __init__(self, observer: RoundObserver, size: int) -> None:
-        self.observer = observer
-        self._lock = new_lock()
-        self._left = size
-
-    def one_less(self) -> None:
-        """Note that one more run has its outcome."""
-        with self._lock:
-            self._left -= 1
-            last = self._left == 0
-        if last:
-            self.observer.end()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -12,20 +11,16 @@ from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections, savepoints
 from health_check.concurrency.futures import Future, settle
-from health_check.concurrency.timers import Timers
 from health_check.conf import settings
 from health_check.runner.boundary import execute
-from health_check.runner.event_loop import AsyncRun, Loop
+from health_check.runner.event_loop import AsyncRun, EventLoop
 from health_check.runner.pool import Pool, Task
 from health_check.runner.run import Run
 
 T = TypeVar("T")
 
-LOOP_RESPONSE_SECONDS = 0.2
-"""How long the event loop may take to respond at a deadline before it is replaced."""
-
 BEAT_SECONDS = 0.5
-"""How long the event loop may take to respond while checks are on it."""
+"""How often to see whether the event loop responds while checks are on it."""
 
 MOST_HELPERS = 1000
 """How many threads may work for async checks, or construct checks: they wait for each other, so one must never wait
@@ -35,15 +30,16 @@ for a place."""
 class Runner:
     """Run checks at the same time, off the threads and event loops that serve requests.
 
-    Nothing is started before the first run.
+    Nothing is started before the first run. Who starts a run keeps its deadline (``Run.expire``), and sees to the event
+    loop from time to time while async checks are on it (``see_to_loop``).
     """
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
         self._helpers = Pool(lambda: MOST_HELPERS)
-        self.timers = Timers(clock)
         self._lock = threads.new_lock()
-        self._loop: Loop | None = None
+        self._loop: EventLoop | None = None
 
     def start(self, run: Run) -> None:
         """Start a run; whatever happens, it gets an outcome."""
@@ -94,6 +90,16 @@ class Runner:
             self._helpers.abandon(task)
         return futures
 
+    def see_to_loop(self) -> None:
+        """Leave an event loop that a check blocks to that check, and start what else was on it again, on a new one."""
+        with self._lock:
+            loop = self._loop
+            if loop is None or not loop.is_blocked(BEAT_SECONDS):
+                return
+            self._loop = None
+        for run in loop.retire():
+            self.start(run)
+
     def close(self) -> None:
         """Let the event loop go."""
         with self._lock:
@@ -102,82 +108,24 @@ class Runner:
             loop.stop()
 
     def _start_on_thread(self, run: Run) -> None:
-        task: list[Task] = []
-
         def work() -> None:
             run.begin()
             try:
-                timer = self.timers.call_later(run.deadline_seconds, lambda: self._expire_on_thread(run, task[0]))
                 with run.observer.attach():
                     execution_result = execute(run.definition)
-                timer.cancel()
                 run.finish(execution_result)
-            except RuntimeError as error:
-                run.fail_to_start(error)
             finally:
                 close_connections()
                 run.end()
 
-        task.append(self._pool.submit(work))
-
-    def _expire_on_thread(self, run: Run, task: Task) -> None:
-        if run.expire(_elsewhere):
-            self._pool.abandon(task)
+        task = self._pool.submit(work)
+        run.abandon = lambda: self._pool.abandon(task)
 
     def _start_on_loop(self, item: AsyncRun) -> None:
         with self._lock:
             if self._loop is None:
-                self._loop = Loop(self._begun_on_loop)
-            if not self._loop.watched:
-                self._beat(self._loop)
-                self._loop.watched = True
+                self._loop = EventLoop(self._clock)
             self._loop.submit(item)
-
-    def _listen(self, loop: Loop, answered: threading.Event) -> None:
-        """Leave a loop that a check blocks to that check, and start what else was on it again, on a new one."""
-        with self._lock:
-            if self._loop is not loop or answered.is_set():
-                return
-            self._loop = None
-        for run in loop.retire():
-            self.start(run)
-
-    def _beat(self, loop: Loop) -> None:
-        """Listen to a loop as long as checks are on it."""
-        answered = loop.ping()
-
-        def listen() -> None:
-            self._listen(loop, answered)
-            with self._lock:
-                loop.watched = bool(loop.runs) and self._loop is loop
-                if loop.watched:
-                    self._beat(loop)
-
-        self.timers.call_later(BEAT_SECONDS, listen)
-
-    def _begun_on_loop(self, item: AsyncRun) -> Callable[[], None]:
-        item.run.begin()
-        return self.timers.call_later(item.run.deadline_seconds, lambda: self._expire_on_loop(item)).cancel
-
-    def _expire_on_loop(self, item: AsyncRun) -> None:
-        if not (item.run.expire(_elsewhere) or item.run.timed_out):
-            return
-        item.abandon_threads()
-        with self._lock:
-            loop = self._loop
-        if loop is None or item not in loop.runs:
-            return
-        loop.cancel(item)
-        answered = loop.ping()
-        self.timers.call_later(LOOP_RESPONSE_SECONDS, lambda: self._listen(loop, answered))
-
-
-def _elsewhere(work: Callable[[], None]) -> None:
-    """Do something on a thread of its own: the timers' keeps the deadlines of others."""
-    try:
-        threads.start(work, "deadline")
-    except RuntimeError:
-        work()
 
 
 def _settle_and_close(future: Future[T], function: Callable[[], T]) -> None:

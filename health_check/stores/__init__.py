@@ -2,12 +2,12 @@
 
 from health_check.stores.base import (
     LEASE_SECONDS,
-    SETTLE_SECONDS,
     Key,
     Lease,
     Publication,
     Query,
     Store,
+    Stored,
     StoreEntry,
     StoreError,
     create_store,
@@ -15,7 +15,6 @@ from health_check.stores.base import (
 
 __all__ = [
     "LEASE_SECONDS",
-    "SETTLE_SECONDS",
     "Key",
     "Lease",
     "Publication",
@@ -23,5 +22,6 @@ __all__ = [
     "Store",
     "StoreEntry",
     "StoreError",
+    "Stored",
     "create_store",
 ]

@@ -5,21 +5,22 @@ from __future__ import annotations
 import abc
 import dataclasses
 import math
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from health_check.concurrency.clock import Clock
 from health_check.conf import settings
-from health_check.records import NO_TOTALS, Record, Result, Totals
+from health_check.records import Record, Result
 from health_check.stores import serializer
 
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
 
-
-SETTLE_SECONDS = 3.0
-"""How long processes have to bring what they know to a store that lost it."""
+FUTURE_SECONDS = 2.0
+"""How far in the future a run may have ended: beyond that a clock was wrong, and the record counts as expired."""
 
 
 class StoreError(Exception):
@@ -43,12 +44,16 @@ class Key:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The right to run one check and to publish the outcome."""
+    """The right to run one check, and to publish the one record that follows the record it was taken on."""
 
     key: Key
     """The check."""
     token: str
     """What tells this lease from the ones before and after it."""
+    seq: int = 0
+    """The number of the record that it was taken on; 0 where there was none."""
+    ends: float = math.inf
+    """Until when it holds, on the monotonic clock of the process that took it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,14 +82,10 @@ class StoreEntry:
     """The newest record."""
     fresh_for: float = -math.inf
     """For how many seconds it is still fresh; negative, for how many it has not been."""
-    as_of: float | None = dataclasses.field(default=None, compare=False)
-    """The moment that ``fresh_for`` counts from, on the monotonic clock; None for the moment it is read."""
     lease: Lease | None = None
     """The lease that was asked for, if it was to be had."""
     held_since: float | None = None
     """When another holder got the lease, Unix time in seconds; None if there is no other."""
-    accepted: bool = True
-    """Whether what was published is in the record; False if it was outrun."""
 
     def suffices(self, query: Query) -> bool:
         """Tell whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
@@ -97,68 +98,47 @@ class StoreEntry:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What a process has to tell of one check."""
+    """The record that a run has led to."""
 
-    key: Key
-    """The check."""
-    lease: Lease | None = None
-    """The right to publish; without it the result does not replace a record that is fresh."""
-    result: Result | None = None
-    """The outcome of a run."""
-    max_age: float = 0.0
-    """For how many seconds it is fresh."""
-    known: Record | None = None
-    """The newest record that this process knows; a store that lost its own goes on from there."""
-    unsent: Totals = NO_TOTALS
-    """What is to be counted besides: runs that could not be published at their time."""
+    lease: Lease
+    """The right to publish it."""
+    record: Record
+    """The record."""
 
-    def applied_to(self, stored: Record | None, *, fresh: bool) -> Record | None:
-        """Return what the record is to be.
 
-        Args:
-            stored: What the store has.
-            fresh: Whether that is fresh.
-        """
-        both = [record for record in (stored, self.known) if record is not None]
-        newest = stored if fresh else max(both, key=lambda record: record.result.finished, default=None)
-        totals = self._totals(stored)
-        record = newest
-        if self.result is not None and (self.lease is not None or not fresh):
-            record = Record.after(newest, self.result, max_age=self.max_age, totals=totals)
-        if record is None or (record is stored and totals == stored.totals):
-            return record
-        return dataclasses.replace(record, seq=max((record.seq for record in both), default=0) + 1, totals=totals)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What a backend has stored of one check."""
 
-    def _totals(self, stored: Record | None) -> Totals:
-        """Return what is counted when all who count are asked."""
-        before = stored.totals if stored is not None else NO_TOTALS
-        if self.known is not None and self.known is not stored:
-            before = before.at_least(self.known.totals)
-        if self.unsent is not NO_TOTALS:
-            before = before.plus(self.unsent)
-        return before if self.result is None else before.counting(self.result)
+    record: Record | None = None
+    """The record; None if there is none that this version can read."""
+    seq: int = 0
+    """The number of the record, 0 if there is none."""
+    held_since: float | None = None
+    """Since when a lease on that record is held, Unix time in seconds; None if none is."""
 
 
 class Store(abc.ABC):
     """Keep the newest record of each check, and the leases to run them.
 
-    Used by one thread at a time, but for stores that are not ``shared``.
+    The rules of freshness, leases and fencing are in this class: a backend only fetches, takes, writes and drops. It is
+    used by one thread at a time, but for stores that are not ``shared``.
+
+    Args:
+        clock: Tells the time.
     """
 
     shared: bool = True
-    """Whether using it means I/O: then that happens on a thread of its own."""
+    """Whether using it means I/O: then that happens on one thread."""
 
     poll_seconds: float = 0.02
     """How long to wait before looking again for what another process is about to publish."""
 
-    generation: str | None = None
-    """What tells this life of the store from earlier ones: it is another one after all was lost."""
-
-    settled_at: float = 0.0
-    """From when on its totals are complete, Unix time in seconds: after a loss, processes bring what they know."""
-
     draining: bool | None = None
-    """Whether this host is drained; None where nobody has said so in this life of the store."""
+    """Whether this host is drained, as it was when the store was used last; None where nobody has said so."""
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock()
 
     @property
     def reaches_others(self) -> bool:
@@ -173,23 +153,93 @@ class Store(abc.ABC):
         """Return what is wrong with the place before it is used, and what to do about it; empty if nothing is seen."""
         return ""
 
-    @abc.abstractmethod
     def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         """Return what is known of some checks, in their order, with the leases of those that have to run."""
+        entries, wanting = [], {}
+        for position, (query, stored) in enumerate(zip(queries, self._fetch(queries), strict=True)):
+            entry = StoreEntry(
+                record=stored.record, fresh_for=self.fresh_for(stored.record), held_since=stored.held_since
+            )
+            entries.append(entry)
+            if query.lease_seconds is not None and entry.held_since is None and not entry.suffices(query):
+                ends = self._clock.monotonic() + query.lease_seconds
+                token = secrets.token_hex(8)
+                wanting[position] = Lease(key=query.key, token=token, seq=stored.seq, ends=ends)
+        if wanting:
+            now = self._clock.now()
+            taken = self._take(list(wanting.values()), now)
+            for (position, lease), is_ours in zip(wanting.items(), taken, strict=True):
+                holder = {"lease": lease} if is_ours else {"held_since": now}  # or somebody published just now
+                entries[position] = dataclasses.replace(entries[position], **holder)
+        return entries
+
+    def publish(self, publications: Sequence[Publication]) -> list[bool]:
+        """Replace records by those that runs have led to, and give their leases back.
+
+        A lease that has ended, as where a run had to wait for a thread, is taken once more if nobody else has done so.
+
+        Returns:
+            For each whether it was: one whose lease is no longer in force is dropped, as another process has it.
+        """
+        now = self._clock.monotonic()
+        ended = [publication.lease for publication in publications if publication.lease.ends <= now]
+        renewed = dict(zip(ended, self._renewed(ended, now + LEASE_SECONDS), strict=True)) if ended else {}
+        valid = [
+            dataclasses.replace(publication, lease=renewed.get(publication.lease) or publication.lease)
+            for publication in publications
+            if publication.lease not in renewed or renewed[publication.lease] is not None
+        ]
+        written = iter(self._write(valid) if valid else ())
+        return [
+            (publication.lease not in renewed or renewed[publication.lease] is not None) and next(written)
+            for publication in publications
+        ]
+
+    def _renewed(self, leases: Sequence[Lease], ends: float) -> list[Lease | None]:
+        """Take leases that have ended once more; None for those whose record is another one, or that others have."""
+        stored = self._fetch([Query(key=lease.key) for lease in leases])
+        found = [
+            dataclasses.replace(lease, token=secrets.token_hex(8), ends=ends) if stored_.seq == lease.seq else None
+            for lease, stored_ in zip(leases, stored, strict=True)
+        ]
+        taken = iter(self._take([lease for lease in found if lease is not None], self._clock.now()))
+        return [lease if lease is not None and next(taken) else None for lease in found]
+
+    def release(self, leases: Iterable[Lease]) -> None:
+        """Give leases back, so that the checks can be run again; those that are no longer in force are others'."""
+        now = self._clock.monotonic()
+        if held := [lease for lease in leases if lease.ends > now]:
+            self._drop(held)
+
+    def fresh_for(self, record: Record | None) -> float:
+        """Return for how many seconds a record is fresh; one that a clock ahead of ours has made is not."""
+        now = self._clock.now()
+        if record is None or record.result.finished > now + FUTURE_SECONDS:
+            return -math.inf
+        return min(record.max_age, record.fresh_until - now)
 
     @abc.abstractmethod
-    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
-        """Make outcomes part of the records, give their leases back, and return what is known then.
+    def _fetch(self, queries: Sequence[Query]) -> list[Stored]:
+        """Return what is stored of some checks, in their order, and note whether this host is ``draining``."""
 
-        A result whose lease is no longer in force is dropped.
+    @abc.abstractmethod
+    def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
+        """Take leases for as long as they say, where the record has the same number still and nobody holds one on it.
+
+        Args:
+            leases: The leases.
+            now: The Unix time in seconds, for ``held_since``.
         """
 
     @abc.abstractmethod
-    def release(self, leases: Iterable[Lease]) -> None:
-        """Give leases back, so that the checks can be run again."""
+    def _write(self, publications: Sequence[Publication]) -> list[bool]:
+        """Write records whose leases are still held, and give these back; return which were written."""
 
     @abc.abstractmethod
-    def forget(self, keys: Iterable[Key]) -> None:
+    def _drop(self, leases: Sequence[Lease]) -> None:
+        """Give leases back where they are held."""
+
+    def forget(self, keys: Iterable[Key]) -> None:  # noqa: B027 - there is nothing to do where others may know them
         """Drop what is known of checks in this process's memory: they may be no more."""
 
     def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
@@ -200,17 +250,21 @@ class Store(abc.ABC):
         """Return the records that other hosts have of checks, by host; none where the store has but one host."""
         return {}
 
-    @abc.abstractmethod
     def probe(self) -> None:
-        """Find out whether the store can be used, which ``generation`` it is, and whether this host is ``draining``.
+        """Find out whether the store can be used, and whether this host is ``draining``.
 
         Raises:
             StoreError: If it cannot be used.
         """
+        self._fetch(())
 
-    @abc.abstractmethod
-    def settle_at(self, moment: float) -> None:
-        """Note from when on the totals are complete, Unix time in seconds."""
+    def verify(self) -> None:
+        """Find out whether a store that could not be used can be used again, also for writing.
+
+        Raises:
+            StoreError: If it cannot.
+        """
+        self.probe()
 
     @abc.abstractmethod
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
@@ -218,7 +272,7 @@ class Store(abc.ABC):
 
         Args:
             on: Whether it is.
-            unless_said: Whether what was said in this life of the store goes before; ``probe`` tells which it is.
+            unless_said: Whether what somebody else has said goes before; ``probe`` tells which it is.
         """
 
     @abc.abstractmethod

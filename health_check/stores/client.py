@@ -1,75 +1,88 @@
-"""The store client: keeps this process in step with the store, and going where the store cannot be used."""
+"""The store client: asks the store on one thread, and has this process go on where the store cannot be used."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Future
-from health_check.concurrency.threads import new_lock
-from health_check.concurrency.timers import Timers
+from health_check.concurrency.connections import close_connections
+from health_check.concurrency.futures import Future, settle
+from health_check.concurrency.worker import Step, Worker
 from health_check.logs import details, log_once, logger
 from health_check.redaction import mask
-from health_check.stores import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
-from health_check.stores.backlog import Backlog, counted_by
-from health_check.stores.worker import Batch, Item, StoreCall, StoreThread
+from health_check.stores.base import Lease, Publication, Query, Store, StoreEntry, StoreError
 
 T = TypeVar("T")
 
 ANSWER_SECONDS = 0.25
-"""How long to wait for the store before going on without."""
+"""How long a call to the store may take before this process goes on without."""
+
+RETRY_SECONDS = 1.0
+"""How often to see whether a store that was lost is back."""
 
 STUCK_SECONDS = 30.0
-"""After how long a call to the store is left to itself, and another thread takes over."""
+"""After how long an attempt to come back is left to itself, and another one made."""
 
-MOST_STUCK = 4
-"""How many threads may be left to such calls."""
+MOST_ATTEMPTS = 4
+"""How many attempts may hang at once."""
 
-NO_STORE = ""
-"""The token of the lease that a process gives itself where it cannot ask the store."""
+DRAINING_SECONDS = 1.0
+"""For how long it is known whether this host is drained."""
+
+
+LOST = "The store of the health checks cannot be used: %s. Until it can, this process goes on from memory.%s"
+
+
+class SupersededError(Exception):
+    """The step that called the store was given up, and another one does its work: raised when the call returns."""
 
 
 class StoreClient:
-    """Ask and tell the store, on one thread of this process; nobody waits for that for long.
+    """Call the store on the thread of a worker, one call at a time.
 
-    A store that fails, or takes longer than ``ANSWER_SECONDS``, is left alone until it can be used again: this
-    process goes on with what it knows, and keeps count of what the store has missed.
+    A store that fails, or has not answered for ``ANSWER_SECONDS``, is lost: until it is back every call has its default
+    at once. Who waits for a call notices that it takes too long (``rescue``); the thread is left to it and replaced.
+
+    The lock guards what the store and the worker are, and is held for moments. ``_calling`` is held during a call, for
+    who is about to fork.
 
     Args:
         create: Makes a store.
         clock: Tells the time.
-        timers: Keep the deadlines.
-        adopt: Takes what the store knows when that becomes known without being asked for.
         untraced: Returns a context manager for work at the store: it is no run of a check.
+        notify: Has a step done where it holds up nobody: the log may be slow.
+        gave_up: Hears that a step hangs at the store and was given up, before the next one begins; with the lock held.
     """
 
     def __init__(
         self,
         create: Callable[[], Store],
         clock: Clock,
-        timers: Timers,
-        adopt: Callable[[Key, StoreEntry], None],
         untraced: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+        notify: Callable[[Step], object] = lambda step: step(),
+        gave_up: Callable[[], object] = lambda: None,
     ) -> None:
         self._create = create
-        self._store = create()
         self._clock = clock
-        self._timers = timers
-        self._adopt = adopt
         self._untraced = untraced
-        self._backlog = Backlog()
-        self._lock = new_lock()
-        self._thread: StoreThread | None = None
-        self._stuck: list[StoreThread] = []
-        self._generation: str | None = None
-        self._paused: list[StoreThread] = []
+        self._notify = notify
+        self._gave_up = gave_up
+        self._store = create()
+        self._worker = Worker(clock, "store", self._close_store)
+        self._lock = threads.new_lock()
+        self._calling = threads.new_lock()
+        self._call_number = 0
+        self._called_at: float | None = None
+        self._owed: set[Lease] = set()
+        self._attempts = 0
+        self._attempted: Store | None = None
+        self._attempted_at = 0.0
         self._closed = False
-        self._batch = Batch()
-        self._batch.take()
         self._draining = self._store.draining
+        self._draining_until = float("-inf")
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -84,17 +97,14 @@ class StoreClient:
         return not self.trouble
 
     @property
-    def settled(self) -> bool:
-        """Whether the store's totals are complete."""
-        if self._generation is not None and self._store.generation not in (None, self._generation):
-            return False  # it lost what it knew, and this process has not yet brought what it knows
-        left = self._store.settled_at - self._clock.now()
-        return not 0 < left <= SETTLE_SECONDS
-
-    @property
     def draining(self) -> bool | None:
         """Whether this host is drained, as of the last call; None before there was one."""
         return self._draining
+
+    @property
+    def draining_until(self) -> float:
+        """Until when that is known, on the monotonic clock."""
+        return self._draining_until if self.shared else float("inf")
 
     @property
     def poll_seconds(self) -> float:
@@ -105,276 +115,272 @@ class StoreClient:
         """Return where the records are, for people."""
         return self._store.describe()
 
-    def look(self, queries: Sequence[Query], on_result: Callable[[list[StoreEntry]], None]) -> None:
-        """Ask for what is known of some checks; the answer may come on another thread."""
+    def look(self, queries: Sequence[Query]) -> list[StoreEntry] | None:
+        """Return what is known of some checks; None where the store cannot be used."""
 
-        def call(store: Store) -> list[StoreEntry]:
-            asked = self._clock.monotonic()
-            entries = self._as_of(asked, store.look(queries))
-            for query, entry in zip(queries, entries, strict=True):
-                self._backlog.note(query.key, entry)
+        def look(store: Store) -> list[StoreEntry]:
+            entries = store.look(queries)
+            if store is not self._store:  # it was given up meanwhile: nobody is to run the checks under these leases
+                store.release([entry.lease for entry in entries if entry.lease is not None])
             return entries
 
-        def on_late_result(entries: Iterable[StoreEntry]) -> None:
-            self.release([entry.lease for entry in entries if entry.lease is not None])
+        return self.call(look, None)
 
-        self.ask(
-            call,
-            on_result=on_result,
-            fallback=lambda: [_without_store(query) for query in queries],
-            on_late_result=on_late_result,
-        )
-
-    def publish(self, publication: Publication, on_result: Callable[[StoreEntry], None]) -> None:
-        """Tell of the outcome of a run; what is known then may come on another thread."""
-        if publication.lease is not None and publication.lease.token == NO_STORE:
-            publication = dataclasses.replace(publication, lease=None)
-
-        item = Item(publication=publication, on_result=on_result)
-        if not self.shared:
-            self._send(Batch(item))
-            return
-        with self._lock:
-            if self._batch.add(item):
-                return
-            batch = self._batch = Batch(item)
-        self._send(batch)
-
-    def _send(self, batch: Batch) -> None:
-        """Have the outcomes published that come until the store has time for them."""
-
-        def call(store: Store) -> list[StoreEntry]:
-            items = batch.take()
-            known = [dataclasses.replace(p, known=self._backlog.known(p.key)) for p in (i.publication for i in items)]
-            asked = self._clock.monotonic()
-            entries = self._as_of(asked, store.publish(known))
-            for item, entry in zip(items, entries, strict=True):
-                self._backlog.note(item.publication.key, entry)
-                if not entry.accepted and item.publication.lease is None:  # another process was just writing
-                    self._backlog.count(item.publication.key, counted_by(item.publication))
-            return entries
-
-        def on_late_result(entries: Iterable[StoreEntry]) -> None:
-            for item, entry in zip(batch.take(), entries, strict=True):
-                if entry.accepted or item.publication.lease is None:  # counted, after all: there, or here twice
-                    self._backlog.discount(item.publication)
-
-        def fallback() -> list[StoreEntry]:
-            return [self._backlog.publish(item.publication) for item in batch.take()]
-
-        self.ask(call, on_result=batch.tell, fallback=fallback, on_late_result=on_late_result)
+    def publish(self, publications: Sequence[Publication]) -> list[bool] | None:
+        """Publish records, and return for each whether its lease was still in force; None without a store."""
+        accepted = self.call(lambda store: store.publish(publications), None)
+        if accepted is None:
+            self._owed.update(publication.lease for publication in publications)
+        return accepted
 
     def release(self, leases: Iterable[Lease]) -> None:
-        """Give leases back."""
-        held = [lease for lease in leases if lease.token != NO_STORE]
-        if held:
-            self.ask(
-                lambda store: store.release(held), on_result=lambda _: None, fallback=lambda: self._backlog.keep(held)
-            )
+        """Give leases back; where the store cannot be used, once it is back."""
 
-    def learn_draining(self) -> Future[bool | None]:
-        """Have the store asked whether this host is drained; the future is None if that cannot be known."""
-        answer: Future[bool | None] = Future()
-        self.ask(
-            lambda store: store.probe(), on_result=lambda _: answer.set_result(self._draining), fallback=lambda: None
-        )
-        return answer
+        def release(store: Store) -> bool:
+            store.release(held)
+            return True
 
-    def drain(self, on: bool) -> Future[bool]:
-        """Have it noted that this host is drained, or no longer; the future says whether it was."""
-        answer: Future[bool] = Future()
+        held = list(leases)
+        if held and not self.call(release, False):
+            self._owed.update(held)
 
-        def call(store: Store) -> bool:
+    def drain(self, on: bool) -> bool:
+        """Note that this host is drained, or no longer; return whether that could be noted."""
+
+        def work(store: Store) -> bool:
             store.drain(on)
             return True
 
-        self.ask(call, on_result=answer.set_result, fallback=lambda: False)
-        return answer
+        return self.call(work, False)
 
-    def forget(self, keys: Sequence[Key]) -> None:
-        """Know nothing more of checks that nobody reads."""
-        self._backlog.forget(keys)
-        self.ask(lambda store: store.forget(keys), on_result=lambda _: None, fallback=lambda: None)
+    def learn_draining(self) -> Future[None]:
+        """Have the store asked whether this host is drained, if that is not known; return what to wait for."""
+        if self._clock.monotonic() < self.draining_until or not self.up:
+            known: Future[None] = Future()
+            known.set_result(None)
+            return known
+        return self._sent(lambda store: store.probe(), None)
 
-    def ask(
-        self,
-        call: Callable[[Store], T],
-        *,
-        on_result: Callable[[T], None],
-        fallback: Callable[[], T],
-        on_late_result: Callable[[T], None] = lambda _: None,
-    ) -> None:
-        """Have something done with the store.
+    def call(self, work: Callable[[Store], T], default: T) -> T:
+        """Have something done with the store, and return what comes of it.
+
+        Called by a step of the worker, it is done in this thread; else the caller waits, ``ANSWER_SECONDS`` at most.
 
         Args:
             work: Does it.
-            done: Hears what came of it, on whatever thread.
-            alone: Does it without the store, where that fails or takes too long.
-            late: Hears what came of it after all.
+            default: What is returned where the store cannot be used.
+
+        Raises:
+            SupersededError: If the calling step was given up meanwhile.
         """
-
-        def noting(store: Store) -> T:
-            with self._untraced():
-                value = call(store)
-                self._note_draining(store)
-            return value
-
         if not self.shared:
-            on_result(self._at_once(noting, fallback))
-            return
-        store_call = StoreCall(noting, on_result=on_result, fallback=fallback, on_late_result=on_late_result)
-        thread = self._working_thread()
-        if thread is None or not self.up:
-            store_call.give_up()
-            return
-        thread.send(store_call)
-        self._watch(store_call, thread, ANSWER_SECONDS)
+            return self._unshared(work, default)
+        if self._worker.is_current:
+            return self._called(work, default)
+        answer = self._sent(work, default)
+        pause = ANSWER_SECONDS
+        for _ in range(2):  # the call may have begun a moment after the wait for it
+            if answer.wait(pause) or not self.up:
+                break
+            pause = self.rescue()
+        return answer.result() if answer.done() and answer.exception() is None else default
+
+    def submit(self, step: Step) -> None:
+        """Have a step done on the thread that may call the store.
+
+        Raises:
+            RuntimeError: If the thread cannot be started.
+        """
+        self._worker.submit(step)
+
+    def call_at(self, moment: float, step: Step) -> None:
+        """Have a step done there at a moment of the monotonic clock; called by steps only."""
+        self._worker.call_at(moment, step)
+
+    def rescue(self) -> float:
+        """Give the store up if a call has not come back for too long; return after how many seconds to ask again.
+
+        The step that made the call gets a ``SupersededError`` when it comes back: somebody else has to do its work.
+        """
+        called_at = self._called_at
+        left = ANSWER_SECONDS if called_at is None else called_at + ANSWER_SECONDS - self._clock.monotonic()
+        if left > 0:
+            return left
+        with self._lock:
+            if self._called_at != called_at:
+                return ANSWER_SECONDS
+            self._call_number += 1
+            self._called_at = None
+            self._calling = threads.new_lock()
+            hung, self._store = self._store, self._create()
+            self.trouble = mask(f"{hung.describe()} does not answer")
+            self._gave_up()
+            self._worker = self._worker.replace()
+        self._lost()
+        return 0.0
 
     def close(self) -> None:
-        """Let the thread end."""
-        with self._lock:
-            thread, self._thread = self._thread, None
-            self._closed = True  # for good: another thread would be at the store beside the one that leaves
-        if thread is not None:
-            thread.leave()
+        """Let the thread end, and the store's connections go."""
+        self._closed = True  # for good: nobody else may be at the store beside the thread that leaves
+        self._worker.leave()
 
-    def pause(self) -> None:
-        """Let no call to the store be under way, for this process is about to fork."""
-        thread = self._thread
-        if thread is not None and thread.pause(ANSWER_SECONDS):
-            self._paused.append(thread)
+    def pause(self) -> bool:
+        """Let no call to the store be under way, for this process is about to fork; return whether ``go_on`` is due."""
+        self._paused = self._calling
+        return self._paused.acquire(timeout=ANSWER_SECONDS)
 
     def go_on(self) -> None:
         """Go on after a pause."""
-        if self._paused:
-            self._paused.pop().go_on()
+        self._paused.release()
 
-    def _at_once(self, call: Callable[[Store], T], fallback: Callable[[], T]) -> T:
+    def _sent(self, work: Callable[[Store], T], default: T) -> Future[T]:
+        """Have a step call the store; the future has the default where the store cannot be used."""
+        answer: Future[T] = Future()
+        if self.up and not self._closed:
+            with contextlib.suppress(RuntimeError):  # there is no thread
+                self._worker.submit(lambda: settle(answer, lambda: self._called(work, default)))
+                return answer
+        answer.set_result(default)
+        return answer
+
+    def _unshared(self, work: Callable[[Store], T], default: T) -> T:
         try:
-            return call(self._store)
+            return work(self._store)
         except Exception as error:
             log_once("store", "The store of the health checks failed.", error)
-            return fallback()
+            return default
+        finally:
+            self._note_draining(self._store)
 
-    def _working_thread(self) -> StoreThread | None:
-        thread = self._thread
-        if thread is not None and thread.seconds_busy() <= STUCK_SECONDS:
-            return thread
+    def _called(self, work: Callable[[Store], T], default: T) -> T:
+        """Call the store in this thread, which is the worker's."""
+        if not self.up or self._closed:
+            return default
         with self._lock:
-            self._stuck = [other for other in self._stuck if other.seconds_busy()]
-            if self._closed or self._thread is not thread:
-                return self._thread
-            if thread is not None and len(self._stuck) >= MOST_STUCK:
-                return None
-            store = self._store if thread is None else self._create()
-            new = StoreThread(store, up=lambda: self.up, tick=self._tick, lost=self._lost, clock=self._clock)
-            self._thread = new
+            self._call_number += 1
+            number, store, calling = self._call_number, self._store, self._calling
+        value = default
+        with calling:
+            self._called_at = self._clock.monotonic()
             try:
-                new.start()
-            except RuntimeError:
-                self._thread = thread
-                return None
-            if thread is not None:
-                thread.leave()
-                self._stuck.append(thread)
-            self._store = store
-            return new
+                with self._untraced():
+                    value = work(store)
+                    if number == self._call_number:
+                        self._note_draining(store)
+            except Exception as error:
+                if number == self._call_number:
+                    self._failed(number, store, error)
+            finally:
+                close_connections()  # of a cache, or a log, that is kept in a database
+                if number == self._call_number:
+                    self._called_at = None
+        if number != self._call_number:
+            _close(store)
+            with self._lock:  # until this thread's worker is replaced
+                raise SupersededError
+        return value
 
-    def _watch(self, store_call: StoreCall[T], thread: StoreThread, seconds: float) -> None:
+    def _failed(self, number: int, store: Store, error: Exception) -> None:
+        _close(store)
+        with self._lock:
+            if number != self._call_number:
+                return
+            self.trouble = _text_of(error)
+        self._lost("" if isinstance(error, StoreError) else details(error))
+
+    def _lost(self, traceback: str = "") -> None:
+        """Say once that the store is lost, and have somebody come back to it."""
+        text = self.trouble
+        self._notify(lambda: logger.warning(LOST, text, traceback))
+        self.see_to_it()
+
+    def see_to_it(self) -> None:
+        """See to it that somebody tries to come back to a store that was lost, on a thread of its own: it may hang."""
+        with self._lock:
+            if self.up or self._closed or self._attempts >= MOST_ATTEMPTS:
+                return
+            now = self._clock.monotonic()
+            if self._attempted is self._store:
+                if now - self._attempted_at <= STUCK_SECONDS:
+                    return
+                self._store = self._create()  # no two threads are at one store
+            store = self._attempted = self._store
+            self._attempts += 1
+            self._attempted_at = now
         try:
-            self._timers.call_later(seconds, lambda: self._overdue(store_call, thread))
-        except RuntimeError:  # nobody would keep the deadline
-            store_call.give_up()
+            threads.start(lambda: self._come_back(store), "store-retry")
+        except RuntimeError as error:
+            self._attempt_ended(store)
+            log_once("store-retry", "No thread could be started to come back to the store of the health checks.", error)
 
-    def _overdue(self, store_call: StoreCall[T], thread: StoreThread) -> None:
-        """Go on without the store if it has not answered for too long; queueing behind other errands is no fault."""
-        if store_call.is_told:
-            return
-        left = ANSWER_SECONDS - thread.seconds_busy()
-        if left > 0 and self._thread is thread:
-            self._watch(store_call, thread, left)
-            return
-        if thread.is_at_store:
-            self._lost(thread, StoreError(f"{self.describe()} does not answer"))
-        store_call.give_up()
-
-    def _lost(self, thread: StoreThread, error: Exception) -> None:
-        """Go on alone, and say so once; what happens to a thread that was left behind says nothing."""
-        if thread is not self._thread:
-            return
-        text = mask(str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}")
+    def _attempt_ended(self, store: Store) -> None:
         with self._lock:
-            before, self.trouble = self.trouble, text or type(error).__name__
-        if not before:
-            logger.warning(
-                "The store of the health checks cannot be used: %s. Until it can, this process goes on from memory.%s",
-                text,
-                "" if isinstance(error, StoreError) else details(error),
-            )
+            self._attempts -= 1
+            if self._attempted is store:
+                self._attempted = None
 
-    def _tick(self, thread: StoreThread) -> None:
-        """Come back to the store if it can be used again, and bring it what it lacks."""
-        with self._untraced():
-            self._return_to(thread.store)
+    def _come_back(self, store: Store) -> None:
+        waiting: Future[None] = Future()
+        try:
+            while not self.up and store is self._store:
+                waiting.wait(RETRY_SECONDS)
+                if self._closed:
+                    return
+                self._attempted_at = self._clock.monotonic()
+                if self._is_usable(store):
+                    self._is_back(store)
+        finally:
+            self._attempt_ended(store)
 
-    def _return_to(self, store: Store) -> None:
-        store.probe()
-        self._note_draining(store)
-        if store.draining is None and self._draining:
-            store.drain(True, unless_said=True)  # it lost what it knew
-        changed = store.generation != self._generation
-        if self.up and not changed and self._backlog.is_empty:
-            return
-        if self._contribute(store, everything=changed and self._generation is not None):
-            self._generation = store.generation
+    def _is_usable(self, store: Store) -> bool:
+        try:
+            with self._untraced():
+                store.verify()
+                if store is self._store:
+                    self._note_draining(store)
+                    if owed := list(self._owed):  # a store that cannot be written is not back
+                        store.release(owed)
+                        self._owed.difference_update(owed)
+        except Exception as error:
+            with self._lock:
+                if self.trouble and store is self._store:
+                    self.trouble = _text_of(error)
+            return False
+        finally:
+            _close(store)  # what it has belongs to this thread
+            close_connections()
+        return True
+
+    def _is_back(self, store: Store) -> None:
         with self._lock:
-            is_back = bool(self.trouble) and self._backlog.is_empty
-            if is_back:
+            was_lost = bool(self.trouble) and store is self._store
+            if was_lost:
                 self.trouble = ""
-        if is_back:
-            logger.info("The store of the health checks is back: %s.", self.describe())
+        if was_lost:
+            self._notify(lambda: logger.info("The store of the health checks is back: %s.", store.describe()))
 
     def _note_draining(self, store: Store) -> None:
-        if store is not self._store:  # that of a thread that was left behind
-            return
         before, said = self._draining, store.draining
-        if said is None or said is before:
-            self._draining = bool(before)  # nobody has said so, or the store has forgotten
-            return
-        self._draining = said
-        if said:
-            logger.warning("This host is drained: its readiness endpoints answer 503.")
-        elif before is not None:
-            logger.info("This host is no longer drained.")
+        if said is None and before:
+            store.drain(True, unless_said=True)  # it lost what it knew
+            said = True
+        self._draining = bool(said)
+        self._draining_until = self._clock.monotonic() + DRAINING_SECONDS
+        if self._draining and not before:
+            self._notify(lambda: logger.warning("This host is drained: its readiness endpoints answer 503."))
+        elif before and not self._draining:
+            self._notify(lambda: logger.info("This host is no longer drained."))
 
-    def _contribute(self, store: Store, *, everything: bool) -> bool:
-        """Bring the store what this process has counted, and all that it knows if the store has lost that.
-
-        Returns:
-            Whether the store took all of it.
-        """
-        unsent_now = self._backlog.take()
-        publications = self._backlog.publications(unsent_now, everything=everything)
-        try:
-            store.release(unsent_now.leases)
-            if everything and publications:
-                store.settle_at(self._clock.now() + SETTLE_SECONDS)
-            asked = self._clock.monotonic()
-            entries = self._as_of(asked, store.publish(publications))
-        except BaseException:
-            self._backlog.put_back(unsent_now)
-            raise
-        for publication, entry in zip(publications, entries, strict=True):
-            if not entry.accepted:
-                self._backlog.count(publication.key, publication.unsent)
-            self._backlog.note(publication.key, entry)
-            self._adopt(publication.key, entry)
-        return all(entry.accepted for entry in entries)
-
-    def _as_of(self, moment: float, entries: list[StoreEntry]) -> list[StoreEntry]:
-        """Return entries that count from a moment on the monotonic clock, when asking began: it may take a while."""
-        return [dataclasses.replace(entry, as_of=moment) for entry in entries] if self.shared else entries
+    def _close_store(self) -> None:
+        _close(self._store)
 
 
-def _without_store(query: Query) -> StoreEntry:
-    return StoreEntry(lease=None if query.lease_seconds is None else Lease(key=query.key, token=NO_STORE))
+def _close(store: Store) -> None:
+    with contextlib.suppress(Exception):  # what is left of a connection that failed
+        store.close()
+
+
+def _text_of(error: Exception) -> str:
+    """Return what is wrong with a store, masked and never empty."""
+    name = type(error).__name__
+    return mask(str(error) if isinstance(error, StoreError) else f"{name}: {error}") or name

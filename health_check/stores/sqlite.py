@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import pathlib
-import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from health_check import conf
 from health_check.concurrency.clock import Clock
-from health_check.records import Record, Result
-from health_check.stores import lease_holder, serializer
-from health_check.stores.base import SETTLE_SECONDS, Key, Lease, Publication, Query, Store, StoreEntry, StoreError
+from health_check.records import Result
+from health_check.stores import serializer
+from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored, StoreError
 from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
 
 T = TypeVar("T")
 
-VERSION = 3
+VERSION = 4
 """The version of the tables, to be raised with every change of them; it is part of the default file's name."""
 
 BUSY_SECONDS = 0.2
@@ -29,25 +27,35 @@ BUSY_SECONDS = 0.2
 FORGET_AFTER_SECONDS = 7 * 86400.0
 """How long a check keeps its record without a run."""
 
-FUTURE_SECONDS = 2.0
-"""How far in the future a record of an earlier boot may be; beyond that the clock was wrong."""
-
 APPLICATION = int.from_bytes(b"dhex", "big")
 """What marks our files."""
 
 MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
 TABLES = """
-CREATE TABLE life (generation TEXT NOT NULL, settled_at REAL NOT NULL, draining INTEGER);
-CREATE TABLE records (
-    label TEXT PRIMARY KEY, document TEXT NOT NULL, boot TEXT NOT NULL, fresh_until REAL NOT NULL, written REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE leases (
-    label TEXT PRIMARY KEY, token TEXT NOT NULL, holder TEXT NOT NULL, since REAL NOT NULL,
-    boot TEXT NOT NULL, begins REAL NOT NULL, ends REAL NOT NULL
+CREATE TABLE host (draining INTEGER);
+CREATE TABLE checks (
+    label TEXT PRIMARY KEY, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
+    token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE history (id INTEGER PRIMARY KEY, label TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
 CREATE INDEX history_of ON history (label, id);
+"""
+
+FETCH = """
+SELECT NULL, draining, NULL, NULL, NULL FROM host
+UNION ALL SELECT label, seq, document, since, ends FROM checks WHERE label IN ({})
+"""
+
+TAKE = """
+INSERT INTO checks VALUES (:label, :seq, NULL, :now, :token, :now, :ends)
+ON CONFLICT (label) DO UPDATE SET token = :token, since = :now, ends = :ends
+WHERE seq = :seq AND (ends <= :now OR since > :now)
+"""
+"""Also where a lease began in the future: then the clock was set back, and would not let it end."""
+
+WRITE = """
+UPDATE checks SET seq = :seq, document = :document, written = :now, ends = 0 WHERE label = :label AND token = :token
 """
 
 MOST_VARIABLES = 500
@@ -56,14 +64,12 @@ MOST_VARIABLES = 500
 PRUNE_EVERY = 8
 """At each how many records of a check its old results are dropped."""
 
-Row = tuple[Any, ...]
-
 
 class SQLiteStore(Store):
     """Share records, leases and history among the processes of a host.
 
-    Freshness and leases are told by the monotonic clock, which all processes of a host share: no step of the wall
-    clock makes a record older or younger. The lease of a process that died is free at once.
+    A refresh of one check is a statement that reads, and two transactions that write: one takes the lease, the other
+    publishes the record and gives the lease back.
 
     Args:
         path: The file, in a folder that is there; default one for this site and user in the folder for temporary
@@ -86,13 +92,13 @@ class SQLiteStore(Store):
         history_seconds: float = 86400.0,
         clock: Clock | None = None,
     ) -> None:
+        super().__init__(clock=clock)
         _refuse_unusable(path, history_rows, history_seconds)
         self._file = SharedFile(
             None if path is None else pathlib.Path(path), build=_build, refuse=_refusal, version=VERSION
         )
         self._history_rows = history_rows
         self._history_seconds = history_seconds
-        self._clock = clock or Clock()
         self._connection: sqlite3.Connection | None = None
         self._memo = serializer.Memo()
 
@@ -107,32 +113,6 @@ class SQLiteStore(Store):
     def trouble(self) -> str:
         return self._file.problem()
 
-    def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
-        def read(database: sqlite3.Connection) -> list[StoreEntry]:
-            return self._entries(database, [query.key for query in queries])
-
-        def acquire(database: sqlite3.Connection) -> list[StoreEntry]:
-            return [self._acquired(database, q, e) for q, e in zip(queries, read(database), strict=True)]
-
-        entries = self._do(read)
-        wanting = [_is_wanting(query, entry) for query, entry in zip(queries, entries, strict=True)]
-        return self._do(acquire, writes=True) if any(wanting) else entries
-
-    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
-        def write(database: sqlite3.Connection) -> list[StoreEntry]:
-            keys = list(dict.fromkeys(publication.key for publication in publications))
-            entries = dict(zip(keys, self._entries(database, keys), strict=True))
-            return [self._published(database, publication, entries) for publication in publications]
-
-        return self._do(write, writes=True)
-
-    def release(self, leases: Iterable[Lease]) -> None:
-        rows = [(lease.key.text, lease.token) for lease in leases]
-        self._do(lambda database: database.executemany("DELETE FROM leases WHERE label = ? AND token = ?", rows), True)
-
-    def forget(self, keys: Iterable[Key]) -> None:
-        """Do nothing: other processes may still know the checks; what nobody runs is dropped after a week."""
-
     def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
         def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
             query = "SELECT document FROM history WHERE label = ? AND finished > ? ORDER BY id"
@@ -142,16 +122,13 @@ class SQLiteStore(Store):
 
         return self._do(read)
 
-    def probe(self) -> None:
-        self._do(lambda database: None)
-
-    def settle_at(self, moment: float) -> None:
-        self._do(lambda database: database.execute("UPDATE life SET settled_at = ?", (moment,)), True)
-        self.settled_at = moment
+    def verify(self) -> None:
+        self._do(lambda database: database.execute("UPDATE host SET draining = draining"), writes=True)
+        self.probe()
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
-        always, unsaid = "UPDATE life SET draining = ?", "UPDATE life SET draining = coalesce(draining, ?)"
-        self._do(lambda database: database.execute(unsaid if unless_said else always, (on,)), True)
+        always, unsaid = "UPDATE host SET draining = ?", "UPDATE host SET draining = coalesce(draining, ?)"
+        self._do(lambda database: database.execute(unsaid if unless_said else always, (on,)), writes=True)
         if not unless_said:
             self.draining = on
 
@@ -160,8 +137,30 @@ class SQLiteStore(Store):
         if connection is not None:
             connection.close()
 
-    def _do(self, work: Callable[[sqlite3.Connection], T], writes: bool = False) -> T:
-        """Do something in one transaction; a file that is no good is replaced, once."""
+    def _fetch(self, queries: Sequence[Query]) -> list[Stored]:
+        rows = self._do(lambda database: _rows_of(database, [query.key.text for query in queries]))
+        (_, draining, *_) = rows[None]
+        self.draining = None if draining is None else bool(draining)
+        return [self._stored(query.key.text, rows.get(query.key.text)) for query in queries]
+
+    def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
+        monotonic = self._clock.monotonic()
+
+        def take(database: sqlite3.Connection) -> list[bool]:
+            return [database.execute(TAKE, self._lease_row(lease, now, monotonic)).rowcount == 1 for lease in leases]
+
+        return self._do(take, writes=True)
+
+    def _write(self, publications: Sequence[Publication]) -> list[bool]:
+        return self._do(lambda database: [self._wrote(database, each) for each in publications], writes=True)
+
+    def _drop(self, leases: Sequence[Lease]) -> None:
+        rows = [(lease.key.text, lease.token) for lease in leases]
+        drop = "UPDATE checks SET ends = 0 WHERE label = ? AND token = ?"
+        self._do(lambda database: database.executemany(drop, rows), writes=True)
+
+    def _do(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
+        """Do something in one statement that reads, or in one transaction; a file that is no good is replaced, once."""
         try:
             try:
                 return self._attempt(work, writes)
@@ -178,9 +177,11 @@ class SQLiteStore(Store):
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
         database = self._opened()
-        with _transaction(database, writes=writes):
+        if not writes:
+            return work(database)
+        with _transaction(database):
             value = work(database)
-            if writes and self._file.was_replaced():
+            if self._file.was_replaced():
                 raise _ReplacedError("the file was replaced meanwhile")
         return value
 
@@ -191,105 +192,49 @@ class SQLiteStore(Store):
             with self._file.locked():
                 self._file.ensure()
                 self._connection = _connect(self.path)
-            with _transaction(self._connection, writes=True):
+            with _transaction(self._connection):
                 self._clean(self._connection)
-        life = self._connection.execute("SELECT generation, settled_at, draining FROM life").fetchone()
-        if life is None:
-            raise _DamageError("it has no life")
-        self.generation, self.settled_at, draining = life
-        self.draining = None if draining is None else bool(draining)
         return self._connection
 
     def _clean(self, database: sqlite3.Connection) -> None:
         now = self._clock.now()
-        database.execute("DELETE FROM records WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
+        database.execute("DELETE FROM checks WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
         own, forgotten = f"{serializer.VERSION}:%", now - max(FORGET_AFTER_SECONDS, self._history_seconds)
         old = "DELETE FROM history WHERE (label LIKE ? AND finished < ?) OR finished < ?"
         database.execute(old, (own, now - self._history_seconds, forgotten))
 
-    def _entries(self, database: sqlite3.Connection, keys: Sequence[Key]) -> list[StoreEntry]:
-        labels = [key.text for key in keys]
-        records = _rows_of(database, "SELECT label, document, boot, fresh_until FROM records", labels)
-        leases = _rows_of(database, "SELECT label, holder, since, boot, begins, ends FROM leases", labels)
-        return [self._entry(label, records.get(label), leases.get(label)) for label in labels]
+    def _stored(self, label: str, row: Row | None) -> Stored:
+        if row is None:
+            return Stored()
+        _, seq, document, since, ends = row
+        is_held = since <= self._clock.now() < ends
+        return Stored(record=self._memo.load(label, document), seq=seq, held_since=since if is_held else None)
 
-    def _entry(self, label: str, row: Row | None, lease: Row | None) -> StoreEntry:
-        record = self._memo.load(label, row[1]) if row is not None else None
-        return StoreEntry(
-            record=record,
-            fresh_for=self._fresh_for(record, row[2], row[3]) if row is not None and record is not None else -math.inf,
-            held_since=None if lease is None else self._held_since(lease),
-        )
+    def _lease_row(self, lease: Lease, now: float, monotonic: float) -> dict[str, object]:
+        ends = now + lease.ends - monotonic
+        return {"label": lease.key.text, "seq": lease.seq, "token": lease.token, "now": now, "ends": ends}
 
-    def _fresh_for(self, record: Record, boot: str, fresh_until: float) -> float:
-        left = fresh_until - self._clock.monotonic()
-        if boot == lease_holder.boot() and left <= record.max_age + FUTURE_SECONDS:  # else the clock began anew since
-            return min(record.max_age, left)
-        now = self._clock.now()
-        return -math.inf if record.result.finished > now + FUTURE_SECONDS else record.fresh_until - now
-
-    def _held_since(self, lease: Row) -> float | None:
-        _, process, since, boot, begins, ends = lease
-        if boot != lease_holder.boot() or not begins <= self._clock.monotonic() < ends:
-            return None
-        return None if lease_holder.is_dead(process) else float(since)
-
-    def _acquired(self, database: sqlite3.Connection, query: Query, entry: StoreEntry) -> StoreEntry:
-        if not _is_wanting(query, entry) or query.lease_seconds is None:
-            return entry
-        lease = Lease(key=query.key, token=secrets.token_hex(8))
-        now = self._clock.monotonic()
-        times = (self._clock.now(), lease_holder.boot(), now, now + query.lease_seconds)
-        database.execute(
-            "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (query.key.text, lease.token, lease_holder.myself(), *times),
-        )
-        return StoreEntry(record=entry.record, fresh_for=entry.fresh_for, lease=lease)
-
-    def _published(
-        self, database: sqlite3.Connection, publication: Publication, entries: dict[Key, StoreEntry]
-    ) -> StoreEntry:
-        key, lease, before = publication.key, publication.lease, entries[publication.key]
-        if lease is not None:
-            owned = database.execute("DELETE FROM leases WHERE label = ? AND token = ?", (key.text, lease.token))
-            if not owned.rowcount:
-                return StoreEntry(record=before.record, fresh_for=before.fresh_for, accepted=False)
-        record, fresh_for = publication.applied_to(before.record, fresh=before.fresh_for > 0), before.fresh_for
-        if record is not None and record is not before.record:
-            fresh_for = self._write(database, key, record, before)
-        if publication.result is not None:
-            self._remember(database, key, publication.result, prune=record is None or record.seq % PRUNE_EVERY == 0)
-        held_since = before.held_since if lease is None else None
-        entries[key] = StoreEntry(record=record, fresh_for=fresh_for, held_since=held_since)
-        return entries[key]
-
-    def _write(self, database: sqlite3.Connection, key: Key, record: Record, before: StoreEntry) -> float:
-        """Write a record, and return for how many seconds it is fresh."""
-        now = self._clock.monotonic()
-        if before.record is not None and record.result == before.record.result:
-            fresh_for = before.fresh_for
-        else:
-            age = self._clock.now() - record.result.finished
-            fresh_for = min(record.max_age, record.max_age - age)
+    def _wrote(self, database: sqlite3.Connection, publication: Publication) -> bool:
+        lease, record, label = publication.lease, publication.record, publication.lease.key.text
         document = serializer.dump(record)
-        database.execute(
-            "INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?, ?)",
-            (key.text, document, lease_holder.boot(), now + fresh_for, self._clock.now()),
-        )
-        self._memo.note(key.text, document, record)
-        return fresh_for
-
-    def _remember(self, database: sqlite3.Connection, key: Key, result: Result, *, prune: bool) -> None:
+        row = {"label": label, "token": lease.token, "seq": record.seq, "document": document, "now": self._clock.now()}
+        if not database.execute(WRITE, row).rowcount:
+            return False
+        self._memo.note(label, document, record)
         database.execute(
             "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
-            (key.text, result.finished, serializer.dump_result(result)),
+            (label, record.result.finished, serializer.dump_result(record.result)),
         )
-        if prune:
+        if record.seq % PRUNE_EVERY == 0:
             database.execute(
                 "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
                 "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (key.text, self._history_rows),
+                (label, self._history_rows),
             )
+        return True
+
+
+Row = tuple[Any, ...]
 
 
 def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
@@ -299,12 +244,6 @@ def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
         raise TypeError(f"history_rows is {rows!r}, use a whole number from 0 up")
     if conf.seconds(seconds) is None:
         raise TypeError(f"history_seconds is {seconds!r}, use a number from 0 up")
-
-
-def _is_wanting(query: Query, entry: StoreEntry) -> bool:
-    if query.lease_seconds is None or entry.held_since is not None:
-        return False
-    return not entry.suffices(query)
 
 
 class _ReplacedError(sqlite3.OperationalError):
@@ -326,13 +265,14 @@ DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, s
 """The result codes of SQLite that speak of the file's contents."""
 
 
-def _rows_of(database: sqlite3.Connection, query: str, labels: Sequence[str]) -> dict[str, Row]:
-    """Return the rows that a query finds of some checks, by their labels."""
-    found: dict[str, Row] = {}
-    for first in range(0, len(labels), MOST_VARIABLES):
+def _rows_of(database: sqlite3.Connection, labels: Sequence[str]) -> dict[str | None, Row]:
+    """Return the rows of some checks by their labels, and that of the host by None."""
+    found: dict[str | None, Row] = {}
+    for first in range(0, max(1, len(labels)), MOST_VARIABLES):
         part = labels[first : first + MOST_VARIABLES]
-        places = ", ".join("?" * len(part))
-        found |= {row[0]: row for row in database.execute(f"{query} WHERE label IN ({places})", part)}
+        found |= {row[0]: row for row in database.execute(FETCH.format(", ".join("?" * len(part))), part)}
+    if None not in found:
+        raise _DamageError("its host is missing")
     return found
 
 
@@ -356,12 +296,11 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
     return database
 
 
-def _build(path: pathlib.Path, was_lost: bool) -> None:
-    """Make a new file; where it takes the place of another one, processes still have to bring what they know."""
-    settled_at = Clock().now() + SETTLE_SECONDS if was_lost else 0.0
+def _build(path: pathlib.Path) -> None:
+    """Make a new file."""
     with contextlib.closing(_connect(path)) as database:
         database.executescript(f"BEGIN; {MARKS} {TABLES}")
-        database.execute("INSERT INTO life VALUES (?, ?, NULL)", (secrets.token_hex(8), settled_at))
+        database.execute("INSERT INTO host VALUES (NULL)")
         database.execute("COMMIT")
 
 
@@ -378,7 +317,7 @@ def _refusal(path: pathlib.Path) -> str:
         raise
     if application != APPLICATION and tables:
         raise ForeignFileError(f"{path} is a database of something else: give the store a path of its own")
-    if "life" not in tables:
+    if not {"host", "life"} & set(tables):
         return "it is no store of health checks"
     if version != VERSION:
         text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"
@@ -387,8 +326,8 @@ def _refusal(path: pathlib.Path) -> str:
 
 
 @contextlib.contextmanager
-def _transaction(database: sqlite3.Connection, *, writes: bool) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
     try:
         yield
         database.execute("COMMIT")

@@ -55,8 +55,8 @@ class SharedFile:
 
     Args:
         path: The file; default this site's and user's own in the folder for temporary files.
-        build: Makes a new file; is told whether it takes the place of one that was lost.
-        refuse: Returns why a file cannot be used, empty if it can; raises OtherVersionError if an older version can,
+        build: Makes a new file.
+        refuse: Returns why a file cannot be used, empty if it can; raises OlderVersionError if an older version can,
             NewerVersionError if a newer one can.
         version: The version of what is in the file, for its default name.
     """
@@ -65,7 +65,7 @@ class SharedFile:
         self,
         path: pathlib.Path | None,
         *,
-        build: Callable[[pathlib.Path, bool], None],
+        build: Callable[[pathlib.Path], None],
         refuse: Callable[[pathlib.Path], str],
         version: int = 0,
     ) -> None:
@@ -108,7 +108,6 @@ class SharedFile:
         """
         if problem := self.problem():
             raise StoreError(problem)
-        was_lost = self._identity is not None
         if self.path.exists():
             try:
                 reason = self._refuse(self.path)
@@ -122,9 +121,8 @@ class SharedFile:
                 reason = str(error)
             if reason:
                 self._move_aside(reason)
-                was_lost = True
         if not self.path.exists():
-            self._put_new(was_lost=was_lost)
+            self._put_new()
         self._identity = _identity(self.path)
 
     def was_replaced(self) -> bool:
@@ -161,14 +159,14 @@ class SharedFile:
         aside = self.path.with_name(f"{self.path.name}.set-aside")
         self.path.replace(aside)
         logger.warning(
-            "The records of the health checks begin anew: %s is no good (%s), see %s.", self.path, reason, aside
+            "The records of the health checks start from scratch: %s is no good (%s), see %s.", self.path, reason, aside
         )
 
-    def _put_new(self, *, was_lost: bool) -> None:
+    def _put_new(self) -> None:
         new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}.new")
         try:
             threads.original("os", "close")(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            self._build(new, was_lost)
+            self._build(new)
             for suffix in COMPANIONS:
                 self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
             new.replace(self.path)

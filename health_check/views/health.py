@@ -22,13 +22,13 @@ from health_check.monitor import runtime
 from health_check.monitor.reports import Report
 from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import UnusableEntry
-from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_at
+from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_of
 from health_check.views import renderers
 from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin
 from health_check.views.html import render_page
 from health_check.views.negotiation import MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
-from health_check.views.response_cache import NeverCached, ResponseCache
+from health_check.views.response_cache import ResponseCache
 from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
 
 SYNC_HOOKS = (
@@ -94,7 +94,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         if overridden:
             ordinary: Callable[..., HttpResponse] = issue(view)
             return ordinary
-        response_cache = ResponseCache() if _only_says_what_to_check(cls, initkwargs) else NeverCached()
+        response_cache = ResponseCache(enabled=_only_says_what_to_check(cls, initkwargs))
         issued: Callable[..., HttpResponse] = issue(
             Callback(view, cls._async_view(view, initkwargs, response_cache), response_cache.answer)
         )
@@ -258,10 +258,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
 
     def _listed(self) -> tuple[Endpoint, CheckSet] | None:
         """Return the endpoint that this request is for, and the check set that has its checks, if both are known."""
-        match = self.request.resolver_match
-        if match is None:
-            return None
-        endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+        endpoint = endpoint_of(self.request.resolver_match)
         if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
             return None
         return runtime.get().catalogue.listed(endpoint)
@@ -273,10 +270,10 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         if match is None:
             endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
             return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
-        name = match.view_name if match.url_name else ""
-        listed = endpoint_at(match.func, name=name, route=match.route)
+        listed = endpoint_of(match)
         if listed is None or listed.view_class is not type(self):
-            listed = self._as_endpoint(name=name or match.route or "/", route=match.route)
+            name = match.view_name if match.url_name else match.route or "/"
+            listed = self._as_endpoint(name=name, route=match.route)
         elif not listed.has_own_plugins:
             return catalogue.add(listed)
         return catalogue.place(listed, self._items(listed))

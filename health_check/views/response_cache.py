@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -18,7 +16,7 @@ from health_check.monitor.reports import Report, overview_of
 from health_check.monitor.runtime import Runtime
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
-from health_check.registry.endpoints import Endpoint, endpoint_at
+from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.views import renderers
 from health_check.views.access import policy_for
 from health_check.views.html import our_page
@@ -63,7 +61,7 @@ class CachedResponse:
     """What knew the checks."""
     check_set: CheckSet
     """The checks."""
-    configured: Any
+    configured: object
     """The settings."""
     draining: bool
     """Whether the host was drained, where that matters."""
@@ -78,7 +76,7 @@ class CachedResponse:
             and current.catalogue is self.catalogue
             and self.catalogue.check_set is self.check_set
             and self.draining == bool(current.monitor.store_client.draining)
-            and bool(getattr(django_settings, "HEALTH_CHECK", None) == self.configured)
+            and getattr(django_settings, "HEALTH_CHECK", None) == self.configured
         )
 
 
@@ -86,9 +84,13 @@ class ResponseCache:
     """Answer the requests to one view for which there is a cached answer, and keep it if there could be one.
 
     For views that override nothing: what they answer depends on the report alone, if all may see all of it.
+
+    Args:
+        enabled: Whether the view is such a one; else there is never an answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, enabled: bool = True) -> None:
+        self._enabled = enabled
         self._cached: dict[str, CachedResponse] = {}
 
     def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
@@ -98,7 +100,7 @@ class ResponseCache:
             request: The request.
             may_wait: Whether the store may be asked, as pages show former runs.
         """
-        if request.method not in ("GET", "HEAD"):
+        if not self._enabled or request.method not in ("GET", "HEAD"):
             return None
         asked = QUERIES.get(request.META.get("QUERY_STRING", ""))
         if asked is None:
@@ -116,7 +118,7 @@ class ResponseCache:
 
     def _made(self, request: HttpRequest, chosen: str) -> CachedResponse | None:
         """Make and keep an answer, if all records are fresh."""
-        current, configured = runtime.get(), copy.deepcopy(getattr(django_settings, "HEALTH_CHECK", None))
+        current, configured = runtime.get(), _configured()
         if not current.prepared:
             return None
         monitor, catalogue = current.monitor, current.catalogue
@@ -126,16 +128,16 @@ class ResponseCache:
             return None
         endpoint, check_set = found
         policy = policy_for(endpoint.view_class, endpoint.initkwargs)
-        if (
-            policy.needs_authority()
-            or policy.details != "always"
-            or (endpoint.option("readiness") and draining is None)
-        ):
+        if policy.needs_authority() or policy.details != "always":
+            return None
+        draining_until = monitor.store_client.draining_until if endpoint.option("readiness") else math.inf
+        if draining_until <= time.monotonic():  # it has to be asked
             return None
         fresh = monitor.fresh(check_set.checks_of([endpoint]))
         if fresh is None:
             return None
         readings, until = fresh
+        until = min(until, draining_until)
         report = overview_of([endpoint], check_set, readings, draining=bool(draining)).reports[0]
         body = _rendered(report, chosen, endpoint)
         if body is None:
@@ -154,18 +156,14 @@ class ResponseCache:
         return cached
 
 
-class NeverCached(ResponseCache):
-    """Have no answer to anything."""
-
-    def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
-        return None
+def _configured() -> object:
+    """Return what the settings are now: a copy of the dict, whose values may be anything."""
+    found = getattr(django_settings, "HEALTH_CHECK", None)
+    return dict(found) if isinstance(found, dict) else found
 
 
 def _listed(request: HttpRequest, catalogue: Catalogue) -> tuple[Endpoint, CheckSet] | None:
-    match = request.resolver_match
-    if match is None:
-        return None
-    endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+    endpoint = endpoint_of(request.resolver_match)
     return None if endpoint is None else catalogue.listed(endpoint)
 
 

@@ -163,7 +163,10 @@ def test_lost_file__is_told_by_those_that_know(tmp_path: pathlib.Path) -> None:
         drain(site)
         await_status(server, 503)
         default_file(site).unlink()
-        eventually(lambda: drain(site, "--status")[0] == 1, what="the new file to be told")
+        eventually(
+            lambda: statuses_of_all(server, "/ready/") == {503} and drain(site, "--status")[0] == 1,
+            what="the new file to be told",
+        )
         one_worker_more(server)
         assert statuses_of_all(server, "/ready/") == {503}
 
@@ -196,7 +199,10 @@ def test_broken_store__does_not_put_the_host_back_into_service(tmp_path: pathlib
         assert statuses_of_all(server, "/ready/") == {503}
 
         file.rmdir()
-        eventually(lambda: drain(site, "--status")[0] == 1, what="the new file to be told")
+        eventually(
+            lambda: statuses_of_all(server, "/ready/") == {503} and drain(site, "--status")[0] == 1,
+            what="the new file to be told",
+        )
         assert statuses_of_all(server, "/ready/") == {503}
         assert drain(site, "--undo")[0] == 0
         await_status(server, 200)

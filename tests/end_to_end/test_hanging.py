@@ -112,7 +112,7 @@ def test_hanging_check__costs_one_thread_and_nothing_else(scene: Scene) -> None:
         what="the other checks to be run again",
     )
     assert scene.starts == 1
-    assert threads_of(worker) <= threads_before + 1
+    assert threads_of(worker) <= threads_before + 2  # the one that hangs, and the one that logs
     assert sample(scene, "status") == sample(scene, 'runs_total{outcome="ok"}') == 0
     assert sample(scene, "in_progress") == sample(scene, 'runs_total{outcome="timeout"}') == 1
 
@@ -203,7 +203,7 @@ def test_hanging_check__is_cancelled_where_that_is_possible(scene: Scene) -> Non
         return scene.starts >= 3
 
     eventually(started_again, what="the check to be run again")
-    assert worker.num_threads() <= threads_before
+    assert worker.num_threads() <= threads_before + 1  # the one that logs
 
 
 @pytest.mark.parametrize("name", STUCK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 
 import pytest
@@ -23,7 +22,6 @@ from health_check.records import (
     Record,
     Result,
     State,
-    Totals,
     state_of,
     unavailable,
 )
@@ -182,11 +180,6 @@ def test_after__leaves_the_record_before_alone() -> None:
     assert first.totals.runs[Outcome.ERROR] == 0
 
 
-def counts(*results: Result) -> Totals:
-    """Return the totals of these runs."""
-    return functools.reduce(Totals.plus, map(Totals.of, results), NO_TOTALS)
-
-
 @pytest.mark.parametrize(
     ("time_taken", "bound"),
     [
@@ -202,53 +195,22 @@ def counts(*results: Result) -> Totals:
         (-1.0, 0.001),
     ],
 )
-def test_totals_of__counts_the_run_in_one_bucket(time_taken: float, bound: float) -> None:
+def test_counting__counts_the_run_in_one_bucket(time_taken: float, bound: float) -> None:
     """A run counts once, in its outcome and in the bucket with the least bound that is not below its time."""
-    totals = Totals.of(dataclasses.replace(result(WARNING), time_taken=time_taken))
+    totals = NO_TOTALS.counting(dataclasses.replace(result(WARNING), time_taken=time_taken))
     assert totals.durations == {bound: 1}
     assert dict(totals.runs) == {Outcome.OK: 0, Outcome.WARNING: 1, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
 
 
-def test_totals_plus__adds_everything() -> None:
-    """Each outcome, each bucket and the seconds are added; neither side changes."""
+def test_counting__adds_to_what_was_counted() -> None:
+    """Each run is added to its outcome, its bucket and the seconds; what was counted before does not change."""
     quick = dataclasses.replace(result(), time_taken=0.002)
-    first, second = counts(quick, result()), counts(result(ERROR), result(ERROR, timed_out=True))
-    both = first.plus(second)
-    assert dict(both.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 1, Outcome.TIMEOUT: 1}
-    assert both.durations == {0.0025: 1, 0.5: 3}
-    assert both.seconds == pytest.approx(1.502)
-    assert both == second.plus(first)
-    assert (sum(first.runs.values()), sum(second.runs.values())) == (2, 2)
-    assert first.plus(NO_TOTALS) == first
-    assert list(both.durations) == sorted(both.durations)
-
-
-def test_totals_minus__is_the_inverse_of_plus() -> None:
-    """Taking runs away leaves the others, with nothing in the buckets of those that went."""
-    first, second = counts(result(), result()), counts(dataclasses.replace(result(ERROR), time_taken=7.0))
-    left = first.plus(second).minus(second)
-    assert left.runs == first.runs
-    assert left.seconds == pytest.approx(first.seconds)
-    assert {bound: count for bound, count in left.durations.items() if count} == first.durations
-    taken = NO_TOTALS.minus(second)
-    assert taken.plus(second).runs == NO_TOTALS.runs
-
-
-def test_totals_at_least__takes_the_greater_count() -> None:
-    """Of the same runs seen twice each count is the greater one, so that nothing goes down and nothing counts twice."""
-    first, second = counts(result(), result(), result(ERROR)), counts(result(), result(ERROR), result(ERROR))
-    both = first.at_least(second)
-    assert dict(both.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 0}
-    assert both.durations == {0.5: 3}
-    assert both == second.at_least(first)
-    assert first.at_least(first) == first
-    assert first.at_least(NO_TOTALS) == first
-
-
-def test_no_totals__nothing_yet() -> None:
-    """Before the first run each outcome counts zero, and no bucket is used."""
-    assert dict(NO_TOTALS.runs) == dict.fromkeys(Outcome, 0)
-    assert (dict(NO_TOTALS.durations), NO_TOTALS.seconds) == ({}, 0.0)
+    before = NO_TOTALS.counting(quick).counting(result())
+    totals = before.counting(result(ERROR)).counting(result(ERROR, timed_out=True))
+    assert dict(totals.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 1, Outcome.TIMEOUT: 1}
+    assert totals.durations == {0.0025: 1, 0.5: 3}
+    assert totals.seconds == pytest.approx(1.502)
+    assert sum(before.runs.values()) == 2
 
 
 @pytest.mark.parametrize(("max_age", "expected"), [(10, 10.0), (0, 0.0), (-5, 0.0)])

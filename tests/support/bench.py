@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import threading
 import time
@@ -16,7 +15,7 @@ from health_check.monitor.reports import Reading
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
 from health_check.runner.runner import Runner
-from health_check.stores import Key, Lease, Publication, Query, Store, StoreEntry
+from health_check.stores import Lease, Publication, Query, Store, StoreEntry
 from health_check.stores.memory import MemoryStore
 
 SECONDS = 20.0
@@ -99,7 +98,6 @@ class SharedStore(MemoryStore):
     def __init__(self, clock: MovableClock) -> None:
         super().__init__(clock=clock)
         self.clock = clock
-        self.generation = f"life {next(_numbers)}"
         self.calls: list[str] = []
         """The methods called, in their order."""
         self.threads: set[threading.Thread] = set()
@@ -116,7 +114,7 @@ class SharedStore(MemoryStore):
         self._meet("look")
         return super().look(queries)
 
-    def publish(self, publications: Sequence[Publication]) -> list[StoreEntry]:
+    def publish(self, publications: Sequence[Publication]) -> list[bool]:
         self._meet("publish")
         return super().publish(publications)
 
@@ -126,9 +124,6 @@ class SharedStore(MemoryStore):
 
     def probe(self) -> None:
         self._meet("probe")
-
-    def settle_at(self, moment: float) -> None:
-        self.settled_at = moment
 
     def fail(self, error: Exception, *methods: str) -> None:
         """Raise this from now on, in some methods or in all."""
@@ -153,8 +148,6 @@ class SharedStore(MemoryStore):
             self._records.clear()
             self._leases.clear()
             self._history.clear()
-            self.settled_at = 0.0
-            self.generation = f"life {next(_numbers)}"
 
     def _meet(self, method: str) -> None:
         self.calls.append(method)
@@ -163,12 +156,6 @@ class SharedStore(MemoryStore):
             held.wait()
         if (error := self.failures.get(method)) is not None:
             raise error
-
-    def _entry(self, key: Key) -> StoreEntry:
-        entry = super()._entry(key)
-        if entry.record is None:
-            return entry
-        return dataclasses.replace(entry, fresh_for=entry.record.fresh_until - self._clock.now())
 
 
 class Worker:
@@ -189,7 +176,7 @@ class Worker:
 
     def close(self) -> None:
         """Let its threads go."""
-        self.store_client.close()
+        self.monitor.close()
 
 
 class Script:

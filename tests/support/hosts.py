@@ -20,9 +20,3 @@ def on(host: str, clock: MovableClock | None = None, *, site: str | None = SITE)
 def run_now(store: DjangoCacheStore, clock: MovableClock, key: Key = KEY, *, max_age: float = MAX_AGE) -> Record:
     """Have a check run on a host, by that host's time."""
     return run(store, Place(create_store=lambda clock: store, clock=clock).run(), key=key, max_age=max_age)
-
-
-def let_markers_expire(store: DjangoCacheStore, key: Key) -> None:
-    """Do what the cache does in time."""
-    assert store._cache is not None
-    assert store._cache.delete(store._marker_key(key))

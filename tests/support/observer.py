@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import http.client
 import itertools
 import pathlib
@@ -227,27 +228,31 @@ class Observer:
             runs = [run for run in noted_runs(self.folder, label) if run.started >= start]
             assert len(runs) <= elapsed / self.max_age + 1, f"{label}: {runs} in {elapsed:.2f} s"
 
-    def assert_all_counted(self, *, lost: int = 0) -> None:
+    def missing(self, label: str) -> float | None:
+        """Return how many of the runs that a check has noted are not counted; None while counters are absent."""
+        scrape = look(self.server.url, METRICS)
+        noted = len(noted_runs(self.folder, label))
+        return noted - sum(scrape.runs[key] for key in scrape.runs if key[0] == label) if scrape.is_shared else None
+
+    def assert_all_counted(self, *, lost: int | None = 0) -> None:
         """Assert that the counters have all the runs that checks have noted, and no more.
 
         Args:
-            lost: How many runs of each check may be missing, or be counted twice.
+            lost: How many runs of each check may be missing, or be counted twice; None if any number of those before
+                this, as of a time without the store.
         """
+        before = dict.fromkeys(self.labels, 0.0)
+        if lost is None:
+            self.await_shared()
+            before = {label: self.missing(label) or 0.0 for label in self.labels}
+            self.period(2 * self.max_age)
 
         def counted(label: str) -> bool:
-            scrape = look(self.server.url, METRICS)
-            noted = len(noted_runs(self.folder, label))
-            total = sum(value for (check, _), value in scrape.runs.items() if check == label)
-            assert total <= noted + lost, f"{label}: {noted} runs, but {total:g} counted"
-            missing.append(f"{label}: {noted - total:g}")
-            return scrape.is_shared and total >= noted - lost
+            missing = self.missing(label)
+            return missing is not None and abs(missing - before[label]) <= (1 if lost is None else lost)
 
         for label in self.labels:
-            missing: list[str] = []
-            with contextlib.suppress(AssertionError):
-                eventually(lambda label=label: counted(label), what="", seconds=4 * self.max_age)  # type: ignore[misc]
-                continue
-            raise AssertionError(f"Runs that were not counted: {missing[-5:]}")
+            eventually(functools.partial(counted, label), what=f"{label} to be counted", seconds=4 * self.max_age)
 
     @property
     def stalls(self) -> int:

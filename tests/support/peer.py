@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from health_check.stores import Lease, StoreEntry, StoreError
-from health_check.stores.lease_holder import is_dead, myself
+from health_check.stores import Lease, StoreError
 from health_check.stores.sqlite import SQLiteStore
 from health_check.stores.sqlite_file import site
 from tests.support.places import KEY, Place, ask, look, publish
@@ -85,7 +83,7 @@ def peers(file: pathlib.Path, count: int) -> Iterator[list[Peer]]:
     with contextlib.ExitStack() as stack:
         made = [stack.enter_context(peer(file)) for _ in range(count)]
         for one in made:
-            one.call("myself")
+            one.call("pid")
         yield made
 
 
@@ -97,24 +95,9 @@ class Actions:
         self.place = Place(create_store=lambda clock: self.store)
         self.filler: pathlib.Path | None = None
 
-    def myself(self) -> str:
-        """Return what stands for it as a holder."""
-        return myself()
-
-    def forked(self) -> tuple[str, str, bool, bool]:
-        """Fork, and return who it is, who the child was, and whether that is dead before and after its burial."""
-        before = myself()
-        reader, writer = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.write(writer, myself().encode())
-            os._exit(0)
-        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        name = os.read(reader, 1024).decode()
-        zombie = is_dead(name)
-        os.waitpid(child, 0)
-        assert before == myself()
-        return before, name, zombie, is_dead(name)
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return os.getpid()
 
     def site(self) -> str:
         """Return what stands for its site."""
@@ -124,10 +107,9 @@ class Actions:
         """Return its file."""
         return str(self.store.path)
 
-    def generation(self) -> str | None:
-        """Open the file and return which one it is."""
+    def probe(self) -> None:
+        """Open the file."""
         self.store.probe()
-        return self.store.generation
 
     def acquire(self, at: float = 0.0, lease_seconds: float = 30.0) -> str | None:
         """Ask for the lease at a moment of the monotonic clock, and return its token."""
@@ -136,23 +118,27 @@ class Actions:
         lease = ask(self.store, lease_seconds=lease_seconds).lease
         return None if lease is None else lease.token
 
-    def publish(self, token: str | None, times: int = 1) -> bool:
-        """Publish a run under a lease, or under none; return whether it was accepted, each time."""
-        lease = None if token is None else Lease(key=KEY, token=token)
-        return all(publish(self.store, self.place.run(), lease=lease).accepted for _ in range(times))
+    def publish(self, token: str) -> bool:
+        """Publish a run under a lease, and return whether that was in force."""
+        return publish(self.store, self.place.run(), lease=Lease(key=KEY, token=token), after=look(self.store).record)
 
     def runs(self) -> int:
         """Return how many runs are counted."""
         record = look(self.store).record
         return 0 if record is None else sum(record.totals.runs.values())
 
-    def force(self, times: int) -> None:
-        """Run the check again and again, whether or not it is fresh, waiting for the lease whenever another has it."""
+    def force(self, times: int, patient: bool = True) -> None:
+        """Run the check again and again, fresh or not, waiting while another has the lease, and for the file."""
         for _ in range(times):
-            lease: Lease | None = None
-            while lease is None:
-                lease = _stubborn(functools.partial(ask, self.store, force=True)).lease
-            assert _stubborn(functools.partial(publish, self.store, self.place.run(), lease=lease)).accepted
+            while not self._forced(patient):
+                pass
+
+    def _forced(self, patient: bool) -> bool:
+        with contextlib.suppress(StoreError) if patient else contextlib.nullcontext():  # nothing was done
+            entry = ask(self.store, force=True, lease_seconds=1.0)
+            if entry.lease is not None:
+                return publish(self.store, self.place.run(), lease=entry.lease, after=entry.record)
+        return False
 
     def fill(self) -> None:
         """Leave no room in the file system of the file."""
@@ -165,12 +151,6 @@ class Actions:
         """Undo that."""
         assert self.filler is not None
         self.filler.unlink()
-
-
-def _stubborn(work: Callable[[], StoreEntry]) -> StoreEntry:
-    while True:
-        with contextlib.suppress(StoreError):  # the file is busy: nothing was done
-            return work()
 
 
 def serve(actions: Actions) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from health_check.exceptions import ServiceUnavailable
-from health_check.records import NO_TOTALS, Message, Outcome, Record, Result, Totals
+from health_check.records import Message, Record, Result
 from health_check.stores import Key, Lease, Publication, Query, Store, StoreEntry
 from tests.support.bench import MovableClock
 
@@ -100,28 +100,25 @@ def record_of(store: Store, key: Key = KEY) -> Record:
 
 
 def publish(
-    store: Store,
-    result: Result | None = None,
-    *,
-    key: Key = KEY,
-    lease: Lease | None = None,
-    max_age: float = MAX_AGE,
-    known: Record | None = None,
-    unsent: Totals = NO_TOTALS,
-) -> StoreEntry:
-    """Tell a store of one check."""
-    (entry,) = store.publish(
-        [Publication(key=key, lease=lease, result=result, max_age=max_age, known=known, unsent=unsent)]
-    )
-    return entry
+    store: Store, result: Result, *, lease: Lease, after: Record | None = None, max_age: float = MAX_AGE
+) -> bool:
+    """Publish the record that a run leads to after another one, and return whether the lease was in force."""
+    record = Record.after(after, result, max_age=max_age)
+    (accepted,) = store.publish([Publication(lease=lease, record=record)])
+    return accepted
 
 
 def run(store: Store, result: Result, *, key: Key = KEY, max_age: float = MAX_AGE) -> Record:
     """Have a check run as a process does, fresh or not, and return its record then."""
-    entry = publish(store, result, key=key, lease=lease_of(store, key, force=True), max_age=max_age)
-    assert entry.accepted
-    assert entry.record is not None
-    return entry.record
+    entry = ask(store, key, force=True)
+    assert entry.lease is not None
+    assert publish(store, result, lease=entry.lease, after=entry.record, max_age=max_age)
+    return Record.after(entry.record, result, max_age=max_age)
+
+
+def ended(lease: Lease) -> Lease:
+    """Return a lease as it is once its end has passed by the clock of the process that has it."""
+    return dataclasses.replace(lease, ends=0.0)
 
 
 def counted(record: Record) -> int:
@@ -129,13 +126,3 @@ def counted(record: Record) -> int:
     total = sum(record.totals.runs.values())
     assert total == sum(record.totals.durations.values())
     return total
-
-
-def totals(*, ok: int = 0, error: int = 0) -> Totals:
-    """Return the totals of runs that took a quarter of a second each."""
-    one_ok, one_error = Totals.of(result_at(1.0)), Totals.of(result_at(1.0, ERROR))
-    made = NO_TOTALS
-    for part in [one_ok] * ok + [one_error] * error:
-        made = made.plus(part)
-    assert made.runs[Outcome.OK] == ok
-    return made

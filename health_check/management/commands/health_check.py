@@ -28,7 +28,7 @@ from health_check.monitor.reports import Overview
 from health_check.monitor.state_changes import repeated
 from health_check.records import State
 from health_check.registry.catalogue import Catalogue
-from health_check.registry.endpoints import Endpoint, endpoint_at
+from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.runner.observers import Trigger, triggered_by
 
 EPILOG = """
@@ -53,6 +53,10 @@ examples:
 
 DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """The hosts that Django allows with ``DEBUG`` where ALLOWED_HOSTS is empty."""
+
+
+LOG_SECONDS = 5.0
+"""How long to wait for the log of what was found."""
 
 
 class Command(BaseCommand):
@@ -143,6 +147,7 @@ class Command(BaseCommand):
         told = repeated() if options["verbosity"] > 1 else contextlib.nullcontext()
         with triggered_by(Trigger.COMMAND), told:
             overview = runtime.read(endpoints, force=options["fresh"])
+            runtime.flush(LOG_SECONDS)
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
@@ -245,7 +250,7 @@ def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
         match = resolve(path, urlconf=health_check_settings.URLCONF)
     except Resolver404:
         return None
-    endpoint = endpoint_at(match.func, name=match.view_name if match.url_name else "", route=match.route)
+    endpoint = endpoint_of(match)
     found = catalogue.listed(endpoint) if endpoint is not None else None
     return found[0] if found is not None else None
 

@@ -15,7 +15,7 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
 from tests.conftest import Mount
-from tests.support.bench import Held
+from tests.support.bench import SECONDS, Held
 from tests.support.recording import Spans, ids
 
 Logged = InMemoryLogRecordExporter
@@ -39,6 +39,7 @@ def logged() -> Iterator[Logged]:
 
 def only(logged: Logged) -> ReadableLogRecord:
     """Return the only record."""
+    runtime.flush(SECONDS)
     [found] = logged.get_finished_logs()
     return found
 
@@ -135,9 +136,11 @@ def test_log__of_a_change_for_the_better(spans: Spans, mount_checks: Mount, logg
     logging.getLogger("health_check").setLevel(logging.INFO)
     try:
         runtime.read()
+        runtime.flush(SECONDS)
         logged.clear()
         spans.clear()
         runtime.read(force=True)
+        runtime.flush(SECONDS)
     finally:
         logging.getLogger("health_check").setLevel(logging.NOTSET)
     assert_within(only(logged), spans, "Recovering")

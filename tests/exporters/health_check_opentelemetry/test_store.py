@@ -11,7 +11,7 @@ from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from pytest_django import Settings
 
 from health_check_opentelemetry import SpanObserver
-from tests.support.bench import MovableClock, SharedStore, Worker, defined, eventually
+from tests.support.bench import MovableClock, SharedStore, Worker, defined
 from tests.support.calling import Client
 from tests.support.recording import ROUND, Spans, an_sdk
 
@@ -57,7 +57,7 @@ def test_store__has_no_spans(settings: Settings, spans: Spans, traces: str) -> N
     definition = defined(lambda check: None)
     try:
         assert worker.read(definition).pretty_status == "OK"
-        eventually(lambda: "probe" in store.calls)
+        worker.store_client.call(lambda store: store.probe(), None)
     finally:
         worker.close()
     assert {"look", "publish", "probe"} <= set(store.calls)

@@ -12,8 +12,9 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor.reports import Reading
 from health_check.records import Outcome, State
-from tests.support.bench import SECONDS, Bench, Held, defined
+from tests.support.bench import SECONDS, Bench, Held, defined, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -111,14 +112,16 @@ def test_read__hung_check__runs_again_once_it_let_go(bench: Bench, held: Held) -
     assert bench.read(definition).state is State.ERROR
     assert "still running" in bench.read(definition).pretty_status
     held.let_go.set()
-    for _ in range(2000):
-        reading = bench.read(definition)
-        if reading.state is State.OK:
-            break
-        threading.Event().wait(0.005)
-    assert reading.state is State.OK
-    assert reading.record is not None
-    assert reading.record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 1}
+    readings: list[Reading] = []
+
+    def runs_again() -> bool:
+        readings.append(bench.read(definition))
+        return readings[-1].state is State.OK
+
+    eventually(runs_again)
+    record = readings[-1].record
+    assert record is not None
+    assert record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 1}
     assert held.runs == 2
 
 
@@ -208,6 +211,7 @@ def test_log__speaks_once_per_change_of_state(bench: Bench, caplog: pytest.LogCa
     caplog.set_level(logging.INFO, "health_check")
     for _ in range(6):
         bench.read(definition)
+    bench.monitor.flush(SECONDS)
     label = definition.label
     assert [record.getMessage() for record in caplog.records] == [
         f"{label} is error: unavailable: gone",
@@ -226,6 +230,7 @@ def test_log__has_the_traceback_of_the_unexpected_once_and_masked(
     _, check_status = counting([ValueError("cannot log in to amqp://guest:s3cret@broker/")])
     definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
     readings = [bench.read(definition) for _ in range(3)]
+    bench.monitor.flush(SECONDS)
     assert {reading.pretty_status for reading in readings} == {"unknown error"}
     assert caplog.text.count("Traceback") == 1
     assert "ValueError" in caplog.text

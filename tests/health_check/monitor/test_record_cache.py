@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import dataclasses
 
 import pytest
 
 from health_check.backends import HealthCheck
-from health_check.monitor.record_cache import CachedRecord, Flight, RecordCache
+from health_check.monitor.record_cache import CachedRecord, Flight, RecordCache, Refresh
 from health_check.records import Record
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
@@ -35,7 +36,7 @@ def tenant(alias: object = "default", check_class: type[HealthCheck] = Tenant) -
     return parse((check_class, {"alias": alias, "name": "tenant"})).define()
 
 
-def slot_of(records: RecordCache, what: Definition) -> CachedRecord:
+def record_of(records: RecordCache, what: Definition) -> CachedRecord:
     """Return the record of a check, as a reader gets it."""
     return records.of(what, records.redefined([what]))
 
@@ -44,9 +45,9 @@ def test_of__same_check__is_the_same_slot() -> None:
     """A definition that was made anew means the same check, and is the one in force from then on."""
     records = RecordCache()
     first, again = tenant(), tenant()
-    cached = slot_of(records, first)
+    cached = record_of(records, first)
     assert records.get("tenant") is cached
-    assert slot_of(records, again) is cached
+    assert record_of(records, again) is cached
     assert cached.definition is again
     assert len(records) == 1
     assert records.get("nobody") is None
@@ -55,10 +56,10 @@ def test_of__same_check__is_the_same_slot() -> None:
 def test_of__other_options__is_private() -> None:
     """The store cannot tell checks of one class and label apart, so it hears of the first only."""
     records = RecordCache()
-    first = slot_of(records, tenant("one"))
-    second = slot_of(records, tenant("two"))
-    third = slot_of(records, tenant("one"))
-    fourth = slot_of(records, tenant(check_class=OtherTenant))
+    first = record_of(records, tenant("one"))
+    second = record_of(records, tenant("two"))
+    third = record_of(records, tenant("one"))
+    fourth = record_of(records, tenant(check_class=OtherTenant))
     assert [cached.is_private for cached in (first, second, third, fourth)] == [False, True, True, True]
     assert second is not first
     assert third is not second
@@ -68,8 +69,8 @@ def test_of__other_options__is_private() -> None:
 def test_of__another_class__is_told_apart_by_the_store() -> None:
     """A record says which class it is of: another class under the same label needs no privacy."""
     records = RecordCache()
-    slot_of(records, tenant())
-    assert not slot_of(records, tenant(check_class=OtherTenant)).is_private
+    record_of(records, tenant())
+    assert not record_of(records, tenant(check_class=OtherTenant)).is_private
 
 
 def test_of__stuck__keeps_its_place() -> None:
@@ -80,7 +81,7 @@ def test_of__stuck__keeps_its_place() -> None:
 
     records = RecordCache()
     stuck = records._by_label["tenant"] = Stuck(tenant("one"), is_private=False)
-    assert slot_of(records, tenant("two")) is stuck
+    assert record_of(records, tenant("two")) is stuck
 
 
 def test_strangers__options_that_cannot_be_compared() -> None:
@@ -94,7 +95,7 @@ def test_strangers__options_that_cannot_be_compared() -> None:
 
     records = RecordCache()
     first, second = tenant(Incomparable()), tenant(Incomparable())
-    slot_of(records, first)
+    record_of(records, first)
     assert records.redefined([first]) == set()
     assert records.redefined([second, definition("other")]) == {id(second)}
 
@@ -103,7 +104,7 @@ def test_strangers__options_that_cannot_be_compared() -> None:
     ("fresh_until", "record", "fresh"),
     [(5.0, RECORD, False), (5.1, RECORD, True), (float("-inf"), RECORD, False), (9.0, None, False)],
 )
-def test_slot__fresh(fresh_until: float, record: Record | None, fresh: bool) -> None:
+def test_record__fresh(fresh_until: float, record: Record | None, fresh: bool) -> None:
     """A record is fresh until its time; without a record nothing is."""
     cached = CachedRecord(tenant(), is_private=False)
     cached.record, cached.fresh_until = record, fresh_until
@@ -111,7 +112,7 @@ def test_slot__fresh(fresh_until: float, record: Record | None, fresh: bool) -> 
 
 
 @pytest.mark.parametrize(("time_taken", "lead"), [(3.0, 3.0), (60.0, 5.0), (0.0, 0.0)])
-def test_slot__lead(time_taken: float, lead: float) -> None:
+def test_record__lead(time_taken: float, lead: float) -> None:
     """A run starts as long before the record expires as the last one took, at most its budget."""
     cached = CachedRecord(tenant(), is_private=False)
     assert cached.lead == 0.0
@@ -119,16 +120,21 @@ def test_slot__lead(time_taken: float, lead: float) -> None:
     assert cached.lead == lead
 
 
-@pytest.mark.parametrize("lead", [0.0, 3.0])
-def test_slot__idle_and_early(lead: float) -> None:
-    """A record is idle while nobody waits; early while a run was asked for before the record expires."""
+def flight_of(cached: CachedRecord) -> Flight:
+    """Return a refresh of a check that is under way."""
+    refresh = Refresh(context=contextvars.copy_context())
+    return Flight(cached, refresh, timeout=5.0, max_age=10.0, force=False)
+
+
+def test_record__idle() -> None:
+    """A record is idle while nobody waits."""
     cached = CachedRecord(tenant(), is_private=False)
-    assert (cached.is_idle, cached.is_early, cached.is_stuck) == (True, False, False)
-    cached.flight = Flight(force=False, lead=lead)
-    assert (cached.is_idle, cached.is_early) == (False, lead > 0)
+    assert (cached.is_idle, cached.is_stuck) == (True, False)
+    cached.flight = flight_of(cached)
+    assert not cached.is_idle
 
 
-def test_slot__key() -> None:
+def test_record__key() -> None:
     """The store knows a check by its label and scope."""
     fleet = parse((Tenant, {"name": "tenant", "scope": "fleet"})).define()
     assert CachedRecord(fleet, is_private=False).key == Key(label="tenant", scope="fleet")
@@ -139,20 +145,20 @@ def test_forget_some__what_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None
     """Where there are too many, those go that are neither fresh nor waited for; before that all stay."""
     monkeypatch.setattr("health_check.monitor.record_cache.MOST_CACHED", 4)
     records = RecordCache()
-    made = [slot_of(records, definition(label)) for label in ("old", "fresh", "awaited")]
+    made = [record_of(records, definition(label)) for label in ("old", "fresh", "awaited")]
     made[1].fresh_until = 6.0
-    made[2].flight = Flight(force=False, lead=0.0)
+    made[2].flight = flight_of(made[2])
     assert records.forget_some(5.0) == []
-    slot_of(records, definition("old too"))
+    record_of(records, definition("old too"))
     assert records.forget_some(5.0) == [Key(label="old"), Key(label="old too")]
     assert len(records) == 2
     assert records.get("fresh") is made[1]
     assert records.get("awaited") is made[2]
 
 
-def test_pending__notes_what_was_there_when_it_was_asked_for() -> None:
+def test_flight__notes_what_was_there_when_it_was_asked_for() -> None:
     """A record other than that is what a reader waits for."""
-    flight = Flight(force=False, lead=0.0)
+    flight = flight_of(CachedRecord(tenant(), is_private=False))
     flight.note(StoreEntry(record=RECORD, held_since=90.0))
     flight.note(StoreEntry(held_since=95.0))
     assert (flight.seen, flight.looks, flight.held_since) == (RECORD.result_id, 2, 95.0)
@@ -166,8 +172,8 @@ def test_pending__notes_what_was_there_when_it_was_asked_for() -> None:
         (103.0, "unavailable: still running, started 0 s ago"),
     ],
 )
-def test_pending__waiting_for(held_since: float | None, text: str) -> None:
+def test_flight__waiting_for(held_since: float | None, text: str) -> None:
     """A reader that cannot wait says since when another process runs the check, if one does."""
-    flight = Flight(force=False, lead=0.0)
+    flight = flight_of(CachedRecord(tenant(), is_private=False))
     flight.note(StoreEntry(held_since=held_since))
     assert flight.waiting_for(100.0).text == text

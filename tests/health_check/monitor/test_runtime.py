@@ -152,7 +152,7 @@ def test_scheduler__is_one_and_ends_with_the_process(settings: Settings) -> None
     assert not thread.is_alive()
 
 
-def test_survey_and_past__of_what_was_read(settings: Settings, mount: Mount) -> None:
+def test_store_summary_and_history__of_what_was_read(settings: Settings, mount: Mount) -> None:
     """What is counted and what there was before are those of the checks read."""
     settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 4}
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
@@ -164,7 +164,7 @@ def test_survey_and_past__of_what_was_read(settings: Settings, mount: Mount) -> 
     assert runtime.history(readings) is history
 
 
-def test_forget__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
+def test_reset__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
     """Under other settings the thread that worked with the store before ends."""
     options = {"path": str(tmp_path / "store.sqlite3")}
     settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}}

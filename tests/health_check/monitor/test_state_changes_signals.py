@@ -16,10 +16,13 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.concurrency import threads
+from health_check.concurrency.clock import Clock
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor import runtime, state_changes
-from health_check.monitor.state_changes import SignalSender
+from health_check.monitor.state_changes import Notifier, tell_of
 from health_check.records import Message, Record, Result, State
+from health_check.runner.observers import RoundObserver
+from health_check.runner.run import Round, Run
 from health_check.signals import check_finished, state_changed
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
@@ -31,6 +34,15 @@ from tests.support.readings import definition
 PLANTED = "postgres://user:planted@db/shop"
 THREADS = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
 URL = "/health/?format=json"
+
+
+def told(notifier: Notifier, label: str, before: Record | None = None, now: Record | None = None) -> None:
+    """Have a run of a check told of."""
+    record = record_of() if now is None else now
+    nobody = Round(RoundObserver(), 1)
+    run = Run(definition(label), timeout=1, round_=nobody, arrived=lambda _: None, ended=lambda _: None, clock=Clock())
+    notifier.tell(lambda: tell_of(run, before, record))
+
 
 Connect = Callable[[Signal, Callable[..., object]], None]
 
@@ -77,7 +89,7 @@ def _has_heard(heard: Heard, times: int) -> bool:
 
 def signal_threads() -> list[threading.Thread]:
     """Return the threads that send signals."""
-    return [thread for thread in threading.enumerate() if thread.name == "health-check-signals"]
+    return [thread for thread in threading.enumerate() if thread.name == "health-check-notify"]
 
 
 def record_of(*errors: Exception, previous: Record | None = None) -> Record:
@@ -128,15 +140,15 @@ def test_signals__on_a_thread_of_their_own(settings: Settings, mount_checks: Mou
     mount_checks(Fine, Broken)
     Client().get(URL)
     eventually(lambda: len(heard.finished) == 2)
-    assert heard.threads == {"health-check-signals"}
+    assert heard.threads == {"health-check-notify"}
 
 
-def test_signals__no_thread_without_receivers(
+def test_signals__no_thread_without_news(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, mount_checks: Mount
 ) -> None:
-    """Where nobody listens nothing is started."""
+    """Where nobody listens, and nothing changes that is logged, nothing is started."""
     started: list[str] = []
-    monkeypatch.setattr(SignalSender, "_wake", lambda self: started.append("woken"))
+    monkeypatch.setattr(Notifier, "tell", lambda self, step: started.append("told"))
     settings.HEALTH_CHECK = THREADS
     mount_checks(Fine)
     Client().get(URL)
@@ -159,7 +171,8 @@ def test_state_changed__only_then(
 ) -> None:
     """Each run is announced, and a change of its state only where there is one; other words are none."""
     previous = None if before is None else record_of(*before)
-    SignalSender().send_signals(definition("A"), previous, record_of(*now, previous=previous))
+    told(Notifier(Clock()), "A", previous, record_of(*now, previous=previous))
+    eventually(lambda: len(heard.finished) == 1)
     assert (len(heard.finished), len(heard.changed)) == (1, changes)
     if changes:
         assert heard.changed[0]["previous_state"] is (previous.result.state if previous else State.UNKNOWN)
@@ -233,7 +246,7 @@ def test_receiver__raises_a_secret(caplog: pytest.LogCaptureFixture, connect: Co
         raise ConnectionError(f"cannot reach {PLANTED}")
 
     connect(check_finished, raising)
-    SignalSender().send_signals(definition("A"), None, record_of())
+    told(Notifier(Clock()), "A")
     assert {record.name for record in caplog.records} == {"health_check"}
     assert "planted" not in caplog.text
 
@@ -245,9 +258,9 @@ def test_receiver__goes_on_raising(caplog: pytest.LogCaptureFixture, connect: Co
         raise ZeroDivisionError
 
     connect(check_finished, raising)
-    mine = SignalSender()
+    mine = Notifier(Clock())
     for _ in range(5):
-        mine.send_signals(definition("A"), record_of(), record_of())
+        told(mine, "A", record_of())
     assert len([record for record in caplog.records if record.name == "health_check"]) == 1
 
 
@@ -264,9 +277,9 @@ def test_receiver__tries_to_end_the_process(
         raise SystemExit(3)
 
     connect(check_finished, exiting)
-    mine = SignalSender()
+    mine = Notifier(Clock())
     for _ in range(3):
-        mine.send_signals(definition("A"), None, record_of())
+        told(mine, "A")
         assert called.acquire(timeout=5)
 
 
@@ -318,37 +331,36 @@ def test_waiting__no_more_than_that(
     monkeypatch.setattr(state_changes, "MOST_WAITING", 5)
     settings.HEALTH_CHECK = THREADS
     connect(check_finished, hanging)
-    mine = SignalSender()
-    mine.send_signals(definition("0"), None, record_of())
+    mine = Notifier(Clock())
+    told(mine, "0")
     assert called.wait(SECONDS)
     for number in range(1, 20):
-        mine.send_signals(definition(str(number)), None, record_of())
-    (record,) = caplog.records
-    assert "dropped" in record.getMessage()
+        told(mine, str(number))
     gate.set()
-    eventually(lambda: len(labels) == 6)
-    mine.send_signals(definition("again"), None, record_of())
+    eventually(lambda: len(labels) == 5)
+    eventually(lambda: [record for record in caplog.records if "dropped" in record.getMessage()])
+    told(mine, "again")
     eventually(lambda: labels[-1] == "again")
-    assert labels == ["0", "1", "2", "3", "4", "5", "again"]
+    assert labels == ["0", "1", "2", "3", "4", "again"]
 
 
 def test_thread__ends_when_idle(monkeypatch: pytest.MonkeyPatch, settings: Settings, heard: Heard) -> None:
     """The thread ends where there is nothing to send for a while, and another one is started when there is."""
-    monkeypatch.setattr(state_changes, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("health_check.concurrency.worker.IDLE_SECONDS", 0.01)
     settings.HEALTH_CHECK = THREADS
-    mine = SignalSender()
+    mine = Notifier(Clock())
     for times in range(1, 4):
-        mine.send_signals(definition("A"), None, record_of())
+        told(mine, "A")
         eventually(functools.partial(_has_heard, heard, times))
-        eventually(lambda: not mine._awake)
+        eventually(lambda: not mine._worker._awake)
 
 
 def test_thread__none_to_be_had(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, settings: Settings, heard: Heard
 ) -> None:
-    """Where no thread can be started that is logged once, and tried again with the next signal."""
+    """Where no thread can be started signals are sent in this one, and a thread is tried again with the next."""
     settings.HEALTH_CHECK = THREADS
-    mine = SignalSender()
+    mine = Notifier(Clock())
 
     def refuse(target: object, name: str) -> None:
         raise RuntimeError("can't start new thread")
@@ -356,9 +368,9 @@ def test_thread__none_to_be_had(
     with monkeypatch.context() as patch:
         patch.setattr(threads, "start", refuse)
         for _ in range(3):
-            mine.send_signals(definition("A"), None, record_of())
-    assert len(caplog.records) == 1
-    mine.send_signals(definition("A"), None, record_of())
+            told(mine, "A")
+    assert len(heard.finished) == 3
+    told(mine, "A")
     eventually(lambda: len(heard.finished) == 4)
 
 
@@ -371,5 +383,5 @@ def test_receiver__async(heard: Heard, settings: Settings, connect: Connect) -> 
 
     settings.HEALTH_CHECK = THREADS
     connect(check_finished, receive)
-    SignalSender().send_signals(definition("A"), None, record_of())
+    told(Notifier(Clock()), "A")
     eventually(lambda: labels == ["A"] and heard.finished)

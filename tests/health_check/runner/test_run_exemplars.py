@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from health_check.monitor import runtime
-from health_check.records import NO_TOTALS, Exemplar, Record, Result, Totals
+from health_check.records import NO_TOTALS, Exemplar, Record, Result
 from health_check.registry.definitions import Definition
 from health_check.runner import observers
 from health_check.runner.observers import Observer, RoundObserver, RunObserver
@@ -62,60 +62,18 @@ def follow() -> Iterator[Follow]:
         observers.unregister_observer(observer)
 
 
-def example(finished: float, seconds: float = 0.05) -> Exemplar:
-    """Return an example of a run that ended then."""
-    return Exemplar(labels={"trace_id": str(finished)}, seconds=seconds, finished=finished)
-
-
-def totals(**examples: Exemplar) -> Totals:
-    """Return totals with examples by their bounds: ``le_0_1`` is 0.1."""
-    return Totals(
-        durations={0.1: 1},
-        exemplars={float(bound.removeprefix("le_").replace("_", ".")): found for bound, found in examples.items()},
-    )
-
-
-def test_totals_of__has_the_run_as_an_example() -> None:
+def test_counting__has_the_run_as_an_example() -> None:
     """The totals of a run that can be found elsewhere have it under the bound it is counted under."""
-    found = Totals.of(RESULT)
+    found = NO_TOTALS.counting(RESULT)
     assert found.exemplars == {0.05: Exemplar(labels=TRACE, seconds=0.05, finished=100.05)}
     assert found.exemplars.keys() == found.durations.keys()
+    assert NO_TOTALS.counting(dataclasses.replace(RESULT, time_taken=1e9)).exemplars.keys() == {math.inf}
 
 
-def test_totals_of__slower_than_all_bounds() -> None:
-    """So have those of a run that took longer than any bound."""
-    assert Totals.of(dataclasses.replace(RESULT, time_taken=1e9)).exemplars.keys() == {math.inf}
-
-
-def test_totals_of__without() -> None:
+def test_counting__without() -> None:
     """A run that cannot be found elsewhere is counted, and no example."""
-    found = Totals.of(dataclasses.replace(RESULT, exemplar={}))
+    found = NO_TOTALS.counting(dataclasses.replace(RESULT, exemplar={}))
     assert (found.exemplars, sum(found.durations.values())) == ({}, 1)
-
-
-def test_totals_plus__keeps_the_newest() -> None:
-    """Of two examples under one bound the newer one stays, whichever side it is on; others stay as they are."""
-    old, new = totals(le_0_1=example(1), le_1=example(2)), totals(le_0_1=example(3), le_5=example(1))
-    assert old.plus(new).exemplars == new.plus(old).exemplars == {0.1: example(3), 1.0: example(2), 5.0: example(1)}
-
-
-def test_totals_plus__nothing_to_add() -> None:
-    """Totals without examples leave those of others."""
-    some = totals(le_0_1=example(1))
-    assert some.plus(NO_TOTALS).exemplars == NO_TOTALS.plus(some).exemplars == some.exemplars
-    assert NO_TOTALS.plus(NO_TOTALS).exemplars == {}
-
-
-def test_totals_at_least__keeps_the_newest() -> None:
-    """What two know of the same runs has the newer example."""
-    old, new = totals(le_0_1=example(1)), totals(le_0_1=example(2))
-    assert old.at_least(new).exemplars == new.at_least(old).exemplars == {0.1: example(2)}
-
-
-def test_totals_minus__keeps_examples() -> None:
-    """An example is of a run that there was, counted or not."""
-    some = totals(le_0_1=example(2))
-    assert some.minus(totals()).exemplars == {0.1: example(2)}
 
 
 def test_record_after__collects_them() -> None:

@@ -102,20 +102,6 @@ def test_loop__replaced__lets_innocent_checks_clean_up(bench: Bench, gate: threa
     assert cleaned.wait(SECONDS)
 
 
-def test_loop__without_a_thread_for_the_deadline__fails_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An async check whose deadline cannot be kept is in error, and runs again when it can."""
-    bench.read(defined(content))
-    definition = defined(content)
-
-    def refuse(*args: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bench.monitor._runner.timers, "call_later", refuse)
-        assert "no thread could be started" in bench.read(definition).pretty_status
-    assert bench.read(definition).state is State.OK
-
-
 def test_helpers__of_async_checks_wait_for_no_place(bench: Bench, settings: Settings) -> None:
     """An async check that uses the ORM and a name look-up gets by with a limit of one thread."""
     settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 1}
@@ -197,7 +183,7 @@ def test_threads__module__is_the_only_way(monkeypatch: pytest.MonkeyPatch, bench
     monkeypatch.setattr(threads, "start", note)
     before = set(threading.enumerate())
     bench.monitor.read([defined(lambda check: None), defined(content)])
-    assert {"run", "timers", "event-loop"} <= set(started)
+    assert {"run", "store", "event-loop"} <= set(started)
     assert len(set(threading.enumerate()) - before) <= len(started)
 
 
@@ -243,8 +229,12 @@ def test_read__outrun_run__gives_its_lease_back(bench: Bench, settings: Settings
     eventually(lease_is_free)
 
 
-def test_loop__replaced__starts_no_check_again_whose_time_is_up(bench: Bench, gate: threading.Event) -> None:
-    """A check that timed out is not started on the new loop, even if its observers have not heard yet."""
+def test_loop__replaced__starts_no_check_again_whose_time_is_up(
+    bench: Bench, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that timed out is told as that, and not started on the new loop, though observers have not heard yet."""
+    for module in ("monitor.monitor", "runner.runner"):
+        monkeypatch.setattr(f"health_check.{module}.BEAT_SECONDS", 0.7)  # later than their time is up
     told, runs = threading.Event(), []
 
     class Slow(Observer):
@@ -272,7 +262,7 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(bench: Bench, ga
     register_observer(observer)
     try:
         definitions = [defined(hang, timeout=0.1), defined(block, timeout=0.1)]
-        assert {reading.state for reading in bench.monitor.read(definitions)} == {State.UNKNOWN}
+        assert {reading.state for reading in bench.monitor.read(definitions)} == {State.ERROR}
     finally:
         unregister_observer(observer)
         told.set()

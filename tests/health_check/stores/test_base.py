@@ -1,134 +1,69 @@
-"""What a store and its users exchange: how an outcome becomes part of a record, and what counts as fresh."""
+"""What a store and its users exchange: what counts as fresh, how long a lease holds, and which store is made."""
 
 from __future__ import annotations
 
-import dataclasses
+import math
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from health_check.records import NO_TOTALS, Outcome, Record, Result, State, Totals
-from health_check.stores import Key, Lease, Publication, Query, StoreEntry, create_store
+from health_check.records import Record
+from health_check.stores import Query, StoreEntry, create_store
 from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
-from tests.support.places import ERROR, KEY, MAX_AGE, result_at, totals
+from tests.support.bench import StillClock
+from tests.support.places import KEY, MAX_AGE, lease_of, look, publish, result_at, run
 
-LEASE = Lease(key=KEY, token="1")
-NEW = result_at(200.0, ERROR)
-
-
-def record(finished: float, *, seq: int = 1, counted: Totals = NO_TOTALS) -> Record:
-    """Return the record of a check that was in order at some time."""
-    made = Record.after(None, result_at(finished), max_age=MAX_AGE)
-    return dataclasses.replace(made, seq=seq, totals=counted)
-
-
-STORED = record(100.0, seq=7, counted=totals(ok=3))
-OLDER = record(90.0, seq=5, counted=totals(ok=2))
-NEWER = record(110.0, seq=9, counted=totals(ok=5))
+STORED = Record.after(None, result_at(100.0), max_age=MAX_AGE)
 
 
 @pytest.mark.parametrize(
-    ("stored", "fresh", "known", "lease", "result", "unsent", "shown", "seq", "ok", "error"),
+    ("age", "max_age", "fresh_for"),
     [
-        # nothing stored
-        (None, False, None, LEASE, NEW, 0, NEW, 1, 0, 1),
-        (None, False, None, None, NEW, 2, NEW, 1, 2, 1),
-        (None, False, OLDER, None, None, 0, OLDER.result, 6, 2, 0),
-        (None, False, OLDER, None, None, 2, OLDER.result, 6, 4, 0),
-        (None, False, OLDER, LEASE, NEW, 0, NEW, 6, 2, 1),
-        # something stored that is not fresh
-        (STORED, False, None, LEASE, NEW, 0, NEW, 8, 3, 1),
-        (STORED, False, None, None, NEW, 0, NEW, 8, 3, 1),
-        (STORED, False, None, None, None, 2, STORED.result, 8, 5, 0),
-        (STORED, False, OLDER, None, None, 2, STORED.result, 8, 5, 0),
-        (STORED, False, NEWER, None, None, 2, NEWER.result, 10, 7, 0),
-        (STORED, False, NEWER, None, None, 0, NEWER.result, 10, 5, 0),
-        (STORED, False, NEWER, LEASE, NEW, 0, NEW, 10, 5, 1),
-        # something stored that is fresh, and is replaced under a lease only
-        (STORED, True, None, None, NEW, 0, STORED.result, 8, 3, 1),
-        (STORED, True, NEWER, None, NEW, 1, STORED.result, 10, 6, 1),
-        (STORED, True, NEWER, None, None, 0, STORED.result, 10, 5, 0),
-        (STORED, True, None, LEASE, NEW, 2, NEW, 8, 5, 1),
+        (0.0, 10.0, 10.0),
+        (4.0, 10.0, 6.0),
+        (10.0, 10.0, 0.0),
+        (12.0, 10.0, -2.0),
+        (0.0, 0.0, 0.0),
+        # from the future, as a clock ahead of ours tells
+        (-1.5, 10.0, 10.0),
+        (-2.0, 10.0, 10.0),
+        (-2.5, 10.0, -math.inf),
+        (-1e9, 10.0, -math.inf),
     ],
 )
-def test_applied_to__table(
-    stored: Record | None,
-    fresh: bool,
-    known: Record | None,
-    lease: Lease | None,
-    result: Result | None,
-    unsent: int,
-    shown: Result,
-    seq: int,
-    ok: int,
-    error: int,
-) -> None:
-    """The result, the number and the totals follow from what is stored, what is known and what is told."""
-    publication = Publication(
-        key=KEY, lease=lease, result=result, max_age=MAX_AGE, known=known, unsent=totals(ok=unsent)
-    )
-    made = publication.applied_to(stored, fresh=fresh)
-    assert made is not None
-    assert made.result is shown
-    assert made.seq == seq
-    assert (made.totals.runs[Outcome.OK], made.totals.runs[Outcome.ERROR]) == (ok, error)
-    assert made.totals.seconds == pytest.approx(0.25 * (ok + error))
-    assert made.fresh_until == shown.finished + MAX_AGE
+def test_fresh_for__table(age: float, max_age: float, fresh_for: float) -> None:
+    """A record is fresh from the end of its run on, for its max_age at most, and not if that is yet to come."""
+    clock = StillClock()
+    store = MemoryStore(clock=clock)
+    record = Record.after(None, result_at(clock.now() - age), max_age=max_age)
+    assert store.fresh_for(record) == fresh_for
+    assert store.fresh_for(None) == -math.inf
 
 
-@pytest.mark.parametrize("unsent", [0, 2])
-def test_applied_to__nothing_known__makes_no_record(unsent: int) -> None:
-    """Without any result there is no record, also where something was counted."""
-    assert Publication(key=KEY, unsent=totals(ok=unsent)).applied_to(None, fresh=False) is None
+def test_look__the_lease() -> None:
+    """A lease says what it was taken on, and when it ends by the clock that never steps; no two are the same."""
+    clock = StillClock()
+    store = MemoryStore(clock=clock)
+    first = lease_of(store)
+    assert (first.key, first.seq, first.ends) == (KEY, 0, clock.monotonic() + 30.0)
+    store.release([first])
+    record = run(store, result_at(clock.now()))
+    second = lease_of(store, force=True)
+    assert (second.seq, second.token == first.token) == (record.seq, False)
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-@pytest.mark.parametrize("known", [None, OLDER, STORED])
-def test_applied_to__nothing_new__is_the_same_record(fresh: bool, known: Record | None) -> None:
-    """What a store has already it need not write."""
-    assert Publication(key=KEY, known=known).applied_to(STORED, fresh=fresh) is STORED
-
-
-@pytest.mark.parametrize("lease", [LEASE, None])
-def test_applied_to__one_after_the_other__counts_each_run_once(lease: Lease | None) -> None:
-    """What a process knows of the store's own runs is not counted again; totals and numbers only grow."""
-    made: Record | None = None
-    known: list[Record | None] = [None]
-    for number in range(1, 6):
-        known.append(made)
-        publication = Publication(
-            key=KEY, lease=lease, result=result_at(100.0 * number), max_age=MAX_AGE, known=known[number // 2]
-        )
-        before, made = made, publication.applied_to(made, fresh=False)
-        assert made is not None
-        assert made.seq == number
-        assert made.totals == totals(ok=number)
-        assert before is None or made.result.finished > before.result.finished
-
-
-def test_applied_to__streak_goes_on_from_what_is_known() -> None:
-    """After a loss the streak, the last success and the last transition are those of the record known."""
-    publication = Publication(key=KEY, lease=LEASE, result=NEW, max_age=MAX_AGE, known=NEWER)
-    made = publication.applied_to(None, fresh=False)
-    assert made is not None
-    assert made.result.state is State.ERROR
-    assert made.last_success == NEWER.result.finished
-    assert made.last_transition == NEW.finished
-    again = Publication(key=KEY, lease=LEASE, result=result_at(300.0, ERROR), max_age=MAX_AGE, known=made)
-    after = again.applied_to(None, fresh=False)
-    assert after is not None
-    assert (after.streak, after.last_transition) == (2, NEW.finished)
-
-
-def test_applied_to__totals_are_the_most_that_is_known_of_each_outcome() -> None:
-    """Of two who may each have missed some runs, neither's are lost."""
-    stored = record(100.0, counted=totals(ok=3, error=1))
-    known = record(90.0, counted=totals(ok=2, error=4))
-    made = Publication(key=KEY, known=known, unsent=totals(ok=1)).applied_to(stored, fresh=True)
-    assert made is not None
-    assert (made.totals.runs[Outcome.OK], made.totals.runs[Outcome.ERROR]) == (4, 4)
+def test_publish__at_the_last_moment() -> None:
+    """A lease ends at its end, also where nobody was told that it has; then it is taken for once more."""
+    clock = StillClock()
+    store = MemoryStore(clock=clock)
+    lease = lease_of(store)
+    clock.forward(30.0)
+    store.release([lease])
+    assert publish(store, result_at(clock.now()), lease=lease)
+    assert look(store).held_since is None
+    assert not publish(store, result_at(clock.now()), lease=lease)
 
 
 SEEN = STORED.result_id
@@ -161,12 +96,6 @@ def test_suffices__table(entry: StoreEntry, lead: float, force: bool, seen: str 
 def test_suffices__another_backend(seen: str | None) -> None:
     """The record of another check under the same label is no answer."""
     assert not StoreEntry(record=STORED, fresh_for=5.0).suffices(Query(key=KEY, backend="tests.Other", seen=seen))
-
-
-def test_key__is_told_by_label_and_scope() -> None:
-    """A check of the fleet is another one than that of a host."""
-    assert Key(label="Database") == KEY
-    assert Key(label="Database", scope="fleet") != KEY
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import pathlib
 import secrets
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
 from django.core.cache.backends.locmem import LocMemCache
 
-from health_check.stores import Key, Lease, Query
+from health_check.records import Record
+from health_check.stores import Key, Publication, Query, StoreError
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import LOCMEM, UseCache
 from tests.support.bench import MovableClock
 from tests.support.hosts import SITE, on, run_now
-from tests.support.places import ERROR, KEY, MAX_AGE, OTHER, Place, ask, lease_of, look, publish, record_of
+from tests.support.places import (
+    BACKEND,
+    KEY,
+    MAX_AGE,
+    OTHER,
+    ask,
+    counted,
+    lease_of,
+    look,
+    publish,
+    record_of,
+    result_at,
+)
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
@@ -27,36 +39,68 @@ class CountingCache(LocMemCache):
 
     calls: ClassVar[list[str]] = []
 
-    def get_many(self, *args: Any, **kwargs: Any) -> Any:
-        return self._uncounted("get_many", *args, **kwargs)
 
-    def get(self, *args: Any, **kwargs: Any) -> Any:
-        return self._uncounted("get", *args, **kwargs)
+def _counting(name: str) -> Callable[..., Any]:
+    """Return a method that notes its call, but not those that the base class makes of it."""
 
-    def add(self, *args: Any, **kwargs: Any) -> Any:
-        return self._uncounted("add", *args, **kwargs)
-
-    def set(self, *args: Any, **kwargs: Any) -> Any:
-        return self._uncounted("set", *args, **kwargs)
-
-    def _uncounted(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Note a call, but not those that the base class makes of it."""
+    def call(self: CountingCache, *args: Any, **kwargs: Any) -> Any:
         before = list(self.calls)
-        value = getattr(super(), name)(*args, **kwargs)
+        value = getattr(LocMemCache, name)(self, *args, **kwargs)
         self.calls[:] = [*before, name]
         return value
 
+    return call
 
-def test_look__one_round_trip(clock: MovableClock, use_cache: UseCache) -> None:
-    """However many checks are read, that is one round trip; leases of those that are fresh cost none."""
+
+for method in ("add", "delete", "delete_many", "get", "get_many", "has_key", "set", "set_many", "touch"):
+    setattr(CountingCache, method, _counting(method))
+
+
+@pytest.fixture
+def calls(use_cache: UseCache) -> list[str]:
+    """The calls to a cache of this test's own."""
     use_cache({"BACKEND": f"{__name__}.CountingCache", "LOCATION": secrets.token_hex(8)})
+    CountingCache.calls.clear()
+    return CountingCache.calls
+
+
+def test_look__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
+    """However many checks are read, that is one round trip; leases of those that are fresh cost none."""
     store, keys = on("a", clock), [Key(label=f"check {number}") for number in range(20)]
     for key in keys:
         run_now(store, clock, key)
-    CountingCache.calls.clear()
-    entries = on("a", clock).look([Query(key=key, backend="tests.Database", lease_seconds=30.0) for key in keys])
+    calls.clear()
+    entries = on("a", clock).look([Query(key=key, backend=BACKEND, lease_seconds=30.0) for key in keys])
     assert all(entry.record and not entry.lease for entry in entries)
-    assert CountingCache.calls == ["get_many"]
+    assert calls == ["get_many"]
+
+
+def test_refresh__three_round_trips(clock: MovableClock, calls: list[str]) -> None:
+    """A check that has expired is read, leased and published in three round trips, whoever was the last one."""
+    first, second = on("a", clock), on("a", clock)
+    for store in (first, second):  # which note their host once a minute
+        run_now(store, clock)
+    for store in (first, second, first):
+        clock.forward(MAX_AGE + 1)
+        calls.clear()
+        entry = ask(store)
+        assert entry.lease is not None
+        assert publish(store, result_at(clock.now()), lease=entry.lease, after=entry.record)
+        assert calls == ["get_many", "add", "set_many"]
+        assert ask(store).lease is None
+    assert counted(record_of(second)) == 5
+
+
+def test_publish__several_checks_in_one_round_trip(clock: MovableClock, calls: list[str]) -> None:
+    """However many records are published, that is one round trip, and so is it to give leases back."""
+    store, keys = on("a", clock), [Key(label=f"check {number}") for number in range(20)]
+    run_now(store, clock)
+    leases = [lease_of(store, key) for key in keys]
+    record = Record.after(None, result_at(clock.now()), max_age=MAX_AGE)
+    calls.clear()
+    store.release(leases[10:])
+    assert store.publish([Publication(lease=lease, record=record) for lease in leases[:10]]) == [True] * 10
+    assert calls == ["delete_many", "set_many"]
 
 
 GARBAGE = [None, 7, b"bytes", "", "{", "[]", '{"version": 2}', '{"version": 1}', {"a": "dict"}, "null", "3 4"]
@@ -68,7 +112,7 @@ def test_look__garbage_is_ignored(clock: MovableClock, garbage: object) -> None:
     store = on("a", clock)
     other = run_now(store, clock, OTHER)
     assert store._cache is not None
-    for name in (store._record_key(KEY), store._marker_key(KEY), store._named("hosts")):
+    for name in (store._record_key(KEY), store._named("hosts")):
         store._cache.set(name, garbage)
     assert look(store).record is None
     assert look(store, OTHER).record == other
@@ -77,41 +121,45 @@ def test_look__garbage_is_ignored(clock: MovableClock, garbage: object) -> None:
     assert record_of(store) == record
 
 
-def test_look__garbage_instead_of_a_lease(clock: MovableClock) -> None:
+@pytest.mark.parametrize("garbage", ["garbage", "3 x", "", 7, b"bytes"])
+def test_look__garbage_instead_of_a_lease(clock: MovableClock, garbage: object) -> None:
     """A lease that nobody can have written is held by somebody since now, until it expires."""
     store = on("a", clock)
     store.probe()
     assert store._cache is not None
-    store._cache.set(store._lease_key(KEY), "garbage", 30)
+    store._cache.set(store._lease_key(KEY, 0), garbage, 30)
     assert ask(store).lease is None
     assert look(store).held_since == pytest.approx(clock.now(), abs=5)
 
 
-def test_generation__all_was_lost(clock: MovableClock) -> None:
-    """After the cache was emptied it is another life, and leases of the one before are no more."""
+def test_look__all_was_lost(clock: MovableClock) -> None:
+    """After the cache was emptied each process begins anew, and counts from zero."""
     store, other = on("a", clock), on("a", clock)
-    run_now(store, clock)
-    lease, before = lease_of(store, OTHER), store.generation
+    for _ in range(3):
+        run_now(store, clock)
+    look(other)
     assert store._cache is not None
     store._cache.clear()
     assert look(store).record is None
-    other.probe()
-    assert store.generation == other.generation
-    assert store.generation != before
-    result = Place(create_store=lambda clock: store, clock=clock).run()
-    assert not publish(store, result, key=OTHER, lease=lease).accepted
+    run_now(other, clock)
+    assert ask(store).lease is None
+    assert record_of(store).seq == counted(record_of(store)) == 1
 
 
-def test_generation__is_settled(clock: MovableClock) -> None:
-    """When the totals are complete is told with the generation."""
+def gone(*args: object) -> None:
+    raise OSError("the cache is gone")
+
+
+def test_publish__not_taken(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that does not take a record, as one that is too large, has failed; it may lose that the host is there."""
     store = on("a", clock)
-    store.probe()
-    store.settle_at(42.0)
-    assert store._cache is not None
-    assert json.loads(store._cache.get(store._named("life"))) == [store.generation, 42.0]
-    other = on("b", clock)
-    other.probe()
-    assert (other.generation, other.settled_at) == (store.generation, 42.0)
+    lease, result = lease_of(store), result_at(clock.now())
+    monkeypatch.setattr(LocMemCache, "set_many", lambda self, data, *args: list(data))
+    with pytest.raises(StoreError, match="the cache 'default' did not take 1 records"):
+        publish(store, result, lease=lease)
+    monkeypatch.undo()
+    monkeypatch.setattr(LocMemCache, "get", gone)
+    assert publish(store, result, lease=lease)
 
 
 def test_dummy__works_as_if_nothing_were_known(clock: MovableClock, use_cache: UseCache) -> None:
@@ -119,18 +167,11 @@ def test_dummy__works_as_if_nothing_were_known(clock: MovableClock, use_cache: U
     use_cache({"BACKEND": DUMMY})
     first, second = on("a", clock), on("a", clock)
     first.probe()
-    assert first.generation is None
     leases = [lease_of(first), lease_of(second), lease_of(first)]
     for store, lease in zip([first, second, first], leases, strict=True):
-        result = Place(create_store=lambda clock: first, clock=clock).run(ERROR)
-        entry = publish(store, result, lease=lease)
-        assert entry.accepted
-        assert entry.record is not None
-        assert entry.record.result == result
-        assert entry.fresh_for == pytest.approx(MAX_AGE, abs=1)
+        assert publish(store, result_at(clock.now()), lease=lease)
     assert look(first).record is None
     first.release(leases)
-    first.release([Lease(key=KEY, token="x")])
     assert first.elsewhere([KEY]) == {}
 
 
@@ -177,9 +218,3 @@ def test_options__default_host(clock: MovableClock, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("socket.gethostname", lambda: "a")
     record = run_now(DjangoCacheStore(site=SITE, clock=clock), clock)
     assert look(on("a", clock)).record == record
-
-
-def test_release__nothing(clock: MovableClock) -> None:
-    """Giving nothing back is no work, on whatever connection there is."""
-    with contextlib.closing(on("a", clock)) as store:
-        store.release([])

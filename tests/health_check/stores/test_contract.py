@@ -1,4 +1,4 @@
-"""What every store promises, whatever it keeps records in: leases, freshness, and what is published when."""
+"""What every store promises, whatever it keeps records in: leases, freshness, fencing, counts and history."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from health_check.records import State
+from health_check.records import Record, State
 from health_check.stores import Key, Lease, Publication, Query, StoreEntry
 from tests.support.places import (
     BACKEND,
@@ -17,6 +17,8 @@ from tests.support.places import (
     Place,
     SteppingClock,
     ask,
+    counted,
+    ended,
     lease_of,
     look,
     publish,
@@ -35,6 +37,9 @@ LABELS = [
     "'; DROP TABLE records; --",
     "100% _ ?",
 ]
+
+with_tokens = pytest.mark.parametrize("place", ["memory_place", "sqlite_place"], indirect=True)
+"""Places where leases end by the clock that a test moves, and whose tokens are compared."""
 
 
 def test_look__nothing_known(place: Place) -> None:
@@ -70,37 +75,6 @@ def test_look__answers_in_the_order_of_the_queries(place: Place) -> None:
     assert [entry.lease is not None for entry in (to_run, known, unknown)] == [True, False, False]
 
 
-@pytest.mark.parametrize("step", [-120.0, 120.0], ids=["back", "forward"])
-def test_publish__while_the_clock_is_set(place: Place, step: float) -> None:
-    """No result is fresh for longer than it may be, though it ended at a time that is yet to come."""
-    clock = SteppingClock()
-    store = place.open(clock)
-    lease, result = lease_of(store), result_at(clock.now())
-    clock.step = step
-    published = publish(store, result, lease=lease)
-    assert published.accepted
-    assert max(published.fresh_for, look(store).fresh_for) <= MAX_AGE
-
-
-def test_publish__makes_the_record_readable(place: Place) -> None:
-    """What was published under the lease is read by all, with the counts, and the lease is free again."""
-    first, second = place.open(), place.open()
-    result = place.run(ERROR, time_taken=0.3)
-    published = publish(first, result, lease=lease_of(first))
-    entry = look(second)
-    assert published.accepted
-    assert entry.record is not None
-    assert entry.record == published.record
-    assert entry.record.result == result
-    assert entry.record.result.state is State.ERROR
-    assert (entry.record.seq, entry.record.streak) == (1, 1)
-    assert entry.record.max_age == pytest.approx(MAX_AGE)
-    assert dict(entry.record.totals.runs) == {"ok": 0, "warning": 0, "error": 1, "timeout": 0}
-    assert entry.record.totals.durations == {0.5: 1}
-    assert published.fresh_for == pytest.approx(MAX_AGE, abs=1)
-    assert (entry.lease, entry.held_since) == (None, None)
-
-
 def test_look__fresh_is_not_given_again(place: Place) -> None:
     """A fresh record is not to be replaced, until it is so no longer; then its check has to run again."""
     first, second = place.open(), place.open()
@@ -120,28 +94,48 @@ def test_look__force(place: Place) -> None:
     """A forced run gets the lease of a fresh record, but nobody takes it from its holder."""
     store = place.open()
     run(store, place.run())
+    since = place.clock.now()
     assert ask(store, force=True).lease is not None
-    assert ask(place.open(), force=True).lease is None
+    for entry in (ask(place.open(), force=True), look(store)):
+        assert entry.lease is None
+        assert entry.held_since == pytest.approx(since, abs=5)
 
 
-def test_look__result_of_another_backend_is_not_fresh(place: Place) -> None:
-    """Where another check has taken over the label, it runs although there is a fresh record."""
-    store = place.open()
-    run(store, place.run(backend="tests.Former"))
-    entry = ask(place.open())
-    assert entry.record is not None
-    assert entry.record.result.backend == "tests.Former"
-    assert entry.lease is not None
-
-
-def test_publish__max_age_zero_is_never_fresh(place: Place) -> None:
-    """A record with no max_age is known, but every reading has its check run."""
-    store = place.open()
-    record = run(store, place.run(), max_age=0)
+@pytest.mark.parametrize(("backend", "max_age"), [("tests.Former", MAX_AGE), (BACKEND, 0.0)])
+def test_look__never_fresh(place: Place, backend: str, max_age: float) -> None:
+    """Where another check has taken over the label, or nothing may be old, it runs although there is a record."""
+    record = run(place.open(), place.run(backend=backend), max_age=max_age)
     entry = ask(place.open())
     assert entry.record == record
-    assert entry.fresh_for <= 0
     assert entry.lease is not None
+
+
+@pytest.mark.parametrize("step", [-120.0, 120.0], ids=["back", "forward"])
+def test_look__while_the_clock_is_set(place: Place, step: float) -> None:
+    """No result is fresh for longer than it may be; one from a time that is yet to come is not fresh at all."""
+    clock = SteppingClock()
+    store = place.open(clock)
+    run(store, result_at(clock.now()))
+    clock.step = step
+    assert look(store).fresh_for <= 0
+    run(store, result_at(clock.now()))
+    assert look(store).fresh_for == pytest.approx(MAX_AGE, abs=1)
+
+
+def test_publish__makes_the_record_readable(place: Place) -> None:
+    """What was published under the lease is read by all, with the counts, and the lease is free again."""
+    first, second = place.open(), place.open()
+    result = place.run(ERROR, time_taken=0.3)
+    assert publish(first, result, lease=lease_of(first))
+    entry = look(second)
+    assert entry.record is not None
+    assert entry.record == Record.after(None, result, max_age=MAX_AGE)
+    assert entry.record.result.state is State.ERROR
+    assert entry.record.max_age == pytest.approx(MAX_AGE)
+    assert dict(entry.record.totals.runs) == {"ok": 0, "warning": 0, "error": 1, "timeout": 0}
+    assert entry.record.totals.durations == {0.5: 1}
+    assert entry.fresh_for == pytest.approx(MAX_AGE, abs=1)
+    assert (entry.lease, entry.held_since) == (None, None)
 
 
 def test_publish__several_runs_make_one_story(place: Place) -> None:
@@ -152,48 +146,109 @@ def test_publish__several_runs_make_one_story(place: Place) -> None:
     run(store, place.run(ERROR))
     place.clock.forward(1)
     last = place.run(ERROR)
-    record = run(place.open(), last)
+    run(place.open(), last)
+    record = record_of(store)
     assert (record.seq, record.streak, record.last_success) == (3, 2, first.result.finished)
     assert record.last_transition == pytest.approx(last.finished - 1, abs=0.5)
     assert dict(record.totals.runs) == {"ok": 1, "warning": 0, "error": 2, "timeout": 0}
     assert record.totals.seconds == pytest.approx(0.75)
 
 
-def test_publish__outrun_lease(place: Place) -> None:
-    """A result that comes after its lease went to somebody else is dropped, and does that one no harm."""
+def test_publish__several_checks_at_once(place: Place) -> None:
+    """Publications are answered in their order, each for itself."""
+    store, keys = place.open(), [KEY, OTHER, Key(label="Mail")]
+    records = [Record.after(None, place.run(*messages), max_age=MAX_AGE) for messages in ((), (ERROR,), ())]
+    leases = [lease_of(store, key) for key in keys]
+    store.release([leases[1]])
+    lease_of(place.open(), OTHER)
+    leases[1] = ended(leases[1])
+    publications = [Publication(lease=lease, record=record) for lease, record in zip(leases, records, strict=True)]
+    assert store.publish(publications) == [True, False, True]
+    seen = place.open().look([Query(key=key) for key in keys])
+    assert [entry.record for entry in seen] == [records[0], None, records[2]]
+    assert store.publish([]) == []
+
+
+def test_publish__late(place: Place) -> None:
+    """A result that comes after its lease has ended is dropped if another process has the lease, or has published."""
     first, second = place.open(), place.open()
     record = run(first, place.run())
     late = lease_of(first, force=True)
     first.release([late])
     in_force = lease_of(second, force=True)
-    entry = publish(first, place.run(ERROR), lease=late)
-    assert not entry.accepted
-    assert record_of(second) == record
-    assert publish(second, place.run(), lease=in_force).accepted
-    assert not publish(second, place.run(ERROR), lease=in_force).accepted
-    assert record_of(first).totals.runs["error"] == 0  # type: ignore[index]
+    assert not publish(first, place.run(ERROR), lease=ended(late), after=record)
+    first.release([ended(late)])
+    assert ask(first, force=True).lease is None
+    newer = place.run()
+    assert publish(second, newer, lease=in_force, after=record)
+    second.release([in_force])
+    assert not publish(first, place.run(ERROR), lease=ended(late), after=record)
+    assert record_of(first).result == newer
+    assert counted(record_of(second)) == 2
 
 
-def test_publish__invented_lease(place: Place) -> None:
-    """Nobody publishes under a lease that was never granted."""
+def test_publish__late_but_nobody_minds(place: Place) -> None:
+    """A result that comes after its lease has ended counts where nobody else has taken it meanwhile."""
     store = place.open()
-    store.probe()
-    entry = publish(store, place.run(), lease=Lease(key=KEY, token="invented"))
-    assert not entry.accepted
-    assert look(store).record is None
-    assert store.history([KEY]).get(KEY, ()) == ()
+    late, result = lease_of(store), place.run()
+    store.release([late])
+    assert publish(store, result, lease=ended(late))
+    assert record_of(place.open()).result == result
+
+
+@with_tokens
+def test_publish__not_the_holder(place: Place) -> None:
+    """Nobody publishes under a lease that was never granted, was given back, or was used."""
+    first, second = place.open(), place.open()
+    assert not publish(first, place.run(), lease=Lease(key=KEY, token="invented"))
+    assert first.history([KEY]).get(KEY, ()) == ()
+    given_back = lease_of(first)
+    first.release([given_back])
+    used = lease_of(second)
+    assert not publish(first, place.run(ERROR), lease=given_back)
+    assert publish(second, place.run(), lease=used)
+    lease_of(first, force=True)
+    assert not publish(second, place.run(ERROR), lease=used)
+    assert counted(record_of(first)) == 1
+
+
+@with_tokens
+def test_lease__ends(place: Place) -> None:
+    """A lease is to be had again once it has ended, and not before; who had it publishes nothing then."""
+    first, second = place.open(), place.open()
+    lease = lease_of(first)
+    place.clock.forward(29)
+    assert ask(second).lease is None
+    place.clock.forward(2)
+    assert look(second).held_since is None
+    assert ask(second).lease is not None
+    assert not publish(first, place.run(), lease=lease)
+    assert look(first).record is None
+
+
+def test_lease__is_of_one_record(place: Place) -> None:
+    """Who has read before a publication, and asks after it, does not get the lease on what has been replaced."""
+    first, second = place.open(), place.open()
+    for seq in range(2):
+        (stored,) = second._fetch([Query(key=KEY)])
+        assert stored.seq == seq
+        record = run(first, place.run())
+        lease = Lease(key=KEY, token="late", seq=stored.seq, ends=place.clock.monotonic() + 30)
+        assert second._take([lease], place.clock.now()) == [False]
+    assert record_of(second) == record
+    assert lease_of(second, force=True).seq == record.seq
 
 
 def test_release__makes_the_lease_free(place: Place) -> None:
-    """A lease that is given back is to be had; giving back one that is no longer in force changes nothing."""
+    """A lease that is given back is to be had at once; giving back one that has ended changes nothing."""
     first, second = place.open(), place.open()
     late, other = lease_of(first), lease_of(first, OTHER)
     first.release([late, other])
     in_force = lease_of(second)
-    first.release([late])
+    first.release([ended(late)])
     first.release([])
     assert ask(first).lease is None
-    assert publish(second, place.run(), lease=in_force).accepted
+    assert publish(second, place.run(), lease=in_force)
     assert ask(first, OTHER).lease is not None
 
 
@@ -207,21 +262,18 @@ def test_labels__any_text(place: Place, label: str) -> None:
     assert look(place.open(), Key(label=label.upper() if label != label.upper() else "other")).record is None
 
 
-def test_publish__several_checks_at_once(place: Place) -> None:
-    """Publications are answered in their order, each by what holds after it, also two of one check."""
+def test_history__is_bounded_and_oldest_first(place: Place) -> None:
+    """The newest results are kept, in the order of their runs."""
     store = place.open()
-    lease = lease_of(store)
-    publications = [
-        Publication(key=KEY, lease=lease, result=place.run(), max_age=MAX_AGE),
-        Publication(key=OTHER, result=place.run(ERROR), max_age=MAX_AGE),
-        Publication(key=KEY, result=place.run(ERROR), max_age=MAX_AGE),
-        Publication(key=OTHER, lease=Lease(key=OTHER, token="invented"), result=place.run(), max_age=MAX_AGE),
-    ]
-    entries = store.publish(publications)
-    assert [entry.accepted for entry in entries] == [True, True, True, False]
-    seen = place.open().look([Query(key=KEY), Query(key=OTHER)])
-    assert [entry.record for entry in seen] == [entries[2].record, entries[1].record]
-    assert [sum(entry.record.totals.runs.values()) for entry in seen if entry.record] == [2, 1]
+    results = []
+    for _ in range(63):
+        place.clock.forward(0.5)
+        results.append(place.run(ERROR))
+        run(store, results[-1])
+    history = place.open().history([KEY, OTHER])
+    expected = tuple(results[-60:]) if place.keeps_history else ()
+    assert history.get(KEY, ()) == expected
+    assert history.get(OTHER, ()) == ()
 
 
 def test_close__the_next_use_opens_again(place: Place) -> None:
@@ -232,16 +284,3 @@ def test_close__the_next_use_opens_again(place: Place) -> None:
     store.close()
     assert look(store).record == record
     assert store.describe()
-
-
-def test_generation__is_the_same_for_all(place: Place) -> None:
-    """As long as nothing is lost, all processes see one life of the store, and when it is settled."""
-    first, second = place.open(), place.open()
-    first.probe()
-    second.probe()
-    assert first.generation == second.generation
-    assert (first.generation is not None) is first.shared
-    moment = place.clock.now() + 3
-    first.settle_at(moment)
-    second.probe()
-    assert second.settled_at == (moment if second.shared else 0.0)

@@ -9,7 +9,6 @@ import sqlite3
 import pytest
 
 from health_check.stores import Store, StoreError
-from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.bench import MovableClock
@@ -48,22 +47,14 @@ def test_drain__all_learn_of_it(place: Place) -> None:
     assert said_by(place.open()) is False
 
 
-def test_drain__as_often_as_one_likes(place: Place) -> None:
-    """To say it again changes nothing."""
+def test_drain__before_anything_else(place: Place) -> None:
+    """A store need not have been used before, nor be open; to say it again changes nothing."""
     store = place.open()
     for on_ in (True, True, False, False, True):
+        store.close()
         store.drain(on_)
-        assert said_by(place.open()) is on_
-
-
-def test_drain__before_anything_else(place: Place) -> None:
-    """A store need not have been used before, nor be open."""
-    place.open().drain(True)
-    store = place.open()
-    store.close()
-    store.drain(True)
-    store.close()
-    assert said_by(store) is True
+        store.close()
+        assert said_by(store) is on_
 
 
 def test_draining__whoever_looks_knows(place: Place) -> None:
@@ -84,14 +75,11 @@ def test_drain__records_and_leases_stay(place: Place) -> None:
     store = place.open()
     record = run(store, place.run())
     lease = lease_of(store, force=True)
-    store.probe()
-    before = (store.generation, store.settled_at)
     for on_ in (True, False):
         store.drain(on_)
         other = place.open()
         assert record_of(other) == record
         assert look(other).held_since is not None
-        assert (other.generation, other.settled_at) == before
     store.release([lease])
 
 
@@ -102,21 +90,15 @@ def test_drain__does_not_expire(place: Place) -> None:
     assert said_by(place.open()) is True
 
 
-def test_settle_at__keeps_it(place: Place) -> None:
-    """That the totals are complete from some time on has nothing to do with it."""
-    store = place.open()
-    store.probe()
-    store.drain(True)
-    store.settle_at(place.clock.now() + 3)
-    assert said_by(place.open()) is True
-
-
-def test_memory__is_of_one_process() -> None:
-    """What one process keeps in its memory no other hears of."""
-    store = MemoryStore()
-    store.drain(True)
-    assert store.draining is True
-    assert MemoryStore().draining is False
+def test_drain__unless_it_was_said(place: Place) -> None:
+    """A process that remembers it tells a store that has lost it, but does not gainsay what is known there."""
+    first, second = place.open(), place.open()
+    if first.shared:
+        first.drain(True, unless_said=True)
+        assert said_by(second) is True
+    second.drain(False)
+    first.drain(True, unless_said=True)
+    assert said_by(second) is False
 
 
 @pytest.mark.parametrize("server", HOST_SERVERS)
@@ -157,35 +139,19 @@ def test_cache__somebody_elses_value(value: str) -> None:
     assert said_by(store) is None
 
 
-def test_sqlite__is_kept_in_the_file(file: pathlib.Path) -> None:
-    """A store that was closed, and one of another process, finds it there; another file knows nothing of it."""
-    with contextlib.closing(SQLiteStore(path=file)) as store:
-        store.drain(True)
-    with contextlib.closing(SQLiteStore(path=file)) as store:
-        assert said_by(store) is True
-    with contextlib.closing(SQLiteStore(path=file.with_name("other"))) as store:
-        assert said_by(store) is None
-
-
-def test_sqlite__file_that_is_gone(sqlite_place: Place, file: pathlib.Path) -> None:
-    """A new file knows nothing, until somebody says so."""
+def test_sqlite__is_of_the_file(sqlite_place: Place, file: pathlib.Path) -> None:
+    """Another file knows nothing of it, nor does one that took the place of the first, until it is said again."""
     first, second = sqlite_place.open(), sqlite_place.open()
     first.drain(True)
+    with contextlib.closing(SQLiteStore(path=file.with_name("other"))) as store:
+        assert said_by(store) is None
     file.unlink()
-    assert said_by(first) is None
-    assert said_by(second) is None
+    assert [said_by(first), said_by(second)] == [None, None]
     second.drain(True)
     assert said_by(first) is True
-
-
-def test_sqlite__file_that_was_replaced(sqlite_place: Place, file: pathlib.Path) -> None:
-    """To drain writes to the file that is there now, not to the one that was opened."""
-    store = sqlite_place.open()
-    store.drain(False)
     file.unlink()
-    assert said_by(sqlite_place.open()) is None
-    store.drain(True)
-    assert said_by(sqlite_place.open()) is True
+    first.drain(False)
+    assert said_by(second) is False
 
 
 def test_sqlite__file_that_is_locked(sqlite_place: Place, file: pathlib.Path) -> None:

@@ -1,4 +1,4 @@
-"""The file of a host: how time is told, what is kept, and who may read it."""
+"""The file of a host: what a use of it costs, how time is told, what is kept, and who may read it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import contextlib
 import pathlib
 import sqlite3
 import stat
+from collections.abc import Iterator
 
 import pytest
 
-from health_check.stores import Key, Query, StoreError
-from health_check.stores.sqlite import FORGET_AFTER_SECONDS, SQLiteStore
+from health_check.stores import Key, Query, Store, StoreError
+from health_check.stores.sqlite import FORGET_AFTER_SECONDS, MOST_VARIABLES, PRUNE_EVERY, SQLiteStore
 from tests.support.bench import MovableClock
 from tests.support.places import (
-    ERROR,
+    BACKEND,
     KEY,
     MAX_AGE,
     OTHER,
     Place,
     SteppingClock,
     ask,
+    counted,
     lease_of,
     look,
     publish,
@@ -27,70 +29,57 @@ from tests.support.places import (
     run,
 )
 
-STEP = 120.0
+
+def test_refresh__eight_statements(sqlite_place: Place) -> None:
+    """A check that has expired costs one statement that reads and two transactions, whoever was the last one."""
+    first, second = sqlite_place.open(), sqlite_place.open()
+    run(first, sqlite_place.run())
+    second.probe()
+    for store in (first, second):
+        sqlite_place.clock.forward(MAX_AGE + 1)
+        with statements(store) as seen:
+            entry = ask(store)
+            assert entry.lease is not None
+            assert publish(store, sqlite_place.run(), lease=entry.lease, after=entry.record)
+        verbs = ["SELECT", "BEGIN", "INSERT", "COMMIT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
+        assert [statement.split()[0] for statement in seen] == verbs
+    assert counted(record_of(first)) == 3
 
 
-@pytest.mark.parametrize("step", [STEP, -STEP, 1e9])
-def test_freshness__wall_clock_steps(sqlite_place: Place, step: float) -> None:
-    """A step of the wall clock makes a record neither older nor younger; only time that passes does."""
-    clock = SteppingClock()
-    store = sqlite_place.open(clock)
-    run(store, sqlite_place.run())
-    clock.step = step
-    clock.forward(MAX_AGE - 2)
-    entry = ask(store)
-    assert entry.lease is None
-    assert entry.fresh_for == pytest.approx(2, abs=1)
-    clock.forward(3)
-    assert ask(store).lease is not None
+def test_look__one_statement(sqlite_place: Place) -> None:
+    """However many checks are read that are fresh, or run elsewhere, that is one statement, and nothing is written."""
+    store, keys = sqlite_place.open(), [Key(label=f"check {number}") for number in range(20)]
+    for key in keys:
+        run(store, sqlite_place.run(), key=key)
+    lease_of(store, OTHER)
+    with statements(store) as seen:
+        entries = store.look([Query(key=key, backend=BACKEND, lease_seconds=30.0) for key in [*keys, OTHER]])
+    assert not any(entry.lease for entry in entries)
+    assert [statement.split()[0] for statement in seen] == ["SELECT"]
 
 
-@pytest.mark.parametrize("step", [STEP, -STEP])
-def test_lease__wall_clock_steps(sqlite_place: Place, step: float) -> None:
-    """A step of the wall clock does not end a lease, nor make it last."""
-    clock = SteppingClock()
-    store = sqlite_place.open(clock)
-    lease_of(store)
-    clock.step = step
-    clock.forward(28)
-    assert ask(store).lease is None
-    clock.forward(3)
-    assert ask(store).lease is not None
-
-
-@pytest.mark.parametrize("step", [STEP, -STEP])
-def test_publish__a_run_after_the_step_is_the_record(sqlite_place: Place, step: float) -> None:
-    """What ran after the step replaces what ran before it, even if it seems to be the older one."""
-    clock = SteppingClock()
-    place = Place(create_store=sqlite_place.create_store, clock=clock)
-    store = sqlite_place.open(clock)
-    run(store, place.run())
-    clock.forward(MAX_AGE + 1)
-    clock.step = step
-    lease, result = lease_of(store), place.run(ERROR)
-    assert publish(store, result, lease=lease).record == record_of(store)
-    assert record_of(store).result == result
-    assert ask(store).lease is None
-    assert look(store).fresh_for == pytest.approx(MAX_AGE, abs=1)
-
-
-@pytest.mark.parametrize(
-    ("age", "fresh"), [(MAX_AGE / 2, True), (0.0, True), (-1.5, True), (-3.0, False), (MAX_AGE + 1, False)]
-)
-def test_freshness__record_of_another_boot(sqlite_place: Place, age: float, fresh: bool) -> None:
-    """After a restart of the machine the wall clock decides; a record from its future is no good."""
+def test_look__of_many_checks(sqlite_place: Place) -> None:
+    """However many checks are asked for at once, each has its answer."""
     store = sqlite_place.open()
-    assert isinstance(store, SQLiteStore)
-    run(store, sqlite_place.run())
-    with contextlib.closing(sqlite3.connect(store.path)) as database, database:
-        database.execute("UPDATE records SET boot = 'another', fresh_until = 1e12")
+    queries = [Query(key=Key(label=f"check {n}"), lease_seconds=30.0) for n in range(2 * MOST_VARIABLES + 1)]
+    assert len({entry.lease.token for entry in store.look(queries) if entry.lease}) == len(queries)
+    assert all(entry.held_since for entry in store.look(queries))
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0], ids=["back", "forward"])
+def test_lease__the_clock_is_set(sqlite_place: Place, step: float) -> None:
+    """A lease does not outlast a step of the clock: who has it now publishes, and not who had it before."""
     clock = SteppingClock()
-    clock.step = age
-    later = sqlite_place.open(clock)
-    entry = look(later)
-    assert (entry.fresh_for > 0) is fresh
-    assert entry.fresh_for <= MAX_AGE + 2
-    assert (ask(later).lease is None) is fresh
+    first, second = sqlite_place.open(clock), sqlite_place.open()
+    clock.step = -step
+    record = run(first, sqlite_place.run())
+    before = lease_of(first, force=True)
+    clock.step = 0.0
+    assert look(second).held_since is None
+    lease = lease_of(second, force=True)
+    assert not publish(first, sqlite_place.run(), lease=before, after=record)
+    assert publish(second, sqlite_place.run(), lease=lease, after=record)
+    assert (record_of(first).seq, look(first).held_since) == (2, None)
 
 
 def test_publish__a_result_that_took_its_time(sqlite_place: Place) -> None:
@@ -107,17 +96,24 @@ def test_history__by_number_and_by_age(file: pathlib.Path) -> None:
     clock = MovableClock()
     with contextlib.closing(SQLiteStore(path=file, history_rows=3, history_seconds=60, clock=clock)) as store:
         place = Place(create_store=lambda clock: store, clock=clock)
-        old, results = place.run(), [place.run() for _ in range(5)]
+        old, results = place.run(), [place.run() for _ in range(5 * PRUNE_EVERY)]
         run(store, old, key=OTHER)
         for result in results:
             run(store, result)
         assert store.history([KEY, OTHER]) == {KEY: tuple(results[-3:]), OTHER: (old,)}
+        assert rows_of(file, KEY) < 3 + PRUNE_EVERY
         clock.forward(61)
         assert store.history([KEY, OTHER]) == {KEY: (), OTHER: ()}
         store.close()
         store.probe()
-        with contextlib.closing(sqlite3.connect(file)) as database:
-            assert database.execute("SELECT count(*) FROM history WHERE label = ?", (OTHER.label,)).fetchone() == (0,)
+        assert rows_of(file, OTHER) == 0
+
+
+def rows_of(file: pathlib.Path, key: Key) -> int:
+    """Return how many results of a check are in the file."""
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        (rows,) = database.execute("SELECT count(*) FROM history WHERE label = ?", (key.text,)).fetchone()
+        return int(rows)
 
 
 def test_history__none_is_wanted(file: pathlib.Path) -> None:
@@ -191,8 +187,14 @@ def test_options__of_no_use(options: dict[str, object], text: str) -> None:
         SQLiteStore(**options)  # type: ignore[arg-type]
 
 
-def test_look__of_many_checks(sqlite_place: Place) -> None:
-    """However many checks are asked for at once, each has its answer."""
-    store = sqlite_place.open()
-    entries = store.look([Query(key=Key(label=f"check {n}"), lease_seconds=30.0) for n in range(500)])
-    assert len({entry.lease.token for entry in entries if entry.lease}) == 500
+@contextlib.contextmanager
+def statements(store: Store) -> Iterator[list[str]]:
+    """Return the statements that a store gives its database meanwhile."""
+    assert isinstance(store, SQLiteStore)
+    assert store._connection is not None
+    seen: list[str] = []
+    store._connection.set_trace_callback(seen.append)
+    try:
+        yield seen
+    finally:
+        store._connection.set_trace_callback(None)

@@ -124,16 +124,19 @@ def test_ensure__folder_was_removed(store: SQLiteStore) -> None:
 
 
 def test_ensure__several_processes_share_the_default_file(temp: pathlib.Path) -> None:
-    """Processes that start at once make one folder and one file."""
+    """Processes that start at once make one folder and one file, and nothing else stays behind."""
     with contextlib.ExitStack() as stack:
         builders: list[Peer] = [stack.enter_context(peer(None)) for _ in range(PROCESSES)]
         for builder in builders:
-            builder.call("myself")
+            builder.call("pid")
         for builder in builders:
-            builder.send("generation")
-        assert len({builder.receive() for builder in builders}) == 1
+            builder.send("probe")
+        for builder in builders:
+            builder.receive()
+        (found,) = sqlite_file.default_folder().iterdir()
+        assert sum(builder.call("acquire") is not None for builder in builders) == 1
         (path,) = {str(builder.call("path")) for builder in builders}
-        assert pathlib.Path(path).parent == sqlite_file.default_folder()
+        assert pathlib.Path(path) == found
 
 
 class Files:
@@ -147,7 +150,7 @@ class Files:
         """Return one more process's view of it."""
         return SharedFile(self.path, build=self._build, refuse=_refusal)
 
-    def _build(self, path: pathlib.Path, was_lost: bool) -> None:
+    def _build(self, path: pathlib.Path) -> None:
         self.built += 1
         path.write_text("good")
 
@@ -222,7 +225,7 @@ def test_shared_file__other_version(temp: pathlib.Path) -> None:
 def test_shared_file__build_fails(temp: pathlib.Path) -> None:
     """Where building fails nothing is left behind."""
 
-    def fail(path: pathlib.Path, was_lost: bool) -> None:
+    def fail(path: pathlib.Path) -> None:
         path.with_name(f"{path.name}-journal").touch()
         raise OSError(28, "No space left on device")
 

@@ -222,8 +222,8 @@ def test_get__first_of_a_process_that_cannot_know(ask: Ask, tmp_path: pathlib.Pa
 
 @pytest.mark.usefixtures("_shared_store")
 def test_read__asks_the_store_no_more_often(mount: Mount, monkeypatch: pytest.MonkeyPatch, client: Client) -> None:
-    """A readiness endpoint costs the store nothing while its records are fresh, whether anybody has drained or not."""
-    monkeypatch.setattr("health_check.stores.worker.TICK_SECONDS", 1000.0)
+    """A readiness endpoint asks a store once in a while only, whether anybody has drained or not."""
+    monkeypatch.setattr("health_check.stores.client.DRAINING_SECONDS", 1000.0)
     mount(
         path("ready/", HealthCheckView.as_view(checks=[Fine], readiness=True), name="ready"),
         path("up/", HealthCheckView.as_view(checks=[], readiness=True), name="up"),
