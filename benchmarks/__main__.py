@@ -14,11 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 import django
 
-from benchmarks import answers, runs, scrape, servers, sites, stores, traced_runs
+from benchmarks import answers, refresh, runs, scrape, servers, sites, stores, traced_runs
 from benchmarks.figures import HEADER, Figure
 
 GROUPS: Mapping[str, Callable[[pathlib.Path], Iterator[Figure]]] = {
     "answers": answers.figures,
+    "refresh": refresh.figures,
     "runs": runs.figures,
     "servers": servers.figures,
     "scrape": scrape.figures,
