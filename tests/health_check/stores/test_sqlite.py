@@ -116,6 +116,21 @@ def rows_of(file: pathlib.Path, key: Key) -> int:
         return int(rows)
 
 
+def test_verify__needs_room_and_leaves_nothing(sqlite_place: Place, file: pathlib.Path) -> None:
+    """A file without room for what comes next is not usable again; one with room is as it was."""
+    with contextlib.closing(SQLiteStore(path=file)) as store:
+        run(store, sqlite_place.run())
+        store.verify()
+        assert store._connection is not None
+        store._connection.execute("VACUUM")
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match="full"):
+            store.verify()
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT count(*) FROM history WHERE label = ''").fetchone() == (0,)
+
+
 def test_history__none_is_wanted(file: pathlib.Path) -> None:
     """With no rows to keep, nothing is kept."""
     with contextlib.closing(SQLiteStore(path=file, history_rows=0)) as store:
