@@ -53,6 +53,7 @@ class Monitor:
         self.store_client = StoreClient(create_store, clock, observers.untraced, self._notifier.tell, self._give_up)
         self._lock = new_lock()
         self._records = RecordCache()
+        self._at_store: Refresh | None = None  # whose step is on the store's thread: if a call hangs, it is its call
         self.stamp = 0
         """Another number whenever a record has changed."""
 
@@ -283,9 +284,6 @@ class Monitor:
         refresh.arrived.extend(flight.run for flight in orphans if flight.run is not None and flight.run.result)
         if orphans:
             self._go_through(refresh, 0.0)
-
-    _at_store: Refresh | None = None
-    """The refresh that is gone on with on the store's thread: if a call hangs, it is its call."""
 
     def _steps(self, refresh: Refresh) -> Iterator[float]:
         """Refresh checks: look in the store, start what it gives the lease of, publish outcomes, wake who waits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,19 @@ def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:
             raise outcome
 
     return runs, check_status
+
+
+def test_record__of_another_class_under_the_label__its_numbers_go_on(bench: Bench) -> None:
+    """A lease is of a record's number: that of the class before must not come again while its lease is there."""
+    before, after = (defined(lambda check: None) for _ in range(2))
+    after = dataclasses.replace(after, label=before.label)
+    for definition, number in ((before, 1), (after, 2), (before, 3)):
+        bench.read(definition)
+        cached = bench.monitor._records.get(before.label)
+        assert cached is not None
+        assert cached.record is not None
+        assert cached.record.seq == number
+        assert cached.record.streak == 1
 
 
 def test_read__runs_a_check_once_while_its_result_is_fresh(bench: Bench) -> None:
