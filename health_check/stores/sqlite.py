@@ -207,10 +207,15 @@ class SQLiteStore(Store):
 
     def _clean(self, database: sqlite3.Connection) -> None:
         now = self._clock.now()
-        database.execute("DELETE FROM checks WHERE written < ?", (now - FORGET_AFTER_SECONDS,))
-        own, forgotten = f"{serializer.VERSION}:%", now - max(FORGET_AFTER_SECONDS, self._history_seconds)
-        old = "DELETE FROM history WHERE (label LIKE ? AND finished < ?) OR finished < ?"
-        database.execute(old, (own, now - self._history_seconds, forgotten))
+        version = serializer.VERSION  # which labels begin with; what a newer one has written is not ours to delete
+        unused = "DELETE FROM checks WHERE CAST(label AS INTEGER) <= ? AND written < ? AND ends <= ?"
+        database.execute(unused, (version, now - FORGET_AFTER_SECONDS, now))
+        own, forgotten = f"{version}:%", now - max(FORGET_AFTER_SECONDS, self._history_seconds)
+        old = (
+            "DELETE FROM history WHERE CAST(label AS INTEGER) <= ? "
+            "AND ((label LIKE ? AND finished < ?) OR finished < ?)"
+        )
+        database.execute(old, (version, own, now - self._history_seconds, forgotten))
 
     def _stored(self, label: str, row: Row | None) -> Stored:
         if row is None:

@@ -97,6 +97,19 @@ def test_history__of_another_version(sqlite_place: Place, first: int, second: in
         assert len(before[KEY]) == 3
 
 
+@pytest.mark.parametrize(("first", "kept"), [(OURS + 1, True), (OURS, False)])
+def test_unused_for_long__is_kept_if_newer(sqlite_place: Place, first: int, kept: bool) -> None:
+    """What has not been used for a week is dropped, but for what a newer version wrote."""
+    store = sqlite_place.open()
+    with version(first):
+        run(store, sqlite_place.run())
+    sqlite_place.clock.forward(FORGET_AFTER_SECONDS + MAX_AGE)
+    with contextlib.closing(sqlite_place.open()) as newcomer:
+        newcomer.probe()
+    with version(first):
+        assert (look(store).record is not None) is kept
+
+
 def test_draining__is_known_to_all_versions(place: Place) -> None:
     """That a host is drained is no record: every version knows, whichever was told."""
     store, other = place.open(), place.open()
