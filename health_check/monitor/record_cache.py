@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Container, Iterable, Iterator
 
 from health_check.concurrency.futures import Future
+from health_check.concurrency.threads import new_lock
 from health_check.records import Message, Record, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
@@ -129,10 +130,16 @@ class CachedRecord:
 
 
 class RecordCache:
-    """Know checks by their labels."""
+    """Know checks by their labels.
+
+    The lock guards what is known and which refresh is under way for each check. It is held for moments.
+    """
 
     def __init__(self) -> None:
         self._by_label: dict[str, CachedRecord] = {}
+        self.lock = new_lock()
+        self.stamp = 0
+        """Another number whenever a record has changed."""
 
     def __len__(self) -> int:
         return len(self._by_label)
@@ -174,3 +181,12 @@ class RecordCache:
         for cached in old:
             del self._by_label[cached.definition.label]
         return [cached.key for cached in old]
+
+    def adopt(self, cached: CachedRecord, record: Record | None, fresh_until: float, *, is_alone: bool = False) -> None:
+        """Make what the store knows what this process knows; called with the lock held."""
+        if record is None or record.result.backend != cached.definition.backend:
+            return
+        cached.record = record
+        cached.fresh_until = fresh_until
+        cached.is_alone = is_alone
+        self.stamp += 1  # last, and only here: who has read the number before reads again

@@ -78,7 +78,7 @@ def test_fork__child_starts_with_nothing_of_its_parent(settings: Settings, mount
     settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
     parent_pid = _pid_of(runtime.read())
-    lock = runtime.get().monitor._lock
+    lock = runtime.get().monitor._records.lock
     with lock:
         child = os.fork()
         if child == 0:

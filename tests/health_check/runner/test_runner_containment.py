@@ -233,7 +233,7 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(
     bench: Bench, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A check that timed out is told as that, and not started on the new loop, though observers have not heard yet."""
-    for module in ("monitor.monitor", "runner.runner"):
+    for module in ("monitor.refresh", "runner.runner"):
         monkeypatch.setattr(f"health_check.{module}.BEAT_SECONDS", 0.7)  # later than their time is up
     told, runs = threading.Event(), []
 
