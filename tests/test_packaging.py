@@ -118,6 +118,11 @@ def test_wheel__has_the_command(python: pathlib.Path, tmp_path: pathlib.Path) ->
     assert "PriceList                ... unavailable: the price list is missing" in output
 
 
+def test_wheel__has_the_ping(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The probe of containers is a command of its own."""
+    assert "--unix-socket" in run([str(python.with_name("health-check-ping")), "--help"], tmp_path)
+
+
 def test_wheel__has_the_demo(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """``python -m health_check.demo`` is there."""
     assert "--spans" in run([str(python), "-m", "health_check.demo", "--help"], tmp_path)

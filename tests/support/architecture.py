@@ -37,6 +37,7 @@ ROOMS = frozenset(
         "records",
         "signals",
         "conf",
+        "ping",
         "logs",
         "redaction",
         "demo",

@@ -1,0 +1,198 @@
+"""The probe for containers: ``python -m health_check.ping URL`` asks a running server how an endpoint is.
+
+It imports neither Django nor ``http.client``, whose modules take longer to load than the server takes to answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import time
+import urllib.parse
+from collections.abc import Sequence
+
+EPILOG = """
+exit codes:
+  0  the endpoint answers with a status from 200 to 299
+  1  the endpoint fails: its checks, or the server, say so
+  2  wrong usage, no server, no answer in time, or no health endpoint at that address
+
+examples:
+  HEALTHCHECK --timeout=10s CMD ["python", "-m", "health_check.ping", "http://127.0.0.1:8000/health/"]
+  python -m health_check.ping http://127.0.0.1:8000/health/live/ --header "Host: shop.example"
+  python -m health_check.ping http://localhost/health/ --unix-socket /run/gunicorn.sock
+"""
+
+BODY_BYTES = 4096
+"""How much of an answer is shown: what Docker keeps of a probe's output."""
+
+MOST_HEAD_BYTES = 65536
+"""How long the head of an answer may be."""
+
+NO_ENDPOINT = {
+    400: "the site may refuse this host name; add --header 'Host: NAME' with one of its ALLOWED_HOSTS.",
+    401: "the site asks who you are; add --header 'Authorization: Bearer TOKEN'.",
+    403: "the site does not let this client in; add --header 'Authorization: Bearer TOKEN'.",
+}
+"""What to do about a status that is no health endpoint's."""
+
+
+class PingError(Exception):
+    """Tell why no answer of a health endpoint could be had, and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Ask a server how an endpoint is, print what it says, and return the exit code.
+
+    Args:
+        arguments: Those of the command line; default ``sys.argv``.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status, body = ping(
+            options.url, headers=options.header, timeout=options.timeout, unix_socket=options.unix_socket
+        )
+    except PingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever the locale
+    print(f"HTTP {status}", body.strip(), sep="\n" if body.strip() else "")
+    return 0 if status < 300 else 1
+
+
+def ping(
+    url: str, *, headers: Sequence[str] = (), timeout: float = 5.0, unix_socket: str | None = None
+) -> tuple[int, str]:
+    """Return the status and the beginning of the body that an endpoint answers with.
+
+    Args:
+        url: The endpoint.
+        headers: More request headers, as in ``"Host: shop.example"``.
+        timeout: For how many seconds to wait for all of it; default 5.
+        unix_socket: The socket of the server, where it listens on no port.
+
+    Raises:
+        PingError: If there is no answer in time, or not one of a health endpoint.
+    """
+    parts = _parts(url)
+    shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
+    until = time.monotonic() + timeout
+    try:
+        with _connect(parts, timeout, unix_socket) as connection:
+            connection.sendall(_request(parts, headers))
+            status, body = _answer(connection, until)
+    except TimeoutError as error:
+        raise PingError(f"{shown} did not answer within {timeout:g} s.") from error
+    except (OSError, UnicodeError) as error:
+        raise PingError(f"{shown} cannot be reached: {error}. Does the server listen there?") from error
+    except ValueError as error:
+        raise PingError(f"{shown} does not answer as a web server does: {error}") from error
+    if 300 <= status < 500:
+        remedy = NO_ENDPOINT.get(status, "no health endpoint answers there; check the path and its trailing slash.")
+        raise PingError(f"{shown} answers HTTP {status}: {remedy}")
+    return status, body
+
+
+def _parts(url: str) -> urllib.parse.SplitResult:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PingError("The URL is not usable: give one like http://127.0.0.1:8000/health/.")
+    if parts.username is not None:
+        raise PingError("The URL has a user or a password: use --header 'Authorization: …' instead.")
+    return parts
+
+
+def _connect(parts: urllib.parse.SplitResult, timeout: float, unix_socket: str | None) -> socket.socket:
+    host = parts.hostname or ""
+    if unix_socket is not None:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        connection.connect(unix_socket)
+    else:
+        address = host.encode() if host.isascii() else host  # of a text Python would load its tables of host names
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        connection = socket.create_connection((address, port), timeout)  # type: ignore[arg-type]
+    if parts.scheme == "http":
+        return connection
+    import ssl  # loads OpenSSL, which costs more than all else here
+
+    return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+
+
+def _request(parts: urllib.parse.SplitResult, headers: Sequence[str]) -> bytes:
+    """Return a request in HTTP/1.0: the answer then ends with the connection, and is not in chunks."""
+    path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
+    query = f"?{urllib.parse.quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
+    own = {
+        "host": f"Host: {parts.netloc}",
+        "accept": "Accept: text/plain",
+        "user-agent": "User-Agent: health_check.ping",
+    }
+    given = {header.partition(":")[0].strip().lower(): header for header in headers}
+    lines = [f"GET {path}{query} HTTP/1.0", *{**own, **given}.values(), "", ""]
+    return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+def _answer(connection: socket.socket, until: float) -> tuple[int, str]:
+    """Return the status and the beginning of the body, also where they come in drips."""
+    received = b""
+    head, end, body = received.partition(b"\r\n\r\n")
+    while len(body) < BODY_BYTES and len(head) < MOST_HEAD_BYTES:
+        connection.settimeout(max(until - time.monotonic(), 0.001))
+        if not (part := connection.recv(65536)):
+            break
+        received += part
+        head, end, body = received.partition(b"\r\n\r\n")
+    words = head.split(None, 2)
+    if not end or len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        raise ValueError(f"it said {head[:40].decode(errors='replace')!r}.")
+    return int(words[1]), body[:BODY_BYTES].decode(errors="replace")
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keep the lines of the epilog; a width of its own, as that of the terminal needs ``shutil``, which is slow."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="health_check.ping",
+        description="Ask a running server how a health endpoint is, without loading Django: for container probes.",
+        epilog=EPILOG,
+        formatter_class=_HelpFormatter,
+    )
+    parser.add_argument("url", metavar="URL", help="the endpoint, as in http://127.0.0.1:8000/health/")
+    parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="default: 5")
+    parser.add_argument(
+        "--header", type=_header, action="append", default=[], metavar="'NAME: VALUE'", help="send this header, too"
+    )
+    parser.add_argument("--unix-socket", metavar="PATH", help="connect to this socket of the server instead of a port")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+    return value
+
+
+def _header(text: str) -> str:
+    name, colon, _ = text.partition(":")
+    if not colon or not name.strip().isascii() or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is no header, as in 'Host: shop.example'")
+    return text
+
+
+if __name__ == "__main__":
+    sys.exit(main())
