@@ -43,9 +43,10 @@ exit codes:
 
 examples:
   manage.py health_check                            every check, here and now
-  manage.py health_check health_check_home          as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
-  manage.py health_check health_check_home web:8080 --timeout 3
-  manage.py health_check health_check_home --no-http --format json
+  manage.py health_check health_check:health_check_home
+                                                    as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
+  manage.py health_check /health/ web:8080 --timeout 3
+  manage.py health_check /health/ --no-http --format json
   manage.py health_check -v 2 --fresh               with the log of what goes wrong, tracebacks included
   manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
   manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
@@ -205,7 +206,7 @@ class Command(BaseCommand):
     @staticmethod
     def _find(catalogue: Catalogue, wanted: str) -> Endpoint:
         for endpoint in catalogue.endpoints:
-            if wanted in (endpoint.name, f"/{endpoint.route}") or wanted == f"health_check:{endpoint.name}":
+            if f"/{endpoint.route}" == wanted or endpoint.name in (wanted, f"health_check:{wanted}"):
                 return endpoint
         found = _routed(catalogue, wanted) if wanted.startswith("/") else None
         if found is not None:

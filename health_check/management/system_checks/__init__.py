@@ -2,6 +2,7 @@
 
 from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_purposes
 from health_check.management.system_checks.installation import check_distributions, check_former, check_shadows
+from health_check.management.system_checks.migration import check_names
 from health_check.management.system_checks.policies import check_policies
 from health_check.management.system_checks.settings import check_settings, check_store
 
@@ -14,6 +15,7 @@ ALL = (
     check_distributions,
     check_shadows,
     check_former,
+    check_names,
 )
 """What the app registers."""
 
@@ -27,6 +29,7 @@ __all__ = [
     "check_endpoints",
     "check_exposure",
     "check_former",
+    "check_names",
     "check_policies",
     "check_purposes",
     "check_settings",

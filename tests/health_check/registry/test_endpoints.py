@@ -127,7 +127,10 @@ def test_discover__regular_expressions(mount: Mount, settings: Settings) -> None
 def test_discover__our_own_urls(mount: Mount, settings: Settings) -> None:
     """``health_check.urls`` mounts the default endpoint and the live one, each found once."""
     mount(path("health/", include("health_check.urls")))
-    assert found(settings) == [("health_check_home", "health/"), ("health_check_live", "health/live/")]
+    assert found(settings) == [
+        ("health_check:health_check_home", "health/"),
+        ("health_check:health_check_live", "health/live/"),
+    ]
     home, live = discover(str(settings.ROOT_URLCONF))
     assert (home.items(), live.items()) == (DEFAULT_CHECKS, ())
 

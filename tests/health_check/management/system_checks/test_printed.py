@@ -30,6 +30,7 @@ urlpatterns = [
 """
 
 BAD_SETTINGS = """
+OPEN_VIEWS = ["health_check_home"]
 INSTALLED_APPS = ["health_check", "health_check.db"]
 HEALTH_CHECK = {
     "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {},

@@ -1,0 +1,1 @@
+"""What a site that comes from django-health-check may rely on."""
