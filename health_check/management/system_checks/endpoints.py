@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
@@ -69,9 +69,9 @@ METHODS_OF_VERSION_4 = (
 
 
 def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report endpoints of one name (E002), entries that are unusable (E003) or share a label (E004), and others.
+    """Report endpoints of one name (W016), entries that are unusable (W017) or share a label (W018), and others.
 
-    Odd methods of views are E006, unusable access policies E001, checks used with different policies W003, no
+    Odd methods of views are W020, unusable access policies E001, checks used with different policies W003, no
     endpoint at all W011.
     """
     try:
@@ -103,10 +103,10 @@ def _no_endpoint(endpoints: Sequence[Endpoint]) -> Iterator[CheckMessage]:
 def _equal_names(names: Counter[str]) -> Iterator[CheckMessage]:
     for name, count in names.items():
         if count > 1:
-            yield Error(
+            yield CheckWarning(
                 f"{count} health endpoints have the URL name {name!r}.",
                 hint="Give each path() a name of its own.",
-                id="health_check.E002",
+                id="health_check.W016",
             )
 
 
@@ -116,10 +116,10 @@ def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
         cannot_be_async = [name for name in ("get", "dispatch") if inspect.iscoroutinefunction(getattr(view, name))]
         for name in [*without_effect, *cannot_be_async]:
             what = "is async, which does not work" if name in cannot_be_async else "has no effect"
-            yield Error(
+            yield CheckWarning(
                 f"{view.__module__}.{view.__qualname__}.{name}() {what}.",
                 hint="Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods.",
-                id="health_check.E006",
+                id="health_check.W020",
             )
 
 
@@ -140,8 +140,8 @@ def _entry_problems(catalogue: Catalogue) -> Iterator[CheckMessage]:
             hint = "Use the same options wherever the check is used, or different names for different checks."
             yield CheckWarning(text, hint=hint, id="health_check.W003")
         else:
-            number = "E003" if problem.kind == "unusable" else "E004"
-            yield Error(text, hint="Until then it is shown as a failing check.", id=f"health_check.{number}")
+            number = "health_check.W017" if problem.kind == "unusable" else "health_check.W018"
+            yield CheckWarning(text, hint="Until then it is shown as a failing check.", id=number)
 
 
 READINESS = re.compile(r"(?<![a-z])(ready|readyz|readiness)(?![a-z])", re.IGNORECASE)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
 from health_check.compat import apps as former
@@ -24,13 +24,13 @@ PACKAGE = pathlib.Path(__file__).parents[2]
 
 
 def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report another distribution that installs a package ``health_check`` (E005)."""
+    """Report another distribution that installs a package ``health_check`` (W019)."""
     owners = {owner for owner in importlib.metadata.packages_distributions().get("health_check", []) if owner}
     return [
-        Error(
+        CheckWarning(
             f"{owner} is installed beside {DISTRIBUTION}: both bring the package health_check.",
             hint=f"Uninstall both, then install {DISTRIBUTION} again.",
-            id="health_check.E005",
+            id="health_check.W019",
         )
         for owner in sorted(owners - {DISTRIBUTION})
     ]

@@ -26,21 +26,21 @@ def test_e001__unusable_urlconf(urlconf: str, settings: Settings) -> None:
     assert f"HEALTH_CHECK['URLCONF'] is {urlconf!r}" in messages[0].msg
 
 
-def test_e002__equal_names(mount: Mount) -> None:
-    """Endpoints of one URL name are an error that names them."""
+def test_w016__equal_names(mount: Mount) -> None:
+    """Endpoints of one URL name are a warning that names them."""
     mount(path("a/", view(Fine), name="x"), path("b/", view(Fine), name="x"), path("c/", view(Fine), name="y"))
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.E002"]
+    assert ids(messages) == ["health_check.W016"]
     assert "'x'" in messages[0].msg
 
 
-def test_e002__name_like_a_route(mount: Mount) -> None:
+def test_w016__name_like_a_route(mount: Mount) -> None:
     """A URL name that is another endpoint's route is the same name."""
     mount(path("a/", view(Fine)), path("b/", view(Fine), name="a/"))
-    assert ids(check_endpoints()) == ["health_check.E002"]
+    assert ids(check_endpoints()) == ["health_check.W016"]
 
 
-def test_e002__not_for_namespaces(mount: Mount) -> None:
+def test_w016__not_for_namespaces(mount: Mount) -> None:
     """Equal names in different namespaces, and those of our own URLs, are nobody's mistake."""
     inner = [path("", view(Fine), name="home")]
     mount(
@@ -62,17 +62,17 @@ def test_e002__not_for_namespaces(mount: Mount) -> None:
         (42, "'42'"),
     ],
 )
-def test_e003__unusable_entry(item: object, word: str, mount: Mount) -> None:
-    """An entry that cannot be used is an error that names the endpoint, the entry and the remedy."""
+def test_w017__unusable_entry(item: object, word: str, mount: Mount) -> None:
+    """An entry that cannot be used is a warning that names the endpoint, the entry and the remedy."""
     mount(path("health/", view(Fine, item), name="health"))
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.E003"]
+    assert ids(messages) == ["health_check.W017"]
     assert "'health'" in messages[0].msg
     assert word in messages[0].msg
     assert "nobody meant" not in messages[0].msg
 
 
-def test_e003__through_super_get_plugins(mount: Mount) -> None:
+def test_w017__through_super_get_plugins(mount: Mount) -> None:
     """An entry that cannot be used is found where a view adds to ``super().get_plugins()``, too."""
 
     class Adding(HealthCheckView):
@@ -83,16 +83,16 @@ def test_e003__through_super_get_plugins(mount: Mount) -> None:
             yield Broken()
 
     mount(path("health/", Adding.as_view(), name="health"))
-    assert ids(check_endpoints()) == ["health_check.E003"]
+    assert ids(check_endpoints()) == ["health_check.W017"]
 
 
-def test_e003__not_for_checks_that_fail(mount: Mount) -> None:
+def test_w017__not_for_checks_that_fail(mount: Mount) -> None:
     """A system check runs no check."""
     mount(path("health/", view(Broken, Exiting), name="health"))
     assert check_endpoints() == []
 
 
-def test_e003__not_for_plugins_that_need_a_request(mount: Mount) -> None:
+def test_w017__not_for_plugins_that_need_a_request(mount: Mount) -> None:
     """A view that chooses its checks by the request is no mistake."""
 
     class Asking(HealthCheckView):
@@ -103,14 +103,14 @@ def test_e003__not_for_plugins_that_need_a_request(mount: Mount) -> None:
     assert check_endpoints() == []
 
 
-def test_e004__equal_labels(mount: Mount) -> None:
-    """Different checks of one label are an error that names it and the remedy."""
+def test_w018__equal_labels(mount: Mount) -> None:
+    """Different checks of one label are a warning that names it and the remedy."""
     mount(
         path("a/", view((Alias, {"alias": "a", "name": "db"})), name="a"),
         path("b/", view((Alias, {"alias": "b", "name": "db"})), name="b"),
     )
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.E004"]
+    assert ids(messages) == ["health_check.W018"]
     assert "Health endpoint 'b'" in messages[0].msg
     assert "'db'" in messages[0].msg
     assert "option `name`" in messages[0].msg
@@ -135,7 +135,7 @@ def test_w003__not_for_criticality(mount: Mount) -> None:
     assert check_endpoints() == []
 
 
-def test_e006__methods_of_version_4(mount: Mount) -> None:
+def test_w020__methods_of_version_4(mount: Mount) -> None:
     """A view that overrides what nobody calls, or with a coroutine what must be sync, is told so."""
 
     class Old(HealthCheckView):
@@ -147,7 +147,7 @@ def test_e006__methods_of_version_4(mount: Mount) -> None:
 
     mount(path("health/", Old.as_view(checks=[]), name="health"))
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.E006"] * 2
+    assert ids(messages) == ["health_check.W020"] * 2
     assert "get_checks() has no effect" in messages[0].msg
     assert "get() is async" in messages[1].msg
 

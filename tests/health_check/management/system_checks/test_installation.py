@@ -26,19 +26,19 @@ def distribution(folder: pathlib.Path, name: str, package: str) -> None:
     (metadata / "top_level.txt").write_text(f"{package}\n")
 
 
-def test_e005__beside_django_health_check(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another distribution that brings a package of our name is an error that names it."""
+def test_w019__beside_django_health_check(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another distribution that brings a package of our name is a warning that names it."""
     distribution(tmp_path, "django-health-check", "health_check")
     monkeypatch.syspath_prepend(tmp_path)
     messages = check_distributions()
-    assert ids(messages) == ["health_check.E005"]
+    assert ids(messages) == ["health_check.W019"]
     assert "django-health-check is installed beside" in messages[0].msg
 
 
 @pytest.mark.parametrize(
     ("name", "package"), [("other", "health_checks"), ("other", "health_check_other"), ("health_check", "other")]
 )
-def test_e005__not_for_other_packages(
+def test_w019__not_for_other_packages(
     name: str, package: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A distribution that brings a package of another name is none of our business, whatever its own name."""
@@ -48,7 +48,7 @@ def test_e005__not_for_other_packages(
 
 
 @pytest.mark.filterwarnings("ignore:Implicit None on return values:DeprecationWarning")
-def test_e005__damaged_metadata(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_w019__damaged_metadata(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an interrupted installation has left, which has no name, is not named; others are."""
     distribution(tmp_path, "", "health_check")
     distribution(tmp_path, "b", "health_check")

@@ -125,6 +125,6 @@ def test_w010__label_of_a_dataclass(mount: Mount) -> None:
 
 
 def test_w010__not_for_entries_that_cannot_be_used(mount: Mount) -> None:
-    """What stands for an entry that is an error anyway is not told of twice."""
+    """What stands for an entry that cannot be used anyway is not told of twice."""
     mount(path("health/", view("10.0.0.7.Check"), name="health"))
     assert check_policies() == []
