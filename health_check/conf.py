@@ -34,7 +34,7 @@ SQLITE_STORE = "health_check.stores.sqlite.SQLiteStore"
 DEFAULT_MAX_AGE_SECONDS = 10.0
 """For how long a result counts as fresh where nothing is said, on a site that is neither debugged nor tested."""
 
-DEFAULT_DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+DEFAULT_DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
 """The upper bounds by which durations are counted, in seconds."""
 
 MOST_DURATION_BUCKETS = 50

@@ -6,7 +6,9 @@ process serves beside the health endpoints. Telemetry is what processes of our o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import enum
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from health_check.monitor.reports import Overview
@@ -26,6 +28,7 @@ __all__ = [
     "Observer",
     "Output",
     "OutputError",
+    "Role",
     "RoundObserver",
     "RunObserver",
     "SetUp",
@@ -35,10 +38,12 @@ __all__ = [
     "View",
     "outputs",
     "pages",
+    "process_role",
     "register_observer",
     "register_output",
     "register_page",
     "register_telemetry",
+    "running_as",
     "telemetry",
     "triggered_by",
     "unregister_observer",
@@ -56,9 +61,22 @@ ShutDown = Callable[[float], None]
 SetUp = Callable[[], ShutDown | None]
 """Sets telemetry up; returns None, with nothing changed, where the user has done so."""
 
+
+class Role(enum.StrEnum):
+    """What a process is for."""
+
+    SITE = "site"
+    """It serves the site."""
+    EXPORTER = "exporter"
+    """It only shows how the site is, as ``manage.py health_exporter`` does."""
+    COMMAND = "command"
+    """It ends when it has said how things are."""
+
+
 _outputs: dict[str, Output] = {}
 _pages: dict[str, View] = {}
 _set_ups: list[SetUp] = []
+_roles: list[Role] = [Role.SITE]
 
 
 class OutputError(Exception):
@@ -111,3 +129,22 @@ def register_telemetry(set_up: SetUp) -> None:
 def telemetry() -> SetUp | None:
     """Return what sets telemetry up, if there is something."""
     return _set_ups[0] if _set_ups else None
+
+
+@contextlib.contextmanager
+def running_as(role: Role) -> Iterator[None]:
+    """Have this process be of another kind meanwhile, in all its threads.
+
+    Args:
+        role: What the process is for.
+    """
+    _roles.append(role)
+    try:
+        yield
+    finally:
+        _roles.remove(role)
+
+
+def process_role() -> Role:
+    """Return what this process is for: to serve the site, unless one of our commands runs it."""
+    return _roles[-1]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
-from health_check.extensions import Trigger, triggered_by
+from health_check.extensions import Trigger, process_role, triggered_by
 from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.runtime import read, store_summary
@@ -37,10 +37,10 @@ class HealthCheckCollector(Collector):
         try:
             with triggered_by(Trigger.SCRAPE):
                 overview = read(wait=seconds_left())
-            return families_of(overview, store_summary(overview.readings))
+            return families_of(overview, store_summary(overview.readings), process_role())
         except Exception as error:
             log_once("collector", "The metrics of the health checks could not be collected.", error)
-            return families_of(None, StoreSummary())
+            return families_of(None, StoreSummary(), process_role())
 
     def describe(self) -> Iterable[Metric]:
         """Return the families as they are without any check, so that registering runs none."""

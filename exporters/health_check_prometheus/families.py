@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import platform
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import django
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -17,7 +20,10 @@ from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from health_check import records
+from health_check._version import __version__
 from health_check.conf import settings
+from health_check.extensions import Role
+from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, Outcome, State, Totals
@@ -28,12 +34,19 @@ MOST_EXEMPLAR_CHARACTERS = 128
 """How long the labels of an exemplar may be together: OpenMetrics 1.0, Exemplars."""
 
 
-def families_of(overview: Overview | None, summary: StoreSummary) -> list[Metric]:
+MOST_TAGS = 8
+"""How many labels of a site's own the series of a check may have."""
+
+BUILD_LABELS = ("role", "version", "django", "python", "store", "host")
+
+
+def families_of(overview: Overview | None, summary: StoreSummary, role: Role = Role.SITE) -> list[Metric]:
     """Return all families.
 
     Args:
         overview: The endpoints and their checks; None if they could not be read.
         summary: What is counted of the checks.
+        role: What the process is for that shows them.
     """
     return [
         *_gauges(overview),
@@ -44,6 +57,7 @@ def families_of(overview: Overview | None, summary: StoreSummary) -> list[Metric
         _info(overview),
         _runs(overview, summary),
         _durations(overview, summary),
+        _build_info(overview, role),
         _store_up(summary),
         _draining(summary),
     ]
@@ -132,10 +146,29 @@ def _endpoint_check_info(overview: Overview | None) -> Metric:
 
 
 def _info(overview: Overview | None) -> Metric:
+    """Return what checks are; all have the same labels, as few as a site gives them."""
     family = InfoMetricFamily(PREFIX.rstrip("_"), "What the check is.", labels=["check"])
-    for reading in _readings(overview):
-        definition = reading.definition
-        family.add_metric([reading.label], {"backend": definition.backend, "scope": definition.scope})
+    definitions = {reading.label: reading.definition for reading in _readings(overview)}
+    names = sorted({name for definition in definitions.values() for name in definition.tags})
+    with_runbook = any(definition.runbook for definition in definitions.values())
+    if len(names) > MOST_TAGS:
+        log_once("tags", f"Of the tags of checks, these are no labels of metrics: {', '.join(names[MOST_TAGS:])}.")
+    for label, definition in definitions.items():
+        tags = {name: definition.tags.get(name, "") for name in names[:MOST_TAGS]}
+        runbook = {"runbook": definition.runbook} if with_runbook else {}
+        family.add_metric([label], {**tags, **runbook, "backend": definition.backend, "scope": definition.scope})
+    return family
+
+
+def _build_info(overview: Overview | None, role: Role) -> Metric:
+    """Return what shows the metrics; nothing while the checks cannot be read, as the settings may be unusable."""
+    text = "What shows these metrics: a site, an exporter process or a command, its versions, store and host; always 1."
+    family = GaugeMetricFamily(f"{PREFIX}build_info", text, labels=BUILD_LABELS)
+    if overview is not None:
+        store = settings.STORE
+        host = str(store["OPTIONS"].get("host") or socket.gethostname())
+        versions = (__version__, django.get_version(), platform.python_version())
+        family.add_metric([role.value, *versions, store["BACKEND"].rpartition(".")[2], host], 1.0)
     return family
 
 

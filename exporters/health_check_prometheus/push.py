@@ -14,7 +14,7 @@ from prometheus_client.exposition import basic_auth_handler, default_handler, pu
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from health_check.extensions import OutputError
+from health_check.extensions import OutputError, Role
 from health_check.monitor.reports import Overview
 from health_check.monitor.runtime import store_summary
 from health_check.redaction import showable
@@ -40,7 +40,7 @@ class Snapshot(Collector):
     """
 
     def __init__(self, overview: Overview) -> None:
-        self._families = families_of(overview, store_summary(overview.readings))
+        self._families = families_of(overview, store_summary(overview.readings), Role.COMMAND)
 
     def collect(self) -> Iterable[Metric]:
         return self._families

@@ -33,6 +33,12 @@ class Policy:
     """``"host"``, or ``"fleet"`` for what is the same on every host."""
     critical_service: bool | None = None
     """Whether a failure makes the endpoint fail."""
+    tags: tuple[tuple[str, str], ...] | None = None
+    """Labels of the site's own, such as who owns the check, for alerts and dashboards."""
+    runbook: str | None = None
+    """The address of a page that says what to do when it fails."""
+    description: str | None = None
+    """What it is for, in words."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,6 +91,21 @@ class Definition:
     def scope(self) -> str:
         """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
         return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Labels of the site's own; the first entry that gives one counts."""
+        return dict(pair for policy in reversed(self.policies) for pair in policy.tags or ())
+
+    @property
+    def runbook(self) -> str:
+        """The address of a page that says what to do when it fails; empty if no entry names one."""
+        return next((policy.runbook for policy in self.policies if policy.runbook), "")
+
+    @property
+    def description(self) -> str:
+        """What it is for, in words; empty if no entry says."""
+        return next((policy.description for policy in self.policies if policy.description), "")
 
     def copy(self) -> HealthCheck:
         """Return an instance of a reader's own, without running anything of the check's."""

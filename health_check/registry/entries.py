@@ -6,6 +6,7 @@ import contextlib
 import copy
 import dataclasses
 import inspect
+import re
 import types
 from collections.abc import Container, Iterable, Mapping
 from typing import Any
@@ -183,18 +184,43 @@ _REMEDIES = {
     "name": "a text that is not empty",
     "scope": "'host' or 'fleet'",
     "critical_service": "True or False",
+    "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}; names that metrics have are taken",
+    "runbook": "an address like https://example.com/page",
+    "description": "a text that is not empty",
 }
+
+MOST_TAGS = 8
+"""How many labels of its own a site may give its checks."""
+
+TAKEN_TAGS = frozenset(
+    "alertname backend check cluster component container endpoint host instance job le namespace node outcome pod"
+    " prometheus quantile runbook scope service severity state url_name".split()
+)
+"""Labels that our metrics and alerts, or the configurations of scrapes, give a meaning."""
+
+_TAG = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 def _policy_value(name: str, value: object) -> Any:
     if name in ("timeout", "max_age"):
         number = seconds(value)
         return None if number == 0 and name == "timeout" else number
-    if name == "name":
+    if name in ("name", "description"):
         return value if isinstance(value, str) and value.strip() else None
+    if name == "runbook":
+        return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'<>{}]+", value) else None
+    if name == "tags":
+        return tuple(value.items()) if isinstance(value, Mapping) and _are_tags(value) else None
     if name == "scope":
         return value if value in ("host", "fleet") else None
     return value if isinstance(value, bool) else None
+
+
+def _are_tags(value: Mapping[Any, Any]) -> bool:
+    return len(value) <= MOST_TAGS and all(
+        isinstance(name, str) and _TAG.fullmatch(name) and name not in TAKEN_TAGS and isinstance(text, str)
+        for name, text in value.items()
+    )
 
 
 def _declared(check: HealthCheck, name: str) -> object:

@@ -82,10 +82,11 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from error
         shut_down = self._set_up_telemetry(demanded=options["otlp"])
         try:
-            if options["once"]:
-                self._print_once()
-            else:
-                self._serve(options["host"], options["port"], where)
+            with extensions.running_as(extensions.Role.COMMAND if options["once"] else extensions.Role.EXPORTER):
+                if options["once"]:
+                    self._print_once()
+                else:
+                    self._serve(options["host"], options["port"], where)
         finally:
             shut_down(SHUT_DOWN_SECONDS)
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
+import socket
 
+import django
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from pytest_django import Settings
 
+import health_check
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.extensions import Role
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading, Report
 from health_check.records import NO_TOTALS, Record
+from health_check.registry.definitions import Policy
 from health_check_prometheus.families import families_of
 from tests.support.parsing import generate_openmetrics, parse_openmetrics, parse_text
 from tests.support.readings import reading, report, row, unknown
@@ -157,6 +163,46 @@ def test_info__static_facts() -> None:
         "backend": "health_check.backends.HealthCheck",
         "scope": "host",
     }
+
+
+def test_info__tags_and_runbook() -> None:
+    """Tags and runbooks are labels, the same for all checks, and eight tags at most; a description is none."""
+    policy = Policy(
+        tags=(("owner", "payments"), ("tier", "1")), runbook="https://example.com/x", description="Where orders are."
+    )
+    tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(policy,)))
+    [family] = [family for family in families(overview(tagged, ERROR)) if family.type == "info"]
+    own = [{key: sample.labels[key] for key in ("owner", "tier", "runbook")} for sample in family.samples]
+    assert own == [
+        {"owner": "payments", "tier": "1", "runbook": "https://example.com/x"},
+        {"owner": "", "tier": "", "runbook": ""},
+    ]
+    assert "orders" not in str(family)
+    many = Policy(tags=tuple((f"tag_{n}", "x") for n in range(10)))
+    tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(many,)))
+    [family] = [family for family in families(overview(tagged)) if family.type == "info"]
+    assert len([name for name in family.samples[0].labels if name.startswith("tag_")]) == 8
+
+
+@pytest.mark.parametrize("role", Role)
+def test_build_info__says_what_shows_the_metrics(role: Role, settings: Settings) -> None:
+    """It has the role, the versions, the store and the host; a host that the store was given goes first."""
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.MemoryStore"}}
+    [sample] = [s for f in families_of(overview(OK), StoreSummary(), role) for s in f.samples if "build" in s.name]
+    assert (sample.value, sample.labels) == (
+        1,
+        {
+            "role": role.value,
+            "version": health_check.__version__,
+            "django": django.get_version(),
+            "python": platform.python_version(),
+            "store": "MemoryStore",
+            "host": socket.gethostname(),
+        },
+    )
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "a.B", "OPTIONS": {"host": "web-1"}}}
+    [sample] = [s for f in families_of(overview(OK), StoreSummary(), role) for s in f.samples if "build" in s.name]
+    assert sample.labels["host"] == "web-1"
 
 
 def test_endpoints__status_and_members() -> None:

@@ -118,6 +118,17 @@ def test_define__policy_options() -> None:
     assert (definition.label, definition.critical, definition.options) == ("db", False, {})
 
 
+def test_define__what_alerts_say_of_a_check() -> None:
+    """Tags, the runbook and the description hold; of two entries of one check, the first that gives one counts."""
+    first = {"tags": {"owner": "payments"}, "description": "Where orders are."}
+    second = {"tags": {"owner": "search", "tier": "1"}, "runbook": "https://example.com/"}
+    one, two = (parse((Alias, options)).define() for options in (first, second))
+    both = dataclasses.replace(one, policies=(*one.policies, *two.policies))
+    assert both.tags == {"owner": "payments", "tier": "1"}
+    assert (both.runbook, both.description) == ("https://example.com/", "Where orders are.")
+    assert (parse(Alias).define().tags, parse(Alias).define().runbook) == ({}, "")
+
+
 def test_define__policy_of_the_class() -> None:
     """What a class declares is its policy."""
     definition = parse(Declaring).define()
@@ -239,6 +250,13 @@ def test_parse__module_that_raises(error: str, tmp_path: Path, monkeypatch: pyte
         ("scope", [], "'host' or 'fleet'"),
         ("critical_service", "no", "True or False"),
         ("critical_service", 0, "True or False"),
+        ("tags", "payments", "a dict of at most 8 names and texts"),
+        ("tags", {"job": "x"}, "a dict of at most 8 names and texts"),
+        ("tags", {"on-call": "x"}, "a dict of at most 8 names and texts"),
+        ("tags", {"tier": 1}, "a dict of at most 8 names and texts"),
+        ("tags", {f"t{n}": "" for n in range(9)}, "a dict of at most 8 names and texts"),
+        ("runbook", "wiki", "an address like https://"),
+        ("description", "", "a text that is not empty"),
     ],
 )
 def test_define__unusable_policy(option: str, value: object, remedy: str) -> None:
