@@ -193,31 +193,11 @@ MOST_TAGS = 8
 """How many labels of its own a site may give its checks."""
 
 TAKEN_TAGS = frozenset(
-    [
-        "alertname",
-        "backend",
-        "check",
-        "cluster",
-        "component",
-        "container",
-        "endpoint",
-        "host",
-        "instance",
-        "job",
-        "le",
-        "namespace",
-        "node",
-        "outcome",
-        "pod",
-        "prometheus",
-        "quantile",
-        "runbook",
-        "scope",
-        "service",
-        "severity",
-        "state",
-        "url_name",
-    ]
+    re.findall(
+        r"\w+",
+        "alertname backend check cluster component container endpoint host instance job le namespace node outcome pod"
+        " prometheus quantile runbook scope service severity state url_name",
+    )
 )
 """Labels that our metrics and alerts, or the configurations of scrapes, give a meaning."""
 
