@@ -1,7 +1,6 @@
 """The Django app."""
 
 from django.apps import AppConfig
-from django.core.checks import register
 
 
 class HealthCheckConfig(AppConfig):
@@ -13,7 +12,4 @@ class HealthCheckConfig(AppConfig):
     def ready(self) -> None:
         from health_check.management import system_checks
 
-        for check in system_checks.ALL:
-            register(check, "health_check")
-        for check in system_checks.DEPLOYMENT:
-            register(check, "health_check", deploy=True)
+        system_checks.register_all()

@@ -4,36 +4,49 @@ from __future__ import annotations
 
 import pathlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.apps import AppConfig, apps
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from health_check.compat import names
 
 
 class FormerConfig(AppConfig):
-    """Add the checks that the app registered, where the views that state no checks do not have them anyway."""
+    """Register the checks that the app registered, and our system checks, where it alone is installed."""
 
     path = str(pathlib.Path(__file__).parent / "nothing")  # no templates, no commands
     registers: ClassVar[tuple[str, ...]] = ()
 
     def ready(self) -> None:
-        from health_check.compat.plugins import plugin_dir
+        from health_check.registry.plugins import plugin_dir
 
+        import_string("health_check.management.system_checks.register_all")()  # by name: that room looks at this one
         warnings.warn(f"{problem_of(self)} {remedy_of(self)}", DeprecationWarning, stacklevel=2)
         for path, options in self.entries():
             plugin_dir.add(path, options)
 
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the checks to add, with their options."""
-        for old in self.registers:
-            yield names.target(old) or old, {}
-        if self.name == "health_check.cache":
-            for alias in settings.CACHES:
-                if alias != "default":
-                    yield "health_check.Cache", {"alias": alias}
+        configured = getattr(settings, "HEALTH_CHECK", None)
+        for path in self.registers:
+            if path == "health_check.Cache":
+                prefix = getattr(settings, "HEALTHCHECK_CACHE_KEY", None)
+                own = {} if prefix is None else {"key_prefix": prefix}
+                yield from ((path, {"alias": alias, **own}) for alias in settings.CACHES)
+            elif not _is_switched_off(path, configured):
+                yield path, {}
+
+
+SWITCHES = {"health_check.Disk": "DISK_USAGE_MAX", "health_check.Memory": "MEMORY_MIN"}
+"""The settings that, being None, had the app of psutil register no check."""
+
+
+def _is_switched_off(path: str, configured: object) -> bool:
+    key = SWITCHES.get(path)
+    return key is not None and isinstance(configured, Mapping) and configured.get(key, 0) is None
 
 
 def config_of(app: str) -> type[AppConfig]:

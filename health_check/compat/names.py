@@ -36,23 +36,23 @@ ADAPTERS: Mapping[str, str] = {
 """The checks among them whose options had other names, too, and what understands these."""
 
 APPS: Mapping[str, tuple[str, ...]] = {
-    "health_check.cache": (),
-    "health_check.db": (),
-    "health_check.storage": (),
-    "health_check.contrib.celery": ("health_check.contrib.celery_ping.backends.CeleryPingHealthCheck",),
-    "health_check.contrib.celery_ping": ("health_check.contrib.celery_ping.backends.CeleryPingHealthCheck",),
-    "health_check.contrib.db_heartbeat": (),
-    "health_check.contrib.mail": (),
-    "health_check.contrib.migrations": ("health_check.contrib.migrations.backends.MigrationsHealthCheck",),
-    "health_check.contrib.psutil": (),
-    "health_check.contrib.rabbitmq": ("health_check.contrib.rabbitmq.backends.RabbitMQHealthCheck",),
-    "health_check.contrib.redis": ("health_check.contrib.redis.backends.RedisHealthCheck",),
-    "health_check.contrib.s3boto3_storage": (),
-    "health_check.contrib.s3boto_storage": (),
+    "health_check.cache": ("health_check.Cache",),
+    "health_check.db": ("health_check.Database",),
+    "health_check.storage": ("health_check.Storage",),
+    "health_check.contrib.celery": (ADAPTERS["CeleryPingHealthCheck"],),
+    "health_check.contrib.celery_ping": (ADAPTERS["CeleryPingHealthCheck"],),
+    "health_check.contrib.db_heartbeat": ("health_check.Database",),
+    "health_check.contrib.mail": ("health_check.Mail",),
+    "health_check.contrib.migrations": (ADAPTERS["MigrationsHealthCheck"],),
+    "health_check.contrib.psutil": ("health_check.Disk", "health_check.Memory"),
+    "health_check.contrib.rabbitmq": (ADAPTERS["RabbitMQHealthCheck"],),
+    "health_check.contrib.redis": (ADAPTERS["RedisHealthCheck"],),
+    "health_check.contrib.s3boto3_storage": ("health_check.Storage",),
+    "health_check.contrib.s3boto_storage": ("health_check.Storage",),
 }
-"""The apps of 3.x, and what they registered besides that which a view without ``checks`` looks at anyway."""
+"""The apps of 3.x, and the checks that stand for those that they registered; that of a cache once for each alias."""
 
-MOVED: Mapping[str, str] = {"health_check.plugins": "health_check.compat.plugins"}
+MOVED: Mapping[str, str] = {"health_check.plugins": "health_check.registry.plugins"}
 """The modules that are elsewhere here, whose names go on working without a warning: what is in them gives its own."""
 
 GONE: Mapping[str, str] = {

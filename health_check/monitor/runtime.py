@@ -21,6 +21,7 @@ from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
+from health_check.registry.plugins import plugin_dir
 from health_check.runner.runner import Runner
 from health_check.stores import create_store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
@@ -40,13 +41,13 @@ class Runtime:
         self._history_reader: HistoryReader | None = None
         self._scheduler: Scheduler | None = None
         self._catalogue: Catalogue | None = None
-        self._resolver: object = None
+        self._known: tuple[object, object] = (None, None)
 
     @property
     def prepared(self) -> bool:
         """Whether the catalogue is there, and does not block whoever uses it."""
         catalogue = self._catalogue
-        return catalogue is not None and self._resolver is get_resolver(settings.URLCONF) and not catalogue.needs_work
+        return catalogue is not None and self._is_current() and not catalogue.needs_work
 
     @property
     def store_client(self) -> StoreClient | None:
@@ -92,20 +93,25 @@ class Runtime:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The catalogue of ``HEALTH_CHECK["URLCONF"]``; a new one whenever Django's resolver is."""
-        resolver = get_resolver(settings.URLCONF)
+        """The catalogue of ``HEALTH_CHECK["URLCONF"]``; a new one when the resolver is, or a check is registered."""
         catalogue = self._catalogue
-        if catalogue is None or self._resolver is not resolver:
+        if catalogue is None or not self._is_current():
             with self._lock:
-                if self._catalogue is None or self._resolver is not resolver:
+                if self._catalogue is None or not self._is_current():
+                    known = get_resolver(settings.URLCONF), plugin_dir.entries
                     self._catalogue = Catalogue(
                         settings.URLCONF,
                         lambda functions: self._runner.call(functions, CONSTRUCTION_SECONDS),
                         self._clock,
                     )
-                    self._resolver = resolver
+                    self._known = known
                 return self._catalogue
         return catalogue
+
+    def _is_current(self) -> bool:
+        """Tell whether the catalogue was made of the URLconf and the registered checks that there are now."""
+        resolver, entries = self._known
+        return resolver is get_resolver(settings.URLCONF) and entries is plugin_dir.entries
 
 
 _current = Runtime()

@@ -8,10 +8,11 @@ They are named ``health_check:health_check_home``, as in django-health-check 3.x
 from django.urls import path
 
 from health_check.views import HealthCheckView
+from health_check.views.registered import RegisteredView
 
 app_name = "health_check"
 
 urlpatterns = [
-    path("", HealthCheckView.as_view(), name="health_check_home"),
+    path("", RegisteredView.as_view(), name="health_check_home"),
     path("live/", HealthCheckView.as_view(checks=[]), name="health_check_live"),
 ]

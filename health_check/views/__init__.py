@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from health_check.views.health import HealthCheckView
+from health_check.views.registered import RegisteredView
 
 __all__ = ["HealthCheckView"]
 
@@ -15,5 +16,5 @@ def __getattr__(name: str) -> Any:
             DeprecationWarning,
             stacklevel=2,
         )
-        return HealthCheckView
+        return RegisteredView
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

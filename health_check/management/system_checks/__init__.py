@@ -1,8 +1,10 @@
 """The system checks: what ``manage.py check`` says about the settings, the endpoints and the installation."""
 
+from django.core.checks import register
+
 from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_purposes
-from health_check.management.system_checks.installation import check_distributions, check_former, check_shadows
-from health_check.management.system_checks.migration import check_names
+from health_check.management.system_checks.installation import check_distributions, check_shadows
+from health_check.management.system_checks.migration import check_former, check_names
 from health_check.management.system_checks.policies import check_policies
 from health_check.management.system_checks.settings import check_settings, check_store
 
@@ -22,6 +24,15 @@ ALL = (
 DEPLOYMENT = (check_exposure,)
 """What the app registers for ``manage.py check --deploy``."""
 
+
+def register_all() -> None:
+    """Register all of these, once, however often it is called."""
+    for check in ALL:
+        register(check, "health_check")
+    for check in DEPLOYMENT:
+        register(check, "health_check", deploy=True)
+
+
 __all__ = [
     "ALL",
     "DEPLOYMENT",
@@ -35,4 +46,5 @@ __all__ = [
     "check_settings",
     "check_shadows",
     "check_store",
+    "register_all",
 ]

@@ -13,10 +13,6 @@ from typing import Any
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 
-from health_check.compat import apps as former
-from health_check.compat.plugins import plugin_dir
-from health_check.registry.entries import describe
-
 DISTRIBUTION = "django-health-exporter"
 
 PACKAGE = pathlib.Path(__file__).parents[2]
@@ -46,17 +42,6 @@ def check_shadows(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> li
         )
         for place in _other_places()
     ]
-
-
-def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report apps and registered checks of django-health-check 3.x (W014)."""
-    apps = former.installed()
-    registered = [entry for entry in plugin_dir.added if not any(entry in app.entries() for app in apps)]
-    found = {former.problem_of(app): former.remedy_of(app) for app in apps}
-    for entry in registered:
-        problem = f"{describe(entry)} is added with plugin_dir.register(), as in django-health-check 3.x."
-        found[problem] = "Name it in the `checks` of a HealthCheckView; until then each one that has none has it."
-    return [CheckWarning(problem, hint=hint, id="health_check.W014") for problem, hint in found.items()]
 
 
 def _other_places() -> list[str]:

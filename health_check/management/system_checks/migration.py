@@ -9,6 +9,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from django.apps import apps as installed_apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
@@ -16,12 +17,51 @@ from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.urls import NoReverseMatch, reverse
 
+from health_check.compat import apps as former
 from health_check.conf import settings
+from health_check.management.system_checks.endpoints import current_catalogue
+from health_check.registry.endpoints import DEFAULT_CHECKS
+from health_check.registry.entries import describe
+from health_check.registry.plugins import plugin_dir
 
 BARE_NAMES = ("health_check_home", "health_check_live", "health_check_subset")
 """The views of ``health_check.urls``, without their namespace."""
 
 TAG = re.compile(rf"""\{{%\s*url\s+["']({"|".join(BARE_NAMES)})["']""")
+
+
+def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report apps and registered checks of django-health-check 3.x, and which endpoints have them (W014)."""
+    apps = former.installed()
+    registered = [entry for entry in plugin_dir.entries if not any(entry in app.entries() for app in apps)]
+    found = {former.problem_of(app): former.remedy_of(app) for app in apps}
+    for entry in registered:
+        problem = f"{describe(entry)} is added with plugin_dir.register(), as in django-health-check 3.x."
+        found[problem] = "Name it in the `checks` of a HealthCheckView."
+    if apps and not installed_apps.is_installed("health_check"):
+        problem = "INSTALLED_APPS has apps of django-health-check 3.x, but not health_check: there are no commands."
+        found[problem] = "Add health_check."
+    found.update(_endpoints_with_registered_checks())
+    return [CheckWarning(problem, hint=hint, id="health_check.W014") for problem, hint in found.items()]
+
+
+def _endpoints_with_registered_checks() -> Iterator[tuple[str, str]]:
+    """Yield what is said of endpoints that have the registered checks, and what they would be without them."""
+    catalogue = current_catalogue() if plugin_dir.entries else None
+    if catalogue is None:
+        return
+    for endpoint, members in catalogue.check_set.members.items():
+        if endpoint.option("checks") is plugin_dir.entries:
+            labels = [member.label for member in members]
+            gained = [name for path in DEFAULT_CHECKS if (name := path.rpartition(".")[2]) not in labels]
+            lost = [label for label in labels if f"health_check.{label}" not in DEFAULT_CHECKS]
+            problem = f"Health endpoint {endpoint.name!r} has the checks that were registered: {', '.join(labels)}."
+            hint = (
+                "Name them in the `checks` of a HealthCheckView there: once nothing is registered any more, "
+                f"health_check.urls has the default checks, which lack {', '.join(lost) or 'none of these'}, and add "
+                f"{', '.join(gained) or 'nothing'}."
+            )
+            yield problem, hint
 
 
 def check_names(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:

@@ -1,0 +1,61 @@
+"""The registry of django-health-check 3.x: checks that are registered in code, for the views that go by it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from health_check.backends import HealthCheck
+
+
+class AlreadyRegistered(Exception):
+    """Was for a check that is registered twice; never raised."""
+
+
+class NotRegistered(Exception):
+    """Was for a check that is not registered; never raised."""
+
+
+class PluginDirectory:
+    """What django-health-check 3.x calls its registry."""
+
+    def __init__(self) -> None:
+        self.entries: tuple[Any, ...] = ()
+        """What was registered, as items of ``checks``; another tuple after every change."""
+
+    @property
+    def _registry(self) -> tuple[Any, ...]:
+        warnings.warn(
+            "plugin_dir._registry is deprecated: name the checks in the `checks` of a HealthCheckView.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self.entries
+
+    def register(self, plugin: type[HealthCheck] | str, **options: Any) -> None:
+        """Register a check; deprecated.
+
+        Args:
+            plugin: The check's class, or its dotted path.
+            options: Its options.
+        """
+        warnings.warn(
+            "plugin_dir.register() is deprecated: name the check in the `checks` of a HealthCheckView.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self.add(plugin, options)
+
+    def add(self, plugin: type[HealthCheck] | str, options: Mapping[str, Any]) -> None:
+        """Register a check, unless it is there."""
+        if (plugin, options) not in self.entries:
+            self.entries = (*self.entries, (plugin, options))
+
+    def reset(self) -> None:
+        """Take out all that were registered."""
+        self.entries = ()
+
+
+plugin_dir = PluginDirectory()
+"""The only one."""
