@@ -81,9 +81,9 @@ def _index(request: HttpRequest) -> HttpResponse:
 
 
 def addresses() -> list[str]:
-    """Return the paths that are served; patterns where they have arguments."""
-    endpoints = runtime.get().catalogue.endpoints
-    return [*extensions.pages(), *(f"/{endpoint.route}" for endpoint in endpoints)]
+    """Return the paths that are served, but those that have no name; patterns where they have arguments."""
+    named = [endpoint for endpoint in runtime.get().catalogue.endpoints if endpoint.url_name]
+    return [*extensions.pages(), *(f"/{endpoint.route}" for endpoint in named)]
 
 
 class Server(ThreadedWSGIServer):

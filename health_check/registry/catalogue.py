@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import threading
@@ -14,7 +13,7 @@ from health_check.concurrency.futures import Future, settle
 from health_check.logs import log_once
 from health_check.registry.check_set import CheckSet, Resolved, build_check_set
 from health_check.registry.definitions import Definition, equal, problem_of
-from health_check.registry.endpoints import Endpoint, discover
+from health_check.registry.endpoints import Endpoint, discover, numbered
 from health_check.registry.entries import CheckEntry, EntryError, from_instance, parse, unusable_entry
 
 RETRY_SECONDS = 10.0
@@ -68,8 +67,7 @@ class Catalogue:
         """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
         with self._lock:
             if wanted.key not in self._endpoints:
-                names = {endpoint.name for endpoint in self._endpoints.values()}
-                self._add_all([dataclasses.replace(wanted, name=wanted.route) if wanted.name in names else wanted])
+                self._add_all([self._named(wanted)])
                 self._reassemble()
             return self._endpoints[wanted.key], self._check_set
 
@@ -77,7 +75,9 @@ class Catalogue:
         """Make these the checks of an endpoint that chooses them in code, and return it with the new check set."""
         resolved = self._resolved_before(wanted, items) or resolve(items, self._construct)
         with self._lock:
-            endpoint = self._endpoints.setdefault(wanted.key, wanted)
+            endpoint = self._endpoints.get(wanted.key) or self._named(wanted)
+            self._endpoints[wanted.key] = endpoint
+            self.deferred = tuple(known for known in self.deferred if known is not endpoint)
             known = self._placed.get(endpoint)
             if known is None or not _alike(known, resolved):
                 self._placed[endpoint] = resolved
@@ -103,6 +103,14 @@ class Catalogue:
         for endpoint, items in listed:
             self._placed[endpoint] = tuple(itertools.islice(resolved, len(items)))
             self._endpoints[endpoint.key] = endpoint
+
+    def _named(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint as the URLconf shows it, or under a name that no other one has."""
+        for known in self.deferred:
+            if known.key == endpoint.key:
+                return known
+        names = {"", *(known.name for known in (*self._endpoints.values(), *self.deferred))}
+        return numbered(endpoint, names) if endpoint.name in names else endpoint
 
     def _items_of(self, endpoint: Endpoint) -> tuple[object, ...] | None:
         try:

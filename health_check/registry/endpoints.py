@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
@@ -59,11 +60,11 @@ class Endpoint:
     """A health view and where it is mounted."""
 
     name: str
-    """Its URL name with namespaces, else its route."""
+    """Its URL name with namespaces, numbered if it has none or another endpoint has it: what everything calls it."""
     url_name: str = ""
     """Its URL name with namespaces; empty if it has none."""
-    route: str
-    """Where it is mounted, as the URLconf spells it."""
+    route: str = dataclasses.field(repr=False)
+    """Where it is mounted, as the URLconf spells it; a secret of the site where it has no URL name."""
     view_class: type[EndpointOptions]
     """The view."""
     initkwargs: Mapping[str, Any]
@@ -99,7 +100,7 @@ class Endpoint:
 
 
 def walk(urlconf: str) -> Iterator[Endpoint]:
-    """Yield the endpoints of a URLconf as they are written there, whether their names are their own or not.
+    """Yield the endpoints of a URLconf as they are written there; their name is the URL name, or empty.
 
     Args:
         urlconf: The dotted path of a URLconf module.
@@ -140,12 +141,27 @@ def discover(urlconf: str) -> tuple[Endpoint, ...]:
     Args:
         urlconf: The dotted path of a URLconf module.
     """
-    found: list[Endpoint] = []
-    for endpoint in walk(urlconf):
-        if any(endpoint.name == other.name for other in found):  # refused by a system check; faces tell them apart
-            endpoint = dataclasses.replace(endpoint, name=endpoint.route)
-        found.append(endpoint)
+    found = list(walk(urlconf))
+    names = {endpoint.url_name for endpoint in found}
+    firsts: set[str] = set()
+    for position, endpoint in enumerate(found):
+        if not endpoint.url_name or endpoint.url_name in firsts:
+            found[position] = numbered(endpoint, names)
+            names.add(found[position].name)
+        firsts.add(endpoint.url_name)
     return tuple(found)
+
+
+def numbered(endpoint: Endpoint, taken: Container[str]) -> Endpoint:
+    """Return an endpoint under a name of its own, without its route, which may be a secret.
+
+    Args:
+        endpoint: One without a URL name, or with that of another one.
+        taken: The names of the others.
+    """
+    stem, first = (endpoint.url_name, 2) if endpoint.url_name else ("unnamed", 1)
+    names = (f"{stem}-{number}" for number in itertools.count(first))
+    return dataclasses.replace(endpoint, name=next(name for name in names if name not in taken))
 
 
 def unwrap(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -170,7 +186,7 @@ def endpoint_at(callback: Callable[..., Any], *, name: str, route: str) -> Endpo
     if not isinstance(view_class, type) or not issubclass(view_class, EndpointOptions):
         return None
     return Endpoint(
-        name=name or route or "/",
+        name=name,
         url_name=name,
         route=route,
         view_class=view_class,

@@ -268,20 +268,19 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         catalogue = runtime.get().catalogue
         match = self.request.resolver_match
         if match is None:
-            endpoint = self._as_endpoint(name=self.request.path, route=self.request.path)
+            endpoint = self._as_endpoint(url_name="", route=self.request.path)
             return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
         listed = endpoint_of(match)
         if listed is None or listed.view_class is not type(self):
-            name = match.view_name if match.url_name else match.route or "/"
-            listed = self._as_endpoint(name=name, route=match.route)
+            listed = self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
         elif not listed.has_own_plugins:
             return catalogue.add(listed)
         return catalogue.place(listed, self._items(listed))
 
-    def _as_endpoint(self, *, name: str, route: str) -> Endpoint:
+    def _as_endpoint(self, *, url_name: str, route: str) -> Endpoint:
         names = ("checks", "warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")
         options = {key: getattr(self, key) for key in names}
-        return Endpoint(name=name, route=route, view_class=type(self), initkwargs=options)
+        return Endpoint(name=url_name, url_name=url_name, route=route, view_class=type(self), initkwargs=options)
 
     def _items(self, endpoint: Endpoint) -> list[Any]:
         if not endpoint.has_own_plugins:

@@ -194,12 +194,12 @@ class Command(BaseCommand):
                 continue
         known = runtime.get().catalogue.endpoints
         for candidate in known:
-            if candidate.name == endpoint and not set("<(^") & set(candidate.route):
+            if endpoint == candidate.name and candidate.url_name and not set("<(^") & set(candidate.route):
                 return f"/{candidate.route}"
         names = ", ".join(candidate.name for candidate in known) or "none"
         raise CommandError(
             f"No endpoint {endpoint!r} can be asked by its name. Known endpoints: {names}. "
-            "Where a path has arguments, give it instead of a name, as in /en/health/.",
+            "Where a path has arguments, or no name, give it instead, as in /en/health/.",
             returncode=2,
         )
 

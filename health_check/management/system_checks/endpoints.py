@@ -71,11 +71,11 @@ METHODS_OF_VERSION_4 = (
 def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report endpoints of one name (W016), entries that are unusable (W017) or share a label (W018), and others.
 
-    Odd methods of views are W020, unusable access policies E001, checks used with different policies W003, no
-    endpoint at all W011.
+    Odd methods of views are W020, routes without a name W021, unusable access policies E001, checks used with
+    different policies W003, no endpoint at all W011.
     """
     try:
-        names = Counter(endpoint.url_name or endpoint.route for endpoint in walk(conf.settings.URLCONF))
+        names = Counter(endpoint.url_name for endpoint in walk(conf.settings.URLCONF) if endpoint.url_name)
         catalogue = runtime.get().catalogue
     except ImproperlyConfigured as error:
         return unusable([text for text in [str(error)] if text not in conf.problems()])
@@ -83,6 +83,7 @@ def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
     return [
         *_no_endpoint(endpoints),
         *_equal_names(names),
+        *_unnamed(endpoints),
         *_entry_problems(catalogue),
         *_foreign_methods(dict.fromkeys(endpoint.view_class for endpoint in endpoints)),
         *unusable(
@@ -108,6 +109,18 @@ def _equal_names(names: Counter[str]) -> Iterator[CheckMessage]:
                 hint="Give each path() a name of its own.",
                 id="health_check.W016",
             )
+
+
+def _unnamed(endpoints: Sequence[Endpoint]) -> Iterator[CheckMessage]:
+    names = [endpoint.name for endpoint in endpoints if not endpoint.url_name]
+    if names:
+        yield CheckWarning(
+            f"Health endpoints without a URL name are told apart by number, in the order of the URLconf: "
+            f"{', '.join(names)}. Another one before them changes that.",
+            hint="Give each path() a name. Without one the path counts as a secret, which metrics, messages and traces "
+            "do not show; HEALTH_CHECK['ACCESS'] guards better than a secret path.",
+            id="health_check.W021",
+        )
 
 
 def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:

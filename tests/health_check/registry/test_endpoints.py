@@ -136,9 +136,11 @@ def test_discover__our_own_urls(mount: Mount, settings: Settings) -> None:
 
 
 def test_discover__unnamed(mount: Mount, settings: Settings) -> None:
-    """An endpoint without a URL name is called by its route, at the root by a slash."""
-    mount(path("health/", HealthCheckView.as_view()), path("", HealthCheckView.as_view()))
-    assert found(settings) == [("health/", "health/"), ("/", "")]
+    """Endpoints without a URL name are called by numbers that no URL name is like, never by their routes."""
+    view = HealthCheckView.as_view()
+    mount(path("secret/", view), path("a/", view, name="unnamed-1"), path("", view))
+    assert found(settings) == [("unnamed-2", "secret/"), ("unnamed-1", "a/"), ("unnamed-3", "")]
+    assert "secret" not in repr(discover(str(settings.ROOT_URLCONF)))
 
 
 def test_discover__two_mounts_of_one_view(mount: Mount, settings: Settings) -> None:
@@ -149,9 +151,9 @@ def test_discover__two_mounts_of_one_view(mount: Mount, settings: Settings) -> N
 
 
 def test_discover__duplicate_names_are_told_apart(mount: Mount, settings: Settings) -> None:
-    """Of endpoints with one name the later ones are called by their routes; as written they have one name."""
+    """Of endpoints with one name the later ones are numbered; as written they have one name."""
     mount(*(path(route, HealthCheckView.as_view(), name="health") for route in ("a/", "b/", "c/")))
-    assert found(settings) == [("health", "a/"), ("b/", "b/"), ("c/", "c/")]
+    assert found(settings) == [("health", "a/"), ("health-2", "b/"), ("health-3", "c/")]
     assert [endpoint.name for endpoint in walk(str(settings.ROOT_URLCONF))] == ["health"] * 3
 
 

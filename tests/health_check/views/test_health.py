@@ -260,7 +260,7 @@ def test_route__parameters_and_namespaces(mount: Mount, client: Client) -> None:
     assert client.get("/shops/berlin/?format=json").json() == {"Broken": "unavailable: Something went wrong!"}
     assert client.get("/cached/?format=json").json() == {"Fine": "OK"}
     names = {endpoint.name for endpoint in runtime.get().catalogue.check_set.members}
-    assert names == {"shops:health", "cached/"}
+    assert names == {"shops:health", "unnamed-1"}
 
 
 def test_route__missed_by_the_walk(mount: Mount, client: Client) -> None:

@@ -78,7 +78,7 @@ site = pytest.mark.usefixtures("_site")
 def test_drain__and_undo(run: Run, host: Host) -> None:
     """Each says what it did, and where the records are; what it did is in them."""
     where = f"Records: {host.file}\n"
-    drained = "This host is drained: ready, up/ will answer 503 within a second.\n"
+    drained = "This host is drained: ready, unnamed-1 will answer 503 within a second.\n"
     assert run() == Ran(0, drained, where)
     assert host.in_file() == 1
     assert Client().get("/ready/").status_code == 503

@@ -34,10 +34,14 @@ def test_w016__equal_names(mount: Mount) -> None:
     assert "'x'" in messages[0].msg
 
 
-def test_w016__name_like_a_route(mount: Mount) -> None:
-    """A URL name that is another endpoint's route is the same name."""
-    mount(path("a/", view(Fine)), path("b/", view(Fine), name="a/"))
-    assert ids(check_endpoints()) == ["health_check.W016"]
+def test_w021__routes_without_a_name(mount: Mount) -> None:
+    """Endpoints without a name are named by their numbers, and their routes by nobody."""
+    mount(path("secret-1/", view(Fine)), path("b/", view(Fine), name="b"), path("secret-2/", view("no.such.Check")))
+    messages = check_endpoints()
+    assert ids(messages) == ["health_check.W021", "health_check.W017"]
+    assert "unnamed-1, unnamed-2" in messages[0].msg
+    assert "'unnamed-2'" in messages[1].msg
+    assert "secret-" not in str(messages)
 
 
 def test_w016__not_for_namespaces(mount: Mount) -> None:

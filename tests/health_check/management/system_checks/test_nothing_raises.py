@@ -81,7 +81,7 @@ def test_access__with_odd_values(key: str, settings: Settings, mount: Mount) -> 
     """The same holds for what is in ACCESS, and for the arguments of a view."""
     for value in ODD:
         settings.HEALTH_CHECK = {"ACCESS": {key: value}}
-        mount(path("a/", view(Fine, **{key.lower(): value})))
+        mount(path("a/", view(Fine, **{key.lower(): value}), name="a"))
         assert set(ids(messages())) <= {"health_check.E001", "health_check.W012"}, value
         settings.HEALTH_CHECK = {}
         assert set(ids(messages())) <= {"health_check.E001", "health_check.W012"}, value
