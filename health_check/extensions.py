@@ -35,6 +35,7 @@ __all__ = [
     "ShutDown",
     "TelemetryError",
     "Trigger",
+    "Verify",
     "View",
     "outputs",
     "pages",
@@ -47,6 +48,7 @@ __all__ = [
     "telemetry",
     "triggered_by",
     "unregister_observer",
+    "verify_output",
 ]
 
 Output = Callable[[Overview, Mapping[str, Any]], str]
@@ -61,6 +63,9 @@ ShutDown = Callable[[float], None]
 SetUp = Callable[[], ShutDown | None]
 """Sets telemetry up; returns None, with nothing changed, where the user has done so."""
 
+Verify = Callable[[Mapping[str, Any]], None]
+"""Raises an ``OutputError`` where the options of the command say something that cannot be done."""
+
 
 class Role(enum.StrEnum):
     """What a process is for."""
@@ -74,6 +79,7 @@ class Role(enum.StrEnum):
 
 
 _outputs: dict[str, Output] = {}
+_verifiers: dict[str, Verify] = {}
 _pages: dict[str, View] = {}
 _set_ups: list[SetUp] = []
 _roles: list[Role] = [Role.SITE]
@@ -87,19 +93,32 @@ class TelemetryError(Exception):
     """Tell why telemetry cannot be set up, and what to do."""
 
 
-def register_output(option: str, output: Output) -> None:
+def register_output(option: str, output: Output, *, verify: Verify | None = None) -> None:
     """Have the command send what it found.
 
     Args:
         option: The option that asks for it, as in ``"textfile"``.
         output: Sends it; may raise an ``OutputError``.
+        verify: Finds out before checks run whether that can work, as far as that is known; default nothing does.
     """
     _outputs[option] = output
+    if verify is not None:
+        _verifiers[option] = verify
 
 
 def outputs() -> Mapping[str, Output]:
     """Return the outputs by their options."""
     return dict(_outputs)
+
+
+def verify_output(option: str, options: Mapping[str, Any]) -> None:
+    """Find out whether an output can work, given the options of the command.
+
+    Raises:
+        OutputError: If it cannot.
+    """
+    if option in _verifiers:
+        _verifiers[option](options)
 
 
 def register_page(path: str, view: View) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import http.client
+import os
 import socket
+import stat
 import urllib.error
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
@@ -46,6 +48,34 @@ class Snapshot(Collector):
         return self._families
 
 
+def verify_textfile(options: Mapping[str, Any]) -> None:
+    """Find out whether the file can be written.
+
+    Args:
+        options: ``textfile`` is the name of the file.
+
+    Raises:
+        OutputError: If it is a folder, or is in none that this user may write to.
+    """
+    path = str(options["textfile"])
+    folder = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib drops a slash at the end, which says "a folder"
+    try:
+        os.stat(folder)  # noqa: PTH116
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except FileNotFoundError as error:
+        if error.filename != path:
+            raise _unwritable(path, error.strerror) from error
+        is_folder = False
+    except OSError as error:
+        raise _unwritable(path, error.strerror) from error
+    if is_folder or not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "it is a folder" if is_folder else "the folder is not writable")
+
+
+def _unwritable(path: object, reason: object) -> OutputError:
+    return OutputError(f"{path} cannot be written ({reason}): name a file in a folder that this user may write to.")
+
+
 def write_textfile(overview: Overview, options: Mapping[str, Any]) -> str:
     """Write the metrics to a file for node_exporter's textfile collector, in one step.
 
@@ -60,12 +90,29 @@ def write_textfile(overview: Overview, options: Mapping[str, Any]) -> str:
     try:
         write_to_textfile(path, Snapshot(overview))
     except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(
-            f"{path} cannot be written ({reason}): name a file in a folder that this user may write to."
-        ) from error
+        raise _unwritable(path, error.strerror or error) from error
     note = "" if path.endswith(SUFFIX) else f" Note that node_exporter reads only files that end in {SUFFIX}."
     return f"The metrics are in {path}.{note}"
+
+
+def verify_push(options: Mapping[str, Any]) -> None:
+    """Find out whether there is a Pushgateway to push to by these options, without asking it.
+
+    Args:
+        options: As for ``push``.
+
+    Raises:
+        OutputError: If the URL is none, or the group names the job.
+    """
+    _destination(str(options["pushgateway"]))
+    _grouping(options)
+
+
+def _grouping(options: Mapping[str, Any]) -> dict[str, str]:
+    grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
+    if "job" in grouping:
+        raise OutputError("The job is no part of the group: give it as --job NAME, not as --grouping job=NAME.")
+    return grouping
 
 
 def push(overview: Overview, options: Mapping[str, Any]) -> str:
@@ -79,12 +126,8 @@ def push(overview: Overview, options: Mapping[str, Any]) -> str:
     Raises:
         OutputError: If it cannot be reached, or refuses.
     """
-    given = str(options["pushgateway"])
-    url, handler = _destination(given)
-    job = options["job"] or JOB
-    grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
-    if "job" in grouping:
-        raise OutputError("The job is no part of the group: give it as --job NAME, not as --grouping job=NAME.")
+    url, handler = _destination(str(options["pushgateway"]))
+    job, grouping = options["job"] or JOB, _grouping(options)
     try:
         push_to_gateway(
             url,

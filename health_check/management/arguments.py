@@ -61,11 +61,16 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def where_records_are() -> str:
-    """Return a sentence that names the store, and why it cannot be used if that is so."""
+def records_trouble() -> str:
+    """Return why the store cannot be used; nothing where it can."""
     store_client = runtime.get().monitor.store_client
     store_client.call(lambda store: store.probe(), None)  # opens it
-    trouble = store_client.trouble
+    return store_client.trouble or ""
+
+
+def where_records_are() -> str:
+    """Return a sentence that names the store, and why it cannot be used if that is so."""
+    store_client, trouble = runtime.get().monitor.store_client, records_trouble()
     if trouble:
         return f"Records: {store_client.describe()}, cannot be used ({trouble}); this process goes on from memory."
     return f"Records: {store_client.describe()}"

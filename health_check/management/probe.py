@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from typing import Any
 
 from django.utils.encoding import iri_to_uri
 
@@ -29,8 +30,8 @@ class Answer:
 
     status_code: int
     """The HTTP status."""
-    statuses: Mapping[str, str]
-    """``"OK"`` or what is wrong, by label."""
+    found: Mapping[str, Any]
+    """Its JSON."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -38,18 +39,19 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """Let a redirect be the answer: following it would tell of another server."""
 
 
-def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
+def ask(url: str, *, headers: Mapping[str, str], timeout: float, accept: str = "application/json") -> Answer:
     """Ask a server how an endpoint is.
 
     Args:
         url: The endpoint.
         headers: More request headers.
         timeout: For how many seconds to wait for the answer.
+        accept: The media types to ask for, each of them JSON.
 
     Raises:
         ProbeError: If there is no answer in time, or not one of a health endpoint.
     """
-    status, body, location = _fetch(url, {"Accept": "application/json", **headers}, timeout)
+    status, body, location = _fetch(url, {"Accept": accept, **headers}, timeout)
     if status in (301, 302, 303, 307, 308):
         https = "Add --forwarded-proto https, or give the address as https://HOST:PORT."
         other = "Check the path, its trailing slash, and whether the site asks for a login."
@@ -65,9 +67,7 @@ def ask(url: str, *, headers: Mapping[str, str], timeout: float) -> Answer:
         found = None
     if not isinstance(found, dict):
         raise ProbeError(f"{url} answers HTTP {status}, but not with the JSON of a health endpoint.")
-    return Answer(
-        status_code=status, statuses={str(k): v if isinstance(v, str) else json.dumps(v) for k, v in found.items()}
-    )
+    return Answer(status_code=status, found=found)
 
 
 def _fetch(url: str, headers: Mapping[str, str], timeout: float) -> tuple[int, bytes, str]:

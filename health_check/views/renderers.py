@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed, SyndicationFeed
 
-from health_check.monitor.reports import Reading, Report
+from health_check.monitor.reports import Report, Row
 from health_check.records import State
 
 HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", State.UNKNOWN: "fail"}
@@ -36,29 +36,34 @@ def as_text(report: Report) -> str:
 def as_health_json(report: Report) -> str:
     """Return ``application/health+json`` as in draft-inadarei-api-health-check-06.
 
-    ``observedValue`` is the time taken, in seconds; ``time`` is when the last run ended, RFC 3339.
+    ``observedValue`` is the time taken, in seconds; ``time`` is when the last run ended, RFC 3339. Of our own are
+    ``state``, ``critical``, and ``since``, when the check came to be in that state.
     """
     if not report.healthy:
         status = "fail"
     else:
         status = "pass" if all(reading.state is State.OK for reading in report.readings) else "warn"
     notices = "; ".join(message.text for message in report.notices.values())
-    checks = {reading.label: [_health_check(reading)] for reading in report.readings}
+    checks = {row.reading.label: [_health_check(row)] for row in report.rows}
     return json_object({"status": status, **({"output": notices} if notices else {}), "checks": checks})
 
 
-def _health_check(reading: Reading) -> dict[str, object]:
+def _health_check(row: Row) -> dict[str, object]:
+    reading = row.reading
     found: dict[str, object] = {
         "status": HEALTH_STATUS[reading.state],
         "state": reading.state.value,
         "componentType": "component",
+        "critical": row.critical,
     }
     if reading.time_taken is not None and reading.finished is not None:
         found |= {
             "observedValue": reading.time_taken,
             "observedUnit": "s",
-            "time": timestamp(reading.finished).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "time": iso(reading.finished),
         }
+    if reading.record is not None and reading.record.result.state is reading.state:
+        found["since"] = iso(reading.record.last_transition)
     return found | ({} if reading.state is State.OK else {"output": reading.pretty_status})
 
 
@@ -98,6 +103,11 @@ def _feed(feed_class: type[SyndicationFeed], report: Report, link: str) -> str:
             categories=[reading.state.value],
         )
     return str(feed.writeString("utf-8"))
+
+
+def iso(unix_seconds: float) -> str:
+    """Return a Unix time as in RFC 3339, in UTC."""
+    return timestamp(unix_seconds).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def timestamp(unix_seconds: float) -> datetime.datetime:

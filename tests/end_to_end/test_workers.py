@@ -121,7 +121,7 @@ def sight_of_metrics(server: Server, site: Site) -> Sight:
 def sight_of_command(server: Server, site: Site) -> Sight:
     """Run the command, which asks no server but is one more process of the site."""
     asked = time.monotonic()
-    done = manage(site, "health_check")
+    done = manage(site, "health_check", "-v", "2")
     assert done.returncode == 0, done.stderr
     assert f"Records: {site.folder / 'tmp'}/" in done.stderr
     assert "cannot be used" not in done.stderr

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
+import shutil
+import signal
 import sys
+import threading
+import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -18,16 +23,26 @@ from django.http.request import validate_host
 from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 
 from health_check import extensions
+from health_check.conf import nearest
 from health_check.conf import settings as health_check_settings
 from health_check.extensions import OutputError
 from health_check.logs import logger
-from health_check.management.arguments import HelpFormatter, pair, seconds_above_zero, where_records_are
+from health_check.management import outcomes
+from health_check.management.arguments import (
+    HelpFormatter,
+    pair,
+    records_trouble,
+    seconds_above_zero,
+    where_records_are,
+)
+from health_check.management.outcomes import Outcome
 from health_check.management.probe import ProbeError, ask, url_of
 from health_check.monitor import runtime
 from health_check.monitor.reports import Overview
 from health_check.monitor.state_changes import repeated
 from health_check.records import State
 from health_check.registry.catalogue import Catalogue
+from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.runner.observers import Trigger, triggered_by
 
@@ -35,9 +50,10 @@ EPILOG = """
 Without ENDPOINT, every check of every endpoint runs in this process, each once.
 With ENDPOINT, a running server is asked over HTTP, so that a dead server is not reported healthy;
 with --no-http, the checks of that endpoint run in this process instead.
+On a terminal the checks are a table, what fails first. Elsewhere each is a line LABEL ... STATUS, in declared order.
 
 exit codes:
-  0  everything is in order
+  0  no endpoint fails
   1  an endpoint fails
   2  wrong usage, a server that cannot be reached, a file that cannot be written, or nothing to check
 
@@ -47,6 +63,8 @@ examples:
                                                     as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
   manage.py health_check /health/ web:8080 --timeout 3
   manage.py health_check /health/ --no-http --format json
+  manage.py health_check --watch                    again every two seconds, until Ctrl-C
+  manage.py health_check --check Database --fresh   one check, now
   manage.py health_check -v 2 --fresh               with the log of what goes wrong, tracebacks included
   manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
   manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
@@ -56,6 +74,12 @@ DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 """The hosts that Django allows with ``DEBUG`` where ALLOWED_HOSTS is empty."""
 
 
+IN_FULL = "application/health+json, application/json;q=0.9"
+"""What to ask a server for where more than texts is wanted."""
+
+CLEAR = "\x1b[H\x1b[2J"
+"""What clears a terminal."""
+
 LOG_SECONDS = 5.0
 """How long to wait for the log of what was found."""
 
@@ -63,7 +87,7 @@ LOG_SECONDS = 5.0
 class Command(BaseCommand):
     """Show how the site's checks are, and exit accordingly."""
 
-    help = "Show how the site's health checks are. The exit code says whether everything is in order."
+    help = "Show how the site's health checks are. The exit code says whether an endpoint fails."
     requires_system_checks = ()
     """None: a broken site must not keep the command from saying what is broken."""
 
@@ -90,7 +114,29 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fresh", action="store_true", help="run the checks now, whatever the age of their results"
         )
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (default: text)")
+        parser.add_argument(
+            "--check",
+            action="append",
+            default=[],
+            metavar="LABEL",
+            dest="labels",
+            help="only this check; may be repeated (default: all)",
+        )
+        parser.add_argument("--list", action="store_true", help="list the checks and their endpoints, and run none")
+        parser.add_argument(
+            "--watch",
+            nargs="?",
+            type=seconds_above_zero,
+            const=2.0,
+            metavar="SECONDS",
+            help="show them again every so many seconds (default: 2); where this is no terminal, log what changes",
+        )
+        parser.add_argument(
+            "--format",
+            choices=("text", "json", "json-full"),
+            default="text",
+            help="how to print: text, json (the texts by label), or json-full (all that is known) (default: text)",
+        )
         parser.add_argument(
             "--timeout",
             type=seconds_above_zero,
@@ -117,7 +163,18 @@ class Command(BaseCommand):
         if options["verbosity"] < 2 and not logger.hasHandlers():
             logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
-            healthy = self._ask(options) if self._over_http(options) else self._run(options)
+            look = self._ask if self._over_http(options) else self._run
+            if options["list"]:
+                self._list(options)
+                return
+            if options["watch"]:
+                healthy = self._watch(lambda: look(options)[0], options)
+            else:
+                outcome, overview = look(options)
+                self._print(outcome, options)
+                healthy = outcome.healthy
+                if overview is not None:
+                    self._send(overview, options)
         except (ProbeError, OutputError, ImproperlyConfigured) as error:
             raise CommandError(str(error), returncode=2) from error
         if not healthy:
@@ -125,7 +182,9 @@ class Command(BaseCommand):
 
     @staticmethod
     def _over_http(options: Mapping[str, Any]) -> bool:
-        over_http = bool(options["endpoint"]) and not options["no_http"]
+        over_http = bool(options["endpoint"]) and not options["no_http"] and not options["list"]
+        if over_http and options["labels"]:
+            raise CommandError("--check chooses checks that run in this process: add --no-http.", returncode=2)
         if over_http and options["fresh"]:
             raise CommandError("--fresh runs the checks in this process: add --no-http.", returncode=2)
         if options["no_http"] and not options["endpoint"]:
@@ -137,29 +196,94 @@ class Command(BaseCommand):
         for output in _outputs(options):
             if over_http:
                 raise CommandError(f"--{output} tells of checks that ran in this process: add --no-http.", returncode=2)
+            if options["watch"]:
+                raise CommandError(f"--watch only shows the checks: leave --{output} out.", returncode=2)
             if output not in extensions.outputs():
                 raise CommandError(f"--{output} needs health_check_prometheus in INSTALLED_APPS.", returncode=2)
+            extensions.verify_output(output, options)
         return over_http
 
-    def _run(self, options: Mapping[str, Any]) -> bool:
-        """Run checks in this process, show how they are, and return whether all is in order."""
-        catalogue = runtime.get().catalogue
-        endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
+    def _run(self, options: Mapping[str, Any]) -> tuple[Outcome, Overview]:
+        """Run checks in this process, and return how they are."""
+        catalogue, endpoints, check_set = self._chosen(options)
         told = repeated() if options["verbosity"] > 1 else contextlib.nullcontext()
         with triggered_by(Trigger.COMMAND), told:
-            overview = runtime.read(endpoints, force=options["fresh"])
+            overview = runtime.read(endpoints, check_set=check_set, force=options["fresh"])
             runtime.flush(LOG_SECONDS)
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
             raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
-        if options["verbosity"] > 0 and runtime.get().monitor.store_client.shared:
-            self.stderr.write(where_records_are())
-        notices = {name: (text.text, False) for report in overview.reports for name, text in report.notices.items()}
-        statuses = {r.label: (r.pretty_status, r.state is State.OK) for r in overview.readings}
-        self._print({**notices, **statuses, **notices}, options["format"])
-        self._send(overview, options)
-        return _healthy(overview)
+        if runtime.get().monitor.store_client.shared:
+            trouble = records_trouble()
+            if options["verbosity"] > (0 if trouble else 1):
+                self.stderr.write(where_records_are(), self.style.WARNING if trouble else str)
+        return outcomes.outcome_of(overview), overview
+
+    def _chosen(self, options: Mapping[str, Any]) -> tuple[Catalogue, list[Endpoint], CheckSet]:
+        """Return the endpoints that are asked for, and a check set that has only the checks that are."""
+        catalogue = runtime.get().catalogue
+        endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
+        check_set = catalogue.check_set
+        if not options["labels"]:
+            return catalogue, endpoints, check_set
+        known = [definition.label for definition in check_set.checks_of(endpoints)]
+        for label in options["labels"]:
+            if label not in known:
+                raise CommandError(
+                    f"There is no check {label!r}.{nearest(label, known)} Known checks: {', '.join(known) or 'none'}.",
+                    returncode=2,
+                )
+        members = {
+            endpoint: tuple(member for member in check_set.members[endpoint] if member.label in options["labels"])
+            for endpoint in endpoints
+        }
+        members = {endpoint: found for endpoint, found in members.items() if found}
+        return catalogue, list(members), dataclasses.replace(check_set, members=members)
+
+    def _list(self, options: Mapping[str, Any]) -> None:
+        """Print the labels of the checks; on a terminal also their endpoints and budgets."""
+        catalogue, endpoints, check_set = self._chosen(options)
+        definitions = check_set.checks_of(endpoints)
+        if not definitions:
+            raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
+        if options["format"] != "text":
+            self.stdout.write(json.dumps([definition.label for definition in definitions], indent=2))
+        elif self.stdout.isatty():
+            self.stdout.write(outcomes.as_list(definitions, {one: check_set.members[one] for one in endpoints}))
+        else:
+            for definition in definitions:
+                self.stdout.write(definition.label)
+
+    def _watch(self, look: Callable[[], Outcome], options: Mapping[str, Any]) -> bool:
+        """Show the checks again and again until SIGTERM or Ctrl-C; return whether no endpoint failed at the end."""
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        redraw, healthy = self.stdout.isatty() and options["format"] == "text", False
+        before: Mapping[str, str] = {}
+        lines: Mapping[str, str]
+        while not stop.is_set():
+            try:
+                outcome = look()
+            except ProbeError as error:
+                healthy, lines = False, {"": str(error)}
+                text = self.style.ERROR(str(error))
+            else:
+                healthy, lines = outcome.healthy, outcomes.as_lines(outcome)
+                text = self._table(outcome) if redraw else ""
+            if redraw:
+                self.stdout.write(f"{CLEAR}{text}\n\nEvery {options['watch']:g} s. Ctrl-C ends.")
+            elif options["format"] == "text":
+                for label, line in lines.items():
+                    if line != before.get(label):
+                        self.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+            else:
+                self._print(outcome, options)
+            before = lines
+            self.stdout.flush()
+            stop.wait(options["watch"])
+        return healthy
 
     def _send(self, overview: Overview, options: Mapping[str, Any]) -> None:
         """Send what was found where that is wanted; what fails keeps nothing else from being sent."""
@@ -175,14 +299,15 @@ class Command(BaseCommand):
         if failures:
             raise OutputError("\n".join(failures))
 
-    def _ask(self, options: Mapping[str, Any]) -> bool:
-        """Ask a running server, show what it says, and return whether all is in order."""
+    def _ask(self, options: Mapping[str, Any]) -> tuple[Outcome, None]:
+        """Ask a running server, and return what it says."""
         url = url_of(options["address"] or options["default_address"], self._path(options["endpoint"]))
         if options["verbosity"] > 1:
             self.stderr.write(f"Asking {url}")
-        answer = ask(url, headers=_headers(url, options), timeout=options["timeout"])
-        self._print({label: (status, status == "OK") for label, status in answer.statuses.items()}, options["format"])
-        return answer.status_code < 400
+        in_full = options["format"] == "json-full" or (options["format"] == "text" and self.stdout.isatty())
+        accept = IN_FULL if in_full else "application/json"
+        answer = ask(url, headers=_headers(url, options), timeout=options["timeout"], accept=accept)
+        return outcomes.outcome_of_answer(options["endpoint"], answer.status_code, answer.found), None
 
     def _path(self, endpoint: str) -> str:
         if endpoint.startswith("/"):
@@ -214,15 +339,21 @@ class Command(BaseCommand):
         names = ", ".join(endpoint.name for endpoint in catalogue.endpoints) or "none"
         raise CommandError(f"There is no endpoint {wanted!r}. Known endpoints: {names}.", returncode=2)
 
-    def _print(self, statuses: Mapping[str, tuple[str, bool]], output_format: str) -> None:
-        if output_format == "json":
-            self.stdout.write(json.dumps({label: text for label, (text, _) in statuses.items()}, indent=2))
-            return
-        if not statuses:
-            self.stdout.write("The server answers; the endpoint has no checks.")
-        for label, (text, good) in statuses.items():
-            style = self.style.SUCCESS if good else self.style.ERROR
-            self.stdout.write(f"{label:<24} ... {style('; '.join(text.splitlines()))}")
+    def _print(self, outcome: Outcome, options: Mapping[str, Any]) -> None:
+        if options["format"] == "json":
+            self.stdout.write(outcomes.as_json(outcome))
+        elif options["format"] == "json-full":
+            self.stdout.write(outcomes.as_full_json(outcome))
+        elif self.stdout.isatty():
+            self.stdout.write(self._table(outcome))
+        else:
+            for line in outcomes.as_lines(outcome).values() or [outcomes.summary(outcome)]:
+                self.stdout.write(line)
+
+    def _table(self, outcome: Outcome) -> str:
+        paint = dict.fromkeys(State, self.style.ERROR)
+        paint |= {State.OK: self.style.SUCCESS, State.WARNING: self.style.WARNING}
+        return outcomes.as_table(outcome, width=shutil.get_terminal_size().columns, paint=paint, now=time.time())
 
 
 def _add_outputs(parser: CommandParser) -> None:
@@ -254,10 +385,6 @@ def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
     endpoint = endpoint_of(match)
     found = catalogue.listed(endpoint) if endpoint is not None else None
     return found[0] if found is not None else None
-
-
-def _healthy(overview: Overview) -> bool:
-    return all(report.healthy for report in overview.reports)
 
 
 def _nothing_to_check(wanted: str | None, catalogue: Catalogue) -> str:

@@ -79,7 +79,7 @@ class Command(BaseCommand):
         readiness = None if options["status"] or options["undo"] else _readiness_endpoints()
         done = _in_time(lambda: _is_known(store_client) if options["status"] else runtime.drain(undo=options["undo"]))
         if options["verbosity"] > 0:
-            self.stderr.write(where_records_are())
+            self.stderr.write(where_records_are(), str)
         if not done:
             raise CommandError(_failure(store_client, options["status"]), returncode=2)
         if options["status"]:

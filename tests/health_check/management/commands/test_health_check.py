@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import http.server
+import io
 import json
+import os
+import pathlib
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.core.management import ManagementUtility
+from django.core.management import ManagementUtility, call_command
 from django.db import connections
 from django.urls import path
 from pytest_django import Settings
@@ -187,6 +193,11 @@ def test_fresh__runs_now(run: Run, mount: Mount, settings: Settings, monkeypatch
         (["health", "--nonsense"], "--nonsense"),
         (["health", "web:80", "more"], "more"),
         (["health", "web:80/health/"], "'web:80/health/' is no address"),
+        (["--check", "database"], "no check 'database'. Did you mean 'Database'? Known checks: Database, Custom"),
+        (["live", "--no-http", "--check", "Fine"], "no check 'Fine'. Known checks: none."),
+        (["health", "--check", "Database"], "--check chooses checks that run in this process: add --no-http"),
+        (["--watch=0"], "'0' is no number of seconds above 0"),
+        (["live", "--list"], "'live' has no checks"),
     ],
 )
 def test_command__usage_errors(args: list[str], words: str, run: Run) -> None:
@@ -328,3 +339,208 @@ def test_http__headers_for_sites_behind_a_proxy(
         assert run("health", server.address, *args).code == 0
     ((_, sent),) = server.requests
     assert {name: sent.get(name) for name in headers} == headers
+
+
+class Terminal(io.StringIO):
+    """A standard output that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard output, as a terminal of 80 columns without colours."""
+    found = Terminal()
+    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
+    monkeypatch.setenv("COLUMNS", "80")
+    return found
+
+
+def on(terminal: Terminal, *args: str) -> list[str]:
+    """Run the command on a terminal, and return the lines that it shows."""
+    terminal.truncate(0)
+    terminal.seek(0)
+    with contextlib.suppress(SystemExit):
+        call_command("health_check", *args, stdout=terminal)
+    return terminal.getvalue().splitlines()
+
+
+@site
+def test_terminal__table(terminal: Terminal) -> None:
+    """On a terminal what fails comes first, and the last line sums it up."""
+    lines = on(terminal)
+    assert [line.split()[:2] for line in lines[1:] if not line.startswith(" ")][:-1] == [
+        ["error", "CustomHealthCheck"],
+        ["warning", "Shaky"],
+        ["ok", "Database"],
+        ["ok", "Alias(alias='default')"],
+        ["ok", "Fine"],
+    ]
+    assert lines[2] == "         unavailable: Something went wrong!"
+    assert lines[-1] == "1 of 5 fails, 1 of 5 warns: 500 on health"
+    assert lines[0].split()[:5] == ["STATE", "CHECK", "CRITICAL", "TAKEN", "AGE"]
+    assert lines[0].partition("SINCE")[2]
+
+
+@site
+def test_terminal__of_a_server(terminal: Terminal) -> None:
+    """A server is asked for all that it knows; one that knows texts alone is shown, too."""
+    checks = {"Search": [{"status": "fail", "state": "error", "critical": False, "output": "unavailable: gone"}]}
+    with serving(says(200, {"status": "warn", "checks": checks})) as server:
+        assert on(terminal, "health", server.address) == [
+            "STATE  CHECK   CRITICAL",
+            "error  Search  no",
+            "       unavailable: gone",
+            "1 of 1 fails: 200 on health",
+        ]
+    ((_, headers),) = server.requests
+    assert headers["Accept"] == "application/health+json, application/json;q=0.9"
+    with serving(says(500, {"Search": "unavailable: gone"})) as server:
+        assert on(terminal, "health", server.address)[-1] == "1 of 1 fails: 500 on health"
+
+
+@site
+def test_check__only_these(run: Run) -> None:
+    """``--check`` runs the checks of these labels and no others, and the exit code is theirs."""
+    ran = run("--check", "Database", "--check", "Fine")
+    assert ran == Ran(0, "Database                 ... OK\nFine                     ... OK\n", "")
+    assert run("--check", "CustomHealthCheck").code == 1
+    assert run("ready", "--no-http", "--check", "Database").code == 0
+
+
+def test_check__runs_no_other(run: Run, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that was not asked for does not run; with ``--list`` none does."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Counting, Fine]), name="health"))
+    monkeypatch.setattr(Counting, "runs", 0)
+    assert run("--check", "Fine").code == 0
+    assert run("--list").code == 0
+    assert Counting.runs == 0
+
+
+@site
+def test_list__labels_and_endpoints(run: Run, terminal: Terminal) -> None:
+    """``--list`` is a label a line for scripts, and a table on a terminal."""
+    assert run("--list").out.splitlines() == [
+        "Database",
+        "CustomHealthCheck",
+        "Alias(alias='default')",
+        "Shaky",
+        "Fine",
+    ]
+    assert json.loads(run("ready", "--list", "--format", "json").out) == ["Database", "Alias(alias='default')"]
+    assert on(terminal, "--list")[:2] == [
+        "CHECK                   TIMEOUT  MAX AGE  ENDPOINTS",
+        "Database                5 s      0 s      health, ready",
+    ]
+
+
+@site
+def test_format__json_full(run: Run) -> None:
+    """``json-full`` has all that is known; ``json`` keeps its shape."""
+    ran = run("health", "--no-http", "--format", "json-full")
+    found = json.loads(ran.out)
+    check = found["checks"]["CustomHealthCheck"]
+    assert (ran.code, found["state"]) == (1, "error")
+    assert found["endpoints"] == {"health": {"status_code": 500, "healthy": False}}
+    assert check["time_taken"] >= 0
+    assert check["since"] <= check["finished"]
+    assert (check["state"], check["critical"]) == ("error", True)
+    assert check["message"] == "unavailable: Something went wrong!"
+    assert found["checks"]["Database"]["message"] is None
+
+
+class Flapping(HealthCheck):
+    """Fails at its second run; at its fourth, somebody ends the process."""
+
+    runs = 0
+    ends_by = signal.SIGINT
+
+    def check_status(self) -> None:
+        Flapping.runs += 1
+        if Flapping.runs == 2:
+            raise ServiceUnavailable("gone")
+        if Flapping.runs == 4:
+            os.kill(os.getpid(), self.ends_by)
+
+
+@pytest.fixture
+def _same_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_same_signals")
+@pytest.mark.parametrize("ends_by", [signal.SIGINT, signal.SIGTERM])
+def test_watch__logs_what_changes(
+    ends_by: signal.Signals, run: Run, terminal: Terminal, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--watch`` logs each change with its time; on a terminal it draws again; a signal ends it."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Flapping, Fine]), name="health"))
+    monkeypatch.setattr(Flapping, "runs", 0)
+    monkeypatch.setattr(Flapping, "ends_by", ends_by)
+    ran = run("--watch=0.01")
+    assert (ran.code, ran.err) == (0, "")
+    assert [line[20:] for line in ran.out.splitlines()] == [
+        "Flapping                 ... OK",
+        "Fine                     ... OK",
+        "Flapping                 ... unavailable: gone",
+        "Flapping                 ... OK",
+    ]
+    monkeypatch.setattr(Flapping, "runs", 0)
+    lines = on(terminal, "--watch=0.01")
+    assert sum(line.startswith("\x1b[H\x1b[2JSTATE") for line in lines) == 4
+    assert "1 of 2 fails: 500 on health" in lines
+    assert lines[-1] == "Every 0.01 s. Ctrl-C ends."
+
+
+@site
+@pytest.mark.usefixtures("_same_signals")
+def test_watch__no_health_endpoint(run: Run) -> None:
+    """While there is no answer of a health endpoint that is said once, and the watch goes on; its exit code is 1."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        if len(server.requests) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        says(404, b"")(handler)
+
+    with serving(answer) as server:
+        ran = run("health", server.address, "--watch=0.01")
+    assert (ran.code, len(ran.out.splitlines())) == (1, 1)
+    assert "answers HTTP 404: no health endpoint answers there" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--textfile", "/no/such/folder/shop.prom", "/no/such/folder/shop.prom cannot be written (No such file"),
+        ("--pushgateway", "ftp://gateway", "is no URL of a Pushgateway"),
+    ],
+)
+def test_outputs__told_before_checks_run(
+    option: str, value: str, words: str, run: Run, mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the metrics cannot be written or pushed for sure, that is said before any check runs."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Counting]), name="health"))
+    monkeypatch.setattr(Counting, "runs", 0)
+    ran = run(option, value)
+    assert (ran.code, ran.out, Counting.runs) == (2, "", 0)
+    assert words in ran.err
+
+
+@site
+def test_records__said_where_that_matters(run: Run, settings: Settings, tmp_path: pathlib.Path) -> None:
+    """Where the records are is said with ``-v 2``, and where they cannot be used."""
+
+    def keep(place: pathlib.Path) -> None:
+        options = {"path": str(place)}
+        settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}}
+
+    file = tmp_path / "records.sqlite3"
+    keep(file)
+    assert (run("ready", "--no-http").code, run("ready", "--no-http").err) == (0, "")
+    assert run("ready", "--no-http", "-v", "2").err == f"Records: {file}\n"
+    keep(file / "below-a-file.sqlite3")
+    assert "cannot be used (" in run("ready", "--no-http").err
