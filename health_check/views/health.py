@@ -110,7 +110,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
                 return cached
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
-            runs = request.method in ("GET", "HEAD") and chosen_format(request) is not None
+            runs = _asks_for_status(request) and chosen_format(request) is not None
             try:
                 if self.access_policy.needs_authority():  # it may look up a session
                     await sync_to_async(lambda: self.access_decision)()
@@ -159,6 +159,13 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         if chosen == "json" and type(self).render_to_response_json is not HealthCheckView.render_to_response_json:
             return self.render_to_response_json(self.plugin_list, report.status_code)
         return self.render_to_response_as(chosen)
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Answer with the status of GET, as HAProxy probes by OPTIONS; to a CORS preflight as Django does."""
+        response = super().options(request, *args, **kwargs)
+        if _asks_for_status(request):
+            response.status_code = self.get(request, *args, **kwargs).status_code
+        return response
 
     @cached_property
     def report(self) -> Report:
@@ -291,6 +298,13 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             log_once(f"{type(self).__name__}.get_plugins", f"{type(self).__name__}.get_plugins() failed.", error)
             problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
             return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
+
+
+def _asks_for_status(request: HttpRequest) -> bool:
+    """Tell whether the checks matter to the answer: to all methods but one that is refused, and a CORS preflight."""
+    if request.method == "OPTIONS":
+        return not {"Origin", "Access-Control-Request-Method"} <= request.headers.keys()
+    return request.method in ("GET", "HEAD")
 
 
 DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))

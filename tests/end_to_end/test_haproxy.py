@@ -143,3 +143,12 @@ def test_host_that_is_not_drained__is_missed(hosts: Mapping[str, Host], balancer
         balancer.await_down("east", "L4CON")
     print(f"outcomes of requests: {dict(clients.outcomes)}")
     assert set(clients.outcomes) > {200}
+
+
+@pytest.mark.parametrize("hosts", ["files"], indirect=True)
+def test_default_probe__takes_a_drained_host_out(hosts: Mapping[str, Host], tmp_path: pathlib.Path) -> None:
+    """HAProxy's ``option httpchk`` without a method asks by OPTIONS, which tells of a drained host as GET does."""
+    with haproxy(tmp_path, {name: host.address for name, host in hosts.items()}, probe="/ready/") as balancer:
+        hosts["east"].drain()
+        balancer.await_down("east")
+        assert balancer.seen("west").up

@@ -40,8 +40,7 @@ frontend site
     default_backend hosts
 backend hosts
     balance roundrobin
-    option httpchk GET /ready/
-    http-check expect status 200
+    option httpchk {probe}
     default-server check inter 200ms downinter 200ms fall 2 rise 2
     server east {east}
     server west {west}
@@ -136,16 +135,17 @@ class Clients:
 
 
 @contextlib.contextmanager
-def haproxy(folder: pathlib.Path, addresses: Mapping[str, str]) -> Iterator[Balancer]:
+def haproxy(folder: pathlib.Path, addresses: Mapping[str, str], *, probe: str = "GET /ready/") -> Iterator[Balancer]:
     """Run HAProxy in front of two hosts, until it has found both ready at least.
 
     Args:
         folder: Where its configuration and its output go.
         addresses: Where the hosts listen, by their names.
+        probe: What it asks them for; without a method it uses OPTIONS.
     """
     program = require("haproxy", package="haproxy")
     address, file = free_address(), folder / "haproxy.cfg"
-    file.write_text(CONFIGURATION.format(address=address, **addresses))
+    file.write_text(CONFIGURATION.format(address=address, probe=probe, **addresses))
     with running([program, "-db", "-f", file], folder):
         balancer = Balancer(address)
         for name in addresses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
@@ -110,19 +111,40 @@ def test_head__status_without_body(mount_checks: Mount, client: Client, check: t
     assert "no-store" in response.headers["Cache-Control"]
 
 
-def test_options__allows_get_and_head(mount_checks: Mount, client: Client) -> None:
-    """An OPTIONS request is told the methods, and runs no check."""
-    runs: list[int] = []
+PREFLIGHT = {"Origin": "https://else.example", "Access-Control-Request-Method": "GET"}
 
-    class Counted(HealthCheck):
-        def check_status(self) -> None:
-            runs.append(1)
 
-    mount_checks(Counted)
-    response = client.options("/health/")
-    assert response.status_code == 200
+@pytest.mark.parametrize(
+    ("check", "query", "headers", "status"),
+    [
+        (Fine, "", {}, 200),
+        (Broken, "", {}, 500),
+        (Broken, "?format=atom", {}, 200),
+        (Broken, "", {"Accept": "image/png"}, 406),
+        (Broken, "", {"Origin": "https://else.example"}, 500),
+        (Broken, "", PREFLIGHT, 200),
+    ],
+)
+def test_options__status_of_get(
+    mount_checks: Mount, client: Client, check: type, query: str, headers: dict[str, str], status: int
+) -> None:
+    """An OPTIONS request, HAProxy's default probe, has the status of GET; a CORS preflight only learns the methods."""
+    mount_checks(check)
+    response = client.options(f"/health/{query}", headers=headers)
+    assert (response.status_code, response.content) == (status, b"")
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
-    assert runs == []
+
+
+def test_options__of_a_subclass(mount: Mount, client: Client) -> None:
+    """A view that answers OPTIONS itself goes on doing so."""
+
+    class Own(HealthCheckView):
+        def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            return HttpResponse("own", status=418)
+
+    mount(path("health/", Own.as_view(checks=[Broken])))
+    response = client.options("/health/")
+    assert (response.status_code, response.content) == (418, b"own")
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
