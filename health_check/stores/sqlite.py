@@ -111,7 +111,10 @@ class SQLiteStore(Store):
         return self._file.path
 
     def describe(self) -> str:
-        return str(self.path)
+        try:
+            return str(self.path)
+        except StoreError:
+            return "an SQLite file in the folder for temporary files"
 
     def trouble(self) -> str:
         return self._file.problem()
@@ -326,17 +329,26 @@ def _refusal(path: pathlib.Path) -> str:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        if _is_damage(error):
-            return str(error)
-        raise
-    if application != APPLICATION and tables:
-        raise ForeignFileError(f"{path} is a database of something else: give the store a path of its own")
+        if not _is_damage(error):
+            raise
+        if not _is_marked(path):
+            raise ForeignFileError(f"{path} is no store of health checks: give the store a path of its own") from error
+        return str(error)
+    if application != APPLICATION:
+        what = "a database of something else" if tables else "no store of health checks"
+        raise ForeignFileError(f"{path} is {what}: give the store a path of its own")
     if not {"host", "life"} & set(tables):
         return "it is no store of health checks"
     if version != VERSION:
         text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"
         raise (NewerVersionError if version > VERSION else OlderVersionError)(text)
     return ""
+
+
+def _is_marked(path: pathlib.Path) -> bool:
+    """Tell whether a file that is damaged has our mark, where SQLite keeps that of applications."""
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
 
 
 @contextlib.contextmanager

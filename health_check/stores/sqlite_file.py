@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import secrets
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +15,19 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from health_check.concurrency import threads
 from health_check.stores.base import StoreError
+from health_check.stores.permissions import (
+    Trust,
+    problem_of_folder,
+    problem_of_links,
+    require_safe_folder,
+    trust_in,
+)
 
 fcntl: Any
 try:
@@ -33,6 +40,9 @@ logger = logging.getLogger("health_check")
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
 
+
+LOCK = "-lock"
+"""What the file beside it is called that is locked while it is built or replaced, where others may open the folder."""
 
 LOCK_SECONDS = 0.2
 """How long to wait for another process that builds or replaces the file."""
@@ -47,7 +57,7 @@ class NewerVersionError(StoreError):
 
 
 class ForeignFileError(StoreError):
-    """The file is somebody's, who would miss it."""
+    """Nothing says that this package has made the file: somebody may miss it."""
 
 
 class SharedFile:
@@ -78,11 +88,16 @@ class SharedFile:
 
     @property
     def path(self) -> pathlib.Path:
-        """The file."""
+        """The file; a link in its own place is not followed.
+
+        Raises:
+            StoreError: If there is no place for it.
+        """
         if self._path is None:
-            self._path = (
-                default_path(self._version) if self._given is None else pathlib.Path(os.path.realpath(self._given))
-            )
+            if self._given is None:
+                self._path = default_path(self._version)
+            else:
+                self._path = pathlib.Path(os.path.realpath(self._given.parent)) / self._given.name
         return self._path
 
     @property
@@ -92,12 +107,27 @@ class SharedFile:
 
     def problem(self) -> str:
         """Return why the file cannot be trusted, or made; empty if nothing is seen."""
+        try:
+            return self._problem()
+        except StoreError as error:
+            return str(error)
+        except OSError as error:
+            return f"{self.path} cannot be looked at: {error.strerror}"
+
+    def _problem(self) -> str:
         place = self.path.parent
-        if self.is_own and (problem := problem_of_folder(place)):
+        if self._given is None:
+            if problem := problem_of_folder(place):
+                return problem
+        elif problem := problem_of_links(self._given):
             return problem
-        if not self.is_own and not place.is_dir():
+        elif not place.is_dir():
             return f"the folder {place} is not there: make it, or correct the path"
-        return problem_of_file(self.path, own=self.is_own)
+        if not place.exists():
+            return ""
+        trust = trust_in(place)
+        files = (self.path, *(self._beside(suffix) for suffix in (*COMPANIONS, LOCK)))
+        return next(filter(None, map(trust.problem_of, files)), "")
 
     def ensure(self) -> None:
         """Have a file that can be used, building one where there is none; called with the lock held.
@@ -108,22 +138,27 @@ class SharedFile:
         """
         if problem := self.problem():
             raise StoreError(problem)
-        if self.path.exists():
-            try:
-                reason = self._refuse(self.path)
-            except OlderVersionError as error:
-                if self._identity is not None:  # another process works with it: we would fight for ever
-                    raise
-                reason = str(error)
-            except ForeignFileError as error:
-                if not self.is_own:
-                    raise
-                reason = str(error)
-            if reason:
-                self._move_aside(reason)
-        if not self.path.exists():
+        if not self.path.exists() or self._is_put_away():
             self._put_new()
         self._identity = _identity(self.path)
+
+    def _is_put_away(self) -> bool:
+        """Put a file of ours away that cannot be used; return whether there is none now, or one that is empty."""
+        try:
+            reason = self._refuse(self.path)
+        except OlderVersionError as error:
+            if self._identity is not None:  # another process works with it: we would fight for ever
+                raise
+            reason = str(error)
+        except ForeignFileError as error:
+            if not self.is_own and self.was_replaced():
+                if self.path.stat().st_size:
+                    raise
+                return True
+            reason = str(error)
+        if reason:
+            self._move_aside(reason)
+        return bool(reason)
 
     def was_replaced(self) -> bool:
         """Tell whether the file is no longer the one that was opened: it was deleted, or another one put there."""
@@ -142,48 +177,61 @@ class SharedFile:
         Raises:
             StoreError: If the folder cannot be trusted, or another process keeps the lock.
         """
-        place = self.path.parent
         if self.is_own:
-            require_safe_folder(place)
+            require_safe_folder(self.path.parent)
+        elif problem := self.problem():
+            raise StoreError(problem)
         if fcntl is None:
             yield
             return
-        descriptor = os.open(place, os.O_RDONLY)
+        descriptor = self._open_lock()
         try:
-            _lock(descriptor, place)
+            _lock(descriptor, self.path)
             yield
         finally:
             threads.original("os", "close")(descriptor)  # gevent's would leave it to a hub that may not run
 
+    def _open_lock(self) -> int:
+        """Open what nobody else can open, and hold a lock on for ever: the folder, or a file beside this one."""
+        place, trust = self.path.parent, self._trust
+        return os.open(place, os.O_RDONLY) if trust.is_private else trust.make(self._beside(LOCK), 0)
+
+    @property
+    def _trust(self) -> Trust:
+        return trust_in(self.path.parent)
+
+    def _beside(self, suffix: str) -> pathlib.Path:
+        return self.path.with_name(f"{self.path.name}{suffix}")
+
     def _move_aside(self, reason: str) -> None:
-        aside = self.path.with_name(f"{self.path.name}.set-aside")
+        aside = self._beside(".set-aside")
         self.path.replace(aside)
         logger.warning(
             "The records of the health checks start from scratch: %s is no good (%s), see %s.", self.path, reason, aside
         )
 
     def _put_new(self) -> None:
-        new = self.path.with_name(f"{self.path.name}.{secrets.token_hex(8)}.new")
+        new = self._beside(f".{secrets.token_hex(8)}.new")
         try:
-            threads.original("os", "close")(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            threads.original("os", "close")(self._trust.make(new, os.O_EXCL))
             self._build(new)
             for suffix in COMPANIONS:
-                self.path.with_name(f"{self.path.name}{suffix}").unlink(missing_ok=True)
+                self._beside(suffix).unlink(missing_ok=True)
             new.replace(self.path)
         finally:
             for suffix in ("", *COMPANIONS):
                 new.with_name(f"{new.name}{suffix}").unlink(missing_ok=True)
 
 
-def _lock(descriptor: int, place: pathlib.Path) -> None:
-    """Take the lock of a folder, without waiting long: who has it may be stopped, or mean harm."""
+def _lock(descriptor: int, path: pathlib.Path) -> None:
+    """Take the lock of a file, without waiting long: who has it may be stopped."""
     end = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                raise StoreError(f"{place} is locked by another process") from None
+                raise StoreError(f"{path} is locked by another process") from None
             threads.original("time", "sleep")(LOCK_SECONDS / 20)
         else:
             return
@@ -199,12 +247,23 @@ def _identity(path: pathlib.Path) -> tuple[int, int] | None:
 
 def default_path(version: int) -> pathlib.Path:
     """Return the file that all processes of this site and user on this host share, if they know this version of it."""
-    return default_folder() / f"{site()}.v{version}.sqlite3"
+    try:
+        return default_folder() / f"{site()}.v{version}.sqlite3"
+    except ImproperlyConfigured as error:
+        raise StoreError(str(error)) from error
 
 
 def default_folder() -> pathlib.Path:
-    """Return the folder in which this user's sites have their files."""
-    return pathlib.Path(tempfile.gettempdir()) / f"django-health-check-{user()}"
+    """Return the folder in which this user's sites have their files.
+
+    Raises:
+        StoreError: If there is no folder for temporary files.
+    """
+    try:
+        return pathlib.Path(tempfile.gettempdir()) / f"django-health-check-{user()}"
+    except OSError as error:
+        remedy = "set TMPDIR, or give HEALTH_CHECK['STORE'] a path in OPTIONS"
+        raise StoreError(f"there is no folder for temporary files that can be written to: {remedy}") from error
 
 
 def user() -> str:
@@ -222,60 +281,6 @@ def site() -> str:
     ]
     text = re.sub(r" at 0x[0-9a-f]+", "", _text(facts))
     return salted_hmac("health_check.stores", text, algorithm="sha256").hexdigest()[:32]
-
-
-def require_safe_folder(place: pathlib.Path) -> None:
-    """Make the folder, or make sure that nobody else can do anything in it.
-
-    Raises:
-        StoreError: If somebody else made it, or could.
-    """
-    try:
-        place.mkdir(mode=0o700)
-    except FileExistsError:
-        pass
-    except OSError as error:
-        raise StoreError(f"{place} cannot be made: {error.strerror}") from error
-    if problem := problem_of_folder(place):
-        raise StoreError(problem)
-
-
-def problem_of_folder(place: pathlib.Path) -> str:
-    """Return why a folder cannot be trusted; empty if it can, or is not there."""
-    try:
-        status = os.lstat(place)
-    except OSError:
-        return ""
-    remedy = "remove it, or give HEALTH_CHECK['STORE'] a path of its own in OPTIONS"
-    if not stat.S_ISDIR(status.st_mode):
-        return f"{place} is no folder, but a link or a file: {remedy}"
-    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        return f"{place} belongs to user {status.st_uid}: {remedy}"
-    if os.name == "posix" and status.st_mode & 0o077:
-        return f"{place} is open to other users: chmod 700 it, if they have put nothing there"
-    return ""
-
-
-def problem_of_file(file: pathlib.Path, *, own: bool) -> str:
-    """Return why a file cannot be trusted; empty if it can, or is not there.
-
-    Args:
-        file: The file.
-        own: Whether it has to belong to the user that this process runs as.
-    """
-    try:
-        status = os.lstat(file)
-    except OSError:
-        return ""
-    if stat.S_ISDIR(status.st_mode):
-        return f"{file} is a folder: {'remove it' if own else 'name a file in it'}"
-    if not stat.S_ISREG(status.st_mode):
-        return f"{file} is no file of its own, but a link or a device: remove it"
-    if status.st_nlink > 1:
-        return f"{file} has other names, too: remove it"
-    if own and hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-        return f"{file} belongs to user {status.st_uid}: remove it"
-    return ""
 
 
 def _text(value: Any) -> str:

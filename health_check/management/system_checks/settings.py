@@ -10,6 +10,7 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from health_check import conf
+from health_check.redaction import mask
 from health_check.stores import Store, create_store
 from health_check.views import access
 
@@ -49,9 +50,13 @@ def _unshared(store: Store) -> Iterable[CheckMessage]:
 
 
 def _bad_place(store: Store) -> Iterable[CheckMessage]:
-    if trouble := store.trouble():
+    try:
+        trouble = store.trouble()
+    except Exception as error:  # of a store of the site's own: what describes a failure does not fail itself
+        trouble = f"{type(error).__name__}: {error}"
+    if trouble:
         yield CheckWarning(
-            f"The store of the health checks cannot be used: {trouble}.",
+            f"The store of the health checks cannot be used: {mask(trouble)}.",
             hint="Until then each process keeps its records in its own memory.",
             id="health_check.W005",
         )

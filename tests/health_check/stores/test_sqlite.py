@@ -162,15 +162,38 @@ def test_file__only_its_user_can_read_it(sqlite_place: Place, file: pathlib.Path
     assert str(file) in store.describe()
 
 
-def test_path__a_link_is_followed(file: pathlib.Path) -> None:
-    """A path that was given may be a link, which stays one."""
+@pytest.mark.parametrize("content", [b"precious", b"", None])
+def test_path__a_link_is_not_followed(file: pathlib.Path, content: bytes | None) -> None:
+    """A link may be somebody else's, to one of this user's files: it is not used, nor is what it leads to touched."""
     link = file.with_name("link")
     link.symlink_to(file)
-    with contextlib.closing(SQLiteStore(path=str(link))) as store:
+    if content is not None:
+        file.write_bytes(content)
+    store = SQLiteStore(path=str(link))
+    with pytest.raises(StoreError, match="link is no file of its own, but a link"):
+        store.probe()
+    assert "but a link" in store.trouble()
+    assert [found.name for found in file.parent.iterdir() if found != file] == ["link"]
+    assert (file.read_bytes() if file.exists() else None) == content
+
+
+@pytest.mark.parametrize("content", [b"precious", b"SQLite format 3\0 but no more", bytes(4096)])
+def test_path__somebody_s_file(file: pathlib.Path, content: bytes) -> None:
+    """What nothing says that we made is neither renamed nor changed."""
+    file.write_bytes(content)
+    store = SQLiteStore(path=file)
+    with pytest.raises(StoreError, match="is no store of health checks: give the store a path of its own"):
+        store.probe()
+    assert file.read_bytes() == content
+    assert [found.name for found in file.parent.iterdir()] == [file.name]
+
+
+def test_path__an_empty_file(file: pathlib.Path) -> None:
+    """A file without content, as made by ``mktemp``, is used."""
+    file.touch(mode=0o600)
+    with contextlib.closing(SQLiteStore(path=file)) as store:
         run(store, Place(create_store=lambda clock: store).run())
-        assert store.path == file
-    assert link.is_symlink()
-    assert file.exists()
+    assert "set-aside" not in str(list(file.parent.iterdir()))
 
 
 def test_path__its_folder_is_missing(file: pathlib.Path) -> None:

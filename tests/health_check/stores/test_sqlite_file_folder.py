@@ -14,7 +14,7 @@ from django.db import connections
 from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
-from health_check.stores import StoreError, sqlite_file
+from health_check.stores import StoreError, permissions, sqlite_file
 from tests.support.peer import peer
 
 needs_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
@@ -117,12 +117,12 @@ def test_require_safe__makes_it(temp: pathlib.Path) -> None:
     place = temp / "place"
     before = os.umask(0)
     try:
-        sqlite_file.require_safe_folder(place)
+        permissions.require_safe_folder(place)
     finally:
         os.umask(before)
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    sqlite_file.require_safe_folder(place)
-    assert sqlite_file.problem_of_folder(place) == ""
+    permissions.require_safe_folder(place)
+    assert permissions.problem_of_folder(place) == ""
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o777])
@@ -132,7 +132,7 @@ def test_require_safe__loose_mode(temp: pathlib.Path, mode: int) -> None:
     place.mkdir()
     place.chmod(mode)
     with pytest.raises(StoreError, match="is open to other users: chmod 700 it"):
-        sqlite_file.require_safe_folder(place)
+        permissions.require_safe_folder(place)
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "link to nothing"])
@@ -146,17 +146,17 @@ def test_require_safe__no_folder(temp: pathlib.Path, kind: str) -> None:
     if kind == "link":
         target.mkdir(mode=0o700)
     with pytest.raises(StoreError, match="is no folder, but a link or a file: remove it, or give HEALTH_CHECK"):
-        sqlite_file.require_safe_folder(place)
+        permissions.require_safe_folder(place)
     assert not target.exists() or list(target.iterdir()) == []
 
 
 def test_require_safe__cannot_be_made(temp: pathlib.Path) -> None:
     """Where no folder can be made the error says which one and why."""
     with pytest.raises(StoreError, match="place cannot be made: No such file"):
-        sqlite_file.require_safe_folder(temp / "missing" / "place")
+        permissions.require_safe_folder(temp / "missing" / "place")
 
 
 def test_problem_of__nothing_there(temp: pathlib.Path) -> None:
     """What is not there is no problem: it will be made."""
-    assert sqlite_file.problem_of_folder(temp / "missing") == ""
-    assert sqlite_file.problem_of_file(temp / "missing", own=True) == ""
+    assert permissions.problem_of_folder(temp / "missing") == ""
+    assert permissions.trust_in(temp).problem_of(temp / "missing") == ""
