@@ -155,7 +155,8 @@ def _after_fork() -> None:
         _paused.pop().go_on()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_child)
+if hasattr(os, "register_at_fork"):  # not on Windows, where no process forks
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_reset_in_child)
 setting_changed.connect(_reset_after_setting, dispatch_uid="health_check.monitor.runtime")
 
 
