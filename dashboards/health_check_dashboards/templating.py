@@ -11,6 +11,9 @@ import re
 
 from health_check_dashboards.options import DEFAULTS, Options, error_budget
 
+KUBERNETES_LABEL = "app.kubernetes.io/name"
+"""The label of Kubernetes whose value is the job, as far as Kubernetes takes that."""
+
 MARKS = re.compile(r"#(?P<names>(?: --[a-z-]+)+)$")
 
 
@@ -26,8 +29,15 @@ def _adapt_line(line: str, options: Options) -> str:
         return line
     code = line[: match.start()]
     for name in match["names"].replace("--", "").split():
-        code = _replaced(code, _literal(name, DEFAULTS[name]), _literal(name, options[name]))
+        value = _literal(name, options[name])
+        value = label_value(value) if KUBERNETES_LABEL in code else value
+        code = _replaced(code, _literal(name, DEFAULTS[name]), value)
     return code + line[match.start() :]
+
+
+def label_value(text: str) -> str:
+    """Return a text as Kubernetes takes it for the value of a label: at most 63 letters, digits and ``. _ -``."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("._-")
 
 
 def _replaced(code: str, default: str, value: str) -> str:

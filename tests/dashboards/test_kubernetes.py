@@ -62,17 +62,32 @@ def resources_of_defaults(name: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((PACKAGE / "kubernetes" / name).read_text()))
 
 
-def test_service_monitor__finds_the_service_under_the_name_of_the_job(folder: pathlib.Path) -> None:
-    """It selects the Service by the label that becomes the job, and names a port that the Service has."""
-    (monitor,) = resources(folder, "service-monitor.yaml")
-    _, service = resources(folder, "deployment.yaml")
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+"""What Kubernetes takes for the value of a label."""
+
+
+@pytest.mark.parametrize("job", ["shop", "monitoring/shop-web", "a/" + "b" * 80, "a" * 62 + "/b"])
+def test_service_monitor__finds_the_service_under_the_name_of_the_job(tmp_path: pathlib.Path, job: str) -> None:
+    """It selects the Service by a label that Kubernetes takes, under the job of the rules, and names a port of it."""
+    write(tmp_path, options_of({"job": job}), force=False)
+    (monitor,) = resources(tmp_path, "service-monitor.yaml")
+    deployment, service = resources(tmp_path, "deployment.yaml")
     assert (monitor["apiVersion"], monitor["kind"]) == ("monitoring.coreos.com/v1", "ServiceMonitor")
-    assert monitor["spec"].keys() == {"jobLabel", "selector", "endpoints"}
+    assert monitor["spec"].keys() == {"selector", "endpoints"}
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert service["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "shop"
     (endpoint,) = monitor["spec"]["endpoints"]
-    assert endpoint.keys() == {"port", "path", "interval"}
+    assert endpoint.keys() == {"port", "path", "interval", "relabelings"}
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": job}]
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+    labelled = [
+        deployment,
+        service,
+        monitor,
+        deployment["spec"]["template"],
+        *resources(tmp_path, "prometheus-rule.yaml"),
+    ]
+    for value in [value for each in labelled for value in each["metadata"]["labels"].values()]:
+        assert LABEL_VALUE.fullmatch(value), value
 
 
 def test_prometheus_rule__has_the_rules(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
