@@ -48,6 +48,13 @@ def log_once(key: str, text: str, error: BaseException | None = None) -> None:
     log_error(text, error)
 
 
+def warn_once(key: str, text: str) -> None:
+    """Log a warning, unless there was one under this key: it may name who asks, and there are many."""
+    if key not in _said:
+        _said[key] = text
+        logger.warning("%s", mask(text))
+
+
 def forget() -> None:
     """Log everything anew."""
     _said.clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,8 @@ from django.utils.crypto import constant_time_compare
 from django.utils.functional import cached_property
 
 from health_check.conf import nearest, settings
-from health_check.logs import log_once
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from health_check.logs import log_once, warn_once
+from health_check.views.client import UNIX, Client, Network, client_of, is_forwarded_untold, is_in, network_of
 
 DETAILS = ("always", "authorized", "never")
 
@@ -36,8 +33,8 @@ class AccessPolicy:
     """The bearer tokens that authorise (RFC 6750)."""
     networks: tuple[Network, ...] = ()
     """The networks whose clients are authorised."""
-    proxies: tuple[Network, ...] = ()
-    """The networks of proxies whose ``X-Forwarded-For`` is believed."""
+    proxies: tuple[Network | str, ...] = ()
+    """The networks of proxies whose ``X-Forwarded-For`` is believed; ``"unix"`` for those at a unix socket."""
 
     def needs_authority(self) -> bool:
         """Tell whether it matters who asks."""
@@ -84,6 +81,7 @@ def decide(request: HttpRequest, policy: AccessPolicy, is_authorized: Callable[[
         return AccessDecision(details=policy.details != "never")
     if policy.open:
         return AccessDecision(details=False)
+    _say_why(request, policy)
     return AccessDecision(status=401 if policy.tokens else 403, details=False)
 
 
@@ -93,21 +91,6 @@ def is_staff(request: HttpRequest) -> bool:
         return False
     user = getattr(request, "user", None)
     return bool(user is not None and user.is_active and user.is_staff)
-
-
-def client_of(request: HttpRequest, proxies: Iterable[Network]) -> Address | None:
-    """Return the address of who asks: the last one that no trusted proxy has."""
-    forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
-    chain = [*(forwarded.split(",") if forwarded.strip() else ()), str(request.META.get("REMOTE_ADDR", ""))]
-    address = None
-    for text in reversed(chain):
-        try:
-            address = _plain(ipaddress.ip_address(text.strip()))
-        except ValueError:
-            return None
-        if not _is_in(address, proxies):
-            return address
-    return address
 
 
 def problems() -> list[str]:
@@ -139,23 +122,23 @@ def _is_near(request: HttpRequest, policy: AccessPolicy) -> bool:
     if not policy.networks:
         return False
     client = client_of(request, policy.proxies)
-    return client is not None and _is_in(client, policy.networks)
+    if client.problem:
+        warn_once(
+            f"access {client.kind}", f"Whether ACCESS NETWORKS let a request in cannot be told: {client.problem}."
+        )
+    return client.address is not None and is_in(client.address, policy.networks)
 
 
-def _is_in(address: Address, networks: Iterable[Network]) -> bool:
-    return any(address.version == network.version and address in network for network in networks)
-
-
-def _plain(address: Address) -> Address:
-    mapped = getattr(address, "ipv4_mapped", None)
-    return mapped if isinstance(mapped, ipaddress.IPv4Address) else address
-
-
-def _plain_network(network: Network) -> Network:
-    mapped = getattr(network.network_address, "ipv4_mapped", None)
-    if mapped is None or network.prefixlen < 96:
-        return network
-    return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+def _say_why(request: HttpRequest, policy: AccessPolicy) -> None:
+    """Log why the networks did not let a request in, once for each reason: those who ask are many."""
+    client = client_of(request, policy.proxies) if policy.networks else Client()
+    if client.address is None:
+        return
+    if is_forwarded_untold(request, policy.proxies):
+        key, why = "access proxy", f"its X-Forwarded-For counts for nothing: {client.address} is not in PROXIES"
+    else:
+        key, why = "access network", f"its client is {client.address}"
+    warn_once(key, f"A request was refused, as ACCESS NETWORKS do not let it in: {why}.")
 
 
 def _of_settings() -> Mapping[str, Any]:
@@ -177,7 +160,7 @@ def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
         open=is_open,
         tokens=_tokens(stated.get("TOKENS", ())),
         networks=_networks("NETWORKS", stated.get("NETWORKS", ())),
-        proxies=_networks("PROXIES", stated.get("PROXIES", ())),
+        proxies=_proxies(stated.get("PROXIES", ())),
     )
 
 
@@ -196,10 +179,16 @@ def _networks(name: str, value: object) -> tuple[Network, ...]:
         try:
             if not isinstance(item, str):
                 raise ValueError("no text")
-            found.append(_plain_network(ipaddress.ip_network(item, strict=False)))
+            found.append(network_of(item))
         except ValueError as error:
             raise ImproperlyConfigured(f"ACCESS {name} has {item!r}: use a network, as in '10.0.0.0/8'.") from error
     return tuple(found)
+
+
+def _proxies(value: object) -> tuple[Network | str, ...]:
+    if not isinstance(value, list | tuple | set | frozenset) or UNIX not in value:
+        return _networks("PROXIES", value)
+    return (UNIX, *_networks("PROXIES", [item for item in value if item != UNIX]))
 
 
 ACCESS_ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")

@@ -76,7 +76,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             open: Whether everybody may ask at all.
             tokens: The bearer tokens that authorise.
             networks: The networks whose clients are authorised, as in ``["10.0.0.0/8"]``.
-            proxies: The networks of proxies whose ``X-Forwarded-For`` is believed.
+            proxies: The networks of proxies whose ``X-Forwarded-For`` is believed; ``"unix"`` for a unix socket.
             use_threading: Deprecated; False runs the checks in the thread of the request.
         """
         if initkwargs.get("use_threading") is not None:

@@ -14,7 +14,8 @@ from pytest_django import Settings
 
 from health_check.management.system_checks import check_settings
 from health_check.views import access
-from health_check.views.access import OPEN_TO_ALL, AccessDecision, AccessPolicy, client_of, decide, is_staff, policy_of
+from health_check.views.access import OPEN_TO_ALL, AccessDecision, AccessPolicy, decide, is_staff, policy_of
+from health_check.views.client import client_of
 
 TOKEN = "a-planted-token"
 
@@ -189,7 +190,20 @@ PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
         ("10.0.0.1", "garbage", None),
         ("10.0.0.1", "unknown, 10.0.0.2", None),
         ("10.0.0.1", "172.16.0.1,", None),
-        ("10.0.0.1", "172.16.0.1:1234", None),
+        ("10.0.0.1", "172.16.0.1:1234", "172.16.0.1"),
+        ("10.0.0.1", "172.16.0.1:1234, 10.0.0.2:80", "172.16.0.1"),
+        ("10.0.0.1", "172.16.0.1:", None),
+        ("10.0.0.1", "172.16.0.1:x", None),
+        ("10.0.0.1", "[2001:db9::7]", "2001:db9::7"),
+        ("10.0.0.1", "[2001:db9::7]:443", "2001:db9::7"),
+        ("10.0.0.1", '"[2001:db9::7]:443"', "2001:db9::7"),
+        ("10.0.0.1", "[::ffff:172.16.0.1]:443", "172.16.0.1"),
+        ("10.0.0.1", "[2001:db9::7", None),
+        ("10.0.0.1", "[2001:db9::7]443", None),
+        ("10.0.0.1", "fe80::7%eth0", "fe80::7"),
+        ("10.0.0.1", "172.16.0.1, unix:", None),
+        ("unix:", "172.16.0.1", None),
+        ("localhost", "172.16.0.1", None),
         ("10.0.0.1", "١٠.0.0.1", None),
         ("10.0.0.1", ",".join(["10.0.0.2"] * 5000), "10.0.0.2"),
         ("", "172.16.0.1", None),
@@ -202,7 +216,55 @@ def test_client__through_proxies(peer: str, forwarded: str | None, client: str |
         asked(peer=peer, headers={"X-Forwarded-For": forwarded} if forwarded is not None else {}),
         policy_of({"proxies": PROXIES}).proxies,
     )
-    assert str(found or "") == (client or "")
+    assert str(found.address or "") == (client or "")
+    assert bool(found.problem) == (client is None)
+
+
+@pytest.mark.parametrize("peer", ["", "unix:", "localhost"])
+@pytest.mark.parametrize(
+    ("forwarded", "client"),
+    [
+        ("172.16.0.1", "172.16.0.1"),
+        ("198.51.100.9, 172.16.0.1, unix:", "172.16.0.1"),
+        ("172.16.0.1, 10.0.0.2", "172.16.0.1"),
+        ("172.16.0.1, ", None),
+        (None, None),
+    ],
+)
+def test_client__at_a_unix_socket(peer: str, forwarded: str | None, client: str | None) -> None:
+    """A proxy that asks by a unix socket is believed where "unix" is in PROXIES."""
+    found = client_of(
+        asked(peer=peer, headers={"X-Forwarded-For": forwarded} if forwarded is not None else {}),
+        policy_of({"proxies": [*PROXIES, "unix"]}).proxies,
+    )
+    assert str(found.address or "") == (client or "")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "policy", "words"),
+    [
+        ("", "172.16.0.1", {"networks": ["172.16.0.0/12"]}, "add 'unix' to PROXIES"),
+        ("", None, {"networks": ["10.0.0.0/8"], "proxies": ["unix"]}, "without X-Forwarded-For"),
+        (
+            "10.0.0.1",
+            "un\nknown",
+            {"networks": ["10.0.0.0/8"], "proxies": ["10.0.0.0/8"]},
+            r"has 'un\nknown', which is no",
+        ),
+        ("192.0.2.1", None, {"networks": ["10.0.0.0/8"]}, "its client is 192.0.2.1"),
+        ("192.0.2.1", "10.0.0.1", {"networks": ["10.0.0.0/8"]}, "192.0.2.1 is not in PROXIES"),
+    ],
+)
+def test_refusal__says_why_once(
+    peer: str, forwarded: str | None, policy: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says once why a request was refused: else a proxy that is not known keeps all out without a word."""
+    for _ in range(3):
+        headers = {"X-Forwarded-For": forwarded} if forwarded is not None else {}
+        assert decision(asked(peer=peer, headers=headers), **policy).status in (401, 403)
+    (record,) = caplog.records
+    assert words in record.getMessage()
+    assert TOKEN not in record.getMessage()
 
 
 def test_client__a_proxy_that_asks_for_itself() -> None:
@@ -280,6 +342,9 @@ UNUSABLE: list[tuple[Any, str]] = [
     ({"NETWORKS": [True]}, "use a network"),
     ({"PROXIES": "10.0.0.0/8"}, "PROXIES"),
     ({"PROXIES": ["proxy"]}, "PROXIES"),
+    ({"PROXIES": "unix"}, "PROXIES"),
+    ({"PROXIES": ["unix", 8]}, "PROXIES"),
+    ({"NETWORKS": ["unix"]}, "'unix'"),
 ]
 
 
