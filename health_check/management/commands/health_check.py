@@ -13,14 +13,14 @@ import sys
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.http.request import validate_host
-from django.urls import NoReverseMatch, Resolver404, resolve, reverse
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
 from health_check import extensions
 from health_check.conf import nearest
@@ -36,7 +36,7 @@ from health_check.management.arguments import (
     where_records_are,
 )
 from health_check.management.outcomes import Outcome
-from health_check.management.probe import ProbeError, ask, url_of
+from health_check.management.probe import UNIX, Answer, NoEndpointError, ProbeError, Transport, address_of, ask, url_of
 from health_check.monitor import runtime
 from health_check.monitor.reports import Overview
 from health_check.monitor.state_changes import repeated
@@ -145,6 +145,15 @@ class Command(BaseCommand):
             help="how long to wait for the server, or the Pushgateway (default: 10)",
         )
         parser.add_argument(
+            "--unix-socket", metavar="PATH", help="connect to this socket of the server; as HOST:PORT, unix:PATH"
+        )
+        parser.add_argument(
+            "--server-name",
+            metavar="NAME",
+            help="name to ask for over TLS, and to verify, where the server is asked by address (default: the host)",
+        )
+        parser.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
+        parser.add_argument(
             "--forwarded-host",
             metavar="NAME",
             help="host name to ask for, sent as Host and X-Forwarded-Host "
@@ -157,7 +166,7 @@ class Command(BaseCommand):
             "(default: https if both that and SECURE_SSL_REDIRECT are set)",
         )
         _add_outputs(parser)
-        parser.set_defaults(default_address=f"{host}:{port}")
+        parser.set_defaults(default_address=address_of(host, port))
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["verbosity"] < 2 and not logger.hasHandlers():
@@ -189,8 +198,10 @@ class Command(BaseCommand):
             raise CommandError("--fresh runs the checks in this process: add --no-http.", returncode=2)
         if options["no_http"] and not options["endpoint"]:
             raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
-        if options["no_http"] and options["address"]:
-            raise CommandError("--no-http asks no server: leave HOST:PORT out.", returncode=2)
+        if not over_http and any(options[name] for name in ("address", "unix_socket", "server_name", "insecure")):
+            raise CommandError(
+                "Here no server is asked: leave HOST:PORT, or what says how to get there, out.", returncode=2
+            )
         if (options["job"] or options["grouping"]) and not options["pushgateway"]:
             raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.", returncode=2)
         for output in _outputs(options):
@@ -301,13 +312,38 @@ class Command(BaseCommand):
 
     def _ask(self, options: Mapping[str, Any]) -> tuple[Outcome, None]:
         """Ask a running server, and return what it says."""
-        url = url_of(options["address"] or options["default_address"], self._path(options["endpoint"]))
-        if options["verbosity"] > 1:
-            self.stderr.write(f"Asking {url}")
-        in_full = options["format"] == "json-full" or (options["format"] == "text" and self.stdout.isatty())
-        accept = IN_FULL if in_full else "application/json"
-        answer = ask(url, headers=_headers(url, options), timeout=options["timeout"], accept=accept)
+        unix = options["unix_socket"]
+        address = f"{UNIX}{unix}" if unix else options["address"] or options["default_address"]
+        answer = self._answer([url_of(address, path) for path in self._paths(options["endpoint"])], address, options)
         return outcomes.outcome_of_answer(options["endpoint"], answer.status_code, answer.found), None
+
+    def _answer(self, urls: Sequence[str], address: str, options: Mapping[str, Any]) -> Answer:
+        """Return what a server says at the first of several URLs that a health endpoint of its answers at."""
+        transport = Transport(
+            unix_socket=address.removeprefix(UNIX) if address.startswith(UNIX) else None,
+            server_name=options["server_name"],
+            insecure=options["insecure"],
+        )
+        in_full = options["format"] == "json-full" or (options["format"] == "text" and self.stdout.isatty())
+        accept, timeout = IN_FULL if in_full else "application/json", options["timeout"]
+        problem: NoEndpointError | None = None
+        for url in urls:
+            if options["verbosity"] > 1:
+                self.stderr.write(f"Asking {url}")
+            try:
+                return ask(url, headers=_headers(url, options), timeout=timeout, accept=accept, transport=transport)
+            except NoEndpointError as error:
+                problem = problem or error
+        raise problem or AssertionError("there is no URL")
+
+    def _paths(self, endpoint: str) -> Sequence[str]:
+        """Return the paths at which a server may have an endpoint: the proxy may take the site's prefix off, or not."""
+        path = self._path(endpoint)
+        if endpoint.startswith("/"):
+            return [path]
+        prefixes = dict.fromkeys(("", get_script_prefix().rstrip("/"), os.environ.get("SCRIPT_NAME", "").rstrip("/")))
+        bare = path.removeprefix(get_script_prefix().rstrip("/"))
+        return [f"{prefix}{bare}" for prefix in prefixes]
 
     def _path(self, endpoint: str) -> str:
         if endpoint.startswith("/"):
@@ -320,7 +356,7 @@ class Command(BaseCommand):
         known = runtime.get().catalogue.endpoints
         for candidate in known:
             if endpoint == candidate.name and candidate.url_name and not set("<(^") & set(candidate.route):
-                return f"/{candidate.route}"
+                return f"{get_script_prefix()}{candidate.route}"
         names = ", ".join(candidate.name for candidate in known) or "none"
         raise CommandError(
             f"No endpoint {endpoint!r} can be asked by its name. Known endpoints: {names}. "
@@ -397,7 +433,9 @@ def _nothing_to_check(wanted: str | None, catalogue: Catalogue) -> str:
 
 def _headers(url: str, options: Mapping[str, Any]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    host = options["forwarded_host"] or _allowed_host(urllib.parse.urlsplit(url).hostname or "")
+    host = (
+        options["forwarded_host"] or options["server_name"] or _allowed_host(urllib.parse.urlsplit(url).hostname or "")
+    )
     if host:
         headers |= {"Host": host, "X-Forwarded-Host": host}
     proxy_header = settings.SECURE_PROXY_SSL_HEADER
