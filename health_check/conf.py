@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import difflib
 import math
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -39,6 +41,9 @@ DEFAULT_DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 MOST_DURATION_BUCKETS = 50
 """How many there may be: each is a series for each check."""
+
+MOST_RELEASE_LETTERS = 200
+"""How long the name of a release may be."""
 
 _ABSENT: Any = object()
 
@@ -136,6 +141,30 @@ class HealthCheckSettings:
         return {"OPTIONS": {}, **value}
 
     @property
+    def SITE(self) -> str:
+        """The name of the site, by which its records are told from those of others; default empty.
+
+        Without one that is made of the settings module, ``BASE_DIR``, and where the databases and caches are.
+        """
+        value = _configured().get("SITE", "")
+        if not isinstance(value, str):
+            raise _unusable("SITE", value, 'the name of the site, "shop" say')
+        return value
+
+    @property
+    def RELEASE(self) -> str:
+        """The release of the site: a result of another release is not shown.
+
+        Default ``service.version`` of the environment's OTEL_RESOURCE_ATTRIBUTES, else empty.
+        """
+        value = _configured().get("RELEASE", _ABSENT)
+        if value is _ABSENT:
+            return otel_attribute("service.version")
+        if not isinstance(value, str) or len(value) > MOST_RELEASE_LETTERS:
+            raise _unusable("RELEASE", value, f'a text of at most {MOST_RELEASE_LETTERS} letters, "1.4.2" say')
+        return value
+
+    @property
     def ACCESS(self) -> Mapping[str, Any]:
         """Who may see endpoints and metrics, and what of them: a dict; default everybody sees everything."""
         value = _configured().get("ACCESS", {})
@@ -200,6 +229,17 @@ class HealthCheckSettings:
 
 
 settings = HealthCheckSettings()
+
+
+def otel_attribute(name: str) -> str:
+    """Return an attribute that the environment gives to what runs in it; empty where there is none.
+
+    Its variable OTEL_RESOURCE_ATTRIBUTES is a list of ``name=value`` with commas between, percent-encoded.
+    Source: https://opentelemetry.io/docs/specs/otel/resource/sdk/
+    """
+    pairs = (pair.partition("=") for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","))
+    return next((unquote(value.strip()) for key, _, value in pairs if key.strip() == name), "")[:MOST_RELEASE_LETTERS]
+
 
 KNOWN = tuple(name for name in vars(HealthCheckSettings) if name.isupper() and name != "MAX_AGE_OVERRIDES_CHECKS")
 """The names of all settings."""

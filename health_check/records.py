@@ -201,6 +201,8 @@ class Record:
     """When the state last became another one, Unix time in seconds."""
     streak: int = 1
     """How many runs in a row ended in this state."""
+    release: str = ""
+    """The release of the site that ran it."""
 
     @property
     def max_age(self) -> float:

@@ -13,6 +13,7 @@ from health_check.monitor.refresh import Refresher
 from health_check.monitor.reports import Reading
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
 from health_check.registry.definitions import Definition
+from health_check.runner.observers import Trigger, current_trigger
 from health_check.runner.runner import Runner
 from health_check.stores import Store
 from health_check.stores.client import ANSWER_SECONDS
@@ -27,10 +28,20 @@ class Monitor:
         create_store: Makes the store of the records.
         runner: Runs the checks.
         clock: Tells the time.
+        started: Tells when the server of this process started, Unix time in seconds: each check is run once after that
+            before it is answered for. Not asked in a command.
     """
 
-    def __init__(self, create_store: Callable[[], Store], runner: Runner, clock: Clock) -> None:
+    def __init__(
+        self,
+        create_store: Callable[[], Store],
+        runner: Runner,
+        clock: Clock,
+        started: Callable[[], float] = lambda: -math.inf,
+    ) -> None:
         self._clock = clock
+        self._started: Callable[[], float] | None = started
+        self._mark: object = None
         self._records = RecordCache()
         self._refresher = Refresher(create_store, runner, clock, self._records)
         self.store_client = self._refresher.store_client
@@ -38,7 +49,13 @@ class Monitor:
 
     @property
     def stamp(self) -> int:
-        """Another number whenever a record has changed."""
+        """Another number whenever a record has changed, here or by a forced run of another process."""
+        mark = self.store_client.mark()
+        if mark != self._mark:
+            with self._records.lock:
+                if mark != self._mark:
+                    self._mark = mark
+                    self._records.expire(self._clock.monotonic())
         return self._records.stamp
 
     def read(
@@ -106,6 +123,7 @@ class Monitor:
 
         The latter is on the monotonic clock. Takes no lock; ``stamp`` is another one if anything changes meanwhile.
         """
+        _ = self.stamp  # a forced run expires what is known
         now = self._clock.monotonic()
         until = math.inf
         readings = []
@@ -155,6 +173,8 @@ class Monitor:
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
         self._refresher.rescue()
+        if self._started is not None and current_trigger() is not Trigger.COMMAND:
+            self._refresher.not_before, self._started = self._started(), None
         with self._records.lock:
             now = self._clock.monotonic()
             forgotten = self._records.forget_some(now)

@@ -173,6 +173,12 @@ class RecordCache:
         cached.definition = definition
         return cached
 
+    def expire(self, now: float) -> None:
+        """Have all be looked for in the store again; called with the lock held."""
+        for cached in self._by_label.values():
+            cached.fresh_until = min(cached.fresh_until, now)
+        self.stamp += 1
+
     def forget_some(self, now: float) -> list[Key]:
         """Forget checks that nobody reads any more, as labels may come from requests; return their keys."""
         if len(self) < MOST_CACHED:

@@ -13,7 +13,7 @@ from health_check.concurrency.futures import Future
 from health_check.logs import log_once
 from health_check.monitor.record_cache import NO_STORE, CachedRecord, Flight, RecordCache, Refresh
 from health_check.monitor.state_changes import Notifier, is_news, tell_of
-from health_check.records import NO_TOTALS, Record, Result, State
+from health_check.records import Record, Result, State
 from health_check.runner import observers
 from health_check.runner.observers import Observers
 from health_check.runner.run import GRACE_SECONDS, Round, Run
@@ -46,6 +46,8 @@ class Refresher:
         self._lock = records.lock
         self.notifier = Notifier(clock)
         self.store_client = StoreClient(create_store, clock, observers.untraced, self.notifier.tell, self._give_up)
+        self.not_before = -math.inf
+        """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
         self._at_store: Refresh | None = None  # whose step is on the store's thread: if a call hangs, it is its call
 
     def forget(self, keys: Sequence[Key]) -> None:
@@ -187,9 +189,9 @@ class Refresher:
         with self._lock:
             for flight, entry in zip(asking, entries, strict=True):
                 cached = flight.cached
-                self._records.adopt(cached, entry.record, asked + entry.fresh_for)
+                self._records.adopt(cached, entry.record, self._fresh_until(entry, asked))
                 if entry.lease is not None and not cached.is_stuck:
-                    flight.lease, flight.previous = entry.lease, entry.record
+                    flight.lease, flight.previous = entry.lease, entry.record or entry.latest
                     leased.append(flight)
                     continue
                 if entry.lease is not None:
@@ -207,6 +209,10 @@ class Refresher:
         self.store_client.release([lease for lease in spare if lease.token != NO_STORE])
         return leased, held
 
+    def _fresh_until(self, entry: StoreEntry, asked: float) -> float:
+        is_old = entry.record is not None and entry.record.result.started < self.not_before
+        return -math.inf if is_old else asked + entry.fresh_for
+
     def _query(self, flight: Flight) -> Query:
         cached = flight.cached
         return Query(
@@ -216,6 +222,8 @@ class Refresher:
             force=flight.force,
             seen=flight.seen,
             lead=flight.lead,
+            max_age=flight.max_age,
+            not_before=self.not_before,
         )
 
     def _start(self, refresh: Refresh, leased: Sequence[Flight]) -> dict[Run, Flight]:
@@ -267,18 +275,17 @@ class Refresher:
         """Publish outcomes, and wake who waits for them; return the flights of those that another process outran."""
         records = {flight: self._record_of(run, run.result, flight) for run, flight in settled.items() if run.result}
         publications = [
-            Publication(lease=flight.lease, record=record)
+            Publication(lease=flight.lease, record=record, forced=flight.force)
             for flight, record in records.items()
             if flight.lease is not None and flight.lease.token != NO_STORE
         ]
-        accepted = self.store_client.publish(publications) if publications else []
+        published = self.store_client.publish(publications) if publications else []
         is_alone = self.store_client.shared and not self.store_client.up
-        outrun = {
-            publication.lease for publication, taken in zip(publications, accepted or (), strict=False) if not taken
-        }
+        stored = {each.lease: record for each, record in zip(publications, published or (), strict=False)}
         again = []
         for run, flight in settled.items():
-            if flight.lease in outrun:
+            record = records[flight] if flight.lease is None else stored.get(flight.lease, records[flight])
+            if record is None:
                 with self._lock:
                     run.is_recorded = True  # by another process: what still hangs here is stuck all the same
                     if run.is_over and flight.cached.run is run:
@@ -287,15 +294,12 @@ class Refresher:
                 again.append(flight)
             else:
                 without = is_alone and not flight.cached.is_private
-                self._land(refresh, run, flight, records[flight], is_alone=without)
+                self._land(refresh, run, flight, record, is_alone=without)
         return again
 
     def _record_of(self, run: Run, result: Result, flight: Flight) -> Record:
-        """Return the record that a run leads to; a store that has lost its own goes on from what is known here."""
-        previous, known = flight.previous, flight.cached.record
-        if previous is None and known is not None:
-            has_store = flight.lease is not None and flight.lease.token != NO_STORE
-            previous = dataclasses.replace(known, totals=NO_TOTALS) if has_store else known
+        """Return the record that a run leads to, after the one in the store, or the one known here if that is lost."""
+        previous = flight.previous or flight.cached.record
         if previous is not None and previous.result.backend != run.definition.backend:
             previous = None
         record = Record.after(previous, result, max_age=flight.max_age)

@@ -38,6 +38,11 @@ def triggered_by(trigger: Trigger) -> Iterator[None]:
         _trigger.reset(token)
 
 
+def current_trigger() -> Trigger:
+    """Return what has checks run that are read in this context."""
+    return _trigger.get()
+
+
 class RunObserver:
     """Follow one run of a check."""
 
@@ -119,7 +124,7 @@ class Observers(RoundObserver):
     """
 
     def __init__(self, *, failing: bool = False) -> None:
-        trigger = _trigger.get()
+        trigger = current_trigger()
         rounds = (_guarded(observer.round, trigger, failing=failing) for observer in tuple(_observers))
         self._rounds = [observed for observed in _present(rounds) if type(observed) is not RoundObserver]
 

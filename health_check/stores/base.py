@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,9 @@ from django.utils.module_loading import import_string
 
 from health_check.concurrency.clock import Clock
 from health_check.conf import settings
-from health_check.records import Record, Result
+from health_check.records import NO_TOTALS, Record, Result
 from health_check.stores import serializer
+from health_check.stores.site import site
 
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
@@ -35,11 +37,6 @@ class Key:
     """The name of the check."""
     scope: str = "host"
     """``"host"``, or ``"fleet"`` for what is the same on all hosts."""
-
-    @property
-    def text(self) -> str:
-        """The version of the schema and the label, as text that can be kept anywhere, whatever is in the label."""
-        return f"{serializer.VERSION}:{self.label}".encode("utf-8", "backslashreplace").decode()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -72,6 +69,10 @@ class Query:
     """The id of the result that was there when the wait for a newer one began, empty if there was none."""
     lead: float = 0.0
     """How many seconds before the record expires to have the lease."""
+    max_age: float = math.inf
+    """For how many seconds a record is fresh at most, by who asks, whatever the record says."""
+    not_before: float = -math.inf
+    """A run that began before this, Unix time in seconds, is not fresh: the asking process started then."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,9 @@ class StoreEntry:
     """What a store knows of one check."""
 
     record: Record | None = None
-    """The newest record."""
+    """The newest record of this release of the site."""
+    latest: Record | None = None
+    """The newest record of any release: what the first run of a release goes on from."""
     fresh_for: float = -math.inf
     """For how many seconds it is still fresh; negative, for how many it has not been."""
     lease: Lease | None = None
@@ -90,6 +93,8 @@ class StoreEntry:
     def suffices(self, query: Query) -> bool:
         """Tell whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
         if self.record is None or self.record.result.backend != query.backend:
+            return False
+        if self.record.result.started < query.not_before:
             return False
         if query.seen is not None and self.record.result_id != query.seen:
             return True
@@ -103,7 +108,9 @@ class Publication:
     lease: Lease
     """The right to publish it."""
     record: Record
-    """The record."""
+    """The record; what is counted in it is counted again from what is stored."""
+    forced: bool = False
+    """Whether processes that have a fresh record are to look for this one."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +118,9 @@ class Stored:
     """What a backend has stored of one check."""
 
     record: Record | None = None
-    """The record; None if there is none that this version can read."""
+    """The record of this release, with all that is counted; None if there is none that this version can read."""
+    latest: Record | None = None
+    """The newest record of any release."""
     seq: int = 0
     """The number of the record, 0 if there is none."""
     held_since: float | None = None
@@ -123,6 +132,8 @@ class Store(abc.ABC):
 
     The rules of freshness, leases and fencing are in this class: a backend only fetches, takes, writes and drops. It is
     used by one thread at a time, but for stores that are not ``shared``.
+
+    Records and leases belong to a site and a release of it. What is counted, and the history, go on through releases.
 
     Args:
         clock: Tells the time.
@@ -137,8 +148,21 @@ class Store(abc.ABC):
     draining: bool | None = None
     """Whether this host is drained, as it was when the store was used last; None where nobody has said so."""
 
+    mark_seconds: float = 0.0
+    """How long it takes, while requests come, until all processes have seen that a run was forced."""
+
+    mark: object = None
+    """Another value after each forced run, as it was when the store was used last."""
+
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
+        self.site_release = settings.RELEASE
+        """The release of the site that measures."""
+
+    @functools.cached_property
+    def site(self) -> str:
+        """What tells the records of this site from those of others."""
+        return site()
 
     @property
     def reaches_others(self) -> bool:
@@ -153,12 +177,19 @@ class Store(abc.ABC):
         """Return what is wrong with the place before it is used, and what to do about it; empty if nothing is seen."""
         return ""
 
+    def current_mark(self) -> object:
+        """Return ``mark`` as it is now, if that can be told at once and on any thread; else as it was last seen."""
+        return self.mark
+
     def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
         """Return what is known of some checks, in their order, with the leases of those that have to run."""
         entries, wanting = [], {}
         for position, (query, stored) in enumerate(zip(queries, self._fetch(queries), strict=True)):
             entry = StoreEntry(
-                record=stored.record, fresh_for=self.fresh_for(stored.record), held_since=stored.held_since
+                record=stored.record,
+                latest=stored.latest,
+                fresh_for=self.fresh_for(stored.record, query.max_age),
+                held_since=stored.held_since,
             )
             entries.append(entry)
             if query.lease_seconds is not None and entry.held_since is None and not entry.suffices(query):
@@ -173,13 +204,14 @@ class Store(abc.ABC):
                 entries[position] = dataclasses.replace(entries[position], **holder)
         return entries
 
-    def publish(self, publications: Sequence[Publication]) -> list[bool]:
+    def publish(self, publications: Sequence[Publication]) -> list[Record | None]:
         """Replace records by those that runs have led to, and give their leases back.
 
         A lease that has ended, as where a run had to wait for a thread, is taken once more if nobody else has done so.
 
         Returns:
-            For each whether it was: one whose lease is no longer in force is dropped, as another process has it.
+            For each the record as it is stored now, with all runs counted; None for one whose lease is no longer in
+            force: it is dropped, as another process has the check.
         """
         now = self._clock.monotonic()
         ended = [publication.lease for publication in publications if publication.lease.ends <= now]
@@ -189,9 +221,12 @@ class Store(abc.ABC):
             for publication in publications
             if publication.lease not in renewed or renewed[publication.lease] is not None
         ]
-        written = iter(self._write(valid) if valid else ())
+        written = self._write(valid) if valid else []
+        if any(publication.forced and record for publication, record in zip(valid, written, strict=True)):
+            self._raise_mark()
+        records = iter(written)
         return [
-            (publication.lease not in renewed or renewed[publication.lease] is not None) and next(written)
+            next(records) if publication.lease not in renewed or renewed[publication.lease] is not None else None
             for publication in publications
         ]
 
@@ -211,12 +246,35 @@ class Store(abc.ABC):
         if held := [lease for lease in leases if lease.ends > now]:
             self._drop(held)
 
-    def fresh_for(self, record: Record | None) -> float:
-        """Return for how many seconds a record is fresh; one that a clock ahead of ours has made is not."""
+    def fresh_for(self, record: Record | None, max_age: float = math.inf) -> float:
+        """Return for how many seconds a record is fresh; one that a clock ahead of ours has made is not.
+
+        Args:
+            record: The record.
+            max_age: For how many seconds from the end of its run it may be fresh, whatever it says itself.
+        """
         now = self._clock.now()
         if record is None or record.result.finished > now + FUTURE_SECONDS:
             return -math.inf
-        return min(record.max_age, record.fresh_until - now)
+        age = min(record.max_age, max_age)
+        return min(age, record.fresh_until - now, record.result.finished + age - now)
+
+    def _name(self, key: Key) -> str:
+        """Return what a check is stored under: text that can be kept anywhere, whatever is in the label.
+
+        It has the version of the schema and the site, as others may share the store.
+        """
+        return f"{serializer.VERSION}:{self.site}:{key.label}".encode("utf-8", "backslashreplace").decode()
+
+    def _following(self, publication: Publication, latest: Record | None) -> Record:
+        """Return the record of a publication with its run counted on top of all that was counted before."""
+        result = publication.record.result
+        is_same = latest is not None and latest.result.backend == result.backend  # else another check had the label
+        totals = (latest.totals if latest is not None and is_same else NO_TOTALS).counting(result)
+        return dataclasses.replace(publication.record, totals=totals, release=self.site_release)
+
+    def _raise_mark(self) -> None:  # noqa: B027 - there is nothing to do where others do not see it
+        """Have other processes look in the store though their records are fresh, as one of them was replaced."""
 
     @abc.abstractmethod
     def _fetch(self, queries: Sequence[Query]) -> list[Stored]:
@@ -232,8 +290,11 @@ class Store(abc.ABC):
         """
 
     @abc.abstractmethod
-    def _write(self, publications: Sequence[Publication]) -> list[bool]:
-        """Write records whose leases are still held, and give these back; return which were written."""
+    def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
+        """Write records whose leases are still held, and give these back; return those that were written.
+
+        ``_following`` makes a record of what is published and the newest record of any release.
+        """
 
     @abc.abstractmethod
     def _drop(self, leases: Sequence[Lease]) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import json
 import math
+import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
-from django.utils.crypto import salted_hmac
 
 from health_check.concurrency.clock import Clock
 from health_check.records import Record
 from health_check.stores import serializer
 from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored, StoreError
+from health_check.stores.site import digest
 
 T = TypeVar("T")
 
@@ -30,6 +30,16 @@ LEAST_SECONDS = 2
 
 HOSTS = "hosts"
 DRAINING = "draining"
+MARK = "forced"
+
+HOST_KEY_SECONDS = 86400
+"""After how many seconds without a write what is kept of a host expires."""
+
+FLEET_KEY_SECONDS = 7 * 86400
+"""After how many seconds without a write what is kept of all hosts expires."""
+
+RELEASE_SECONDS = 3600
+"""How many seconds the results of another release are kept without a run of it."""
 
 HOST_SECONDS = 600.0
 """For how long a host that publishes nothing is still shown."""
@@ -42,18 +52,22 @@ class DjangoCacheStore(Store):
     """Share records and leases through a Django cache.
 
     A lease is a key that only one process can add. It is named after the number of the record that it was taken on, so
-    that it need not be given back: who publishes makes another number. A refresh takes three round trips.
+    that it need not be given back: who publishes makes another number. A refresh takes four round trips.
+
+    What is counted is read again just before it is written: two releases that publish a check within that round trip
+    may lose a run from the counters.
 
     Args:
         alias: The cache, a key of ``CACHES``.
-        site: What tells this site from others on the same cache; default made of ``SECRET_KEY`` and the settings
-            module.
+        site: The name of the site; default as ``HEALTH_CHECK["SITE"]`` says.
         host: What tells this host from others; default its name.
         clock: Tells the time.
 
     Raises:
         TypeError: If an option is of no use.
     """
+
+    mark_seconds = 2.0
 
     def __init__(
         self, *, alias: str = "default", site: str | None = None, host: str | None = None, clock: Clock | None = None
@@ -67,13 +81,15 @@ class DjangoCacheStore(Store):
             raise TypeError(f"alias is {alias!r}, use a key of CACHES: {', '.join(sorted(caches.settings))}")
         self._alias = alias
         self._host = host or socket.gethostname()
-        self._prefix = f"health-check:{_digest(site) if site else _site()}"
+        if site is not None:
+            self.site = digest(site)
         self._cache: BaseCache | None = caches.create_connection(
             alias
         )  # one of our own: Django closes those of requests
         self._memo = serializer.Memo()
         self._numbers: dict[Key, int] = {}
         self._host_noted_at = -math.inf
+        self._is_proven = False
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
     @property
@@ -88,7 +104,10 @@ class DjangoCacheStore(Store):
         return self._do(lambda cache: self._elsewhere(cache, [key for key in keys if key.scope == "host"]))
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
-        self._do(lambda cache: (cache.add if unless_said else cache.set)(self._drain_key(), json.dumps(on), None))
+        def note(cache: BaseCache) -> None:
+            (cache.add if unless_said else cache.set)(self._drain_key(), json.dumps(on), HOST_KEY_SECONDS)
+
+        self._do(note)
         if not unless_said:
             self.draining = on
 
@@ -96,7 +115,15 @@ class DjangoCacheStore(Store):
         for key in keys:
             self._numbers.pop(key, None)
 
+    def verify(self) -> None:
+        name, value = self._of_host("probe"), secrets.token_hex(8)
+        self._do(lambda cache: cache.set(name, value, LEAST_SECONDS))
+        if self._do(lambda cache: cache.get(name)) != value:
+            raise StoreError(f"the cache {self._alias!r} does not keep what is written")
+        self.probe()
+
     def close(self) -> None:
+        self._is_proven = False
         cache, self._cache = self._cache, None
         if cache is not None:
             with contextlib.suppress(Exception):  # the client of a server that is gone
@@ -117,47 +144,75 @@ class DjangoCacheStore(Store):
         """Read all that is known of some checks, in one round trip."""
         keys = [query.key for query in queries]
         leases = {key: self._lease_key(key, self._numbers.get(key, 0)) for key in keys}
-        names = [self._drain_key(), *map(self._record_key, keys), *leases.values()]
+        records = [name for key in keys for name in (self._record_key(key), self._own_key(key, self.site_release))]
+        names = [self._drain_key(), self._named(MARK), *records, *leases.values()]
         found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
         self.draining = {"true": True, "false": False}.get(str(found.get(self._drain_key())))
+        self.mark = found.get(self._named(MARK))
         return [self._stored(key, found, leases[key]) for key in keys]
 
     def _stored(self, key: Key, found: Mapping[str, Any], lease_key: str) -> Stored:
         name = self._record_key(key)
-        record = self._memo.load(name, found.get(name))
+        latest = record = self._memo.load(name, found.get(name))
+        if latest is None or latest.release != self.site_release:
+            name = self._own_key(key, self.site_release)
+            record = self._memo.load(name, found.get(name))
+            if record is not None and latest is not None:
+                record = dataclasses.replace(record, totals=latest.totals)
         seq = self._numbers[key] = record.seq if record is not None else 0
         held = found.get(lease_key) if lease_key == self._lease_key(key, seq) else None
-        return Stored(record=record, seq=seq, held_since=None if held is None else _since(held, self._clock.now()))
+        since = None if held is None else _since(held, self._clock.now())
+        return Stored(record=record, latest=latest, seq=seq, held_since=since)
 
     def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
-        monotonic = self._clock.monotonic()
+        return [self._took(lease, now) for lease in leases]
 
-        def take(cache: BaseCache) -> list[bool]:
-            return [
-                bool(
-                    cache.add(
-                        self._lease_key(lease.key, lease.seq),
-                        f"{lease.token} {now}",
-                        max(LEAST_SECONDS, math.ceil(lease.ends - monotonic)),
-                    )
-                )
-                for lease in leases
-            ]
+    def _took(self, lease: Lease, now: float) -> bool:
+        """Take a lease; where it is neither to be had nor anybody's, a client hides that its server is gone."""
+        name, value = self._lease_key(lease.key, lease.seq), f"{lease.token} {now}"
+        seconds = max(LEAST_SECONDS, math.ceil(lease.ends - self._clock.monotonic()))
+        if self._do(lambda cache: cache.add(name, value, seconds)):
+            return True
+        if self._do(lambda cache: cache.get(name)) is not None:
+            return False
+        if not self._do(lambda cache: cache.add(name, value, seconds)):  # it had not just ended
+            raise StoreError(f"the cache {self._alias!r} neither gives nor has a lease")
+        return True
 
-        return self._do(take)
-
-    def _write(self, publications: Sequence[Publication]) -> list[bool]:
+    def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         """Write records; that their leases are in force is known without asking: they have not ended."""
-        records = {self._record_key(each.lease.key): serializer.dump(each.record) for each in publications}
+        names = [self._record_key(each.lease.key) for each in publications]
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
+        records: list[Record | None] = []
+        documents: dict[int, dict[str, str]] = {}
+        for name, publication in zip(names, publications, strict=True):
+            key, text = publication.lease.key, found.get(name)
+            latest = self._memo.load(name, text)
+            if latest is not None and latest.release != self.site_release:
+                documents.setdefault(RELEASE_SECONDS, {})[self._own_key(key, latest.release)] = str(text)
+            record = self._following(publication, latest)
+            text = serializer.dump(record)
+            self._memo.note(name, text, record)
+            documents.setdefault(FLEET_KEY_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS, {})[name] = text
+            records.append(record)
+        for seconds, some in sorted(documents.items()):
+            self._set(some, seconds)
+        with contextlib.suppress(StoreError):  # what matters is written
+            self._do(self._note_host)
+        return records
 
-        def write(cache: BaseCache) -> None:
-            if failed := cache.set_many(records, None):
-                raise StoreError(f"the cache {self._alias!r} did not take {len(failed)} records")
-            with contextlib.suppress(Exception):  # what matters is written
-                self._note_host(cache)
+    def _set(self, documents: dict[str, str], seconds: int) -> None:
+        """Write documents; the first time after connecting one is read again, as a client may hide that it failed."""
+        if failed := self._do(lambda cache: cache.set_many(documents, seconds)):
+            raise StoreError(f"the cache {self._alias!r} did not take {len(failed)} records")
+        if not self._is_proven:
+            name = next(iter(documents))
+            if self._do(lambda cache: cache.get(name)) is None:
+                raise StoreError(f"the cache {self._alias!r} does not keep what is written")
+            self._is_proven = True
 
-        self._do(write)
-        return [True] * len(publications)
+    def _raise_mark(self) -> None:
+        self._do(lambda cache: cache.set(self._named(MARK), secrets.token_hex(8), HOST_KEY_SECONDS))
 
     def _drop(self, leases: Sequence[Lease]) -> None:
         self._do(lambda cache: cache.delete_many([self._lease_key(lease.key, lease.seq) for lease in leases]))
@@ -179,32 +234,31 @@ class DjangoCacheStore(Store):
         self._host_noted_at = self._clock.monotonic()
         now = self._clock.now()
         hosts = {host: seen for host, seen in _hosts(cache.get(self._named(HOSTS))).items() if seen > now - 86400.0}
-        cache.set(self._named(HOSTS), json.dumps({**hosts, self._host: now}), None)
+        cache.set(self._named(HOSTS), json.dumps({**hosts, self._host: now}), HOST_KEY_SECONDS)
+        if self.draining is not None:
+            cache.touch(self._drain_key(), HOST_KEY_SECONDS)
 
     def _named(self, name: str) -> str:
-        return f"{self._prefix}:{name}"
+        return f"health-check:{self.site}:{name}"
+
+    def _of_host(self, name: str) -> str:
+        return self._named(digest(f"{name}\n{self._host}"))
 
     def _of(self, key: Key, host: str | None = None) -> str:
         place = "" if key.scope == "fleet" else host or self._host
-        return self._named(_digest(f"{key.scope}\n{place}\n{key.text}"))
+        return self._named(digest(f"{key.scope}\n{place}\n{self._name(key)}"))
 
     def _drain_key(self) -> str:
-        return self._named(_digest(f"{DRAINING}\n{self._host}"))
+        return self._of_host(DRAINING)
 
     def _record_key(self, key: Key, host: str | None = None) -> str:
         return f"{self._of(key, host)}:record"
 
+    def _own_key(self, key: Key, release: str) -> str:
+        return f"{self._of(key)}:of:{digest(release)}"
+
     def _lease_key(self, key: Key, seq: int) -> str:
-        return f"{self._of(key)}:lease:{seq}"
-
-
-def _site() -> str:
-    module = str(getattr(settings, "SETTINGS_MODULE", ""))
-    return salted_hmac("health_check.stores", module, algorithm="sha256").hexdigest()[:16]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return f"{self._of(key)}:lease:{digest(self.site_release)}:{seq}"
 
 
 def _since(held: object, now: float) -> float:

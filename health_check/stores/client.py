@@ -12,6 +12,7 @@ from health_check.concurrency.connections import close_connections
 from health_check.concurrency.futures import Future, settle
 from health_check.concurrency.worker import Step, Worker
 from health_check.logs import details, log_once, logger
+from health_check.records import Record
 from health_check.redaction import mask
 from health_check.stores.base import Lease, Publication, Query, Store, StoreEntry, StoreError
 
@@ -28,6 +29,9 @@ STUCK_SECONDS = 30.0
 
 MOST_ATTEMPTS = 4
 """How many attempts may hang at once."""
+
+MARK_SECONDS = 1.0
+"""How often to ask a store whether a run was forced that cannot tell that at once."""
 
 DRAINING_SECONDS = 1.0
 """For how long it is known whether this host is drained."""
@@ -83,6 +87,7 @@ class StoreClient:
         self._closed = False
         self._draining = self._store.draining
         self._draining_until = float("-inf")
+        self._mark_asked_at = float("-inf")
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -126,12 +131,20 @@ class StoreClient:
 
         return self.call(look, None)
 
-    def publish(self, publications: Sequence[Publication]) -> list[bool] | None:
-        """Publish records, and return for each whether its lease was still in force; None without a store."""
-        accepted = self.call(lambda store: store.publish(publications), None)
-        if accepted is None:
+    def publish(self, publications: Sequence[Publication]) -> list[Record | None] | None:
+        """Publish records, and return them as they are stored, None for those of others; None without a store."""
+        published = self.call(lambda store: store.publish(publications), None)
+        if published is None:
             self._owed.update(publication.lease for publication in publications)
-        return accepted
+        return published
+
+    def mark(self) -> object:
+        """Return another value after each forced run of any process, as soon as that is known; waits for nothing."""
+        store, now = self._store, self._clock.monotonic()
+        if store.mark_seconds and now >= max(self._draining_until, self._mark_asked_at + MARK_SECONDS):
+            self._mark_asked_at = now
+            self._sent(lambda asked: asked.probe(), None)
+        return store.current_mark()
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back; where the store cannot be used, once it is back."""

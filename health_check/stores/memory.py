@@ -55,7 +55,7 @@ class MemoryStore(Store):
         with self._lock:
             return [self._took(lease, now) for lease in leases]
 
-    def _write(self, publications: Sequence[Publication]) -> list[bool]:
+    def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         with self._lock:
             return [self._wrote(publication) for publication in publications]
 
@@ -70,6 +70,7 @@ class MemoryStore(Store):
         is_held = held is not None and held[0].ends > self._clock.monotonic()
         return Stored(
             record=record,
+            latest=record,
             seq=record.seq if record is not None else 0,
             held_since=held[1] if held is not None and is_held else None,
         )
@@ -81,14 +82,14 @@ class MemoryStore(Store):
         self._leases[lease.key] = lease, now
         return True
 
-    def _wrote(self, publication: Publication) -> bool:
-        lease, record = publication.lease, publication.record
+    def _wrote(self, publication: Publication) -> Record | None:
+        lease = publication.lease
         if not self._holds(lease):
-            return False
+            return None
         del self._leases[lease.key]
-        self._records[lease.key] = record
+        record = self._records[lease.key] = self._following(publication, self._records.get(lease.key))
         self._history.setdefault(lease.key, collections.deque(maxlen=HISTORY_ROWS)).append(record.result)
-        return True
+        return record
 
     def _holds(self, lease: Lease) -> bool:
         held = self._leases.get(lease.key)

@@ -14,10 +14,10 @@ T = TypeVar("T")
 MOST_REMEMBERED = 10_000
 """How many documents to remember."""
 
-VERSION = 1
+VERSION = 2
 """The version of the schema of records and results, to be raised with every change of what is written here.
 
-It is part of the name under which a store keeps a record, its lease and its history (``Key.text``), so that two
+It is part of the name under which a store keeps a record, its lease and its history (``Store._name``), so that two
 versions of this package side by side each have their own: neither reads, overwrites or deletes the other's.
 """
 
@@ -54,6 +54,7 @@ def dump(record: Record) -> str:
             "last_success": record.last_success,
             "last_transition": record.last_transition,
             "streak": record.streak,
+            "release": record.release,
         }
     )
 
@@ -162,4 +163,5 @@ def _to_record(document: Mapping[str, Any]) -> Record:
         last_success=None if success is None else float(success),
         last_transition=float(document["last_transition"]),
         streak=int(document["streak"]),
+        release=str(document["release"]),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pathlib
 import sqlite3
@@ -11,14 +12,14 @@ from typing import Any, TypeVar
 
 from health_check import conf
 from health_check.concurrency.clock import Clock
-from health_check.records import Result
+from health_check.records import Record, Result
 from health_check.stores import serializer
-from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored, StoreError
+from health_check.stores.base import FUTURE_SECONDS, Key, Lease, Publication, Query, Store, Stored, StoreError
 from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
 
 T = TypeVar("T")
 
-VERSION = 4
+VERSION = 5
 """The version of the tables, to be raised with every change of them; it is part of the default file's name."""
 
 BUSY_SECONDS = 0.2
@@ -36,33 +37,68 @@ APPLICATION = int.from_bytes(b"dhex", "big")
 MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
 TABLES = """
-CREATE TABLE host (draining INTEGER);
+CREATE TABLE sites (site TEXT PRIMARY KEY, draining INTEGER) WITHOUT ROWID;
+CREATE TABLE latest (name TEXT PRIMARY KEY, release TEXT NOT NULL, document TEXT NOT NULL, written REAL NOT NULL);
 CREATE TABLE checks (
-    label TEXT PRIMARY KEY, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
-    token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL
+    name TEXT NOT NULL, release TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
+    token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL, PRIMARY KEY (name, release)
 ) WITHOUT ROWID;
-CREATE TABLE history (id INTEGER PRIMARY KEY, label TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
-CREATE INDEX history_of ON history (label, id);
+CREATE TABLE history (id INTEGER PRIMARY KEY, name TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
+CREATE INDEX history_of ON history (name, id);
 """
+"""``latest`` has the newest record of each check, with all that is counted. ``checks`` has the lease of each release,
+and its record where that in ``latest`` is of another one."""
 
 FETCH = """
-SELECT NULL, draining, NULL, NULL, NULL FROM host
-UNION ALL SELECT label, seq, document, since, ends FROM checks WHERE label IN ({})
+SELECT NULL, draining, NULL, NULL, NULL, NULL FROM sites WHERE site = ?2
+UNION ALL SELECT name, 0, document, NULL, NULL, release FROM latest WHERE name IN ({0})
+UNION ALL SELECT name, seq, document, since, ends, NULL FROM checks WHERE release = ?1 AND name IN ({0})
 """
 
 TAKE = """
-INSERT INTO checks VALUES (:label, :seq, NULL, :now, :token, :now, :ends)
-ON CONFLICT (label) DO UPDATE SET token = :token, since = :now, ends = :ends
-WHERE seq = :seq AND (ends <= :now OR since > :now)
+INSERT INTO checks VALUES (:name, :release, :seq, NULL, :now, :token, :now, :ends)
+ON CONFLICT (name, release) DO UPDATE SET token = :token, since = :now, ends = :ends
+WHERE seq = :seq AND (ends <= :now OR since > :soon)
 """
-"""Also where a lease began in the future: then the clock was set back, and would not let it end."""
+"""Also where a lease began in the future: then the clock was set back, and would not let it end. Not where it began a
+moment after this process took the time, and then had to wait for the file."""
 
 WRITE = """
-UPDATE checks SET seq = :seq, document = :document, written = :now, ends = 0 WHERE label = :label AND token = :token
+UPDATE checks SET seq = :seq, document = NULL, written = :now, ends = 0
+WHERE name = :name AND release = :release AND token = :token
 """
+
+KEEP = "UPDATE checks SET document = ? WHERE name = ? AND release = ?"
+"""Keeps the record of another release, which ``latest`` is about to lose."""
+
+REPLACE = """
+INSERT INTO latest VALUES (:name, :release, :document, :now)
+ON CONFLICT (name) DO UPDATE SET release = :release, document = :document, written = :now
+"""
+
+DRAIN = """
+INSERT INTO sites VALUES (?1, ?2)
+ON CONFLICT (site) DO UPDATE SET draining = CASE WHEN ?3 THEN coalesce(draining, ?2) ELSE ?2 END
+"""
+
+CLEAN = (
+    "DELETE FROM latest WHERE CAST(name AS INTEGER) <= :version AND written < :unused",
+    """
+    DELETE FROM checks WHERE CAST(name AS INTEGER) <= :version AND ends <= :now
+    AND written < CASE release WHEN :release THEN :unused ELSE :released END
+    """,
+    """
+    DELETE FROM history WHERE CAST(name AS INTEGER) <= :version
+    AND ((name LIKE :own AND finished < :kept) OR finished < min(:kept, :unused))
+    """,
+)
+"""Names begin with a version: what a newer one has written is not ours to delete."""
 
 MOST_VARIABLES = 500
 """How many variables a statement has at most: SQLite takes 999 in its older versions."""
+
+RELEASE_SECONDS = 3600.0
+"""How long the results of another release are kept without a run of it."""
 
 PRUNE_EVERY = 8
 """At each how many records of a check its old results are dropped."""
@@ -71,8 +107,8 @@ PRUNE_EVERY = 8
 class SQLiteStore(Store):
     """Share records, leases and history among the processes of a host.
 
-    A refresh of one check is a statement that reads, and two transactions that write: one takes the lease, the other
-    publishes the record and gives the lease back.
+    A refresh of one check is a statement that reads, one that takes the lease, and a transaction that publishes the
+    record and gives the lease back.
 
     Args:
         path: The file, in a folder that is there; default one for this site and user in the folder for temporary
@@ -116,14 +152,17 @@ class SQLiteStore(Store):
         except StoreError:
             return "an SQLite file in the folder for temporary files"
 
+    def current_mark(self) -> object:
+        return self._file.mark()
+
     def trouble(self) -> str:
         return self._file.problem()
 
     def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
         def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
-            query = "SELECT document FROM history WHERE label = ? AND finished > ? ORDER BY id"
+            query = "SELECT document FROM history WHERE name = ? AND finished > ? ORDER BY id"
             since = self._clock.now() - self._history_seconds
-            found = {key: _results(database.execute(query, (key.text, since))) for key in keys}
+            found = {key: _results(database.execute(query, (self._name(key), since))) for key in keys}
             return {key: results[max(0, len(results) - self._history_rows) :] for key, results in found.items()}
 
         return self._do(read)
@@ -131,7 +170,7 @@ class SQLiteStore(Store):
     def verify(self) -> None:
         def write(database: sqlite3.Connection) -> int | None:
             database.execute("UPDATE checks SET ends = ends")
-            row = "INSERT INTO history (label, finished, document) VALUES ('', 0, zeroblob(?))"
+            row = "INSERT INTO history (name, finished, document) VALUES ('', 0, zeroblob(?))"
             return database.execute(row, (LEAST_ROOM,)).lastrowid
 
         row = self._do(write, writes=True)  # not in one transaction: the room stays in the file, for what comes next
@@ -139,8 +178,8 @@ class SQLiteStore(Store):
         self.probe()
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
-        always, unsaid = "UPDATE host SET draining = ?", "UPDATE host SET draining = coalesce(draining, ?)"
-        self._do(lambda database: database.execute(unsaid if unless_said else always, (on,)), writes=True)
+        row = (self.site, on, unless_said)
+        self._do(lambda database: database.execute(DRAIN, row), writes=True)
         if not unless_said:
             self.draining = on
 
@@ -150,10 +189,10 @@ class SQLiteStore(Store):
             connection.close()
 
     def _fetch(self, queries: Sequence[Query]) -> list[Stored]:
-        rows = self._do(lambda database: _rows_of(database, [query.key.text for query in queries]))
-        (_, draining, *_) = rows[None]
+        names = [self._name(query.key) for query in queries]
+        draining, latest, own = self._do(lambda database: _rows_of(database, self.site_release, self.site, names))
         self.draining = None if draining is None else bool(draining)
-        return [self._stored(query.key.text, rows.get(query.key.text)) for query in queries]
+        return [self._stored(name, latest.get(name), own.get(name)) for name in names]
 
     def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
         monotonic = self._clock.monotonic()
@@ -161,18 +200,24 @@ class SQLiteStore(Store):
         def take(database: sqlite3.Connection) -> list[bool]:
             return [database.execute(TAKE, self._lease_row(lease, now, monotonic)).rowcount == 1 for lease in leases]
 
-        return self._do(take, writes=True)
+        return self._do(take, writes=len(leases) > 1)  # one statement is a transaction of its own
 
-    def _write(self, publications: Sequence[Publication]) -> list[bool]:
+    def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         return self._do(lambda database: [self._wrote(database, each) for each in publications], writes=True)
 
     def _drop(self, leases: Sequence[Lease]) -> None:
-        rows = [(lease.key.text, lease.token) for lease in leases]
-        drop = "UPDATE checks SET ends = 0 WHERE label = ? AND token = ?"
+        rows = [(self._name(lease.key), self.site_release, lease.token) for lease in leases]
+        drop = "UPDATE checks SET ends = 0 WHERE name = ? AND release = ? AND token = ?"
         self._do(lambda database: database.executemany(drop, rows), writes=True)
 
+    def _raise_mark(self) -> None:
+        try:
+            self._file.raise_mark()
+        except OSError as error:
+            raise StoreError(f"{self.path}: that a run was forced cannot be noted: {error.strerror}") from error
+
     def _do(self, work: Callable[[sqlite3.Connection], T], *, writes: bool = False) -> T:
-        """Do something in one statement that reads, or in one transaction; a file that is no good is replaced, once."""
+        """Do something in one statement, or in one transaction; a file that is no good is replaced, once."""
         try:
             try:
                 return self._attempt(work, writes)
@@ -189,9 +234,7 @@ class SQLiteStore(Store):
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
         database = self._opened()
-        if not writes:
-            return work(database)
-        with _transaction(database):
+        with _transaction(database) if writes else contextlib.nullcontext():
             value = work(database)
             if self._file.was_replaced():
                 raise _ReplacedError("the file was replaced meanwhile")
@@ -210,48 +253,77 @@ class SQLiteStore(Store):
 
     def _clean(self, database: sqlite3.Connection) -> None:
         now = self._clock.now()
-        version = serializer.VERSION  # which labels begin with; what a newer one has written is not ours to delete
-        unused = "DELETE FROM checks WHERE CAST(label AS INTEGER) <= ? AND written < ? AND ends <= ?"
-        database.execute(unused, (version, now - FORGET_AFTER_SECONDS, now))
-        own, forgotten = f"{version}:%", now - max(FORGET_AFTER_SECONDS, self._history_seconds)
-        old = (
-            "DELETE FROM history WHERE CAST(label AS INTEGER) <= ? "
-            "AND ((label LIKE ? AND finished < ?) OR finished < ?)"
-        )
-        database.execute(old, (version, own, now - self._history_seconds, forgotten))
+        row = {
+            "version": serializer.VERSION,
+            "own": f"{serializer.VERSION}:%",
+            "release": self.site_release,
+            "now": now,
+            "unused": now - FORGET_AFTER_SECONDS,
+            "released": now - RELEASE_SECONDS,
+            "kept": now - self._history_seconds,
+        }
+        for statement in CLEAN:
+            database.execute(statement, row)
 
-    def _stored(self, label: str, row: Row | None) -> Stored:
-        if row is None:
-            return Stored()
-        _, seq, document, since, ends = row
-        is_held = since <= self._clock.now() < ends
-        return Stored(record=self._memo.load(label, document), seq=seq, held_since=since if is_held else None)
+    def _stored(self, name: str, latest_row: Row | None, own_row: Row | None) -> Stored:
+        _, _, document, _, _, release = latest_row or NO_ROW
+        _, seq, kept, since, ends, _ = own_row or NO_ROW
+        latest = record = self._memo.load(name, document)
+        if release != self.site_release:
+            record = self._memo.load(f"{name}\n{self.site_release}", kept)
+        if record is not None and latest is not None and record is not latest:
+            record = dataclasses.replace(record, totals=latest.totals)
+        now = self._clock.now()
+        is_held = own_row is not None and since - FUTURE_SECONDS <= now < ends
+        if own_row is None and record is not None:
+            seq = record.seq
+        return Stored(record=record, latest=latest, seq=seq, held_since=since if is_held else None)
 
     def _lease_row(self, lease: Lease, now: float, monotonic: float) -> dict[str, object]:
-        ends = now + lease.ends - monotonic
-        return {"label": lease.key.text, "seq": lease.seq, "token": lease.token, "now": now, "ends": ends}
+        return {
+            "name": self._name(lease.key),
+            "release": self.site_release,
+            "seq": lease.seq,
+            "token": lease.token,
+            "now": now,
+            "soon": now + FUTURE_SECONDS,
+            "ends": now + lease.ends - monotonic,
+        }
 
-    def _wrote(self, database: sqlite3.Connection, publication: Publication) -> bool:
-        lease, record, label = publication.lease, publication.record, publication.lease.key.text
-        document = serializer.dump(record)
-        row = {"label": label, "token": lease.token, "seq": record.seq, "document": document, "now": self._clock.now()}
+    def _wrote(self, database: sqlite3.Connection, publication: Publication) -> Record | None:
+        lease, name, now = publication.lease, self._name(publication.lease.key), self._clock.now()
+        row = {
+            "name": name,
+            "release": self.site_release,
+            "token": lease.token,
+            "seq": publication.record.seq,
+            "now": now,
+        }
         if not database.execute(WRITE, row).rowcount:
-            return False
-        self._memo.note(label, document, record)
+            return None
+        query = "SELECT release, document FROM latest WHERE name = ?"
+        release, document = database.execute(query, (name,)).fetchone() or (self.site_release, None)
+        if release != self.site_release:
+            database.execute(KEEP, (document, name, release))
+        record = self._following(publication, self._memo.load(name, document))
+        text = serializer.dump(record)
+        database.execute(REPLACE, {**row, "document": text})
+        self._memo.note(name, text, record)
         database.execute(
-            "INSERT INTO history (label, finished, document) VALUES (?, ?, ?)",
-            (label, record.result.finished, serializer.dump_result(record.result)),
+            "INSERT INTO history (name, finished, document) VALUES (?, ?, ?)",
+            (name, record.result.finished, serializer.dump_result(record.result)),
         )
         if record.seq % PRUNE_EVERY == 0:
             database.execute(
-                "DELETE FROM history WHERE label = ?1 AND id <= (SELECT id FROM history WHERE label = ?1 "
+                "DELETE FROM history WHERE name = ?1 AND id <= (SELECT id FROM history WHERE name = ?1 "
                 "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (label, self._history_rows),
+                (name, self._history_rows),
             )
-        return True
+        return record
 
 
 Row = tuple[Any, ...]
+NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
 
 
 def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
@@ -267,13 +339,9 @@ class _ReplacedError(sqlite3.OperationalError):
     """Another process has put another file in the place of the one that is open."""
 
 
-class _DamageError(sqlite3.DatabaseError):
-    """The file is one of ours, but something is missing."""
-
-
 def _is_damage(error: Exception) -> bool:
     """Tell whether an error means that the file itself is no good, not just that it cannot be had at present."""
-    if isinstance(error, _DamageError | UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError):
         return True
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
 
@@ -282,15 +350,22 @@ DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, s
 """The result codes of SQLite that speak of the file's contents."""
 
 
-def _rows_of(database: sqlite3.Connection, labels: Sequence[str]) -> dict[str | None, Row]:
-    """Return the rows of some checks by their labels, and that of the host by None."""
-    found: dict[str | None, Row] = {}
-    for first in range(0, max(1, len(labels)), MOST_VARIABLES):
-        part = labels[first : first + MOST_VARIABLES]
-        found |= {row[0]: row for row in database.execute(FETCH.format(", ".join("?" * len(part))), part)}
-    if None not in found:
-        raise _DamageError("its host is missing")
-    return found
+def _rows_of(
+    database: sqlite3.Connection, release: str, site: str, names: Sequence[str]
+) -> tuple[int | None, dict[str, Row], dict[str, Row]]:
+    """Return whether the site is drained, and of some checks the rows of the newest records, and those of a release."""
+    draining = None
+    latest: dict[str, Row] = {}
+    own: dict[str, Row] = {}
+    for first in range(0, max(1, len(names)), MOST_VARIABLES):
+        part = names[first : first + MOST_VARIABLES]
+        places = ", ".join(f"?{number}" for number in range(3, 3 + len(part)))
+        for row in database.execute(FETCH.format(places), (release, site, *part)):
+            if row[0] is None:
+                draining = row[1]
+            else:
+                (own if row[5] is None else latest)[row[0]] = row
+    return draining, latest, own
 
 
 def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
@@ -316,9 +391,7 @@ def _connect(path: pathlib.Path) -> sqlite3.Connection:
 def _build(path: pathlib.Path) -> None:
     """Make a new file."""
     with contextlib.closing(_connect(path)) as database:
-        database.executescript(f"BEGIN; {MARKS} {TABLES}")
-        database.execute("INSERT INTO host VALUES (NULL)")
-        database.execute("COMMIT")
+        database.executescript(f"BEGIN; {MARKS} {TABLES} COMMIT;")
 
 
 def _refusal(path: pathlib.Path) -> str:
@@ -337,7 +410,7 @@ def _refusal(path: pathlib.Path) -> str:
     if application != APPLICATION:
         what = "a database of something else" if tables else "no store of health checks"
         raise ForeignFileError(f"{path} is {what}: give the store a path of its own")
-    if not {"host", "life"} & set(tables):
+    if not {"sites", "host", "life"} & set(tables):
         return "it is no store of health checks"
     if version != VERSION:
         text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"

@@ -6,18 +6,13 @@ import contextlib
 import logging
 import os
 import pathlib
-import re
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.conf import settings
-from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
-from django.utils.crypto import salted_hmac
 
 from health_check.concurrency import threads
 from health_check.stores.base import StoreError
@@ -28,6 +23,7 @@ from health_check.stores.permissions import (
     require_safe_folder,
     trust_in,
 )
+from health_check.stores.site import site
 
 fcntl: Any
 try:
@@ -40,6 +36,9 @@ logger = logging.getLogger("health_check")
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
 
+
+MARK = "-forced"
+"""What the name of the file ends in whose time of change is the mark."""
 
 LOCK = "-lock"
 """What the file beside it is called that is locked while it is built or replaced, where others may open the folder."""
@@ -85,6 +84,7 @@ class SharedFile:
         self._refuse = refuse
         self._version = version
         self._identity: tuple[int, int] | None = None
+        self._mark = ""
 
     @property
     def path(self) -> pathlib.Path:
@@ -196,6 +196,27 @@ class SharedFile:
         place, trust = self.path.parent, self._trust
         return os.open(place, os.O_RDONLY) if trust.is_private else trust.make(self._beside(LOCK), 0)
 
+    def mark(self) -> int:
+        """Return when ``raise_mark`` was called last, by any process, in nanoseconds; 0 if it was not."""
+        try:
+            self._mark = self._mark or str(self._beside(MARK))
+            return os.stat(self._mark).st_mtime_ns  # noqa: PTH116 - as fast as can be: asked at each answer
+        except (OSError, StoreError):
+            return 0
+
+    def raise_mark(self) -> None:
+        """Have all processes that use the file see that something happened.
+
+        Raises:
+            OSError: If that cannot be noted.
+            StoreError: If the place for it cannot be trusted.
+        """
+        descriptor = self._trust.make(self._beside(MARK), 0)
+        try:
+            os.utime(descriptor)
+        finally:
+            threads.original("os", "close")(descriptor)
+
     @property
     def _trust(self) -> Trust:
         return trust_in(self.path.parent)
@@ -269,26 +290,3 @@ def default_folder() -> pathlib.Path:
 def user() -> str:
     """Return the number of the user that this process runs as; ``user`` where the system has no such numbers."""
     return str(os.geteuid()) if hasattr(os, "geteuid") else "user"
-
-
-def site() -> str:
-    """Return what tells this site from others, the same in all its processes: an HMAC of what makes the site."""
-    facts = [
-        getattr(settings, "SETTINGS_MODULE", ""),
-        getattr(settings, "BASE_DIR", ""),
-        connections.settings,  # Django fills in the defaults when this is first read
-        caches.settings,
-    ]
-    text = re.sub(r" at 0x[0-9a-f]+", "", _text(facts))
-    return salted_hmac("health_check.stores", text, algorithm="sha256").hexdigest()[:32]
-
-
-def _text(value: Any) -> str:
-    """Return a setting as text that is the same in all processes, whatever the order of its parts."""
-    if isinstance(value, dict):
-        return "{" + ",".join(sorted(f"{_text(key)}:{_text(item)}" for key, item in value.items())) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_text(item) for item in value) + "]"
-    if isinstance(value, set | frozenset):
-        return "{" + ",".join(sorted(_text(item) for item in value)) + "}"
-    return str(value) if isinstance(value, os.PathLike) else repr(value)

@@ -12,6 +12,7 @@ from health_check.backends import HealthCheck
 from health_check.concurrency.clock import Clock
 from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Reading
+from health_check.records import Record
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
 from health_check.runner.runner import Runner
@@ -114,7 +115,7 @@ class SharedStore(MemoryStore):
         self._meet("look")
         return super().look(queries)
 
-    def publish(self, publications: Sequence[Publication]) -> list[bool]:
+    def publish(self, publications: Sequence[Publication]) -> list[Record | None]:
         self._meet("publish")
         return super().publish(publications)
 

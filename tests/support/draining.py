@@ -52,7 +52,7 @@ class Host:
             return None
         uri = f"{self.file.as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=SECONDS)) as database:
-            (found,) = database.execute("SELECT draining FROM host").fetchone()
+            (found,) = database.execute("SELECT draining FROM sites").fetchone() or (None,)
         assert found is None or isinstance(found, int)
         return found
 

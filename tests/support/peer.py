@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from health_check.stores import Lease, StoreError
+from health_check.stores.site import site
 from health_check.stores.sqlite import SQLiteStore
-from health_check.stores.sqlite_file import site
 from tests.support.places import KEY, Place, ask, look, publish
 from tests.support.servers import ROOT, clean_environment
 

@@ -100,20 +100,31 @@ def record_of(store: Store, key: Key = KEY) -> Record:
 
 
 def publish(
-    store: Store, result: Result, *, lease: Lease, after: Record | None = None, max_age: float = MAX_AGE
+    store: Store,
+    result: Result,
+    *,
+    lease: Lease,
+    after: Record | None = None,
+    max_age: float = MAX_AGE,
+    forced: bool = False,
 ) -> bool:
     """Publish the record that a run leads to after another one, and return whether the lease was in force."""
     record = Record.after(after, result, max_age=max_age)
-    (accepted,) = store.publish([Publication(lease=lease, record=record)])
-    return accepted
+    (accepted,) = store.publish([Publication(lease=lease, record=record, forced=forced)])
+    return accepted is not None
 
 
-def run(store: Store, result: Result, *, key: Key = KEY, max_age: float = MAX_AGE) -> Record:
+def run(store: Store, result: Result, *, key: Key = KEY, max_age: float = MAX_AGE, forced: bool = False) -> Record:
     """Have a check run as a process does, fresh or not, and return its record then."""
     entry = ask(store, key, force=True)
     assert entry.lease is not None
-    assert publish(store, result, lease=entry.lease, after=entry.record, max_age=max_age)
-    return Record.after(entry.record, result, max_age=max_age)
+    before = entry.record or entry.latest
+    record = Record.after(before, result, max_age=max_age)
+    if before is not None:
+        record = dataclasses.replace(record, seq=before.seq + 1)
+    (stored,) = store.publish([Publication(lease=entry.lease, record=record, forced=forced)])
+    assert stored is not None
+    return stored
 
 
 def ended(lease: Lease) -> Lease:

@@ -75,8 +75,8 @@ def test_look__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
     assert calls == ["get_many"]
 
 
-def test_refresh__three_round_trips(clock: MovableClock, calls: list[str]) -> None:
-    """A check that has expired is read, leased and published in three round trips, whoever was the last one."""
+def test_refresh__four_round_trips(clock: MovableClock, calls: list[str]) -> None:
+    """A check that has expired is read, leased and published in four round trips, whoever was the last one."""
     first, second = on("a", clock), on("a", clock)
     for store in (first, second):  # which note their host once a minute
         run_now(store, clock)
@@ -86,7 +86,7 @@ def test_refresh__three_round_trips(clock: MovableClock, calls: list[str]) -> No
         entry = ask(store)
         assert entry.lease is not None
         assert publish(store, result_at(clock.now()), lease=entry.lease, after=entry.record)
-        assert calls == ["get_many", "add", "set_many"]
+        assert calls == ["get_many", "add", "get_many", "set_many"]
         assert ask(store).lease is None
     assert counted(record_of(second)) == 5
 
@@ -99,8 +99,8 @@ def test_publish__several_checks_in_one_round_trip(clock: MovableClock, calls: l
     record = Record.after(None, result_at(clock.now()), max_age=MAX_AGE)
     calls.clear()
     store.release(leases[10:])
-    assert store.publish([Publication(lease=lease, record=record) for lease in leases[:10]]) == [True] * 10
-    assert calls == ["delete_many", "set_many"]
+    assert all(store.publish([Publication(lease=lease, record=record) for lease in leases[:10]]))
+    assert calls == ["delete_many", "get_many", "set_many"]
 
 
 GARBAGE = [None, 7, b"bytes", "", "{", "[]", '{"version": 2}', '{"version": 1}', {"a": "dict"}, "null", "3 4"]
@@ -146,33 +146,73 @@ def test_look__all_was_lost(clock: MovableClock) -> None:
     assert record_of(store).seq == counted(record_of(store)) == 1
 
 
-def gone(*args: object) -> None:
-    raise OSError("the cache is gone")
-
-
 def test_publish__not_taken(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache that does not take a record, as one that is too large, has failed; it may lose that the host is there."""
+    """A cache that does not take a record, as one that is too large, has failed."""
     store = on("a", clock)
     lease, result = lease_of(store), result_at(clock.now())
     monkeypatch.setattr(LocMemCache, "set_many", lambda self, data, *args: list(data))
     with pytest.raises(StoreError, match="the cache 'default' did not take 1 records"):
         publish(store, result, lease=lease)
     monkeypatch.undo()
-    monkeypatch.setattr(LocMemCache, "get", gone)
     assert publish(store, result, lease=lease)
 
 
-def test_dummy__works_as_if_nothing_were_known(clock: MovableClock, use_cache: UseCache) -> None:
-    """With a cache that keeps nothing every reading runs the check, and what was run is accepted."""
+def test_dummy__is_no_store(clock: MovableClock, use_cache: UseCache) -> None:
+    """A cache that keeps nothing, and says that it does, is no store: not to begin with, and not after a loss."""
     use_cache({"BACKEND": DUMMY})
-    first, second = on("a", clock), on("a", clock)
-    first.probe()
-    leases = [lease_of(first), lease_of(second), lease_of(first)]
-    for store, lease in zip([first, second, first], leases, strict=True):
-        assert publish(store, result_at(clock.now()), lease=lease)
-    assert look(first).record is None
-    first.release(leases)
-    assert first.elsewhere([KEY]) == {}
+    store = on("a", clock)
+    store.probe()
+    with pytest.raises(StoreError, match="the cache 'default' does not keep what is written"):
+        publish(store, result_at(clock.now()), lease=lease_of(store))
+    with pytest.raises(StoreError, match="the cache 'default' does not keep what is written"):
+        store.verify()
+
+
+class SwallowingCache(LocMemCache):
+    """A cache whose client hides that its server is gone, as some can be told to."""
+
+    is_gone = False
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return False if self.is_gone else super().add(*args, **kwargs)
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return default if self.is_gone else super().get(key, default, version)
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        if not self.is_gone:
+            super().set(*args, **kwargs)
+
+
+def test_client_that_swallows_errors(clock: MovableClock, use_cache: UseCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease that is not to be had and that nobody has means that the server is gone; it is back when it keeps."""
+    use_cache({"BACKEND": f"{__name__}.SwallowingCache", "LOCATION": secrets.token_hex(8)})
+    store = on("a", clock)
+    record = run_now(store, clock)
+    clock.forward(MAX_AGE + 1)
+    monkeypatch.setattr(SwallowingCache, "is_gone", True)
+    with pytest.raises(StoreError, match="the cache 'default' neither gives nor has a lease"):
+        ask(store)
+    with pytest.raises(StoreError, match="does not keep what is written"):
+        store.verify()
+    monkeypatch.setattr(SwallowingCache, "is_gone", False)
+    store.verify()
+    assert record_of(store) == record
+    lease_of(store)
+
+
+def test_take__ended_meanwhile(clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease of another process that ends just when it is asked for is to be had."""
+    store, refused = on("a", clock), []
+
+    def add(self: LocMemCache, *args: Any, **kwargs: Any) -> bool:
+        monkeypatch.undo()
+        refused.append(args)
+        return False
+
+    monkeypatch.setattr(LocMemCache, "add", add)
+    lease_of(store)
+    assert refused
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.client import eventually
-from tests.support.hosts import SITE
+from tests.support.hosts import FLEET, SITE
 from tests.support.places import (
     BACKEND,
     KEY,
@@ -33,6 +33,8 @@ pytestmark = pytest.mark.server
 Start = Callable[..., contextlib.AbstractContextManager[CacheServer]]
 IMPATIENT = {redis_server: {"socket_timeout": 1.0}, memcached_server: {"timeout": 1.0}}
 
+DAY = 86400
+
 
 @pytest.fixture
 def client(redis: CacheServer) -> Iterator[Redis]:
@@ -49,8 +51,8 @@ def seconds_left(client: Redis, store: DjangoCacheStore, name: str) -> float:
     return milliseconds / 1000 if milliseconds >= 0 else -1
 
 
-def test_expiry__leases_but_no_records(redis_place: Place, client: Redis) -> None:
-    """A lease lasts as long as it is meant to, to the second; a record stays whatever its age."""
+def test_expiry__of_each_key(redis_place: Place, client: Redis) -> None:
+    """A lease lasts as long as it is meant to, to the second; a host's record for a day, the fleet's for a week."""
     store = redis_place.open()
     assert isinstance(store, DjangoCacheStore)
     lease_of(store)
@@ -63,8 +65,10 @@ def test_expiry__leases_but_no_records(redis_place: Place, client: Redis) -> Non
     assert 6 < seconds_left(client, store, store._lease_key(odd, 0)) <= 7
     other = Key(label="other")
     run(store, redis_place.run(), key=other)
-    assert seconds_left(client, store, store._record_key(other)) == -1
-    assert seconds_left(client, store, store._named("hosts")) == -1
+    assert DAY - 60 < seconds_left(client, store, store._record_key(other)) <= DAY
+    assert DAY - 60 < seconds_left(client, store, store._named("hosts")) <= DAY
+    run(store, redis_place.run(), key=FLEET)
+    assert 7 * DAY - 60 < seconds_left(client, store, store._record_key(FLEET)) <= 7 * DAY
 
 
 def test_look__one_command(redis_place: Place, client: Redis) -> None:

@@ -43,7 +43,7 @@ class Desk:
         entries = self.client.look([QUERY])
         return None if entries is None else entries[0].lease
 
-    def publish(self, lease: Lease) -> list[bool] | None:
+    def publish(self, lease: Lease) -> list[Record | None] | None:
         """Publish a run that has just ended."""
         record = Record.after(None, result_at(self.clock.now()), max_age=MAX_AGE)
         return self.client.publish([Publication(lease=lease, record=record)])
@@ -90,7 +90,7 @@ def test_call__all_calls_on_one_thread(desk: Desk) -> None:
     assert desk.store.calls == []
     lease = desk.lease()
     assert lease is not None
-    assert desk.publish(lease) == [True]
+    assert desk.publish(lease) == [desk.store._records[KEY]]
     desk.client.release([lease])
     stepped: list[object] = []
     desk.client.submit(lambda: stepped.append(desk.client.look([QUERY])))

@@ -31,7 +31,7 @@ from tests.support.places import (
 
 
 def test_refresh__eight_statements(sqlite_place: Place) -> None:
-    """A check that has expired costs one statement that reads and two transactions, whoever was the last one."""
+    """A check that has expired costs two statements and a transaction of six, whoever was the last one."""
     first, second = sqlite_place.open(), sqlite_place.open()
     run(first, sqlite_place.run())
     second.probe()
@@ -41,7 +41,7 @@ def test_refresh__eight_statements(sqlite_place: Place) -> None:
             entry = ask(store)
             assert entry.lease is not None
             assert publish(store, sqlite_place.run(), lease=entry.lease, after=entry.record)
-        verbs = ["SELECT", "BEGIN", "INSERT", "COMMIT", "BEGIN", "UPDATE", "INSERT", "COMMIT"]
+        verbs = ["SELECT", "INSERT", "BEGIN", "UPDATE", "SELECT", "INSERT", "INSERT", "COMMIT"]
         assert [statement.split()[0] for statement in seen] == verbs
     assert counted(record_of(first)) == 3
 
@@ -112,7 +112,9 @@ def test_history__by_number_and_by_age(file: pathlib.Path) -> None:
 def rows_of(file: pathlib.Path, key: Key) -> int:
     """Return how many results of a check are in the file."""
     with contextlib.closing(sqlite3.connect(file)) as database:
-        (rows,) = database.execute("SELECT count(*) FROM history WHERE label = ?", (key.text,)).fetchone()
+        (rows,) = database.execute(
+            "SELECT count(*) FROM history WHERE name = ?", (SQLiteStore()._name(key),)
+        ).fetchone()
         return int(rows)
 
 
@@ -128,7 +130,7 @@ def test_verify__needs_room_and_leaves_nothing(sqlite_place: Place, file: pathli
         with pytest.raises(StoreError, match="full"):
             store.verify()
     with contextlib.closing(sqlite3.connect(file)) as database:
-        assert database.execute("SELECT count(*) FROM history WHERE label = ''").fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM history WHERE name = ''").fetchone() == (0,)
 
 
 def test_history__none_is_wanted(file: pathlib.Path) -> None:

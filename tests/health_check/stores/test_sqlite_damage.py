@@ -65,10 +65,6 @@ def without_tables(file: pathlib.Path) -> None:
     execute(file, "DROP TABLE checks")
 
 
-def without_host(file: pathlib.Path) -> None:
-    execute(file, "DELETE FROM host")
-
-
 def of_version(file: pathlib.Path, version: int) -> None:
     execute(file, f"PRAGMA user_version = {version}")
 
@@ -81,7 +77,7 @@ def execute(file: pathlib.Path, statement: str) -> None:
 
 
 Damage = Callable[[pathlib.Path], None]
-DAMAGE = [emptied, halved, noise, text, without_tables, without_host]
+DAMAGE = [emptied, halved, noise, text, without_tables]
 
 
 @pytest.fixture
@@ -163,7 +159,7 @@ def test_damage__deleted_while_it_is_written(used: SQLiteStore, sqlite_place: Pl
 def test_damage__document_that_is_none(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
     """A record that cannot be read is as good as none, and so are results of the history."""
     history = used.history([KEY])[KEY]
-    execute(file, "UPDATE checks SET document = '{}'")
+    execute(file, "UPDATE latest SET document = '{}'")
     execute(file, "UPDATE history SET document = 'x' WHERE id % 2")
     assert len(used.history([KEY])[KEY]) == len(history) / 2
     works(used, sqlite_place)
@@ -215,7 +211,7 @@ def test_version__older(used: SQLiteStore, sqlite_place: Place, file: pathlib.Pa
     worker.probe()
     worker.close()
     of_version(file, 1)
-    execute(file, "ALTER TABLE host RENAME TO life")  # as it was called then
+    execute(file, "ALTER TABLE sites RENAME TO life")  # as it was called then
     with pytest.raises(StoreError, match=rf"version 1 of the store, not {VERSION}: restart what is older"):
         worker.probe()
     assert asides(file) == []

@@ -1,0 +1,60 @@
+"""What tells one site from others that may share a store with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.cache import caches
+from django.db import connections
+
+from health_check.conf import settings
+
+
+def site() -> str:
+    """Return what tells this site from others, the same in all its processes and releases.
+
+    A digest of ``HEALTH_CHECK["SITE"]`` alone, or else of what makes the site: the settings module, ``BASE_DIR``, and
+    of each database and cache its engine, host, port and name. No user, password, key or option goes into it.
+    """
+    return digest(settings.SITE or "\n".join(facts()))
+
+
+def facts() -> list[str]:
+    """Return what makes a site that has no name, a line each."""
+    return [
+        f"settings {getattr(django_settings, 'SETTINGS_MODULE', '')}",
+        f"folder {base_folder()}",
+        *(f"database {alias} {_of_database(database)}" for alias, database in sorted(connections.settings.items())),
+        *(f"cache {alias} {_of_cache(cache)}" for alias, cache in sorted(caches.settings.items())),
+    ]
+
+
+def base_folder() -> str:
+    """Return ``BASE_DIR`` with links followed; empty where there is none."""
+    folder = getattr(django_settings, "BASE_DIR", "")
+    return os.path.realpath(folder) if isinstance(folder, str | os.PathLike) and str(folder) else ""
+
+
+def digest(text: str) -> str:
+    """Return a digest that is short enough for a file name and a cache key."""
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:32]
+
+
+def _of_database(database: Mapping[str, Any]) -> str:
+    return " ".join(str(database.get(name) or "") for name in ("ENGINE", "HOST", "PORT", "NAME"))
+
+
+def _of_cache(cache: Mapping[str, Any]) -> str:
+    location = cache.get("LOCATION") or ""
+    places: Iterable[object] = location if isinstance(location, list | tuple) else str(location).split(";")
+    return " ".join([str(cache.get("BACKEND", "")), *sorted(_place(str(place)) for place in places)])
+
+
+def _place(location: str) -> str:
+    """Return where a server or file is, without who asks there and how."""
+    scheme, separator, rest = location.rpartition("://")
+    return f"{scheme}{separator}{rest.partition('?')[0].rpartition('@')[2]}"
