@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 
 def server_start() -> float:
@@ -14,6 +16,8 @@ def server_start() -> float:
     master is a parent that runs the same command (gunicorn, uWSGI), or that started this process by
     ``multiprocessing`` (uvicorn, hypercorn, granian).
     """
+    import psutil  # here, as only servers need it, and it takes its time
+
     process = psutil.Process()
     try:
         started = process.create_time()

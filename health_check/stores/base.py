@@ -156,6 +156,7 @@ class Store(abc.ABC):
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
+        _ = settings.SITE  # one that cannot be used is better told of now
         self.site_release = settings.RELEASE
         """The release of the site that measures."""
 

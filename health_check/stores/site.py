@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +14,8 @@ from django.core.cache import caches
 from django.db import connections
 
 from health_check.conf import settings
+
+RELEASE = re.compile(r"(.*\D)?\d{8,14}|.*\d{4}-\d\d-\d\d.*|(?=.*\d)(?=.*[a-f])[0-9a-f]{7,40}|v?\d+(\.\d+)+")
 
 
 def site() -> str:
@@ -26,17 +30,28 @@ def site() -> str:
 def facts() -> list[str]:
     """Return what makes a site that has no name, a line each."""
     return [
-        f"settings {getattr(django_settings, 'SETTINGS_MODULE', '')}",
+        f"settings {settings_module()}",
         f"folder {base_folder()}",
         *(f"database {alias} {_of_database(database)}" for alias, database in sorted(connections.settings.items())),
         *(f"cache {alias} {_of_cache(cache)}" for alias, cache in sorted(caches.settings.items())),
     ]
 
 
+def settings_module() -> str:
+    """Return the name of the settings module, also where tests override settings."""
+    return getattr(django_settings, "SETTINGS_MODULE", None) or os.environ.get("DJANGO_SETTINGS_MODULE", "")
+
+
 def base_folder() -> str:
     """Return ``BASE_DIR`` with links followed; empty where there is none."""
     folder = getattr(django_settings, "BASE_DIR", "")
     return os.path.realpath(folder) if isinstance(folder, str | os.PathLike) and str(folder) else ""
+
+
+def looks_like_a_release(folder: str) -> bool:
+    """Tell whether a folder seems to be of one release of the site: its name is a date, a version or a commit."""
+    parts = pathlib.PurePath(folder).parts
+    return any(RELEASE.fullmatch(part) for part in parts) or bool({"releases", "release"} & set(parts[:-1]))
 
 
 def digest(text: str) -> str:

@@ -15,6 +15,7 @@ from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
 from health_check.stores import serializer
 from health_check.stores.base import FUTURE_SECONDS, Key, Lease, Publication, Query, Store, Stored, StoreError
+from health_check.stores.site_folder import note_start, sweep
 from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
 
 T = TypeVar("T")
@@ -146,6 +147,11 @@ class SQLiteStore(Store):
         """The file."""
         return self._file.path
 
+    @property
+    def is_default(self) -> bool:
+        """Whether the file is the one that the site has if nothing is said."""
+        return self._file.is_own
+
     def describe(self) -> str:
         try:
             return str(self.path)
@@ -247,6 +253,9 @@ class SQLiteStore(Store):
             with self._file.locked():
                 self._file.ensure()
                 self._connection = _connect(self.path)
+                if self._file.is_own:
+                    sweep(self.path.parent, self._clock.now())
+                    note_start(self.path.parent)
             with _transaction(self._connection):
                 self._clean(self._connection)
         return self._connection

@@ -12,6 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from health_check import conf
 from health_check.redaction import mask
 from health_check.stores import Store, create_store
+from health_check.stores.site import base_folder, looks_like_a_release
+from health_check.stores.site_folder import changed_since_last_start
+from health_check.stores.sqlite import SQLiteStore
 from health_check.views import access
 
 
@@ -25,12 +28,15 @@ def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
 
 
 def check_store(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report a store that cannot be used (E001), that shares nothing (W004), or whose place is no good (W005)."""
+    """Report a store that cannot be used (E001), that shares nothing (W004), or whose place is no good (W005).
+
+    Also one whose records another release, or the next start, would not find (W020).
+    """
     try:
         store = create_store()
     except ImproperlyConfigured as error:
         return unusable([text for text in [str(error)] if text not in conf.problems()])
-    return [*_unshared(store), *_bad_place(store)]
+    return [*_unshared(store), *_bad_place(store), *_unnamed_site(store)]
 
 
 def unusable(
@@ -60,6 +66,25 @@ def _bad_place(store: Store) -> Iterable[CheckMessage]:
             hint="Until then each process keeps its records in its own memory.",
             id="health_check.W005",
         )
+
+
+def _unnamed_site(store: Store) -> Iterable[CheckMessage]:
+    if not store.shared or conf.settings.SITE:
+        return
+    folder, changed = base_folder(), []
+    if isinstance(store, SQLiteStore) and store.is_default and not store.trouble():
+        changed = changed_since_last_start(store.path.parent)
+    if looks_like_a_release(folder):
+        reason = f"BASE_DIR is {folder}, which looks like the folder of one release"
+    elif changed:
+        reason = f"since its last start this has changed: {'; '.join(changed)}"
+    else:
+        return
+    yield CheckWarning(
+        f"The site has no name by which its records are found again: {reason}.",
+        hint="Set HEALTH_CHECK['SITE'] to the name of the site, so that records, counters and history go on.",
+        id="health_check.W020",
+    )
 
 
 def _outdated_settings() -> Iterable[CheckMessage]:

@@ -12,7 +12,7 @@ from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
 from health_check.stores import site as module
-from health_check.stores.site import facts, site
+from health_check.stores.site import facts, looks_like_a_release, site
 from tests.support.peer import peer
 
 SITE_SETTINGS = """
@@ -129,3 +129,27 @@ def site_of(place: pathlib.Path, *, DATABASES: str, **environment: str) -> str: 
     with peer(None, environment={**environment, **variables}) as other:
         found: str = other.call("site")
         return found
+
+
+@pytest.mark.parametrize(
+    ("folder", "is_release"),
+    [
+        ("/srv/shop/releases/20261127103000", True),
+        ("/srv/shop/releases/current-of-today", True),
+        ("/srv/shop-20261127", True),
+        ("/srv/shop-2026-11-27_1030", True),
+        ("/opt/shop/1.4.2", True),
+        ("/opt/shop/v2.0/src", True),
+        ("/srv/4f2a9c1d/shop", True),
+        ("/srv/shop", False),
+        ("/home/user1/shop", False),
+        ("/app", False),
+        ("/usr/lib/python3.11/shop", False),
+        ("/srv/facade", False),
+        ("/srv/shop/2026", False),
+        ("", False),
+    ],
+)
+def test_looks_like_a_release(folder: str, is_release: bool) -> None:
+    """A folder that is named after a date, a version or a commit is another one after the next deploy."""
+    assert looks_like_a_release(folder) is is_release

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from django.core.checks import run_checks
 from pytest_django import Settings
 
 from health_check.management.system_checks import ALL, check_settings, check_store
+from health_check.stores.sqlite import SQLiteStore
 from tests.support.messages import ids
 
 SQLITE = "health_check.stores.sqlite.SQLiteStore"
@@ -139,3 +142,31 @@ def test_w005__not_for_a_file_yet_to_be_made(settings: Settings, tmp_path: Path)
     settings.HEALTH_CHECK = {"STORE": {"BACKEND": SQLITE, "OPTIONS": {"path": tmp_path / "health.sqlite3"}}}
     assert check_store() == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_w020__release_folder(settings: Settings, tmp_path: Path) -> None:
+    """A site in a folder of one release has to be named, or its records end with the release."""
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": SQLITE, "OPTIONS": {"path": tmp_path / "health.sqlite3"}}}
+    settings.BASE_DIR = "/srv/shop/releases/20261127"
+    (message,) = check_store()
+    assert message.id == "health_check.W020"
+    assert "BASE_DIR is /srv/shop/releases/20261127" in message.msg
+    assert message.hint is not None
+    assert "HEALTH_CHECK['SITE']" in message.hint
+    settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "SITE": "shop"}
+    assert check_store() == []
+
+
+def test_w020__another_site_than_at_the_last_start(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings that differ from start to start are named."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": SQLITE}}
+    with contextlib.closing(SQLiteStore()) as store:
+        store.probe()
+    assert check_store() == []
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/x"}}
+    (message,) = check_store()
+    assert message.id == "health_check.W020"
+    assert "since its last start this has changed: cache default " in message.msg
