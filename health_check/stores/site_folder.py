@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import re
 import secrets
@@ -26,7 +27,8 @@ def note_start(folder: pathlib.Path) -> None:
     with contextlib.suppress(OSError):
         if _read(note) != text:
             new = note.with_name(f"{digest(secrets.token_hex(8))}.site")
-            new.write_text(text, "utf-8")
+            with open(new, "x", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600)) as output:
+                output.write(text)
             new.replace(note)
         else:
             note.touch()  # it is in use
