@@ -183,16 +183,16 @@ def test_after__leaves_the_record_before_alone() -> None:
 @pytest.mark.parametrize(
     ("time_taken", "bound"),
     [
-        (0.0, 0.001),
-        (0.001, 0.001),
-        (0.0010001, 0.0025),
+        (0.0, 0.005),
+        (0.005, 0.005),
+        (0.0050001, 0.025),
         (0.3, 0.5),
         (5.0, 5.0),
-        (30.0, 30.0),
+        (10.0, 10.0),
         (30.1, math.inf),
         (math.inf, math.inf),
         (math.nan, math.inf),
-        (-1.0, 0.001),
+        (-1.0, 0.005),
     ],
 )
 def test_counting__counts_the_run_in_one_bucket(time_taken: float, bound: float) -> None:
@@ -208,7 +208,7 @@ def test_counting__adds_to_what_was_counted() -> None:
     before = NO_TOTALS.counting(quick).counting(result())
     totals = before.counting(result(ERROR)).counting(result(ERROR, timed_out=True))
     assert dict(totals.runs) == {Outcome.OK: 2, Outcome.WARNING: 0, Outcome.ERROR: 1, Outcome.TIMEOUT: 1}
-    assert totals.durations == {0.0025: 1, 0.5: 3}
+    assert totals.durations == {0.005: 1, 0.5: 3}
     assert totals.seconds == pytest.approx(1.502)
     assert sum(before.runs.values()) == 2
 

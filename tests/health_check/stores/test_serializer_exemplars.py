@@ -13,7 +13,7 @@ from health_check.stores import serializer
 from health_check.stores.serializer import Memo, dump, dump_result, load, load_result
 
 RESULT = Result(
-    time_taken=0.05,
+    time_taken=0.1,
     started=100.0,
     finished=100.05,
     host="host",
@@ -25,8 +25,8 @@ RECORD = Record.after(None, RESULT, max_age=10)
 
 def test_exemplars__round_trip() -> None:
     """Exemplars of every bound, also of the last one, come back as they were."""
-    example = RECORD.totals.exemplars[0.05]
-    totals = dataclasses.replace(RECORD.totals, exemplars={0.05: example, math.inf: example})
+    example = RECORD.totals.exemplars[0.1]
+    totals = dataclasses.replace(RECORD.totals, exemplars={0.1: example, math.inf: example})
     record = dataclasses.replace(RECORD, totals=totals)
     assert load(dump(record)) == record
     assert load_result(dump_result(RESULT)) == RESULT
@@ -40,7 +40,7 @@ def test_exemplars__document_of_before() -> None:
     record = load(json.dumps(document))
     assert (record.result.exemplar, record.totals.exemplars) == ({}, {})
     assert record.totals.durations == RECORD.totals.durations
-    assert Record.after(record, RESULT, max_age=10).totals.exemplars.keys() == {0.05}
+    assert Record.after(record, RESULT, max_age=10).totals.exemplars.keys() == {0.1}
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_exemplars__document_of_before() -> None:
     [
         5,
         [],
-        {"0.05": None},
-        {"0.05": [{}]},
-        {"0.05": [{}, 1, 2, 3]},
-        {"0.05": ["trace", 1, 2]},
-        {"0.05": [{}, "x", 2]},
+        {"0.1": None},
+        {"0.1": [{}]},
+        {"0.1": [{}, 1, 2, 3]},
+        {"0.1": ["trace", 1, 2]},
+        {"0.1": [{}, "x", 2]},
         {"x": [{}, 1, 2]},
     ],
 )
@@ -67,9 +67,9 @@ def test_exemplars__garbage(exemplars: object) -> None:
 def test_exemplars__as_a_store_keeps_them() -> None:
     """Numbers in the place of texts become texts."""
     document = json.loads(dump(RECORD))
-    document["totals"]["exemplars"] = {"0.05": [{"trace_id": 17}, 1, 2]}
+    document["totals"]["exemplars"] = {"0.1": [{"trace_id": 17}, 1, 2]}
     assert load(json.dumps(document)).totals.exemplars == {
-        0.05: Exemplar(labels={"trace_id": "17"}, seconds=1.0, finished=2.0)
+        0.1: Exemplar(labels={"trace_id": "17"}, seconds=1.0, finished=2.0)
     }
 
 
@@ -116,5 +116,5 @@ def test_totals__count_on_after_a_document() -> None:
     later = dataclasses.replace(RESULT, finished=200.0)
     found = load(dump(RECORD)).totals.counting(later)
     assert found == RECORD.totals.counting(later)
-    assert found.durations == {0.05: 2}
+    assert found.durations == {0.1: 2}
     assert [example.finished for example in found.exemplars.values()] == [200.0]
