@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import socket
 import ssl
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from health_check._version import __version__
@@ -74,8 +75,12 @@ def fetch(
     auth: tuple[str, str] | None = None,
     ca_file: str | None = None,
     follow: bool = True,
+    redirect_hosts: Collection[str] = (),
 ) -> Fetched:
     """Fetch a URL.
+
+    Redirects to another host are not followed, nor from https to http. The headers and the authentication go to the
+    origin of the URL alone, or to the same host over TLS.
 
     Args:
         url: The URL; user and password in it count where ``auth`` is not given.
@@ -86,24 +91,56 @@ def fetch(
         auth: User and password for basic authentication.
         ca_file: A file with the certificates to trust, instead of the usual ones.
         follow: Whether to follow redirects.
+        redirect_hosts: The other hosts that they may lead to.
 
     Raises:
         ServiceUnavailable: If there is no answer in time.
         ServiceReturnedUnexpectedResult: If the answer is no HTTP, or leads nowhere.
     """
     own = {"User-Agent": f"django-health-exporter/{__version__}", "Accept-Encoding": "identity"}
-    options = {"timeout": seconds, "follow_redirects": follow, "max_redirects": MOST_REDIRECTS}
     try:
         place = httpx.URL(url)
         login = auth or ((place.username, place.password) if place.userinfo else None)
-        with httpx.Client(verify=_trust(ca_file), auth=login, **options) as client:  # type: ignore[arg-type]
+        with httpx.Client(verify=_trust(ca_file), timeout=seconds) as client:
             bound(client, seconds)
             bare = place.copy_with(userinfo=b"")  # httpx logs the URL
-            with client.stream(method, bare, headers={**own, **(headers or {})}) as response:
-                return _read(response)
+            request = client.build_request(method, bare, headers={**own, **(headers or {})})
+            for _ in range(MOST_REDIRECTS + 1):
+                with contextlib.closing(client.send(request, stream=True, auth=login)) as response:
+                    following = response.next_request
+                    if not follow or following is None:
+                        return _read(response)
+                _require_harmless(request.url, following.url, what, redirect_hosts)
+                if login and not _is_origin(bare, following.url):
+                    login = None
+                for name in headers or ():
+                    if not _is_origin(bare, following.url):
+                        following.headers.pop(name, None)
+                request = following
+            raise httpx.TooManyRedirects("", request=request)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         # the text of an invalid URL has a part of it: of a password with a slash, say
         raise _told(error, what) from (None if isinstance(error, httpx.InvalidURL) else error)
+
+
+def _require_harmless(before: httpx.URL, after: httpx.URL, what: str, hosts: Collection[str]) -> None:
+    """Refuse a redirect that leads to another host, or from https to http.
+
+    Raises:
+        ServiceReturnedUnexpectedResult: If it does.
+    """
+    if after.scheme in ("http", "https") and after.host not in (before.host, *hosts):
+        raise ServiceReturnedUnexpectedResult(f"{what} redirects to another host")
+    if (before.scheme, after.scheme) == ("https", "http"):
+        raise ServiceReturnedUnexpectedResult(f"{what} redirects from https to http")
+
+
+def _is_origin(first: httpx.URL, other: httpx.URL) -> bool:
+    """Tell whether a URL is of the origin of the first one, or the same host's over TLS, at the usual ports."""
+    if (first.scheme, first.host, first.port) == (other.scheme, other.host, other.port):
+        return True
+    upgraded = (first.scheme, first.port, other.scheme, other.port) == ("http", None, "https", None)
+    return upgraded and first.host == other.host
 
 
 def _read(response: httpx.Response) -> Fetched:

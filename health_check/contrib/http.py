@@ -22,7 +22,8 @@ class HTTP(ConciseRepr, HealthCheck):
     """Check that a web service answers as it should.
 
     Verifies that a URL can be fetched, that the status and, if wanted, the body are as expected, and, over TLS, that
-    the certificate is valid, and will be for some days. Follows redirects unless one is what is expected. That costs
+    the certificate is valid, and will be for some days. Follows redirects unless one is what is expected, but to no
+    other host, and from https to http never; headers and authentication go to the origin of the URL alone. That costs
     the service a request a run. Give each of several a ``name``.
 
     Args:
@@ -35,6 +36,7 @@ class HTTP(ConciseRepr, HealthCheck):
         auth: User and password for basic authentication; default those of the URL.
         expiry_days: Within how many days of the certificate's expiry to warn; None never does. Default 14.
         ca_file: A file with the certificates to trust, instead of the usual ones.
+        redirect_hosts: Other hosts that redirects may lead to, as in ``["www.shop.example"]``; default none.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
@@ -49,6 +51,7 @@ class HTTP(ConciseRepr, HealthCheck):
     auth: tuple[str, str] | None = dataclasses.field(default=None, repr=False)
     expiry_days: float | None = dataclasses.field(default=14.0, repr=False)
     ca_file: str | None = dataclasses.field(default=None, repr=False)
+    redirect_hosts: Collection[str] = dataclasses.field(default=(), repr=False)
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +69,7 @@ class HTTP(ConciseRepr, HealthCheck):
             auth=self.auth,
             ca_file=self.ca_file,
             follow=not any(300 <= status < 400 for status in expected),
+            redirect_hosts=self.redirect_hosts,
         )
         self._verify(fetched, expected)
         self._look_ahead(fetched)

@@ -59,6 +59,12 @@ def test_http__certificate_near_its_expiry(web: Web, authority: Authority) -> No
     assert errors_of(check_of(web, "ending", authority, expiry_days=None)) == []
 
 
+def test_http__redirect_from_https_to_http(web: Web, authority: Authority) -> None:
+    """What is sent over TLS is not sent without, whatever the service wants."""
+    check = HTTP(web.url("/insecure", kind="good"), ca_file=authority.ca_file, timeout=BUDGET_SECONDS)
+    assert errors_of(check) == ["unexpected result: the web service redirects from https to http"]
+
+
 def test_http__wrong_answer_before_expiry(web: Web, authority: Authority) -> None:
     """An answer that is not as expected counts for more than a certificate near its expiry."""
     [error] = errors_of(check_of(web, "ending", authority, match="closed"))

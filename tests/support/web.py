@@ -50,6 +50,7 @@ SERVER = """
         location = / {{ return 200 "shop is open\\n"; }}
         location = /down {{ return 503; }}
         location = /moved {{ return 302 /; }}
+        location = /insecure {{ return 302 http://localhost:{plain}/; }}
         location = /loop {{ return 302 /loop; }}
         location = /login {{ auth_basic shop; auth_basic_user_file {folder}/users; try_files /page =404; }}
         location = /key {{ if ($http_x_key != "{password}") {{ return 403; }} return 200 "known"; }}
@@ -141,6 +142,7 @@ def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iter
     servers = [
         SERVER.format(
             port=port,
+            plain=ports["plain"],
             folder=folder,
             password=PASSWORD,
             tls="ssl" if name in certificates else "",

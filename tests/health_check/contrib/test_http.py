@@ -99,7 +99,7 @@ def test_fetch__redirects_to_nowhere(pages: Pages, place: str) -> None:
     [
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX-Long: ",
-        b"HTTP/1.1 302 Found\r\nLocation: /dripping\r\nContent-Length: 1000000\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: ",
         b"",
     ],
     ids=["body", "headers", "redirect", "all"],
@@ -168,14 +168,35 @@ def test_fetch__certificates_that_cannot_be_read(tmp_path: pathlib.Path, content
     assert "planted" not in error
 
 
-def test_fetch__login_stays_with_its_host(pages: Pages) -> None:
-    """A redirect to another host does not get the password that was meant for the first one."""
+SECRETS: dict[str, Any] = {"auth": ("probe", "planted"), "headers": {"X-Api-Key": "planted", "Cookie": "a=planted"}}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_fetch__no_redirect_to_another_host(pages: Pages, status: int) -> None:
+    """A redirect to another host is not followed, unless the check says that this one is all right."""
     with serving_pages() as other:
         elsewhere = other.page("/", "there").replace("127.0.0.1", "localhost")
-        page = fetched(pages.page("/", "", 302, f"Location: {elsewhere}"), auth=("probe", "planted"))
-        assert page.body == b"there"
-        assert "Authorization: Basic " in pages.requests[0]
-        assert "Authorization" not in other.requests[0]
+        url = pages.page("/", "", status, f"Location: {elsewhere}")
+        assert problem(url, **SECRETS) == "unexpected result: the page redirects to another host"
+        assert other.requests == []
+        assert fetched(url, redirect_hosts=["localhost"], **SECRETS).body == b"there"
+        assert "planted" in pages.requests[-1]
+        assert not set(other.requests[0].lower().split()) & {"x-api-key:", "authorization:", "cookie:"}
+
+
+def test_fetch__secrets_stay_with_their_origin(pages: Pages) -> None:
+    """Another port of the host gets neither headers nor login; another path of the origin, and what leads back, does."""
+    with serving_pages() as other:
+        back = pages.page("/back", "back")
+        there = other.page("/there", "", 302, f"Location: {back}")
+        pages.page("/on", "", 302, f"Location: {there}")
+        assert fetched(pages.page("/", "", 302, "Location: /on"), **SECRETS).body == b"back"
+        first, second, last = pages.requests
+        for request in (first, second):
+            assert "X-Api-Key: planted" in request
+            assert "Authorization: Basic" in request
+        assert "planted" not in other.requests[0] + last
+        assert "Authorization" not in other.requests[0] + last
 
 
 def test_fetch__by_way_of_a_proxy(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
