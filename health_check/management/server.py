@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import ipaddress
 import socket
 import socketserver
 import threading
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http.request import split_domain_port, validate_host
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from health_check import extensions
 from health_check.conf import settings
 from health_check.monitor import runtime
-from health_check.registry.endpoints import endpoint_of, unwrap
+from health_check.registry.endpoints import endpoint_of, mounted_views
+from health_check.views.sync_async import is_issued
 
 GRACE_SECONDS = 5.0
 """How long answers that are being made may take once the server is to end."""
 
 READ_SECONDS = 30.0
-"""How long a client may be silent."""
+"""How long a client may take to send a request, and be silent before it."""
 
+HEAD_BYTES = 131072
+"""How long the head of a request may be."""
+
+BODY_BYTES = 8192
+"""How long the body of a request may be: none is needed."""
+
+MOST_CONNECTIONS = 100
+"""How many connections there may be at once."""
 
 POLL_SECONDS = 0.1
 """How often to see whether the server is to end."""
@@ -46,7 +60,8 @@ class Application(WSGIHandler):
 
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the answer, with its length, so that the connection can be kept."""
-        response = super().get_response(request)
+        host = request.META.get("HTTP_HOST", "")
+        response = super().get_response(request) if not host or _is_allowed(host) else _refused_host()
         if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
             response.headers["Content-Length"] = str(len(response.content))
         return response
@@ -54,10 +69,27 @@ class Application(WSGIHandler):
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the view of a path."""
         path = request.path_info
-        view = extensions.pages().get(path, _index)
+        page = extensions.pages().get(path)
+        view = _index if page is None else _as_mounted(page)
         match = _match_of_site(path) or ResolverMatch(view, (), {}, route=path.lstrip("/"))
         request.resolver_match = match
         return match
+
+
+def _is_allowed(host: str) -> bool:
+    """Tell whether a request may have this host: a page of another site may have a name that leads here (rebinding)."""
+    domain, _ = split_domain_port(host)
+    if validate_host(domain, [".localhost", *django_settings.ALLOWED_HOSTS]):
+        return True
+    try:
+        return bool(ipaddress.ip_address(domain.strip("[]")))
+    except ValueError:
+        return False
+
+
+def _refused_host() -> HttpResponse:
+    text = "This host is not in ALLOWED_HOSTS: add it, or ask by address.\n"
+    return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
 
 
 def _match_of_site(path: str) -> ResolverMatch | None:
@@ -66,10 +98,34 @@ def _match_of_site(path: str) -> ResolverMatch | None:
         match = resolve(path, urlconf=settings.URLCONF)
     except Resolver404:
         return None
-    ours = [getattr(page, "view_class", page) for page in extensions.pages().values()]
-    if getattr(unwrap(match.func), "view_class", None) in ours:
-        return match
-    return match if endpoint_of(match) is not None else None
+    pages = extensions.pages().values()
+    return match if endpoint_of(match) is not None or any(_shows(match.func, page) for page in pages) else None
+
+
+def _as_mounted(page: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a page as the site has it at another path, with the decorators that guard it; itself if it has not."""
+    mounted = [each.callback for each in mounted_views(settings.URLCONF) if _shows(each.callback, page)]
+    return next((callback for callback in mounted if not is_issued(callback)), [*mounted, page][0])
+
+
+def _shows(callback: Callable[..., Any], page: Callable[..., Any]) -> bool:
+    """Tell whether a page is what a callback shows, whatever is around it."""
+    wanted = getattr(page, "view_class", None)
+    views = [getattr(inner, "view_class", None) for inner in _inside(callback)]
+    return isinstance(wanted, type) and any(isinstance(view, type) and issubclass(view, wanted) for view in views)
+
+
+def _inside(callback: object, depth: int = 5) -> Iterator[object]:
+    """Yield a callback and what it calls, also where a decorator tells nothing of that (``functools.wraps``)."""
+    yield callback
+    cells = getattr(callback, "__closure__", None) or ()
+    inner = [getattr(callback, "__wrapped__", None), getattr(callback, "func", None)]
+    for cell in cells:
+        with contextlib.suppress(ValueError):  # it is empty
+            inner.append(cell.cell_contents)
+    for each in inner if depth else ():
+        if callable(each):
+            yield from _inside(each, depth - 1)
 
 
 def _index(request: HttpRequest) -> HttpResponse:
@@ -87,7 +143,9 @@ def addresses() -> list[str]:
 
 
 class Server(ThreadedWSGIServer):
-    """Serve the application, a thread a request; end without breaking off an answer.
+    """Serve the application, a thread a connection; end without breaking off an answer.
+
+    Where there are too many connections, the oldest one that has no complete request gives way, else the new one.
 
     Args:
         host: The address to listen on.
@@ -101,10 +159,36 @@ class Server(ThreadedWSGIServer):
     request_queue_size = 128
 
     def __init__(self, host: str, port: int) -> None:
-        self._idle = threading.Condition()
-        self._answering = 0
+        self._changed = threading.Condition()
+        self._connections: dict[Any, bool] = {}
+        """The connections in their order, and whether an answer is being made for each."""
         super().__init__((host, port), _Handler, ipv6=_is_ipv6(host))
         self.set_app(Application())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin to serve a connection."""
+        with self._changed:
+            if len(self._connections) >= MOST_CONNECTIONS:
+                waiting = (connection for connection, answering in self._connections.items() if not answering)
+                victim = next(waiting, request)
+                self._connections.pop(victim, None)
+                with contextlib.suppress(OSError):
+                    victim.shutdown(socket.SHUT_RDWR)
+            self._connections[request] = False
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Let a connection go."""
+        with self._changed:
+            self._connections.pop(request, None)
+        super().shutdown_request(request)
+
+    def note(self, connection: Any, *, answering: bool) -> None:
+        """Note that an answer is being made for a connection, or no longer."""
+        with self._changed:
+            if connection in self._connections:
+                self._connections[connection] = answering
+            self._changed.notify_all()
 
     def server_bind(self) -> None:
         """Listen, without asking a name server what this host is called."""
@@ -130,36 +214,75 @@ class Server(ThreadedWSGIServer):
         finally:
             self.shutdown()
             self.socket.close()
-            with self._idle:
-                self._idle.wait_for(lambda: not self._answering, GRACE_SECONDS)
+            with self._changed:
+                self._changed.wait_for(lambda: not any(self._connections.values()), GRACE_SECONDS)
 
-    def count_answers(self, more: int) -> None:
-        """Note that there are more answers being made, or fewer."""
-        with self._idle:
-            self._answering += more
-            self._idle.notify_all()
+
+class _Input(io.RawIOBase):
+    """What a client sends, as far as it may send it, within the time that it may take."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._until, self._bytes = 0.0, 0
+
+    def allow(self, seconds: float, count: int) -> None:
+        """Let the client send some bytes within some seconds."""
+        self._until, self._bytes = time.monotonic() + seconds, count
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Receive some bytes.
+
+        Raises:
+            TimeoutError: If the client has had its time, or has said enough.
+        """
+        left = self._until - time.monotonic()
+        if left <= 0 or self._bytes <= 0:
+            raise TimeoutError
+        self._connection.settimeout(left)
+        received = self._connection.recv_into(memoryview(buffer)[: self._bytes])
+        self._bytes -= received
+        return received
 
 
 class _Handler(WSGIRequestHandler):
     timeout = READ_SECONDS
 
     server: Server
-    _begun = False
+    connection: Any
+    rfile: Any
+
+    def setup(self) -> None:
+        super().setup()
+        self.rfile.close()
+        self._input = _Input(self.connection)
+        self.rfile = io.BufferedReader(self._input)
 
     def parse_request(self) -> bool:
-        self._begun = True
-        self.server.count_answers(1)
-        return super().parse_request()
+        if not super().parse_request():
+            return False
+        length = self.headers.get("Content-Length", "0")
+        is_short = length.isdecimal() and len(length) < 10 and int(length) <= BODY_BYTES
+        if "Transfer-Encoding" in self.headers or not is_short:
+            self.close_connection = True
+            self.send_error(413)
+            return False
+        self._input.allow(self.timeout, BODY_BYTES)
+        self.connection.settimeout(self.timeout)
+        self.server.note(self.connection, answering=True)
+        return True
 
     def handle_one_request(self) -> None:
+        self._input.allow(self.timeout, HEAD_BYTES)
         try:
             super().handle_one_request()
         except TimeoutError:
             self.close_connection = True
         finally:
-            if self._begun:
-                self._begun = False
-                self.server.count_answers(-1)
+            self.server.note(self.connection, answering=False)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class names it
         """Print no line a request: probes are many."""

@@ -108,10 +108,10 @@ def walk(urlconf: str) -> Iterator[Endpoint]:
     Raises:
         ImproperlyConfigured: If it cannot be imported.
     """
-    patterns = patterns_of(urlconf)
     routes: set[str] = set()
-    for endpoint in _walk(patterns, "", ()):
-        if endpoint.route not in routes:  # of two at one route the second is never served
+    for mounted in mounted_views(urlconf):
+        endpoint = endpoint_at(mounted.callback, name=mounted.name, route=mounted.route)
+        if endpoint is not None and endpoint.route not in routes:  # of two at one route the second is never served
             routes.add(endpoint.route)
             yield endpoint
 
@@ -195,7 +195,30 @@ def endpoint_at(callback: Callable[..., Any], *, name: str, route: str) -> Endpo
     )
 
 
-def _walk(patterns: Iterable[URLPattern | URLResolver], prefix: str, namespaces: tuple[str, ...]) -> Iterator[Endpoint]:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MountedView:
+    """A view of the site."""
+
+    callback: Callable[..., Any]
+    """What answers, with its decorators."""
+    name: str
+    """Its URL name with namespaces, or empty."""
+    route: str
+    """Where it is mounted, as the URLconf spells it."""
+
+
+def mounted_views(urlconf: str) -> Iterator[MountedView]:
+    """Yield all views of a URLconf.
+
+    Raises:
+        ImproperlyConfigured: If it cannot be imported.
+    """
+    yield from _walk(patterns_of(urlconf), "", ())
+
+
+def _walk(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str, namespaces: tuple[str, ...]
+) -> Iterator[MountedView]:
     for pattern in patterns:
         part = str(pattern.pattern)
         route = prefix + (part.removeprefix("^") if prefix else part)  # as ResolverMatch.route has it
@@ -204,6 +227,4 @@ def _walk(patterns: Iterable[URLPattern | URLResolver], prefix: str, namespaces:
             yield from _walk(pattern.url_patterns, route, inner)
         else:
             name = ":".join((*namespaces, pattern.name)) if pattern.name else ""
-            endpoint = endpoint_at(pattern.callback, name=name, route=route)
-            if endpoint is not None:
-                yield endpoint
+            yield MountedView(callback=pattern.callback, name=name, route=route)

@@ -185,7 +185,7 @@ def test_fetch__no_redirect_to_another_host(pages: Pages, status: int) -> None:
 
 
 def test_fetch__secrets_stay_with_their_origin(pages: Pages) -> None:
-    """Another port of the host gets neither headers nor login; another path of the origin, and what leads back, does."""
+    """Another port of the host gets neither headers nor login, nor does what it leads back to; another path does."""
     with serving_pages() as other:
         back = pages.page("/back", "back")
         there = other.page("/there", "", 302, f"Location: {back}")

@@ -6,16 +6,19 @@ import contextlib
 import dataclasses
 import functools
 import http.client
+import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
+from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import path
+from django.urls import include, path
 from pytest_django import Settings
 
 from health_check import extensions
@@ -192,10 +195,118 @@ def test_serve__without_middleware(settings: Settings, site: None) -> None:
         assert running.send("/live/").status == 200
 
 
-def test_serve__any_host(running: Running) -> None:
-    """A probe that asks by an address of the pod's is answered: ALLOWED_HOSTS is about the site's pages."""
-    assert running.send("/health/?format=json", Host="10.1.2.3:9808").status == 500
-    assert running.send("/metrics", Host="nobody.example").status == 200
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("10.1.2.3:9808", 200),
+        ("[2001:db8::1]:9808", 200),
+        ("localhost", 200),
+        ("web.localhost:1", 200),
+        ("shop.example", 200),
+        ("www.shop.example:9808", 200),
+        ("", 200),
+        ("rebound.example", 400),
+        ("rebound.example:9808", 400),
+        ("10.1.2.3.rebound.example", 400),
+        ("localhost.rebound.example", 400),
+        ("shop.example.", 200),
+        ("shop.example@rebound.example", 400),
+    ],
+)
+def test_serve__hosts(running: Running, settings: Settings, host: str, status: int) -> None:
+    """An address, this host, and what the site allows are answered; another name may be a page's that leads here."""
+    settings.ALLOWED_HOSTS = [".shop.example"]
+    for target in ("/metrics", "/live/"):
+        assert running.send(target, Host=host).status == status
+
+
+def test_serve__metrics_guarded_at_another_path(mount: Mount) -> None:
+    """A page that the site mounts elsewhere is guarded here as it is there, however its decorator is made."""
+
+    def untold(view: Any) -> Any:
+        def guard(request: HttpRequest) -> HttpResponseBase:
+            return guarded(view)(request)
+
+        return guard
+
+    for decorate in (guarded, untold, lambda view: functools.partial(untold(view))):
+        mount(path("internal/", include([path("numbers", decorate(MetricsView.as_view()))])))
+        with contextlib.closing(Running()) as running:
+            assert [running.send(target).status for target in ("/metrics", "/internal/numbers")] == [403, 403]
+            assert running.send("/metrics", Word="friend").status == 200
+
+
+def test_serve__metrics_for_those_whom_the_site_lets_in(mount: Mount) -> None:
+    """What the site's view says of access holds here, too."""
+    mount(path("numbers", MetricsView.as_view(open=False, tokens=["planted"])))
+    with contextlib.closing(Running()) as running:
+        assert running.send("/metrics").status == 401
+        assert running.send("/metrics", Authorization="Bearer planted").status == 200
+
+
+BODIES = [
+    b"Content-Length: 400000000",
+    b"Content-Length: 8193",
+    b"Transfer-Encoding: chunked",
+    b"Content-Length: -1",
+    b"Content-Length: x",
+]
+
+
+@pytest.mark.parametrize("header", BODIES)
+def test_serve__body_is_not_read(running: Running, header: bytes) -> None:
+    """No request needs a body: a long one is refused before it is sent, and costs nothing."""
+    with socket.create_connection(running.address, timeout=SECONDS) as client:
+        client.sendall(b"GET /live/ HTTP/1.1\r\nHost: localhost\r\n" + header + b"\r\n\r\n")
+        with client.makefile("rb") as answer:
+            assert answer.readline().startswith(b"HTTP/1.1 413")
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 100_000_000:
+                sent += client.send(bytes(1_000_000))
+        assert sent < 50_000_000
+    with running.connection() as connection:
+        connection.request("GET", "/live/", body=b"a few bytes")
+        assert connection.getresponse().status == 200
+
+
+def test_serve__head_in_drips(site: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that sends a byte now and then is left as soon as one that sends none."""
+    monkeypatch.setattr(server._Handler, "timeout", 0.3)
+    with (
+        contextlib.closing(Running()) as running,
+        socket.create_connection(running.address, timeout=SECONDS) as client,
+    ):
+        client.sendall(b"GET /live/ HTTP/1.1\r\nX: ")
+        start = time.monotonic()
+        with contextlib.suppress(OSError):
+            while not select.select([client], [], [], 0.02)[0]:
+                client.send(b"x")
+                assert time.monotonic() - start < SECONDS
+
+
+def test_serve__many_connections(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that ask nothing give way to those that do, and take no more threads than there may be."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 5)
+    before = threading.active_count()
+    with contextlib.ExitStack() as stack:
+        for number in range(40):
+            client = stack.enter_context(socket.create_connection(running.address, timeout=SECONDS))
+            client.sendall(b"GET /live/ HTTP/1.1\r\nX: " if number % 2 else b"")
+        assert running.send("/live/").status == 200
+        eventually(lambda: threading.active_count() <= before + 5)
+
+
+def test_serve__many_answers(holding: Running, held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all connections wait for their answers, a new one is refused, and they get them."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(holding.send, "/health/") for _ in range(3)]
+        eventually(lambda: sum(holding.server._connections.values()) == 3)
+        with pytest.raises(OSError):  # noqa: PT011 - of what kind depends on the system
+            holding.send("/health/")
+        held.let_go.set()
+        assert [answer.result().status for answer in answers] == [200] * 3
 
 
 def test_serve__page_that_fails(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +380,7 @@ def test_stop__does_not_wait_for_ever(holding: Running, held: Held, monkeypatch:
     """A check that hangs does not keep the exporter from ending."""
     monkeypatch.setattr("health_check.management.server.GRACE_SECONDS", 0.05)
     with socket.create_connection(holding.address, timeout=SECONDS) as client:
-        client.sendall(b"GET /health/ HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.sendall(b"GET /health/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert held.running.wait(SECONDS)
         holding.close()
         held.let_go.set()
