@@ -15,7 +15,29 @@ from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.checks.clients import client_timeout
-from health_check.exceptions import ServiceUnavailable
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+
+SETTINGS = (
+    "MAILERS",
+    "EMAIL_BACKEND",
+    "EMAIL_HOST",
+    "EMAIL_PORT",
+    "EMAIL_HOST_USER",
+    "EMAIL_HOST_PASSWORD",
+    "EMAIL_USE_TLS",
+    "EMAIL_USE_SSL",
+    "EMAIL_SSL_CERTFILE",
+    "EMAIL_SSL_KEYFILE",
+)
+"""The settings that say how mail is sent; without any, Django asks the host itself."""
+
+NOT_SET_UP = "mail is not set up, and this host has no mail server."
+
+REMEDY = (
+    "Set MAILERS, or list the `checks` of this endpoint without Mail."
+    if hasattr(mail, "mailers")
+    else "Set EMAIL_HOST (or EMAIL_BACKEND), or list the `checks` of this endpoint without Mail."
+)
 
 
 @dataclasses.dataclass(repr=False)
@@ -24,6 +46,9 @@ class Mail(ConciseRepr, HealthCheck):
 
     Verifies that a connection of the mail backend can be opened, which with SMTP includes TLS and the login.
     Sends nothing. That costs the mail server a connection a run, by default once a minute.
+
+    While a site that is being developed (``DEBUG``) has no setting for mail, a failure is a warning that says so, and
+    the check is not critical. Without ``DEBUG`` it is: Django's defaults are a mail server on the host itself.
 
     Args:
         alias: The mailer, as in ``MAILERS``; default ``"default"``. Needs Django 6.1.
@@ -37,7 +62,19 @@ class Mail(ConciseRepr, HealthCheck):
     backend: str | None = None
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        if is_not_set_up() and self.backend is None:
+            self.critical_service = False
+
     def check_status(self) -> None:
+        try:
+            self._open_session()
+        except ServiceUnavailable as error:
+            if is_not_set_up() and self.backend is None:
+                raise ServiceWarning(f"{NOT_SET_UP} {REMEDY}") from error
+            raise
+
+    def _open_session(self) -> None:
         connection = self._connection()
         if isinstance(connection, FileEmailBackend):
             return  # it has verified its folder by now, and opening it makes a file
@@ -84,6 +121,16 @@ class Mail(ConciseRepr, HealthCheck):
                 f"the mailer {self.alias!r} is not in MAILERS, or not configured properly, see the log"
             ) from error
         return connection
+
+
+def has_settings() -> bool:
+    """Tell whether the site has settings for mail of its own."""
+    return any(django_settings.is_overridden(name) for name in SETTINGS)  # type: ignore[misc]
+
+
+def is_not_set_up() -> bool:
+    """Tell whether the site is being developed, and has no settings for mail yet."""
+    return bool(django_settings.DEBUG) and not has_settings()
 
 
 def _kind(error: smtplib.SMTPException) -> str:

@@ -264,10 +264,12 @@ def summary(outcome: Outcome) -> str:
     """Return one sentence: how many checks fail, and what the endpoints answer because of it."""
     if not outcome.lines and not outcome.notices:
         return "The server answers; the endpoint has no checks."
-    shown = set(outcome.failing or outcome.status_codes)
+    if not outcome.failing:
+        names = list(outcome.status_codes)
+        return f"{_count(outcome)}: 200 on {names[0] if len(names) == 1 else 'every endpoint'}"
     by_code = collections.defaultdict(list)
     for name, code in outcome.status_codes.items():
-        if name in shown:
+        if name in outcome.failing:
             by_code[code].append(name)
     answers = "; ".join(f"{code} on {', '.join(names)}" for code, names in by_code.items())
     drained = "".join(f", {text.partition(': ')[2] or text}" for text in outcome.notices.values())

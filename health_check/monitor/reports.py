@@ -134,7 +134,7 @@ def report_on(
         readings: Those checks, and maybe others, as they are.
         draining: Whether the host is drained.
     """
-    draining = draining and endpoint.option("readiness")
+    draining = draining and endpoint.is_readiness
     by_label = {reading.label: reading for reading in readings}
     strict = endpoint.option("warnings_as_errors")
     strict = settings.WARNINGS_AS_ERRORS if strict is None else strict

@@ -202,7 +202,7 @@ async def _is_draining() -> bool:
 
 def _matters(endpoints: Iterable[Endpoint]) -> bool:
     """Tell whether it matters to any of these endpoints that the host is drained."""
-    return any(endpoint.option("readiness") for endpoint in endpoints)
+    return any(endpoint.is_readiness for endpoint in endpoints)
 
 
 def drain(*, undo: bool = False) -> bool:

@@ -96,7 +96,7 @@ def tell_of(run: Run, previous: Record | None, record: Record) -> None:
         previous: The record of its check before.
         record: Its record now.
     """
-    log_transition(run.definition, previous, record, run.traceback, within=run.observer.attach)
+    log_transition(run.definition, previous, record, run.traceback, cause=run.cause, within=run.observer.attach)
     if not (check_finished.receivers or state_changed.receivers):
         return
     _send(
@@ -144,6 +144,7 @@ def log_transition(
     record: Record,
     traceback: str,
     *,
+    cause: str = "",
     within: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> None:
     """Log a change of state, once; what is wrong each time while ``repeated``.
@@ -153,12 +154,14 @@ def log_transition(
         previous: Its record before the run.
         record: Its record now.
         traceback: That of what nobody expected, masked; empty without such.
+        cause: A line in place of the traceback of what the check expects, but while ``repeated``.
         within: Makes a context to log in, that of the run's span say.
     """
     if not _is_to_be_logged(previous, record):
         return
     result, before = record.result, previous.result.state if previous else State.OK
-    level = {State.OK: logging.INFO, State.WARNING: logging.WARNING}.get(result.state, logging.ERROR)
+    is_error = result.state in (State.ERROR, State.UNKNOWN)
+    level = logging.ERROR if is_error else logging.WARNING  # a recovery, too: who read of the failure is to read of it
     texts = "; ".join(message.text for message in result.messages)
     with within():
         logger.log(
@@ -167,7 +170,7 @@ def log_transition(
             definition.label,
             result.state.value,
             f": {texts}" if texts else "",
-            traceback,
+            f" ({cause})" if cause and not _repeating else traceback,
             extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
         )
 

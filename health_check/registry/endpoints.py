@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.urls import ResolverMatch, URLPattern, URLResolver, get_resolver
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 
 from health_check.conf import configured_keys
 from health_check.redaction import mask
@@ -25,6 +27,13 @@ DEFAULT_CHECKS = (
 """What a view without ``checks`` looks at."""
 
 
+READINESS = re.compile(r"(?<![a-z])(ready|readyz|readiness)(?![a-z])", re.IGNORECASE)
+"""What readiness endpoints are called: a load balancer sends no requests where they fail."""
+
+LIVENESS = re.compile(r"(?<![a-z])(live|livez|liveness|alive)(?![a-z])", re.IGNORECASE)
+"""What liveness endpoints are called: where they fail, the process is restarted."""
+
+
 class EndpointOptions:
     """The part of a health view that says what it checks; its attributes are arguments of ``as_view``."""
 
@@ -34,10 +43,16 @@ class EndpointOptions:
     """Whether warnings of critical checks count; default ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``."""
     error_status_code: ClassVar[int] = 500
     """The HTTP status when something counts against the endpoint."""
-    readiness: ClassVar[bool] = False
-    """Whether it tells load balancers where to send requests: then it answers 503 while its host is drained."""
-    liveness: ClassVar[bool] = False
-    """Whether what fails here is restarted; a system check warns of checks that a restart does not mend."""
+    readiness: ClassVar[bool | None] = None
+    """Whether it tells load balancers where to send requests: then it answers 503 while its host is drained.
+
+    Default: as its URL name, or the last part of its path, says.
+    """
+    liveness: ClassVar[bool | None] = None
+    """Whether what fails here is restarted; a system check warns of checks that a restart does not mend.
+
+    Default: as for ``readiness``.
+    """
     use_threading: ClassVar[bool | None] = None
     """Deprecated; False runs this endpoint's checks in the calling thread."""
 
@@ -80,6 +95,22 @@ class Endpoint:
     def option(self, name: str) -> Any:
         """Return an option of the view, as ``as_view`` or the class says."""
         return self.initkwargs.get(name, getattr(self.view_class, name))
+
+    @cached_property
+    def is_readiness(self) -> bool:
+        """Whether load balancers are to send requests where it answers 200."""
+        mark = self.option("readiness")
+        return self._is_called(READINESS) if mark is None else bool(mark)
+
+    @cached_property
+    def is_liveness(self) -> bool:
+        """Whether a process is restarted where it fails."""
+        mark = self.option("liveness")
+        return self._is_called(LIVENESS) if mark is None else bool(mark)
+
+    def _is_called(self, pattern: re.Pattern[str]) -> bool:
+        last = self.route.rstrip("/?$").rpartition("/")[2]
+        return bool(pattern.search(f"{self.url_name} {last}"))
 
     @property
     def has_own_plugins(self) -> bool:

@@ -18,6 +18,7 @@ from health_check.conf import seconds
 from health_check.exceptions import HealthCheckException
 from health_check.logs import details
 from health_check.records import UNKNOWN_ERROR, Kind, Message
+from health_check.redaction import showable
 from health_check.registry.definitions import Definition, Misconfigured
 
 MOST_ERRORS = 100
@@ -32,6 +33,8 @@ class ExecutionResult:
     """What is wrong."""
     details: str = ""
     """The masked traceback of what nobody expected, for the log."""
+    cause: str = ""
+    """What is behind a failure that the check expects and explains, in a line: the log needs no traceback of that."""
     error_type: str | None = None
     """What the class of ``error`` is called."""
     error: BaseException | None = None
@@ -89,6 +92,7 @@ class _Execution:
         return ExecutionResult(
             messages=tuple(dict.fromkeys(messages)),
             details=details(unexpected),
+            cause=_cause(error),
             error_type=None if error is None else explain(error),
             error=error,
             time_taken=self._time_taken(),
@@ -127,6 +131,13 @@ async def execute_async(definition: Definition) -> ExecutionResult:
             check = await sync_to_async(execution.begin)(definition)  # its constructor uses the ORM
         await check.arun_check()
     return execution.result()
+
+
+def _cause(error: BaseException | None) -> str:
+    if not isinstance(error, HealthCheckException) or isinstance(error, Misconfigured) or error.__cause__ is None:
+        return ""
+    text = showable(str(error.__cause__)).partition("\n")[0]
+    return f"{explain(error.__cause__)}: {text}" if text else explain(error.__cause__)
 
 
 def explain(error: BaseException) -> str:

@@ -74,6 +74,7 @@ class Run:
         self.round = round_
         self.result: Result | None = None
         self.traceback = ""
+        self.cause = ""
         self.abandon: Callable[[], None] = lambda: None
         """Leaves what still executes to itself; said by who executes it."""
         self.is_recorded = False
@@ -120,7 +121,7 @@ class Run:
     def finish(self, execution: ExecutionResult) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
         result = self._result_of(execution.messages, execution.time_taken, execution.error_type)
-        self._decide(result, execution.details)
+        self._decide(result, execution.details, execution.cause)
 
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it."""
@@ -156,10 +157,10 @@ class Run:
         """Note that nothing of it is going on any more."""
         self._ended(self)
 
-    def _decide(self, result: Result, traceback: str) -> None:
+    def _decide(self, result: Result, traceback: str, cause: str = "") -> None:
         """Make this its outcome, unless it has one."""
         if self._claim(result):
-            self.traceback = traceback
+            self.traceback, self.cause = traceback, cause
             self.tell()
 
     def _claim(self, result: Result) -> bool:

@@ -15,7 +15,7 @@ from django.utils.functional import cached_property  # that of functools holds o
 from django.views.generic import TemplateView
 
 from health_check.concurrency.futures import call
-from health_check.conf import settings
+from health_check.conf import nearest, settings
 from health_check.exceptions import HealthCheckException
 from health_check.logs import log_once
 from health_check.monitor import runtime
@@ -68,8 +68,9 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
                 ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.
             error_status_code: The HTTP status when something counts; default 500.
             readiness: Whether load balancers are to send requests where this answers 200: then it answers 503 while
-                its host is drained. Default False.
-            liveness: Whether what fails here is restarted; system checks then look at its checks. Default False.
+                its host is drained. Default: where its URL name or path says so (ready, readyz, readiness).
+            liveness: Whether what fails here is restarted; system checks then look at its checks. Default: where its
+                URL name or path says so (live, livez, liveness, alive).
             template_name: The template of the page; default ``health_check/index.html``.
             details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
                 This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
@@ -320,8 +321,13 @@ def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapp
 
 
 def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments of ``as_view`` that would give a wrong answer."""
+    """Refuse arguments of ``as_view`` that are none, or would give a wrong answer."""
     name = view_class.__name__
+    for argument in initkwargs:
+        if not hasattr(view_class, argument):
+            known = sorted(name for name in (*DATA, *ACCESS_ARGUMENTS, "template_name") if not name.startswith("_"))
+            remedy = nearest(argument, known) or f" Use {', '.join(known)}."
+            raise ImproperlyConfigured(f"{name}.as_view() has no argument {argument!r}.{remedy}")
     status = initkwargs.get("error_status_code", view_class.error_status_code)
     if not isinstance(status, int) or not 400 <= status <= 599:
         raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
@@ -330,7 +336,7 @@ def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str,
         raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
     marks = {mark: initkwargs.get(mark, getattr(view_class, mark)) for mark in ("readiness", "liveness")}
     for mark, value in marks.items():
-        if not isinstance(value, bool):
+        if value is not None and not isinstance(value, bool):
             raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")
     if all(marks.values()):
         raise ImproperlyConfigured(f"{name}: it is marked as readiness and liveness: mount a view for each.")

@@ -130,7 +130,7 @@ class ResponseCache:
         policy = policy_for(endpoint.view_class, endpoint.initkwargs)
         if policy.needs_authority() or policy.details != "always":
             return None
-        draining_until = monitor.store_client.draining_until if endpoint.option("readiness") else math.inf
+        draining_until = monitor.store_client.draining_until if endpoint.is_readiness else math.inf
         if draining_until <= time.monotonic():  # it has to be asked
             return None
         fresh = monitor.fresh(check_set.checks_of([endpoint]))

@@ -20,7 +20,8 @@ from health_check.stores import create_store
 from health_check.stores.client import StoreClient
 
 EPILOG = """
-Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True). While the host is drained they
+Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True), and those whose URL name or path
+says so (ready, readyz, readiness). While the host is drained they
 answer 503, whatever their checks say, and load balancers send it no new requests; all other endpoints, those for
 liveness above all, answer as before. The server processes of the host learn of it within a second, from the store
 of their records, and those started later, too: the host stays drained until --undo.
@@ -124,12 +125,12 @@ def _readiness_endpoints() -> str:
         CommandError: If there is none.
     """
     try:
-        names = [endpoint.name for endpoint in discover(settings.URLCONF) if endpoint.option("readiness")]
+        names = [endpoint.name for endpoint in discover(settings.URLCONF) if endpoint.is_readiness]
     except ImproperlyConfigured:  # what is broken must not keep the host in service
         return "its readiness endpoints"
     if not names:
         raise CommandError(
-            "There is nothing to drain, as no endpoint tells load balancers: mount one with "
+            "There is nothing to drain, as no endpoint tells load balancers: mount one at ready/, or with "
             "HealthCheckView.as_view(readiness=True).",
             returncode=2,
         )

@@ -2,7 +2,7 @@
 
 from django.core.checks import register
 
-from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_purposes
+from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_mail, check_purposes
 from health_check.management.system_checks.installation import check_distributions, check_shadows
 from health_check.management.system_checks.migration import check_former, check_names
 from health_check.management.system_checks.policies import check_policies
@@ -21,7 +21,7 @@ ALL = (
 )
 """What the app registers."""
 
-DEPLOYMENT = (check_exposure,)
+DEPLOYMENT = (check_exposure, check_mail)
 """What the app registers for ``manage.py check --deploy``."""
 
 
@@ -40,6 +40,7 @@ __all__ = [
     "check_endpoints",
     "check_exposure",
     "check_former",
+    "check_mail",
     "check_names",
     "check_policies",
     "check_purposes",

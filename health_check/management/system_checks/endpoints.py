@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -13,11 +12,13 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 
 from health_check import conf
+from health_check.checks import mail
 from health_check.contrib.psutil import Memory
 from health_check.management.system_checks.settings import unusable
 from health_check.monitor import runtime
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
+from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint, walk
 from health_check.views import access
 from health_check.views.access import ACCESS_ARGUMENTS, policy_for
@@ -37,6 +38,29 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
             f"Everybody may read why checks fail on {', '.join(exposed)}.",
             hint="Set HEALTH_CHECK['ACCESS'] = {'DETAILS': 'authorized'}: states and status codes stay open.",
             id="health_check.W012",
+        )
+    ]
+
+
+def check_mail(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report endpoints that depend on a mail server that nobody has set up (W022)."""
+    catalogue = current_catalogue()
+    if catalogue is None or mail.has_settings():
+        return []
+    check_set = catalogue.check_set
+    asking = [
+        endpoint.name
+        for endpoint, members in check_set.members.items()
+        if any(issubclass(check_set.definitions[member.label].check_class, mail.Mail) for member in members)
+    ]
+    if not asking:
+        return []
+    return [
+        CheckWarning(
+            f"No setting for mail is set: without DEBUG {', '.join(asking)} will fail unless a mail server listens on "
+            "the host itself.",
+            hint=mail.REMEDY,
+            id="health_check.W022",
         )
     ]
 
@@ -157,21 +181,29 @@ def _entry_problems(catalogue: Catalogue) -> Iterator[CheckMessage]:
             yield CheckWarning(text, hint="Until then it is shown as a failing check.", id=number)
 
 
-READINESS = re.compile(r"(?<![a-z])(ready|readyz|readiness)(?![a-z])", re.IGNORECASE)
-"""What readiness endpoints are called: a load balancer sends no requests where they fail."""
-
-LIVENESS = re.compile(r"(?<![a-z])(live|livez|liveness|alive)(?![a-z])", re.IGNORECASE)
-"""What liveness endpoints are called: where they fail, the process is restarted."""
-
 OURS = ("health_check.checks.", "health_check.contrib.")
 """Where checks are that look at what the site depends on."""
+
+DISPENSABLE = frozenset(
+    [
+        "health_check.checks.mail.Mail",
+        "health_check.checks.storage.Storage",
+        "health_check.contrib.psutil.Disk",
+        "health_check.contrib._status_page.StatusPage",
+    ]
+)
+"""Those of them, by the names of their classes, without which most requests are answered."""
 
 MENDED_BY_A_RESTART = (Memory,)
 """Those of them that a new process may pass where the old one failed."""
 
 
 def check_purposes(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report fleet checks of readiness endpoints (W006), and dependencies of liveness endpoints (W007)."""
+    """Report what endpoints that probes ask had better not depend on.
+
+    On readiness endpoints these are fleet checks (W006), and what a host can do without (W023); on liveness endpoints
+    whatever a restart does not mend (W007).
+    """
     catalogue = current_catalogue()
     if catalogue is None:
         return []
@@ -179,12 +211,16 @@ def check_purposes(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     return [
         message
         for endpoint in check_set.members
-        for message in (*_fleet_checks(endpoint, check_set), *_dependencies(endpoint, check_set))
+        for message in (
+            *_fleet_checks(endpoint, check_set),
+            *_dispensable(endpoint, check_set),
+            *_dependencies(endpoint, check_set),
+        )
     ]
 
 
 def _fleet_checks(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessage]:
-    if not (endpoint.option("readiness") or _is_called(endpoint, READINESS)):
+    if not endpoint.is_readiness:
         return
     for member in check_set.members[endpoint]:
         if member.critical and check_set.definitions[member.label].scope == "fleet":
@@ -196,8 +232,29 @@ def _fleet_checks(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMess
             )
 
 
+def _dispensable(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessage]:
+    labels = [
+        member.label
+        for member in check_set.members[endpoint]
+        if member.critical and endpoint.is_readiness and _is_dispensable(check_set.definitions[member.label])
+    ]
+    if labels:
+        yield CheckWarning(
+            f"Health endpoint {endpoint.name!r} is for readiness, but depends on {', '.join(labels)}: "
+            "while that fails, no host gets requests, most of which could be answered.",
+            hint="Leave them out there, or make them uncritical: critical_service=False.",
+            id="health_check.W023",
+        )
+
+
+def _is_dispensable(definition: Definition) -> bool:
+    """Tell whether most requests are answered without what a check looks at; W006 tells of those of a fleet."""
+    names = {f"{base.__module__}.{base.__qualname__}" for base in definition.check_class.__mro__}
+    return definition.scope != "fleet" and not names.isdisjoint(DISPENSABLE)
+
+
 def _dependencies(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessage]:
-    if not (endpoint.option("liveness") or _is_called(endpoint, LIVENESS)):
+    if not endpoint.is_liveness:
         return
     labels = [
         member.label
@@ -216,9 +273,3 @@ def _dependencies(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMess
 def _is_a_dependency(check_class: type) -> bool:
     is_ours = any(f"{base.__module__}.".startswith(OURS) for base in check_class.__mro__)
     return is_ours and not issubclass(check_class, MENDED_BY_A_RESTART)
-
-
-def _is_called(endpoint: Endpoint, pattern: re.Pattern[str]) -> bool:
-    """Tell whether the name of an endpoint, or the last part of its path, says what it is for."""
-    last = endpoint.route.rstrip("/?$").rpartition("/")[2]
-    return bool(pattern.search(f"{endpoint.url_name} {last}"))

@@ -81,7 +81,7 @@ class Wrapped(HealthCheck):
 @pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("check", [Blown, BlownAsync, Wrapped])
 def test_log__of_an_error(spans: Spans, mount_checks: Mount, logged: Logged, check: type[HealthCheck]) -> None:
-    """An error is logged within its span, with the traceback and without secrets."""
+    """An error is logged in its span, with the traceback, or the cause where the check explains it; without secrets."""
     mount_checks(check)
     runtime.read()
     label, record = check.__name__, only(logged)
@@ -89,7 +89,9 @@ def test_log__of_an_error(spans: Spans, mount_checks: Mount, logged: Logged, che
     assert record.log_record.severity_text == "ERROR"
     body = str(record.log_record.body)
     assert body.startswith(f"{label} is error: ")
-    assert 'in raising\n    raise LookupError("no answer' in body
+    behind = "(LookupError: no answer" if check is Wrapped else 'in raising\n    raise LookupError("no answer'
+    assert behind in body
+    assert ("\n" in body) is (check is not Wrapped)
     assert "geheim" not in body
     assert "geheim" not in spans.of_check(label).to_json()
     found = {name: (record.log_record.attributes or {})[name] for name in ("check", "state", "previous_state")}

@@ -7,12 +7,13 @@ import pathlib
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import pytest
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
+from django.test import Client
 from pytest_django import Settings
 
 from health_check import Mail
@@ -129,6 +130,61 @@ def test_check__server_is_silent(server: SMTPServer, timeout: Any) -> None:
     [error] = errors_of(check)
     assert error.startswith("unavailable: ")
     assert 0.03 < check.time_taken < 5
+
+
+@pytest.fixture
+def _unreachable(settings: Settings) -> None:
+    """A site whose mail server, as by Django's defaults, is on the host itself, and is not there."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings.EMAIL_HOST, settings.EMAIL_PORT = free.getsockname()
+    settings.EMAIL_BACKEND = SMTP
+
+
+@pytest.mark.usefixtures("_unreachable")
+@pytest.mark.parametrize(
+    ("debug", "names", "options", "critical", "beginning"),
+    [
+        (True, [], {}, False, "warning: mail is not set up, and this host has no mail server. Set "),
+        (False, [], {}, True, "unavailable: cannot connect"),
+        (True, ["EMAIL_USE_SSL", "EMAIL_HOST"], {}, True, "unavailable: cannot connect"),
+        (True, [], {"backend": SMTP}, True, "unavailable: cannot connect"),
+    ],
+)
+def test_not_set_up__a_warning_while_developing(
+    debug: bool,
+    names: list[str],
+    options: dict[str, Any],
+    critical: bool,
+    beginning: str,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where no mail setting is set and DEBUG is on, a failure says how to set one, and does not count."""
+    settings.DEBUG = debug
+    monkeypatch.setattr("health_check.checks.mail.SETTINGS", names)  # Django's test environment sets some of them
+    check = Mail(**options)
+    [error] = errors_of(check)
+    assert error.startswith(beginning)
+    assert check.critical_service is critical
+    if not critical:
+        assert ("MAILERS" in error) is hasattr(mail, "mailers")
+        assert error.endswith("or list the `checks` of this endpoint without Mail.")
+
+
+@pytest.mark.usefixtures("_unreachable")
+def test_not_set_up__does_not_count(
+    settings: Settings, mount_checks: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endpoint with the check is healthy while developing, unless it is made critical there."""
+    settings.DEBUG = True
+    monkeypatch.setattr("health_check.checks.mail.SETTINGS", [])
+    mount_checks("health_check.Mail")
+    response = Client().get("/health/", {"format": "health+json"})
+    [check] = response.json()["checks"]["Mail"]
+    assert (response.status_code, check["state"], check["critical"]) == (200, "warning", False)
+    mount_checks(("health_check.Mail", {"critical_service": True}))
+    assert Client().get("/health/").status_code == 500
 
 
 class RecordingBackend(BaseEmailBackend):

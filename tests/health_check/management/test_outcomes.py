@@ -93,11 +93,11 @@ def test_table__paints_the_state_alone() -> None:
 @pytest.mark.parametrize(
     ("found", "text"),
     [
-        (outcome(DATABASE, DATABASE), "All 2 are ok: 200 on ready, live"),
-        (outcome(DATABASE), "1 of 1 is ok: 200 on ready, live"),
+        (outcome(DATABASE, DATABASE), "All 2 are ok: 200 on every endpoint"),
+        (outcome(DATABASE), "1 of 1 is ok: 200 on every endpoint"),
         (outcome(), "The server answers; the endpoint has no checks."),
-        (outcome(DATABASE, SEARCH), "1 of 2 fails: 200 on ready, live"),
-        (outcome(DATABASE, LONG), "1 of 2 warns: 200 on ready, live"),
+        (outcome(DATABASE, SEARCH), "1 of 2 fails: 200 on every endpoint"),
+        (outcome(DATABASE, LONG), "1 of 2 warns: 200 on every endpoint"),
         (outcome(SEARCH, SEARCH, LONG, code=500, failing=True), "2 of 3 fail, 1 of 3 warns: 500 on ready"),
         (
             outcome(DATABASE, code=503, failing=True, draining="unavailable: this host is drained"),

@@ -44,13 +44,13 @@ def logged(
         (WARNING, WARNING, []),
         (ERROR, WARNING, [("WARNING", "Database is warning: warning: soon")]),
         (WARNING, ERROR, [("ERROR", "Database is error: unavailable: gone; unknown error: other")]),
-        (ERROR, OK, [("INFO", "Database is ok")]),
+        (ERROR, OK, [("WARNING", "Database is ok")]),
     ],
 )
 def test_log_change__table(
     before: Result | None, after: Result, said: list[tuple[str, str]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each change of state is said once, as loud as it is bad; that all is in order at first is no news."""
+    """Each change of state is said once, a recovery where consoles show it; that a check is ok at first is no news."""
     previous = Record.after(None, before, max_age=10) if before is not None else None
     assert logged(caplog, previous, Record.after(previous, after, max_age=10)) == said
 
@@ -69,6 +69,18 @@ def test_log_change__same_state__another_exception(caplog: pytest.LogCaptureFixt
     ((level, text),) = logged(caplog, typed(ERROR, "OSError"), typed(ERROR, "ZeroDivisionError"), "\nZeroDivisionError")
     assert level == "ERROR"
     assert text.endswith("\nZeroDivisionError")
+
+
+def test_log_change__expected_failure(caplog: pytest.LogCaptureFixture) -> None:
+    """Of a failure that the check explains the log has one line, with its cause; who asks gets the traceback."""
+    record = Record.after(None, ERROR, max_age=10)
+    caplog.set_level(logging.DEBUG, "health_check")
+    log_transition(definition("Database"), None, record, "\nTraceback", cause="OSError: gone")
+    with repeated():
+        log_transition(definition("Database"), None, record, "\nTraceback", cause="OSError: gone")
+    said, asked = (entry.getMessage() for entry in caplog.records)
+    assert said == "Database is error: unavailable: gone; unknown error: other (OSError: gone)"
+    assert asked == "Database is error: unavailable: gone; unknown error: other\nTraceback"
 
 
 @pytest.mark.parametrize(("result", "is_said"), [(OK, False), (WARNING, True), (ERROR, True)])

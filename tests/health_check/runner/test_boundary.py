@@ -6,6 +6,7 @@ import pytest
 
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
+from health_check.registry.definitions import Misconfigured
 from health_check.registry.entries import parse
 from health_check.runner.boundary import ExecutionResult, execute
 
@@ -28,6 +29,26 @@ def test_details__of_the_cause_only(cause: Exception | None) -> None:
     details = ending_of(error).details
     assert ("OSError: no route" in details) is (cause is not None)
     assert "ServiceUnavailable" not in details
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "said"),
+    [
+        (
+            ServiceUnavailable("gone"),
+            OSError("redis://:hunter2@cache\nmore"),
+            "OSError: redis://***@cache",
+        ),
+        (ServiceUnavailable("gone"), KeyError(), "KeyError"),
+        (ServiceUnavailable("gone"), None, ""),
+        (ZeroDivisionError("x"), OSError("y"), ""),
+        (Misconfigured("see the log"), OSError("y"), ""),
+    ],
+)
+def test_cause__in_a_line(error: Exception, cause: Exception | None, said: str) -> None:
+    """What is behind a failure that the check explains is told in a line; all else needs its traceback."""
+    error.__cause__ = cause
+    assert ending_of(error).cause == said
 
 
 def test_details__of_what_nobody_expected() -> None:

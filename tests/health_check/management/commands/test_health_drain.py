@@ -143,13 +143,23 @@ def test_arguments__that_cannot_be_used(arguments: list[str], run: Run, host: Ho
 @pytest.mark.parametrize("checks", [[Fine], []])
 def test_drain__nothing_to_drain(checks: list[object], run: Run, host: Host, mount: Mount) -> None:
     """Without a readiness endpoint nothing is drained, that one to be mounted later might find itself so."""
-    mount(path("ready/", HealthCheckView.as_view(checks=checks), name="ready"))
+    mount(
+        path("health/", HealthCheckView.as_view(checks=checks), name="health"),
+        path("ready/", HealthCheckView.as_view(checks=checks, readiness=False), name="ready"),
+    )
     ran = run()
     assert (ran.code, ran.out) == (2, "")
     assert "HealthCheckView.as_view(readiness=True)" in ran.err
     assert host.in_file() is None
     assert run("--undo").code == 0
     assert run("--status").code == 0
+
+
+def test_drain__by_name(run: Run, mount: Mount) -> None:
+    """An endpoint whose name or path says that it is for readiness is drained, too."""
+    mount(path("app/ready/", HealthCheckView.as_view(checks=[Fine]), name="app"))
+    assert run().out == "This host is drained: app will answer 503 within a second.\n"
+    assert Client().get("/app/ready/").status_code == 503
 
 
 @pytest.mark.parametrize("urlconf", ["tests.support.site.broken_urls", "no.such.urls"])

@@ -10,7 +10,7 @@ from django.core.checks import run_checks
 from django.urls import path
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_exposure
+from health_check.management.system_checks import check_exposure, check_mail
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import Fine
@@ -83,3 +83,29 @@ def test_w012__only_for_deployments(deploy: bool, expected: list[str], mount: Mo
     mount(path("health/", view(Fine), name="health"))
     found = run_checks(tags=["health_check"], include_deployment_checks=deploy)
     assert [message.id for message in found if str(message.id).startswith("health_check.")] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "checks", "expected"),
+    [
+        ([], ["health_check.Mail"], ["health_check.W022"]),
+        ([], [("health_check.Mail", {"timeout": 1})], ["health_check.W022"]),
+        ([], ["health_check.Cache"], []),
+        (["EMAIL_USE_TLS", "EMAIL_BACKEND"], ["health_check.Mail"], []),
+    ],
+)
+def test_w022__mail_that_nobody_has_set_up(
+    names: list[str],
+    checks: list[object],
+    expected: list[str],
+    settings: Settings,
+    mount: Mount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before a deployment it is said that Mail will ask the host itself, and what to do."""
+    monkeypatch.setattr("health_check.checks.mail.SETTINGS", names)  # Django's test environment sets EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
+    messages = check_mail()
+    assert ids(messages) == expected
+    assert all("health will fail" in message.msg and "list the `checks`" in str(message.hint) for message in messages)

@@ -63,7 +63,7 @@ def test_w006__marked_by_its_class(mount: Mount) -> None:
 
 def test_w006__each_check(mount: Mount) -> None:
     """Each such check of an endpoint is told of."""
-    mount(path("ready/", view(FLEET, (Broken, {"scope": "fleet"}), Disk)))
+    mount(path("ready/", view(FLEET, (Broken, {"scope": "fleet"}), Memory)))
     assert ids(check_purposes()) == W006 * 2
 
 
@@ -91,6 +91,22 @@ def test_w007__what_counts_as_liveness(pattern: object, expected: list[str], mou
     """An endpoint is one for liveness by its mark, its name or the last part of its path."""
     mount(pattern)
     assert ids(check_purposes()) == expected
+
+
+@pytest.mark.parametrize(
+    ("checks", "expected"),
+    [
+        (["health_check.Mail", "health_check.Storage", "health_check.Disk"], "depends on Mail, Storage, Disk:"),
+        ([("health_check.contrib.atlassian.PyPI", {"scope": "host"})], "depends on PyPI:"),
+        ([("health_check.Disk", {"critical_service": False}), "health_check.Database", "health_check.Cache"], ""),
+    ],
+)
+def test_w023__what_a_host_can_do_without(checks: list[object], expected: str, mount: Mount) -> None:
+    """A readiness endpoint had better not depend on what most requests need not; on others that is no matter."""
+    mount(path("ready/", view(*checks), name="ready"), path("health/", view(*checks), name="health"))
+    messages = check_purposes()
+    assert ids(messages) == (["health_check.W023"] if expected else [])
+    assert all(f"'ready' is for readiness, but {expected}" in message.msg for message in messages)
 
 
 class OwnDatabase(Database):

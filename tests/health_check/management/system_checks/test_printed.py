@@ -52,7 +52,7 @@ class Old(HealthCheckView):
 database = "health_check.Database"
 urlpatterns = [
     path("live/", HealthCheckView.as_view(checks=[database, "health_check.Cache"], liveness=True), name="live"),
-    path("ready/", HealthCheckView.as_view(checks=[("health_check.Mail", {"scope": "fleet"})], readiness=True)),
+    path("ready/", HealthCheckView.as_view(checks=[("health_check.Mail", {"scope": "fleet"}), "health_check.Storage"])),
     path("a/", HealthCheckView.as_view(checks=[(database, {"timeout": 2})]), name="same"),
     path("b/", Old.as_view(checks=["no.such.Check"]), name="same"),
     path("c/", HealthCheckView.as_view(checks=[("health_check.Disk", {"name": "Disk of 10.0.0.7", "max_age": 7200})])),
@@ -134,7 +134,7 @@ def test_check__silenced(tmp_path: pathlib.Path) -> None:
     assert "1 silenced" in done.stdout
 
 
-@pytest.mark.parametrize(("deploy", "expected"), [(["--deploy"], {"W012", "W013"}), ([], {"W013"})])
+@pytest.mark.parametrize(("deploy", "expected"), [(["--deploy"], {"W012", "W013", "W022"}), ([], {"W013"})])
 def test_check__warnings(tmp_path: pathlib.Path, deploy: list[str], expected: set[str]) -> None:
     """Warnings are printed and let the command succeed; that everybody reads messages is said with --deploy only."""
     another_package(tmp_path)
