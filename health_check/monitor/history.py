@@ -60,11 +60,12 @@ class HistoryReader:
     def history(self, readings: Sequence[Reading]) -> History:
         """Return what is known of former runs of checks, and of other hosts."""
         stamp = [reading.record.result_id if reading.record else None for reading in readings]
-        keys = tuple(Key(label=reading.label, scope=reading.definition.scope) for reading in readings)
+        labels = _labels(readings)
+        keys = tuple(labels)
         kept = self._kept.get(keys)
         if kept is not None and kept[0] == stamp:
             return kept[1]
-        history = self._store_client.call(lambda store: _history(store, keys), NO_HISTORY)
+        history = self._store_client.call(lambda store: _history(store, labels), NO_HISTORY)
         if history is not NO_HISTORY:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
@@ -72,11 +73,25 @@ class HistoryReader:
         return history
 
 
-def _history(store: Store, keys: Sequence[Key]) -> History:
+def _labels(readings: Sequence[Reading]) -> Mapping[Key, str]:
+    """Return the labels of checks by the keys that they have, or had when they were called otherwise."""
+    former = {
+        Key(label=alias, scope=reading.definition.scope): reading.label
+        for reading in readings
+        for alias in reading.definition.aliases
+    }
+    return {**former, **{Key(label=r.label, scope=r.definition.scope): r.label for r in readings}}
+
+
+def _history(store: Store, labels: Mapping[Key, str]) -> History:
+    keys = tuple(labels)
+    history: dict[str, list[Result]] = {}
+    for key, results in store.history(keys).items():
+        history.setdefault(labels[key], []).extend(results)
     return History(
-        history={key.label: results for key, results in store.history(keys).items()},
+        history={label: tuple(sorted(found, key=lambda result: result.finished)) for label, found in history.items()},
         elsewhere={
-            host: {key.label: record for key, record in records.items()}
+            host: {labels[key]: records[key] for key in keys if key in records}
             for host, records in store.elsewhere(keys).items()
         },
     )

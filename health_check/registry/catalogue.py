@@ -12,9 +12,11 @@ from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import Future, settle
 from health_check.logs import log_once
 from health_check.registry.check_set import CheckSet, Resolved, build_check_set
-from health_check.registry.definitions import Definition, equal, problem_of
+from health_check.registry.definitions import Definition, problem_of
 from health_check.registry.endpoints import Endpoint, discover, numbered
-from health_check.registry.entries import CheckEntry, EntryError, from_instance, parse, unusable_entry
+from health_check.registry.entries import CheckEntry, from_instance, parse, unusable_entry
+from health_check.registry.identity import equal
+from health_check.registry.policies import EntryError
 
 RETRY_SECONDS = 10.0
 """How long an entry whose constructor failed stays unusable before it is tried again."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from health_check.concurrency.futures import Future
 from health_check.registry.definitions import Definition, UnusableEntry, problem_of, unusable
 from health_check.registry.endpoints import Endpoint
+from health_check.registry.labels import labels_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +58,15 @@ class CheckSet:
     """The checks of each endpoint, in its order."""
     problems: tuple[Problem, ...]
     """What is wrong."""
+    namesakes: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """The labels of different checks that would have the same one, by that."""
+
+    def find(self, label: str) -> Definition | None:
+        """Return the check of a label; an alias will do where no check has it as its label."""
+        found = self.definitions.get(label)
+        if found is None:
+            found = next((each for each in self.definitions.values() if label in each.aliases), None)
+        return found
 
     def checks_of(self, endpoints: Iterable[Endpoint]) -> tuple[Definition, ...]:
         """Return the checks of some endpoints, each once."""
@@ -88,14 +98,18 @@ def _labelled(
     definitions: dict[str, Definition] = {}
     labels: list[str] = []
     clashes: dict[int, str] = {}
-    for index, group in enumerate(groups):
-        if group.label in definitions:
+    namesakes: dict[str, list[str]] = {}
+    for index, (group, label) in enumerate(zip(groups, labels_of(groups), strict=True)):
+        shown = group
+        if label is None:
             shown = _clashing(group, definitions)
-            if group.check_class is not UnusableEntry:
-                clashes[index] = problem_of(shown)
-            group = shown
-        definitions[group.label] = group
-        labels.append(group.label)
+            clashes[index] = problem_of(shown)
+        elif label != group.label:
+            shown = dataclasses.replace(group, label=label)
+        if group.check_class is not UnusableEntry:
+            namesakes.setdefault(group.label, []).append(shown.label)
+        definitions[shown.label] = shown
+        labels.append(shown.label)
     members = {
         endpoint: _members(
             (labels[group_of[endpoint, i]], entry.definition.critical or group_of[endpoint, i] in clashes)
@@ -109,7 +123,12 @@ def _labelled(
         for i, entry in enumerate(entries)
         for problem in _problems(endpoint, entry, groups[group_of[endpoint, i]], clashes.get(group_of[endpoint, i]))
     ]
-    return CheckSet(definitions=definitions, members=members, problems=tuple(dict.fromkeys(problems)))
+    return CheckSet(
+        definitions=definitions,
+        members=members,
+        problems=tuple(dict.fromkeys(problems)),
+        namesakes={label: tuple(found) for label, found in namesakes.items() if len(found) > 1},
+    )
 
 
 def _members(pairs: Iterable[tuple[str, bool]]) -> tuple[Member, ...]:
@@ -120,24 +139,25 @@ def _members(pairs: Iterable[tuple[str, bool]]) -> tuple[Member, ...]:
 
 
 def _merged(group: Definition, other: Definition) -> Definition:
-    named = any(policy.name for policy in group.policies)
+    if problem_of(group) and not problem_of(other):  # one of two equal entries is constructed
+        group = dataclasses.replace(group, prototype=other.prototype)
     return dataclasses.replace(
         group,
-        label=group.label if named or not other.policies[0].name else other.label,
+        label=other.label if other.is_named and not group.is_named else group.label,
+        is_named=group.is_named or other.is_named,
         policies=tuple(dict.fromkeys((*group.policies, *other.policies))),
         critical=group.critical or other.critical,
     )
 
 
 def _clashing(group: Definition, taken: Mapping[str, Definition]) -> Definition:
-    """Return what is shown in place of a check whose label is taken: always in error, under a label of its own."""
+    """Return what is shown in place of a check that only credentials tell from others: always in error."""
     problem = problem_of(group) or (
-        f"The entry {group.backend!r} has the label {group.label!r}, as another check has: "
-        "give one of the two the option `name`, or a __repr__ that tells them apart."
+        f"The entry {group.backend!r} has the label {group.label!r}, as other checks have that differ from it by their "
+        "credentials alone: give each the option `name`."
     )
-    backend = "" if problem_of(group) else f"{group.backend} "
     numbers = itertools.count(2)
-    label = next(text for n in numbers if (text := f"{group.label} ({backend}{n})") not in taken)
+    label = next(text for n in numbers if (text := f"{group.label} ({group.backend} {n})") not in taken)
     return unusable(label, problem)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +14,9 @@ from health_check.backends import HealthCheck, is_asynchronous, status_method_na
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
 from health_check.redaction import showable
+from health_check.registry.identity import ADDRESS, equal_values
+
+_ABSENT: Any = object()
 
 ENTRY = "_health_check_entry"
 """Where an instance that was made for a view's ``get_plugins`` remembers its entry."""
@@ -33,6 +36,8 @@ class Policy:
     """``"host"``, or ``"fleet"`` for what is the same on every host."""
     critical_service: bool | None = None
     """Whether a failure makes the endpoint fail."""
+    aliases: tuple[str, ...] | None = None
+    """What it was called before."""
     tags: tuple[tuple[str, str], ...] | None = None
     """Labels of the site's own, such as who owns the check, for alerts and dashboards."""
     runbook: str | None = None
@@ -59,6 +64,8 @@ class Definition:
     """What its entries say; the strictest holds."""
     critical: bool = True
     """Whether it is critical on any endpoint."""
+    is_named: bool = False
+    """Whether its label is a ``name`` that was given."""
 
     @property
     def backend(self) -> str:
@@ -107,6 +114,11 @@ class Definition:
         """What it is for, in words; empty if no entry says."""
         return next((policy.description for policy in self.policies if policy.description), "")
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """What it was called before, by any entry."""
+        return tuple(dict.fromkeys(alias for policy in self.policies for alias in policy.aliases or ()))
+
     def copy(self) -> HealthCheck:
         """Return an instance of a reader's own, without running anything of the check's."""
         try:
@@ -114,7 +126,7 @@ class Definition:
         except TypeError:  # of a built-in class, too
             check = self._copy_class.__new__(self._copy_class)
         vars(check).update(vars(self.prototype))
-        for slot in _slots(self.check_class):
+        for slot in _slots(type(self.prototype)):
             if hasattr(self.prototype, slot):
                 object.__setattr__(check, slot, getattr(self.prototype, slot))
         return check
@@ -122,7 +134,7 @@ class Definition:
     @cached_property
     def _copy_class(self) -> type[HealthCheck]:
         """The class, without a destructor: that is for what a constructor has made."""
-        own = self.check_class
+        own = type(self.prototype)
         if not hasattr(own, "__del__"):
             return own
         names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
@@ -130,17 +142,41 @@ class Definition:
 
     def same_check(self, other: Definition) -> bool:
         """Tell whether two definitions mean the same check: the same class with equal options of its own."""
+        return self.check_class is other.check_class and not self.differing(other)
+
+    def differing(self, other: Definition) -> Mapping[str, Any]:
+        """Return those options of its own in which it differs from another check of its class; ``timeout`` is none."""
         if self.check_class is not other.check_class:
-            return False
+            return {}
+        mine, others = self._options_beside(other), other._options_beside(self)
+        return {
+            name: mine.get(name, _ABSENT)
+            for name in {**mine, **others}
+            if not equal_values(mine.get(name, _ABSENT), others.get(name, _ABSENT))
+        }
+
+    @property
+    def own_options(self) -> Mapping[str, Any]:
+        """The options that are not the default ones."""
+        if self.options is None:
+            return attributes_of(self.prototype)
+        return {
+            name: value
+            for name, value in self.options.items()
+            if name != "timeout" and not equal_values(value, self._defaults.get(name, _ABSENT))
+        }
+
+    def _options_beside(self, other: Definition) -> Mapping[str, Any]:
+        """Return the options that either was given, in the order of the constructor; else their attributes."""
         if self.options is None or other.options is None:
-            return equal(attributes_of(self.prototype), attributes_of(other.prototype))
-        return equal(self._arguments, other._arguments)
+            return attributes_of(self.prototype)
+        values = {**self._defaults, **self.options}
+        given = {*self.options, *other.options} - {"timeout"}
+        return {name: value for name, value in values.items() if name in given}
 
     @cached_property
-    def _arguments(self) -> Mapping[str, Any]:
-        """The constructor's arguments but ``timeout``; a default that is made for each instance is taken from one."""
-        arguments = {**defaults_of(self.prototype), **(self.options or {})}
-        return {name: value for name, value in arguments.items() if name != "timeout"}
+    def _defaults(self) -> Mapping[str, Any]:
+        return defaults_of(self.check_class)
 
 
 class Misconfigured(HealthCheckException):
@@ -189,28 +225,20 @@ def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
     return {name: getattr(check, name, None) for name in own}
 
 
-def defaults_of(check: HealthCheck) -> Mapping[str, Any]:
+def defaults_of(check_class: type[HealthCheck]) -> Mapping[str, Any]:
     """Return the defaults of the constructor's parameters."""
     try:
-        parameters = inspect.signature(type(check)).parameters.values()
+        parameters = inspect.signature(check_class).parameters.values()
     except (TypeError, ValueError):
         return {}
-    made = {f.name for f in dataclasses.fields(check) if f.default_factory is not dataclasses.MISSING}
-    return {p.name: getattr(check, p.name, None) if p.name in made else p.default for p in parameters}
-
-
-def equal(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    """Compare two mappings value by value; values that cannot be compared are equal only to themselves."""
-    return left.keys() == right.keys() and all(_equal_values(left[key], right[key]) for key in left)
-
-
-def _equal_values(left: object, right: object) -> bool:
-    if left is right:
-        return True
-    try:
-        return bool(left == right)
-    except Exception:
-        return False
+    made = {f.name: f.default_factory for f in dataclasses.fields(check_class)}
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    for name in defaults:
+        factory = made.get(name, dataclasses.MISSING)
+        if factory is not dataclasses.MISSING:
+            with contextlib.suppress(Exception):
+                defaults[name] = factory()
+    return defaults
 
 
 def _slots(check_class: type) -> list[str]:
@@ -219,20 +247,17 @@ def _slots(check_class: type) -> list[str]:
     return [name for name in names if name not in ("__dict__", "__weakref__")]
 
 
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-
-
-def label_of(check: HealthCheck, name: str | None = None) -> str:
+def label_of(check: object, name: str | None = None) -> str:
     """Return the label of a check.
 
     Args:
-        check: An instance; its ``repr`` counts where no name is given.
+        check: An instance, or what has its ``repr``; that counts where no name is given.
         name: The name that its class or its entry gives it.
 
     Raises:
         ValueError: If nothing is left to call it by.
     """
-    text = name if name is not None else _ADDRESS.sub("", repr(check)).removesuffix("()")
+    text = name if name is not None else ADDRESS.sub("", repr(check)).removesuffix("()")
     label = " ".join(showable(text).split())
     if not label:
         raise ValueError("the label is empty")

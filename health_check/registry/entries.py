@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import inspect
-import re
-import types
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
-from health_check.backends import HealthCheck
-from health_check.conf import nearest, seconds
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.conf import nearest
 from health_check.redaction import mask
-from health_check.registry.definitions import ENTRY, Definition, Policy, label_of, unusable
-
-POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
-"""The options that every entry may have, whatever its check."""
-
-
-class EntryError(Exception):
-    """Tell what is wrong with an entry, and the remedy, in words that may be shown."""
+from health_check.registry.definitions import (
+    ENTRY,
+    Definition,
+    Policy,
+    UnusableEntry,
+    defaults_of,
+    label_of,
+    unusable,
+)
+from health_check.registry.policies import POLICY_OPTIONS, EntryError, is_policy, policy_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,24 +42,85 @@ class CheckEntry:
         return self.check_class(**self.options)
 
     def define(self) -> Definition:
-        """Construct the check once, for its label and its policy.
+        """Construct the check once, for its policy, for views that show instances, and for its label if that needs it.
 
         Raises:
-            EntryError: If its policy options cannot be used.
             Exception: Whatever the constructor or ``__repr__`` raises.
         """
         prototype = self.build()
-        policy = policy_of(prototype, self.given, own_names(self.check_class))
         vars(prototype)[ENTRY] = self
+        return self.definition(prototype)
+
+    def definition(self, check: HealthCheck) -> Definition:
+        """Return the definition, given an instance that this entry has made."""
+        policy = policy_of(self.check_class, self.given, own_names(self.check_class), check)
+        stand_in = self._stand_in()
+        return self._definition(label_of(check if stand_in is None else stand_in, policy.name), policy, check)
+
+    def unconstructed(self, problem: str) -> Definition:
+        """Return the definition where there is no instance: each run constructs one, and tells why if it cannot.
+
+        Args:
+            problem: What is wrong, for who looks at the configuration.
+        """
+        policy = policy_of(self.check_class, self.given, own_names(self.check_class))
+        stand_in = self._stand_in()
+        is_known = policy.name is not None or stand_in is not None  # else only an instance could say
+        label = label_of(stand_in, policy.name) if is_known else describe(self.check_class)
+        return self._definition(label, policy, UnusableEntry(label, problem))
+
+    def _definition(self, label: str, policy: Policy, prototype: HealthCheck) -> Definition:
         return Definition(
-            label=label_of(prototype, policy.name),
+            label=label,
             check_class=self.check_class,
             build=self.build,
             prototype=prototype,
             options=self.options,
             policies=(policy,),
             critical=policy.critical_service is not False,
+            is_named=policy.name is not None,
         )
+
+    def _stand_in(self) -> object:
+        """Return what has the ``repr`` of an instance, without calling the constructor; None where that must be asked.
+
+        A class that has neither a ``repr`` nor an ``identifier`` of its own is called by its name, and a dataclass by
+        its options.
+        """
+        own: Any = self.check_class
+        try:
+            if own.__repr__ is HealthCheck.__repr__:
+                return None if hasattr(own, "identifier") else _Called(own.__name__)
+            shown = [field for field in dataclasses.fields(own) if field.repr]
+            if own.__repr__ is ConciseRepr.__repr__:
+                shown = [field for field in shown if field.init]
+            elif not _is_generated(own.__repr__):
+                return None
+            if not _is_generated(own.__init__) or not all(field.init for field in shown):
+                return None
+            stand_in = object.__new__(own)
+            values = {**defaults_of(own), **self.options}
+            for field in shown:
+                value = values[field.name]
+                object.__setattr__(stand_in, field.name, str.__str__(value) if isinstance(value, str) else value)
+            repr(stand_in)
+        except Exception:
+            return None
+        return stand_in
+
+
+class _Called:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def _is_generated(method: Any) -> bool:
+    """Tell whether ``dataclasses`` has made a method."""
+    code = getattr(inspect.unwrap(method), "__code__", None)
+    return code is not None and code.co_filename == "<string>"
 
 
 def parse(item: object) -> CheckEntry:
@@ -79,7 +139,8 @@ def parse(item: object) -> CheckEntry:
     check_class = _load(target)
     own = own_names(check_class)
     passed_on = {key: value for key, value in options.items() if _is_passed_on(check_class, key)}
-    given = {key: value for key, value in options.items() if _is_policy(key, own)}
+    given = {key: value for key, value in options.items() if is_policy(key, own)}
+    policy_of(check_class, given, own)  # refuses what cannot be used
     _refuse_unknown(describe(item), check_class, [key for key in options if key not in passed_on | given])
     _refuse_missing(describe(item), check_class, passed_on)
     return CheckEntry(check_class=check_class, options=passed_on, given=given)
@@ -106,21 +167,24 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
     Raises:
         Exception: Whatever its ``__repr__`` raises.
     """
-    check_class = type(check)
     entry: CheckEntry | None = vars(check).get(ENTRY)
-    policy = policy_of(check, entry.given if entry else {}, own_names(check_class))
-    label = label_of(check, policy.name)
-    if key is not None and key not in (label, repr(check)):
-        label = label_of(check, key)
-    return Definition(
-        label=label,
-        check_class=check_class,
-        build=entry.build if entry else lambda: _copy(check),
-        prototype=check,
-        options=entry.options if entry else None,
-        policies=(policy,),
-        critical=policy.critical_service is not False,
-    )
+    if entry is not None:
+        definition = entry.definition(check)
+    else:
+        policy = policy_of(type(check), {}, own_names(type(check)), check)
+        definition = Definition(
+            label=label_of(check, policy.name),
+            check_class=type(check),
+            build=lambda: _copy(check),
+            prototype=check,
+            options=None,
+            policies=(policy,),
+            critical=policy.critical_service is not False,
+            is_named=policy.name is not None,
+        )
+    if key is not None and key not in (definition.label, repr(check)):
+        return dataclasses.replace(definition, label=label_of(check, key), is_named=True)
+    return definition
 
 
 def _copy(check: HealthCheck) -> HealthCheck:
@@ -146,92 +210,6 @@ def own_names(check_class: type[HealthCheck]) -> frozenset[str]:
     inherited = {field.name for field in dataclasses.fields(HealthCheck)}
     fields = {field.name for field in dataclasses.fields(check_class)}
     return frozenset((fields - inherited) | set(_parameters(check_class)))
-
-
-def policy_of(check: HealthCheck, given: Mapping[str, Any], own: frozenset[str]) -> Policy:
-    """Return the policy of a check: what its entry says, else what its class says.
-
-    Args:
-        check: An instance.
-        given: The policy options of its entry.
-        own: The names that are the check's own and, but for ``timeout``, never policy.
-
-    Raises:
-        EntryError: If an option of the entry cannot be used. What a class says is ignored then, as the
-            attribute may mean something else to it.
-    """
-    values: dict[str, Any] = {}
-    for name in POLICY_OPTIONS:
-        if name in given:
-            values[name] = _policy_value(name, given[name])
-            if values[name] is None and name not in own:
-                raise EntryError(
-                    f"The entry {describe(type(check))!r} has the option {name!r} with the value "
-                    f"{mask(repr(given[name]))}: use {_REMEDIES[name]}."
-                )
-        if values.get(name) is None and _is_policy(name, own):
-            declared = _policy_value(name, _declared(check, name))
-            on_class = _policy_value(name, inspect.getattr_static(type(check), name, None))
-            values[name] = on_class if declared is None else declared
-    if values.get("critical_service") is None:  # a property or a text of the user's own counts as what it reads as
-        values["critical_service"] = bool(check.critical_service)
-    return Policy(**values)
-
-
-_REMEDIES = {
-    "timeout": "a number of seconds above 0, or a timedelta",
-    "max_age": "a number of seconds from 0 up, or a timedelta",
-    "name": "a text that is not empty",
-    "scope": "'host' or 'fleet'",
-    "critical_service": "True or False",
-    "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}; names that metrics have are taken",
-    "runbook": "an address like https://example.com/page",
-    "description": "a text that is not empty",
-}
-
-MOST_TAGS = 8
-"""How many labels of its own a site may give its checks."""
-
-TAKEN_TAGS = frozenset(
-    re.findall(
-        r"\w+",
-        "alertname backend check cluster component container endpoint host instance job le namespace node outcome pod"
-        " prometheus quantile runbook scope service severity state url_name",
-    )
-)
-"""Labels that our metrics and alerts, or the configurations of scrapes, give a meaning."""
-
-_TAG = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def _policy_value(name: str, value: object) -> Any:
-    if name in ("timeout", "max_age"):
-        number = seconds(value)
-        return None if number == 0 and name == "timeout" else number
-    if name in ("name", "description"):
-        return value if isinstance(value, str) and value.strip() else None
-    if name == "runbook":
-        return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'<>{}]+", value) else None
-    if name == "tags":
-        return tuple(value.items()) if isinstance(value, Mapping) and _are_tags(value) else None
-    if name == "scope":
-        return value if value in ("host", "fleet") else None
-    return value if isinstance(value, bool) else None
-
-
-def _are_tags(value: Mapping[Any, Any]) -> bool:
-    return len(value) <= MOST_TAGS and all(
-        isinstance(name, str) and _TAG.fullmatch(name) and name not in TAKEN_TAGS and isinstance(text, str)
-        for name, text in value.items()
-    )
-
-
-def _declared(check: HealthCheck, name: str) -> object:
-    value = inspect.getattr_static(check, name, None)
-    if isinstance(value, types.MemberDescriptorType):
-        with contextlib.suppress(AttributeError):
-            return getattr(check, name)
-    return value
 
 
 def _load(target: object) -> type[HealthCheck]:
@@ -276,11 +254,6 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def _takes_any(check_class: type[HealthCheck]) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in _signature(check_class).values())
-
-
-def _is_policy(name: str, own: Container[str]) -> bool:
-    """Tell whether an option is policy: the check's own names are not, but for two that are passed on as well."""
-    return name in POLICY_OPTIONS and (name not in own or name in ("timeout", "critical_service"))
 
 
 def _is_passed_on(check_class: type[HealthCheck], key: str) -> bool:

@@ -109,6 +109,7 @@ def check_endpoints(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
         *_equal_names(names),
         *_unnamed(endpoints),
         *_entry_problems(catalogue),
+        *_namesakes(catalogue.check_set),
         *_foreign_methods(dict.fromkeys(endpoint.view_class for endpoint in endpoints)),
         *unusable(
             _unusable_policies(endpoints), hint=f"Correct what its as_view() says: {', '.join(ACCESS_ARGUMENTS)}."
@@ -179,6 +180,17 @@ def _entry_problems(catalogue: Catalogue) -> Iterator[CheckMessage]:
         else:
             number = "health_check.W017" if problem.kind == "unusable" else "health_check.W018"
             yield CheckWarning(text, hint="Until then it is shown as a failing check.", id=number)
+
+
+def _namesakes(check_set: CheckSet) -> Iterator[CheckMessage]:
+    for label, found in check_set.namesakes.items():
+        entries = [f"({check_set.definitions[each].backend!r}, {{'name': {each!r}, …}})" for each in found]
+        yield CheckWarning(
+            f"Different checks would be called {label!r}. They are called {', '.join(map(repr, found))}, "
+            "which changes when one is declared before the first, or the first is taken out.",
+            hint=f"Pin these labels, or better ones: {', '.join(entries)}. An old label goes into `aliases`.",
+            id="health_check.W018",
+        )
 
 
 OURS = ("health_check.checks.", "health_check.contrib.")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import socket
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,21 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from health_check.conf import DEFAULT_MAX_AGE_SECONDS, configured_keys, settings
 from health_check.management.system_checks.endpoints import current_catalogue
 from health_check.registry.definitions import Definition, problem_of
+from health_check.registry.labels import names_a_host
 
 LONGEST_MAX_AGE_SECONDS = 3600.0
 """The longest max_age that is plausible."""
-
-ADDRESS = re.compile(
-    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\w)"  # IPv4
-    r"|\w://[\w*\[]"  # the beginning of a URL
-    r"|(?<![\w.-])[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z][a-z0-9-]*:\d+\b"  # host:port
-    r"|(?<![a-z])(?:host|hostname|server|address|url|dsn)s?=[\[({]?['\"](?!['\"/])",
-    re.IGNORECASE,
-)
-"""What names a host in a label."""
-
-IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:.]+(?![\w:])", re.IGNORECASE)
-"""What may be an IPv6 address."""
 
 
 def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
@@ -72,30 +58,13 @@ def _old(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
 
 def _hosts(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
     for definition in definitions:
-        if _names_a_host(definition.label):
+        if names_a_host(definition.label):
             yield CheckWarning(
                 f"The label {definition.label!r} seems to name a host: everybody may read it, and where the host is "
                 "another one, so are the metrics and alerts.",
                 hint="Give the entry a name, as in ('shop.checks.Search', {'name': 'Search'}).",
                 id="health_check.W010",
             )
-
-
-def _names_a_host(label: str) -> bool:
-    if ADDRESS.search(label) or any(_is_ipv6(text.rstrip(".")) for text in IPV6.findall(label)):
-        return True
-    this_host = socket.gethostname()
-    if not this_host or this_host.isalpha():  # "mail" is a word first of all
-        return False
-    return bool(re.search(rf"(?<![\w-]){re.escape(this_host)}(?![\w-])", label, re.IGNORECASE))
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return text != "::"
 
 
 def _max_age(definition: Definition) -> float:

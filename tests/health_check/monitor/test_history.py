@@ -110,6 +110,16 @@ def test_history__history_and_other_hosts(worker: Worker, history_reader: Histor
     assert history.elsewhere["there"][definition.label].result.messages == (ERROR,)
 
 
+def test_history__under_a_former_label(worker: Worker, history_reader: HistoryReader) -> None:
+    """A check that was renamed keeps its past, unless that is another check's by now."""
+    readings = [
+        worker.read(Script().define(max_age=0, **policy))
+        for policy in ({"name": "old"}, {"name": "other"}, {"name": "new", "aliases": ["old", "other"]})
+    ]
+    old, other, new = (reading.record.result for reading in readings if reading.record is not None)
+    assert history_reader.history(readings[1:]).history == {"other": (other,), "new": (old, new)}
+
+
 def test_history__is_kept_until_there_is_something_new(
     shelf: Archive, worker: Worker, history_reader: HistoryReader
 ) -> None:

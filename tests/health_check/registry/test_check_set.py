@@ -11,7 +11,7 @@ from health_check.backends import HealthCheck
 from health_check.registry.check_set import CheckSet, build_check_set
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import execute
-from tests.support.checks import Alias, Broken, ExitingAtConstruction, Fine, Unbuildable, Unnameable
+from tests.support.checks import Alias, Broken, ExitingAtConstruction, Fine, Telling, Unbuildable, Unnameable
 from tests.support.placing import endpoint, entries
 
 
@@ -82,22 +82,35 @@ def test_assemble__name_of_either_entry(order: int) -> None:
 
 
 def test_assemble__equal_labels_of_different_checks() -> None:
-    """Of different checks with one label the later is shown as a critical error that says what to do."""
+    """Different checks that would have one label are run, each under a label of its own."""
     check_set, members = built(
         health=[Nameless, (Nameless, {"alias": "a", "critical_service": False})], ready=[(Nameless, {"alias": "b"})]
     )
-    first, second, third = check_set.definitions.values()
-    assert first.label == "Nameless"
-    assert said(first) == ""
-    assert members == {"health": [("Nameless", True), (second.label, True)], "ready": [(third.label, True)]}
-    assert second.label != third.label
-    for clashing in (second, third):
-        assert f"{__name__}.Nameless" in said(clashing)
-        assert "option `name`" in said(clashing)
-    assert [(problem.kind, problem.endpoint) for problem in check_set.problems] == [
-        ("clash", "health"),
-        ("clash", "ready"),
-    ]
+    assert members == {
+        "health": [("Nameless", True), ("Nameless(alias='a')", False)],
+        "ready": [("Nameless(alias='b')", True)],
+    }
+    assert [said(definition) for definition in check_set.definitions.values()] == ["", "", ""]
+    assert check_set.problems == ()
+    assert check_set.namesakes == {"Nameless": tuple(check_set.definitions)}
+
+
+def test_assemble__only_credentials_differ() -> None:
+    """What nothing but its credentials tells from two others is shown as a critical error that says what to do."""
+    check_set, members = built(
+        health=[(Telling, {"message": f"redis://me:{word}@cache/", "critical_service": False}) for word in "abc"]
+    )
+    *_, clashing = check_set.definitions.values()
+    assert members["health"][-1] == (clashing.label, True)
+    assert "option `name`" in said(clashing)
+    assert [(problem.kind, problem.endpoint) for problem in check_set.problems] == [("clash", "health")]
+
+
+def test_find__by_label_and_alias() -> None:
+    """A check is found by what it was called before, unless another one has that as its label."""
+    check_set, _ = built(health=[(Fine, {"name": "new", "aliases": ["old", "Broken"]}), Broken])
+    found = [check_set.find(label) for label in ("new", "old", "Broken", "nobody")]
+    assert [definition and definition.label for definition in found] == ["new", "new", "Broken", None]
 
 
 def test_assemble__name_tells_equal_labels_apart() -> None:

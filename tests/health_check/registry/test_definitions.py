@@ -9,8 +9,9 @@ import pytest
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
-from health_check.registry.definitions import Definition, Policy, equal, unusable
+from health_check.registry.definitions import Definition, Policy, unusable
 from health_check.registry.entries import from_instance, parse
+from health_check.registry.identity import equal
 from tests.support.checks import Alias, AsyncFine, Fine
 
 

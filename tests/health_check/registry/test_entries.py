@@ -13,7 +13,8 @@ import pytest
 import health_check
 from health_check.backends import HealthCheck
 from health_check.registry.definitions import problem_of
-from health_check.registry.entries import EntryError, describe, from_instance, parse, unusable_entry
+from health_check.registry.entries import describe, from_instance, parse, unusable_entry
+from health_check.registry.policies import EntryError
 from tests.support.checks import Alias, Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
 
 

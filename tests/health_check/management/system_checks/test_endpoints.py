@@ -115,9 +115,8 @@ def test_w018__equal_labels(mount: Mount) -> None:
     )
     messages = check_endpoints()
     assert ids(messages) == ["health_check.W018"]
-    assert "Health endpoint 'b'" in messages[0].msg
     assert "'db'" in messages[0].msg
-    assert "option `name`" in messages[0].msg
+    assert """{'name': "db(alias='b')", …}""" in str(messages[0].hint)
 
 
 @pytest.mark.parametrize("options", [{"timeout": 1}, {"max_age": 1}])

@@ -1,0 +1,125 @@
+"""The policy of a check: how it is run and counted, as its entry and its class say."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import re
+import types
+from collections.abc import Container, Mapping
+from typing import Any
+
+from health_check.backends import HealthCheck
+from health_check.conf import seconds
+from health_check.redaction import mask
+from health_check.registry.definitions import Policy
+
+POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
+"""The options that every entry may have, whatever its check."""
+
+
+class EntryError(Exception):
+    """Tell what is wrong with an entry, and the remedy, in words that may be shown."""
+
+
+def is_policy(name: str, own: Container[str]) -> bool:
+    """Tell whether an option is policy: the check's own names are not, but for two that are passed on as well."""
+    return name in POLICY_OPTIONS and (name not in own or name in ("timeout", "critical_service"))
+
+
+def policy_of(
+    check_class: type[HealthCheck], given: Mapping[str, Any], own: Container[str], check: HealthCheck | None = None
+) -> Policy:
+    """Return the policy of a check: what its entry says, else what its class says.
+
+    Args:
+        check_class: Its class.
+        given: The policy options of its entry.
+        own: The names that are the check's own and, but for ``timeout``, never policy.
+        check: An instance, if one could be constructed; what its constructor sets goes before the class.
+
+    Raises:
+        EntryError: If an option of the entry cannot be used. What a class says is ignored then, as the
+            attribute may mean something else to it.
+    """
+    values: dict[str, Any] = {}
+    for name in POLICY_OPTIONS:
+        if name in given:
+            values[name] = _policy_value(name, given[name])
+            if values[name] is None and name not in own:
+                raise EntryError(
+                    f"The entry {_path(check_class)!r} has the option {name!r} with the value "
+                    f"{mask(repr(given[name]))}: use {_REMEDIES[name]}."
+                )
+        if values.get(name) is None and is_policy(name, own):
+            declared = None if check is None else _policy_value(name, _declared(check, name))
+            on_class = _policy_value(name, inspect.getattr_static(check_class, name, None))
+            values[name] = on_class if declared is None else declared
+    if values.get("critical_service") is None and check is not None:  # a property counts as what it reads as
+        values["critical_service"] = bool(check.critical_service)
+    return Policy(**values)
+
+
+_REMEDIES = {
+    "timeout": "a number of seconds above 0, or a timedelta",
+    "max_age": "a number of seconds from 0 up, or a timedelta",
+    "name": "a text that is not empty",
+    "scope": "'host' or 'fleet'",
+    "critical_service": "True or False",
+    "aliases": "a list of texts that are not empty",
+    "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}; names that metrics have are taken",
+    "runbook": "an address like https://example.com/page",
+    "description": "a text that is not empty",
+}
+
+MOST_TAGS = 8
+"""How many labels of its own a site may give its checks."""
+
+TAKEN_TAGS = frozenset(
+    re.findall(
+        r"\w+",
+        "alertname backend check cluster component container endpoint host instance job le namespace node outcome pod"
+        " prometheus quantile runbook scope service severity state url_name",
+    )
+)
+"""Labels that our metrics and alerts, or the configurations of scrapes, give a meaning."""
+
+_TAG = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def _policy_value(name: str, value: object) -> Any:
+    if name in ("timeout", "max_age"):
+        number = seconds(value)
+        return None if number == 0 and name == "timeout" else number
+    if name in ("name", "description"):
+        return value if isinstance(value, str) and value.strip() else None
+    if name == "runbook":
+        return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'<>{}]+", value) else None
+    if name == "aliases":
+        is_list = isinstance(value, list | tuple) and all(isinstance(text, str) and text.strip() for text in value)
+        return tuple(value) if isinstance(value, list | tuple) and is_list else None
+    if name == "tags":
+        return tuple(value.items()) if isinstance(value, Mapping) and _are_tags(value) else None
+    if name == "scope":
+        return value if value in ("host", "fleet") else None
+    return value if isinstance(value, bool) else None
+
+
+def _are_tags(value: Mapping[Any, Any]) -> bool:
+    return len(value) <= MOST_TAGS and all(
+        isinstance(name, str) and _TAG.fullmatch(name) and name not in TAKEN_TAGS and isinstance(text, str)
+        for name, text in value.items()
+    )
+
+
+def _declared(check: HealthCheck, name: str) -> object:
+    value = inspect.getattr_static(check, name, None)
+    if isinstance(value, types.MemberDescriptorType):
+        with contextlib.suppress(AttributeError):
+            return getattr(check, name)
+    return value
+
+
+def _path(check_class: type) -> str:
+    return f"{check_class.__module__}.{check_class.__qualname__}"
