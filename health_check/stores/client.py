@@ -33,6 +33,9 @@ MOST_ATTEMPTS = 4
 MARK_SECONDS = 1.0
 """How often to ask a store whether a run was forced that cannot tell that at once."""
 
+MARK_FOLLOWED_SECONDS = 30.0
+"""For how long after an answer to go on doing so."""
+
 DRAINING_SECONDS = 1.0
 """For how long it is known whether this host is drained."""
 
@@ -88,6 +91,7 @@ class StoreClient:
         self._draining = self._store.draining
         self._draining_until = float("-inf")
         self._mark_asked_at = float("-inf")
+        self._follows_mark = False
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -116,6 +120,11 @@ class StoreClient:
         """How long to wait before looking again for what another process is about to publish."""
         return self._store.poll_seconds
 
+    @property
+    def mark_seconds(self) -> float:
+        """How long it takes until all processes show what a forced run has found; 0 where no other sees it."""
+        return self._store.mark_seconds if self.up else 0.0
+
     def describe(self) -> str:
         """Return where the records are, for people."""
         return self._store.describe()
@@ -140,11 +149,23 @@ class StoreClient:
 
     def mark(self) -> object:
         """Return another value after each forced run of any process, as soon as that is known; waits for nothing."""
-        store, now = self._store, self._clock.monotonic()
-        if store.mark_seconds and now >= max(self._draining_until, self._mark_asked_at + MARK_SECONDS):
-            self._mark_asked_at = now
-            self._sent(lambda asked: asked.probe(), None)
+        store = self._store
+        if store.mark_seconds:
+            self._mark_asked_at = self._clock.monotonic()
+            if not self._follows_mark and self.up:
+                self._follows_mark = True
+                with contextlib.suppress(RuntimeError):  # there is no thread
+                    self._worker.submit(self._follow_mark)
         return store.current_mark()
+
+    def _follow_mark(self) -> None:
+        """Ask for the mark once a second while somebody wants to know it; a step."""
+        self._follows_mark = False  # where the call hangs, the next who asks begins again
+        self.call(lambda store: store.probe(), None)
+        now = self._clock.monotonic()
+        if self.up and not self._follows_mark and now < self._mark_asked_at + MARK_FOLLOWED_SECONDS:
+            self._follows_mark = True
+            self._worker.call_at(now + MARK_SECONDS, self._follow_mark)
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back; where the store cannot be used, once it is back."""

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -65,6 +65,8 @@ examples:
   manage.py health_check /health/ --no-http --format json
   manage.py health_check --watch                    again every two seconds, until Ctrl-C
   manage.py health_check --check Database --fresh   one check, now
+  manage.py health_check ready --fresh --wait-until ok --for 60
+                                                    at the end of a deploy: run the checks, and wait for the server
   manage.py health_check -v 2 --fresh               with the log of what goes wrong, tracebacks included
   manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
   manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
@@ -77,11 +79,17 @@ DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 IN_FULL = "application/health+json, application/json;q=0.9"
 """What to ask a server for where more than texts is wanted."""
 
+WAIT_SECONDS = 1.0
+"""How often to look again while waiting until all is well."""
+
 CLEAR = "\x1b[H\x1b[2J"
 """What clears a terminal."""
 
 LOG_SECONDS = 5.0
 """How long to wait for the log of what was found."""
+
+
+Look: TypeAlias = "Callable[[Mapping[str, Any]], tuple[Outcome, Overview | None]]"
 
 
 class Command(BaseCommand):
@@ -112,7 +120,19 @@ class Command(BaseCommand):
             help="run the endpoint's checks in this process instead of asking a server",
         )
         parser.add_argument(
-            "--fresh", action="store_true", help="run the checks now, whatever the age of their results"
+            "--fresh",
+            action="store_true",
+            help="run the checks here and now, whatever the age of their results; all servers then show what was found",
+        )
+        parser.add_argument(
+            "--wait-until", choices=("ok",), help="look again every second until no endpoint fails, as a deploy does"
+        )
+        parser.add_argument(
+            "--for",
+            type=seconds_above_zero,
+            default=60.0,
+            metavar="SECONDS",
+            help="how long to wait for that (default: 60)",
         )
         parser.add_argument(
             "--check",
@@ -179,7 +199,7 @@ class Command(BaseCommand):
             if options["watch"]:
                 healthy = self._watch(lambda: look(options)[0], options)
             else:
-                outcome, overview = look(options)
+                outcome, overview = self._looked(look, options)
                 self._print(outcome, options)
                 healthy = outcome.healthy
                 if overview is not None:
@@ -194,8 +214,8 @@ class Command(BaseCommand):
         over_http = bool(options["endpoint"]) and not options["no_http"] and not options["list"]
         if over_http and options["labels"]:
             raise CommandError("--check chooses checks that run in this process: add --no-http.", returncode=2)
-        if over_http and options["fresh"]:
-            raise CommandError("--fresh runs the checks in this process: add --no-http.", returncode=2)
+        if options["wait_until"] and options["watch"]:
+            raise CommandError("--watch goes on until Ctrl-C: leave --wait-until out.", returncode=2)
         if options["no_http"] and not options["endpoint"]:
             raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
         if not over_http and any(options[name] for name in ("address", "unix_socket", "server_name", "insecure")):
@@ -214,6 +234,21 @@ class Command(BaseCommand):
             extensions.verify_output(output, options)
         return over_http
 
+    @staticmethod
+    def _looked(look: Look, options: Mapping[str, Any]) -> tuple[Outcome, Overview | None]:
+        """Look how the checks are; with ``--wait-until`` again and again until all is well, or the time is over."""
+        end = time.monotonic() + (options["for"] if options["wait_until"] else 0.0)
+        while True:
+            try:
+                found = look(options)
+            except ProbeError:
+                if time.monotonic() >= end:
+                    raise
+            else:
+                if found[0].healthy or time.monotonic() >= end:
+                    return found
+            time.sleep(WAIT_SECONDS)
+
     def _run(self, options: Mapping[str, Any]) -> tuple[Outcome, Overview]:
         """Run checks in this process, and return how they are."""
         catalogue, endpoints, check_set = self._chosen(options)
@@ -221,6 +256,8 @@ class Command(BaseCommand):
         with triggered_by(Trigger.COMMAND), told:
             overview = runtime.read(endpoints, check_set=check_set, force=options["fresh"])
             runtime.flush(LOG_SECONDS)
+        if options["fresh"]:
+            time.sleep(runtime.get().monitor.store_client.mark_seconds)
         for endpoint in [] if options["endpoint"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
@@ -311,7 +348,9 @@ class Command(BaseCommand):
             raise OutputError("\n".join(failures))
 
     def _ask(self, options: Mapping[str, Any]) -> tuple[Outcome, None]:
-        """Ask a running server, and return what it says."""
+        """Ask a running server, and return what it says; what it is to run for that is run here."""
+        if options["fresh"]:
+            self._run(options)
         unix = options["unix_socket"]
         address = f"{UNIX}{unix}" if unix else options["address"] or options["default_address"]
         answer = self._answer([url_of(address, path) for path in self._paths(options["endpoint"])], address, options)

@@ -10,11 +10,12 @@ import pytest
 from redis import Redis
 
 from health_check.stores import Key, Query, StoreError
+from health_check.stores import cache as module
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.client import eventually
-from tests.support.hosts import FLEET, SITE
+from tests.support.hosts import FLEET, SITE, on
 from tests.support.places import (
     BACKEND,
     KEY,
@@ -164,3 +165,22 @@ def test_redis__restarted_with_what_it_kept(tmp_path: pathlib.Path, use_cache: U
         store.close()
         assert look(store).record == record
         store.close()
+
+
+@pytest.mark.parametrize("place", ["redis_place", "memcached_place"], indirect=True)
+def test_expiry__hosts_that_come_and_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of forty hosts that came and went nothing is left a while after their last write; here that is two seconds."""
+    monkeypatch.setattr(module, "HOST_KEY_SECONDS", 2)
+    with contextlib.ExitStack() as stack:
+        stores = [stack.enter_context(contextlib.closing(on(f"pod-{number}"))) for number in range(40)]
+        for store in stores:
+            run(store, place.run())
+            store.drain(True)
+        names = {
+            name for store in stores for name in (store._record_key(KEY), store._drain_key(), store._named("hosts"))
+        }
+        cache = stores[0]._cache
+        assert cache is not None
+        assert len(cache.get_many(names)) > 40
+        eventually(lambda: not cache.get_many(names), what="nothing to be left")
+        assert stores[0].elsewhere([KEY]) == {}

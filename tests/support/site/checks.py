@@ -14,6 +14,7 @@ import time
 from asgiref.sync import sync_to_async
 
 from health_check.backends import HealthCheck
+from health_check.conf import settings
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from tests.support.site.configuration import configured
 
@@ -90,6 +91,30 @@ class Flip(Noting):
         number = len(noted_runs(self.folder, type(self).__name__))
         if number % 2 == 0:
             raise ServiceUnavailable(f"run {number} fails")
+
+
+class FailingIn(Noting):
+    """Fail in one release of the site."""
+
+    def check_status(self) -> None:
+        self.note()
+        if settings.RELEASE == "2":
+            raise ServiceUnavailable("unapplied migrations")
+
+
+class FailingWhile(Noting):
+    """Fail while a file is there."""
+
+    def check_status(self) -> None:
+        self.note()
+        if (self.folder / "broken").exists():
+            raise ServiceUnavailable("the file is there")
+
+
+class FleetWhile(FailingWhile):
+    """Fail while a file is there, on all hosts together."""
+
+    scope = "fleet"
 
 
 class Slow(Noting):

@@ -29,6 +29,10 @@ class Site:
     """What else there is in ``HEALTH_CHECK``."""
     caches: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """``CACHES``, where it is not to be the demo's."""
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """More settings, in JSON's types."""
+    random_settings: bool = False
+    """Whether some settings differ from process to process, as careless settings files have it."""
     atomic_requests: bool = False
     """Whether each request is a database transaction."""
     spans: bool = False

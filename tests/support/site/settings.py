@@ -1,5 +1,8 @@
 """The settings of the site that tests start under real servers: the demo's, but for what a test says."""
 
+import os
+import secrets
+
 from health_check.demo import settings as demo
 from health_check.demo.settings import *  # noqa: F403 - a site that derives from another's settings
 from tests.support.site.configuration import configured
@@ -11,3 +14,12 @@ MIDDLEWARE = ["tests.support.site.views.name_process", *demo.MIDDLEWARE]
 DATABASES = {"default": {**demo.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
 CACHES = {**(SITE.caches or demo.CACHES)}
 HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}
+globals().update(SITE.settings)
+INSTALLED_APPS = [*demo.INSTALLED_APPS, *SITE.settings.get("INSTALLED_APPS", ())]
+
+if SITE.random_settings:
+    SECRET_KEY = secrets.token_urlsafe()
+    CACHES = {"default": {**CACHES["default"], "KEY_PREFIX": SECRET_KEY, "TIMEOUT": str(os.getpid())}}
+    DATABASES = {"default": {**DATABASES["default"], "OPTIONS": {"init_command": f"-- {os.getpid()}"}}}
+    LOGGING_CONFIG = None
+    ADMINS = [(SECRET_KEY, f"{os.getpid()}@shop.example")]
