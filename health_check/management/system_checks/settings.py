@@ -30,7 +30,7 @@ def check_settings(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
 def check_store(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report a store that cannot be used (E001), that shares nothing (W004), or whose place is no good (W005).
 
-    Also one whose records another release, or the next start, would not find (W020).
+    Also one whose records another release, or the next start, would not find (W030).
     """
     try:
         store = create_store()
@@ -83,7 +83,7 @@ def _unnamed_site(store: Store) -> Iterable[CheckMessage]:
     yield CheckWarning(
         f"The site has no name by which its records are found again: {reason}.",
         hint="Set HEALTH_CHECK['SITE'] to the name of the site, so that records, counters and history go on.",
-        id="health_check.W020",
+        id="health_check.W030",
     )
 
 

@@ -31,6 +31,7 @@ urlpatterns = [
 """
 
 BAD_SETTINGS = """
+BASE_DIR = "/srv/shop/releases/20261127"
 OPEN_VIEWS = ["health_check_home"]
 INSTALLED_APPS = ["health_check", "health_check.db"]
 HEALTH_CHECK = {

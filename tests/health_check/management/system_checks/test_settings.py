@@ -144,12 +144,12 @@ def test_w005__not_for_a_file_yet_to_be_made(settings: Settings, tmp_path: Path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_w020__release_folder(settings: Settings, tmp_path: Path) -> None:
+def test_w030__release_folder(settings: Settings, tmp_path: Path) -> None:
     """A site in a folder of one release has to be named, or its records end with the release."""
     settings.HEALTH_CHECK = {"STORE": {"BACKEND": SQLITE, "OPTIONS": {"path": tmp_path / "health.sqlite3"}}}
     settings.BASE_DIR = "/srv/shop/releases/20261127"
     (message,) = check_store()
-    assert message.id == "health_check.W020"
+    assert message.id == "health_check.W030"
     assert "BASE_DIR is /srv/shop/releases/20261127" in message.msg
     assert message.hint is not None
     assert "HEALTH_CHECK['SITE']" in message.hint
@@ -157,7 +157,7 @@ def test_w020__release_folder(settings: Settings, tmp_path: Path) -> None:
     assert check_store() == []
 
 
-def test_w020__another_site_than_at_the_last_start(
+def test_w030__another_site_than_at_the_last_start(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Settings that differ from start to start are named."""
@@ -168,5 +168,5 @@ def test_w020__another_site_than_at_the_last_start(
     assert check_store() == []
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/x"}}
     (message,) = check_store()
-    assert message.id == "health_check.W020"
+    assert message.id == "health_check.W030"
     assert "since its last start this has changed: cache default " in message.msg
