@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from health_check.redaction import beginning, mask
+from health_check.redaction import beginning, escaped, escaped_lines, mask
 
 logger = logging.getLogger("health_check")
 logger.parent = logging.getLogger("health-check")  # what was configured for django-health-check 3.x goes on working
@@ -23,12 +23,13 @@ def details(error: BaseException | None) -> str:
     """Return the masked traceback of an exception, on lines of its own; nothing for None."""
     if error is None:
         return ""
-    return "\n" + beginning("".join(traceback.format_exception(error)), MOST_CHARACTERS).rstrip()
+    lines = beginning("".join(traceback.format_exception(error)), MOST_CHARACTERS).rstrip().split("\n")
+    return "".join(f"\n  {escaped(line)}" for line in lines)  # indented: a message cannot look like the next entry
 
 
 def log_error(text: str, error: BaseException | None = None) -> None:
     """Log an error of our own with its traceback."""
-    logger.error("%s%s", mask(text), details(error))
+    logger.error("%s%s", escaped_lines(mask(text)), details(error))
 
 
 def log_once(key: str, text: str, error: BaseException | None = None) -> None:
@@ -52,7 +53,7 @@ def warn_once(key: str, text: str) -> None:
     """Log a warning, unless there was one under this key: it may name who asks, and there are many."""
     if key not in _said:
         _said[key] = text
-        logger.warning("%s", mask(text))
+        logger.warning("%s", escaped_lines(mask(text)))
 
 
 def forget() -> None:

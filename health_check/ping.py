@@ -151,7 +151,15 @@ def _answer(connection: socket.socket, until: float) -> tuple[int, str]:
     words = head.split(None, 2)
     if not end or len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
         raise ValueError(f"it said {head[:40].decode(errors='replace')!r}.")
-    return int(words[1]), body[:BODY_BYTES].decode(errors="replace")
+    return int(words[1]), _escaped(body[:BODY_BYTES].decode(errors="replace"))
+
+
+def _escaped(text: str) -> str:
+    """Return the text with what a terminal obeys written as in Python."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else letter.encode("unicode_escape").decode()
+        for letter in text.replace("\r\n", "\n")
+    )
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

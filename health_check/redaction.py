@@ -14,6 +14,11 @@ LONGEST_SECRET = 5000
 _UNSHOWABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """Control characters and lone surrogates: what is no Char of XML 1.0, §2.2."""
 
+_CONTROL = re.compile(
+    "[\\x00-\\x08\\x0a-\\x1f\\x7f-\\x9f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]"
+)
+"""What a terminal obeys, what ends a line of a log, and what turns the order of the letters around."""
+
 MASK = "***"
 """What is shown instead of a secret."""
 
@@ -187,6 +192,16 @@ def mask(text: str) -> str:
 def showable(text: str) -> str:
     """Return the beginning of a text, masked, and without the characters that XML 1.0 or UTF-8 cannot carry."""
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", beginning(text, MOST_CHARACTERS))
+
+
+def escaped(text: str) -> str:
+    """Return the text with its control characters written as in Python, for terminals, logs and plain text."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escaped_lines(text: str, separator: str = "; ") -> str:
+    """Return the lines of a text in one line, escaped."""
+    return separator.join(map(escaped, text.splitlines()))
 
 
 def beginning(text: str, most: int) -> str:

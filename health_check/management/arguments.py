@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import re
+import sys
+from typing import Any
 
-from django.core.management.base import DjangoHelpFormatter
+from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
 from health_check.monitor import runtime
 
@@ -16,6 +19,21 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keep the lines of the epilog, and show the options that all commands have last."""
+
+
+class HealthCommand(BaseCommand):
+    """A command that says what is wrong also of a broken site, and on a terminal that cannot encode it."""
+
+    epilog = ""
+    """What the help ends with."""
+    requires_system_checks = ()
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Keep the line breaks of the epilog."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        return super().create_parser(prog_name, subcommand, epilog=self.epilog, formatter_class=HelpFormatter, **kwargs)
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from health_check.monitor.reports import Overview, Reading, Report
 from health_check.records import State
+from health_check.redaction import escaped, escaped_lines
 from health_check.registry.check_set import Member
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
@@ -184,12 +185,13 @@ def as_full_json(outcome: Outcome) -> str:
     }
     notices = dict(outcome.notices)
     found = {"state": outcome.state.value, "endpoints": endpoints, "notices": notices, "checks": checks}
-    return json.dumps(found, indent=2, ensure_ascii=False)
+    return json.dumps(found, indent=2)
 
 
 def as_lines(outcome: Outcome) -> Mapping[str, str]:
     """Return the line ``<label> ... <status>`` of each check, by label, in their order."""
-    return {label: f"{label:<24} ... {'; '.join(text.splitlines())}" for label, text in _texts(outcome).items()}
+    texts = {escaped(label): escaped_lines(text) for label, text in _texts(outcome).items()}
+    return {label: f"{label:<24} ... {text}" for label, text in texts.items()}
 
 
 def as_table(outcome: Outcome, *, width: int, paint: Mapping[State, Any], now: float) -> str:
@@ -216,7 +218,7 @@ def as_table(outcome: Outcome, *, width: int, paint: Mapping[State, Any], now: f
             indent = " " * (widths[0] + len(GAP))
             printed += [
                 text
-                for message in line.text.splitlines()
+                for message in map(escaped, line.text.splitlines())
                 for text in textwrap.wrap(
                     message, max(width, 40), initial_indent=indent, subsequent_indent=f"{indent}  "
                 )
@@ -231,7 +233,7 @@ def _row(cells: Sequence[str], widths: Mapping[int, int]) -> str:
 def _cells(line: Line, now: float) -> tuple[str, ...]:
     return (
         line.state.value,
-        line.label,
+        escaped(line.label),
         "" if line.critical is None else "yes" if line.critical else "no",
         "" if line.time_taken is None else duration(line.time_taken),
         "" if line.finished is None else duration(max(now - line.finished, 0.0), whole=True),
@@ -272,7 +274,7 @@ def summary(outcome: Outcome) -> str:
         if name in outcome.failing:
             by_code[code].append(name)
     answers = "; ".join(f"{code} on {', '.join(names)}" for code, names in by_code.items())
-    drained = "".join(f", {text.partition(': ')[2] or text}" for text in outcome.notices.values())
+    drained = "".join(f", {escaped(text.partition(': ')[2] or text)}" for text in outcome.notices.values())
     return f"{_count(outcome)}{drained}: {answers}"
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.utils.encoding import iri_to_uri
 
-from health_check.redaction import mask
+from health_check.redaction import escaped, mask
 
 BODY_BYTES = 4 * 1024 * 1024
 """How much of an answer is read at most."""
@@ -30,7 +30,10 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa:
 
 
 class ProbeError(Exception):
-    """Tell why a server's answer could not be had or understood, and what to do."""
+    """Tell why a server's answer could not be had or understood, and what to do; what the server said is escaped."""
+
+    def __str__(self) -> str:
+        return escaped(super().__str__())
 
 
 class NoEndpointError(ProbeError):

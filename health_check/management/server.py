@@ -279,7 +279,7 @@ class _Handler(WSGIRequestHandler):
         self._input.allow(self.timeout, HEAD_BYTES)
         try:
             super().handle_one_request()
-        except TimeoutError:
+        except (TimeoutError, ConnectionError):
             self.close_connection = True
         finally:
             self.server.note(self.connection, answering=False)

@@ -17,6 +17,7 @@ from health_check.concurrency.worker import Step, Worker
 from health_check.conf import settings
 from health_check.logs import log_once, logger
 from health_check.records import Record, State
+from health_check.redaction import escaped, escaped_lines
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
 from health_check.signals import check_finished, state_changed
@@ -162,15 +163,15 @@ def log_transition(
     result, before = record.result, previous.result.state if previous else State.OK
     is_error = result.state in (State.ERROR, State.UNKNOWN)
     level = logging.ERROR if is_error else logging.WARNING  # a recovery, too: who read of the failure is to read of it
-    texts = "; ".join(message.text for message in result.messages)
+    texts = "; ".join(escaped_lines(message.text) for message in result.messages)
     with within():
         logger.log(
             level,
             "%s is %s%s%s",
-            definition.label,
+            escaped(definition.label),
             result.state.value,
             f": {texts}" if texts else "",
-            f" ({cause})" if cause and not _repeating else traceback,
+            f" ({escaped_lines(cause)})" if cause and not _repeating else traceback,
             extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
         )
 

@@ -13,7 +13,7 @@ from health_check.concurrency.futures import Future, settle
 from health_check.concurrency.worker import Step, Worker
 from health_check.logs import details, log_once, logger
 from health_check.records import Record
-from health_check.redaction import mask
+from health_check.redaction import escaped_lines, mask
 from health_check.stores.base import Lease, Publication, Query, Store, StoreEntry, StoreError
 
 T = TypeVar("T")
@@ -417,4 +417,4 @@ def _close(store: Store) -> None:
 def _text_of(error: Exception) -> str:
     """Return what is wrong with a store, masked and never empty."""
     name = type(error).__name__
-    return mask(str(error) if isinstance(error, StoreError) else f"{name}: {error}") or name
+    return escaped_lines(mask(str(error) if isinstance(error, StoreError) else f"{name}: {error}")) or name

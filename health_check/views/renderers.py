@@ -10,6 +10,7 @@ from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed, SyndicationFee
 
 from health_check.monitor.reports import Report, Row
 from health_check.records import State
+from health_check.redaction import escaped, escaped_lines
 
 HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", State.UNKNOWN: "fail"}
 
@@ -28,8 +29,8 @@ def json_object(values: Mapping[str, object]) -> str:
 
 def as_text(report: Report) -> str:
     """Return a line ``<label>: <status>`` for each check."""
-    notices = [f"{name}: {message.text}" for name, message in report.notices.items()]
-    lines = [f"{reading.label}: {'; '.join(reading.pretty_status.splitlines())}" for reading in report.readings]
+    notices = [f"{name}: {escaped_lines(message.text)}" for name, message in report.notices.items()]
+    lines = [f"{escaped(reading.label)}: {escaped_lines(reading.pretty_status)}" for reading in report.readings]
     return "".join(f"{line}\n" for line in [*notices, *lines])
 
 

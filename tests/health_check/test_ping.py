@@ -27,6 +27,7 @@ FORBIDDEN = ("django", "http.client", "asyncio", "ssl", "importlib.metadata")
         (204, b"", 0, "HTTP 204\n"),
         (500, "Search: zu spät\n".encode(), 1, "HTTP 500\nSearch: zu spät\n"),
         (503, b"\xff" * 9000, 1, f"HTTP 503\n{'�' * 4096}\n"),
+        (500, "\x1b[2J\x9b\u202eOK\r\nx".encode(), 1, "HTTP 500\n\\x1b[2J\\x9b\\u202eOK\nx\n"),
     ],
 )
 def test_main__what_the_server_says(

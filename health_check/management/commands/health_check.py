@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.http.request import validate_host
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
 
@@ -29,7 +29,7 @@ from health_check.extensions import OutputError
 from health_check.logs import logger
 from health_check.management import outcomes
 from health_check.management.arguments import (
-    HelpFormatter,
+    HealthCommand,
     pair,
     records_trouble,
     seconds_above_zero,
@@ -92,16 +92,11 @@ LOG_SECONDS = 5.0
 Look: TypeAlias = "Callable[[Mapping[str, Any]], tuple[Outcome, Overview | None]]"
 
 
-class Command(BaseCommand):
+class Command(HealthCommand):
     """Show how the site's checks are, and exit accordingly."""
 
     help = "Show how the site's health checks are. The exit code says whether an endpoint fails."
-    requires_system_checks = ()
-    """None: a broken site must not keep the command from saying what is broken."""
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"

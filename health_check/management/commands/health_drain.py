@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from health_check.conf import in_test_environment, settings
 from health_check.logs import logger
-from health_check.management.arguments import HelpFormatter, seconds, where_records_are
+from health_check.management.arguments import HealthCommand, seconds, where_records_are
 from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
 from health_check.stores import create_store
@@ -46,16 +46,11 @@ TRY_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 
 
-class Command(BaseCommand):
+class Command(HealthCommand):
     """Take this host out of service, or back into it."""
 
     help = "Have the readiness endpoints of this host answer 503, so that load balancers send it no new requests."
-    requires_system_checks = ()
-    """None: a broken site must not keep its host in service."""
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()

@@ -12,10 +12,10 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from health_check import extensions
-from health_check.management.arguments import HelpFormatter, where_records_are
+from health_check.management.arguments import HealthCommand, where_records_are
 from health_check.management.server import Application, Server, addresses
 from health_check.monitor import runtime
 from health_check.runner.observers import Trigger, triggered_by
@@ -43,16 +43,11 @@ SHUT_DOWN_SECONDS = 2.0
 """For how long to go on sending at the end."""
 
 
-class Command(BaseCommand):
+class Command(HealthCommand):
     """Serve the metrics and the health endpoints from a process of its own, running the checks in time."""
 
     help = "Serve /metrics and the health endpoints on a port of their own, and run the checks as their results expire."
-    requires_system_checks = ()
-    """None: a broken site must not keep the exporter from saying what is broken."""
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")

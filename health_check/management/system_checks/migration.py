@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ from django.apps import apps as installed_apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
+from django.core.exceptions import ImproperlyConfigured
 from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.urls import NoReverseMatch, reverse
@@ -92,7 +94,9 @@ def _is_a_name(name: str) -> bool:
 def _named_in_settings() -> Iterator[tuple[str, str]]:
     for setting in dir(django_settings):
         if setting.isupper():
-            yield from ((f"The setting {setting}", name) for name in _strings(getattr(django_settings, setting)))
+            with contextlib.suppress(ImproperlyConfigured):  # a SECRET_KEY that is empty
+                value = getattr(django_settings, setting)
+                yield from ((f"The setting {setting}", name) for name in _strings(value))
 
 
 def _strings(value: object, depth: int = 4) -> Iterator[str]:

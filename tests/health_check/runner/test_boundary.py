@@ -55,5 +55,5 @@ def test_details__of_what_nobody_expected() -> None:
     """Any other exception comes with its traceback, its secrets masked."""
     execution_result = ending_of(ZeroDivisionError("password=hunter2"))
     assert execution_result.error_type == "ZeroDivisionError"
-    assert "\nZeroDivisionError: password=***" in execution_result.details
+    assert "\n  ZeroDivisionError: password=***" in execution_result.details
     assert "hunter2" not in execution_result.details

@@ -14,6 +14,7 @@ from django.views.decorators.cache import cache_page, never_cache
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
@@ -76,6 +77,21 @@ def test_get__text(mount_checks: Mount, client: Client) -> None:
     assert client.get("/health/?format=text").content.decode() == (
         "Fine: OK\nTwiceBroken: unavailable: Something went wrong!; unexpected result: Something else, too.\n"
     )
+
+
+def test_get__text_with_control_characters(mount_checks: Mount, client: Client) -> None:
+    """The text has no control characters, and no line that a message forged; JSON has the message as it is."""
+
+    class Talking(HealthCheck):
+        def check_status(self) -> None:
+            raise ServiceUnavailable("\x9b1m\u202egood\r\nFine: OK")
+
+    mount_checks(Talking)
+    assert client.get("/health/?format=text").content.decode() == (
+        "Talking: unavailable: \\x9b1m\\u202egood; Fine: OK\n"
+    )
+    found = client.get("/health/?format=json").json()
+    assert found == {"Talking": "unavailable: \x9b1m\u202egood\r\nFine: OK"}
 
 
 @pytest.mark.parametrize("accept", ["image/png", "*/*;q=0"])

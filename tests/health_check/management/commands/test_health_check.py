@@ -547,3 +547,49 @@ def test_records__said_where_that_matters(run: Run, settings: Settings, tmp_path
     assert run("ready", "--no-http", "-v", "2").err == f"Records: {file}\n"
     keep(file / "below-a-file.sqlite3")
     assert "cannot be used (" in run("ready", "--no-http").err
+
+
+HOSTILE = "\x1b[2J\x9b1m\u202egood\r\nOK ... forged"
+
+
+def no_control(text: str) -> bool:
+    return not set(text) & set("\x1b\x9b\u202e\r")
+
+
+@pytest.mark.parametrize(
+    "answer", [{HOSTILE: HOSTILE}, {"status": "fail", "output": HOSTILE, "checks": {HOSTILE: HOSTILE}}]
+)
+def test_ask__answer_with_control_characters(run: Run, answer: dict[str, object]) -> None:
+    """What a server says does not get to the terminal as a command to it, in JSON neither."""
+    with serving(says(500, answer)) as server:
+        ran = run("/health/", server.address)
+        assert ran.code == 1
+        assert no_control(ran.out)
+        assert r"\x1b[2J\x9b1m\u202egood" in ran.out
+        assert not any(line.startswith("OK") for line in ran.out.splitlines())
+        for output_format in ("json", "json-full"):
+            found = run("/health/", server.address, "--format", output_format)
+            assert no_control(found.out)
+            assert repr(HOSTILE) in str(json.loads(found.out))
+    with serving(says(302, b"", Location="/\x9b1m\x1b[2J")) as server:
+        ran = run("/health/", server.address)
+        assert ran.code == 2
+        assert no_control(ran.err)
+
+
+def test_run__message_with_control_characters(run: Run, mount: Mount, caplog: pytest.LogCaptureFixture) -> None:
+    """A message of a check forges no line, neither on the terminal nor in the log."""
+
+    class Talking(HealthCheck):
+        def check_status(self) -> None:
+            raise ServiceUnavailable(HOSTILE)
+
+    class Crashing(HealthCheck):
+        def check_status(self) -> None:
+            raise ValueError(HOSTILE)
+
+    mount(path("health/", HealthCheckView.as_view(checks=[Talking, Crashing]), name="health"))
+    ran = run()
+    assert no_control(ran.out)
+    assert not any(line.startswith("OK") for line in (ran.out + caplog.text).splitlines())
+    assert no_control(caplog.text)

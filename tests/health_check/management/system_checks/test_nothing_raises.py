@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.conf import KNOWN, LEGACY
-from health_check.management.system_checks import ALL, DEPLOYMENT, check_distributions, check_shadows
+from health_check.management.system_checks import ALL, DEPLOYMENT, check_distributions, check_shadows, guarded
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
@@ -121,3 +121,15 @@ def test_urlconf__none(settings: Settings) -> None:
     """A site that has no URLs, as one of workers may have none, is told so."""
     del settings.ROOT_URLCONF
     assert set(ids(messages())) & {"health_check.E001", "health_check.W011"}
+
+
+def test_system_check__that_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """One that fails all the same says so, with the traceback in the log: ``migrate`` goes on."""
+
+    def check_nothing(app_configs: object = None, **kwargs: object) -> list[CheckMessage]:
+        raise ZeroDivisionError
+
+    (message,) = guarded(check_nothing)(None)
+    assert (message.id, message.is_serious()) == ("health_check.W000", False)
+    assert "check_nothing" in message.msg
+    assert "ZeroDivisionError" in caplog.text

@@ -61,7 +61,7 @@ urlpatterns = [
 ]
 """
 
-OF_OTHER_SITES = {"W004", "W011", "W019"}
+OF_OTHER_SITES = {"W000", "W004", "W011", "W019"}
 """What this site cannot have besides: another store, no endpoint, another distribution."""
 
 
