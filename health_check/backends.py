@@ -8,14 +8,15 @@ import contextlib
 import contextvars
 import dataclasses
 import datetime
+import functools
 import inspect
 import time
 import types
 import warnings
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
@@ -23,6 +24,53 @@ from health_check.logs import log_error
 
 log_unexpected: contextvars.ContextVar[bool] = contextvars.ContextVar("health_check_log_unexpected", default=True)
 """Whether ``run_check`` logs unexpected exceptions itself. The runner does so once per change instead."""
+
+
+class _OfInstances:
+    """A method of former versions that subclasses may call by ``super()``; found on instances alone.
+
+    On the class it would be the default of a dataclass field that is called so.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
+
+    def __get__(self, check: HealthCheck | None, owner: type) -> Callable[[], Any]:
+        if check is None:
+            raise AttributeError(f"{owner.__name__} has no {self._function.__name__}; its instances have.")
+        return functools.partial(self._function, check)
+
+
+def _identifier(check: HealthCheck) -> str:
+    """Return what an own ``identifier`` adds to: the class name; without one, what the check is called."""
+    return type(check).__name__ if has_own_identifier(type(check)) else repr(check).removesuffix("()")
+
+
+def has_own_identifier(check_class: type) -> bool:
+    """Tell whether a class defines the ``identifier()`` of django-health-check 3.x."""
+    found = inspect.getattr_static(check_class, "identifier", None)
+    return found is not None and not isinstance(found, _OfInstances)
+
+
+def _run(check: HealthCheck) -> Any:
+    """Do what ``check_status`` does, as ``super().run()`` of version 4.x; to be awaited on an event loop."""
+    if not inspect.iscoroutinefunction(check.check_status):
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop()
+            return sync_to_async(check.check_status)()
+    return check.check_status()
+
+
+@dataclasses.dataclass
+class HealthCheckResult:
+    """The outcome of ``get_result``, as in django-health-check 4.x."""
+
+    check: HealthCheck
+    """The check that ran."""
+    error: HealthCheckException | None
+    """The first thing that is wrong; None if nothing is."""
+    time_taken: float
+    """How long it took, in seconds."""
 
 
 @dataclasses.dataclass
@@ -62,6 +110,9 @@ class HealthCheck:
                 return datetime.timedelta(seconds=settings.TIMEOUT)
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    identifier: ClassVar[Any] = _OfInstances(_identifier)
+    run: ClassVar[Any] = _OfInstances(_run)
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         _refuse_lost_critical_service(cls)
@@ -94,6 +145,23 @@ class HealthCheck:
             outcome = status_method(self)()
             if inspect.isawaitable(outcome):
                 await outcome
+
+    async def get_result(self, executor: concurrent.futures.Executor | None = None) -> HealthCheckResult:
+        """Run the check now, and return its outcome, as in django-health-check 4.x; raises nothing that it raised.
+
+        Args:
+            executor: Where a sync check runs; default that of the event loop.
+        """
+        start = time.perf_counter()
+        try:
+            if is_asynchronous(type(self)):
+                await self.arun_check()
+            else:
+                await asyncio.get_running_loop().run_in_executor(executor, self.run_check)
+            error = next(iter(self.errors), None)
+        except Exception:  # run_check has logged it
+            error = HealthCheckException("unknown error")
+        return HealthCheckResult(check=self, error=error, time_taken=time.perf_counter() - start)
 
     @contextlib.contextmanager
     def _observed(self) -> Iterator[None]:
@@ -135,21 +203,33 @@ class HealthCheck:
         return int(not self.errors)
 
     def __repr__(self) -> str:
-        identifier: Callable[[], str] | None = getattr(self, "identifier", None)
-        if identifier is None:
-            return type(self).__name__
-        warnings.warn(
-            f"{type(self).__name__}.identifier() is deprecated: define __repr__() instead.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return identifier()
+        return _own_identifier(self) or type(self).__name__
+
+
+def _own_identifier(check: HealthCheck) -> str:
+    """Return what an own ``identifier()`` says; empty without one."""
+    if not has_own_identifier(type(check)):
+        return ""
+    warnings.warn(
+        f"{type(check).__name__}.identifier() is deprecated: define __repr__() instead.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return str(check.identifier())
 
 
 def status_method_name(check_class: type[HealthCheck]) -> str:
-    """Return the name of the method that looks at the service: ``check_status``, or ``run`` as in version 4.x."""
-    overridden = check_class.check_status is not HealthCheck.check_status
-    return "run" if not overridden and callable(getattr(check_class, "run", None)) else "check_status"
+    """Return the name of the method that looks at the service: ``check_status``, or ``run`` as in version 4.x.
+
+    That is ``run`` where nothing overrides ``check_status``, and where a subclass of a check of ours has it.
+    """
+    if not callable(getattr(check_class, "run", None)):
+        return "check_status"
+    decides, looks = (
+        next(base for base in check_class.__mro__ if name in vars(base)) for name in ("run", "check_status")
+    )
+    ours = f"{looks.__module__}.".startswith(("health_check.checks.", "health_check.contrib.", "health_check.compat."))
+    return "run" if looks is HealthCheck or (ours and issubclass(decides, looks)) else "check_status"
 
 
 def status_method(check: HealthCheck) -> Callable[[], Awaitable[None] | None]:
@@ -210,6 +290,9 @@ class ConciseRepr:
     """
 
     def __repr__(self) -> str:
+        own = _own_identifier(self)  # type: ignore[arg-type]
+        if own:
+            return own
         fields = dataclasses.fields(self)  # type: ignore[arg-type]
         shown = [f for f in fields if f.init and f.repr and getattr(self, f.name) != _default(f)]
         options = ", ".join(f"{f.name}={getattr(self, f.name)!r}" for f in shown)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import functools
 import math
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,11 +22,11 @@ LEGACY = {
     "DISABLE_THREADING": "set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 instead of DISABLE_THREADING",
     "DISK_USAGE_MAX": "give health_check.Disk the option max_disk_usage_percent",
     "MEMORY_MIN": "give health_check.Memory the option min_gibibytes_available",
+    "SUBSETS": "mount one HealthCheckView per subset in urls.py, each with its own `checks`",
 }
 """Settings of django-health-check 3.x that still apply, and what replaces them."""
 
 REMOVED = {
-    "SUBSETS": "mount one HealthCheckView per subset in urls.py, each with its own `checks`",
     "MAIL_TIMEOUT": "give health_check.Mail the option timeout",
 }
 """Settings of django-health-check 3.x that no longer do anything, and what replaces them."""
@@ -173,6 +174,14 @@ class HealthCheckSettings:
         return value
 
     @property
+    def COMPAT(self) -> str | None:
+        """Whose JSON keys and word for "OK" to use: of django-health-check ``"3.20"``; default None, our own."""
+        value = _configured().get("COMPAT")
+        if value not in (None, "3.20"):
+            raise _unusable("COMPAT", value, '"3.20", or leave it out')
+        return value
+
+    @property
     def EARLY_METRICS(self) -> bool:
         """Whether ``HealthCheckMiddleware`` answers the metrics page, too; default False."""
         return self._flag("EARLY_METRICS", default=False)
@@ -261,6 +270,21 @@ def legacy(key: str, default: Any = None) -> Any:
     return value
 
 
+def subsets() -> Mapping[str, frozenset[str]]:
+    """Return the subsets of checks by name, as ``HEALTH_CHECK["SUBSETS"]`` of django-health-check 3.x has them.
+
+    Raises:
+        ImproperlyConfigured: If it is no dict of lists of names.
+    """
+    value = legacy("SUBSETS", {})
+    usable = isinstance(value, Mapping) and all(
+        isinstance(names, list | tuple | set | frozenset) for names in value.values()
+    )
+    if not usable:
+        raise _unusable("SUBSETS", value, 'a dict of lists of checks by name, as in {"ready": ["Database"]}')
+    return {str(name): frozenset(map(str, names)) for name, names in value.items()}
+
+
 def legacy_number(key: str, default: float | None = None) -> float | None:
     """Return a legacy setting that holds a number, or None for "never"; the default where it is not set.
 
@@ -276,11 +300,12 @@ def legacy_number(key: str, default: float | None = None) -> float | None:
 def problems() -> list[str]:
     """Return what is wrong with the settings, a sentence each."""
     found = []
-    for name in KNOWN:
+    looks: list[Callable[[], object]] = [*(functools.partial(getattr, settings, name) for name in KNOWN), subsets]
+    for look in looks:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # a system check of its own tells of these
-                getattr(settings, name)
+                look()
         except ImproperlyConfigured as error:
             if str(error) not in found:
                 found.append(str(error))
@@ -306,6 +331,47 @@ def nearest(name: object, known: Iterable[str]) -> str:
     by_upper = {word.upper(): word for word in known}
     matches = difflib.get_close_matches(str(name).upper(), by_upper, n=1)
     return f" Did you mean {by_upper[matches[0]]!r}?" if matches else ""
+
+
+class _Former(MutableMapping[str, Any]):
+    """What ``health_check.conf.HEALTH_CHECK`` was in django-health-check 3.x: the settings with their defaults."""
+
+    _DEFAULTS: Mapping[str, Any] = {
+        "DISK_USAGE_MAX": 90,
+        "MEMORY_MIN": 100,
+        "WARNINGS_AS_ERRORS": True,
+        "SUBSETS": {},
+        "DISABLE_THREADING": False,
+    }
+
+    def _all(self) -> dict[str, Any]:
+        return {**self._DEFAULTS, **_configured()}
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        django_settings.HEALTH_CHECK = {**_configured(), key: value}
+
+    def __delitem__(self, key: str) -> None:
+        django_settings.HEALTH_CHECK = {name: value for name, value in _configured().items() if name != key}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+def __getattr__(name: str) -> Any:
+    if name != "HEALTH_CHECK":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "health_check.conf.HEALTH_CHECK is deprecated: use django.conf.settings.HEALTH_CHECK.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return _Former()
 
 
 def _configured() -> Mapping[str, Any]:

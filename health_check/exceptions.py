@@ -22,6 +22,15 @@ class HealthCheckException(Exception):
         super().__init__(message)
         self.message = message
         self.timestamp = timestamp or datetime.datetime.now(datetime.UTC)
+        self._is_dated = timestamp is not None
+
+    @property
+    def stated_time(self) -> float | None:
+        """When it went wrong as who raised it said, Unix time in seconds; None if nobody did."""
+        try:
+            return self.timestamp.timestamp() if self._is_dated else None
+        except (AttributeError, OverflowError, ValueError):  # of a subclass that sets something else
+            return None
 
     def __str__(self) -> str:
         message = str(self.message)

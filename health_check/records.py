@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import math
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,8 @@ class Message:
     """Which exception it came from."""
     text: str
     """The words, secrets masked."""
+    time: float | None = dataclasses.field(default=None, compare=False)
+    """When it went wrong, as who raised it said, Unix time in seconds; None if nobody did."""
 
     @classmethod
     def of(cls, error: object) -> Message:
@@ -70,7 +73,7 @@ class Message:
             return UNKNOWN_ERROR
         kind = next(kind for kind, exception in _EXCEPTIONS.items() if isinstance(error, exception))
         try:
-            return cls(kind=kind, text=showable(str(error)))
+            return cls(kind=kind, text=showable(str(error)), time=error.stated_time)
         except Exception:
             return UNKNOWN_ERROR
 
@@ -78,9 +81,10 @@ class Message:
         """Return an exception of the kind and text of this message."""
         exception = _EXCEPTIONS[self.kind]
         prefix = f"{exception.message_type}: "
+        moment = None if self.time is None else datetime.datetime.fromtimestamp(self.time, datetime.UTC)
         if self.text.startswith(prefix) or self.text == exception.message_type:
-            return exception(self.text.removeprefix(prefix))
-        error = exception()
+            return exception(self.text.removeprefix(prefix), timestamp=moment)
+        error = exception(timestamp=moment)
         error.message_type = self.text
         return error
 
@@ -123,6 +127,8 @@ class Result:
     """The process that ran it."""
     backend: str = ""
     """The dotted path of the check that ran."""
+    pretty_status: str | None = None
+    """What the check's own ``pretty_status()`` said; None if it has none of its own."""
     exemplar: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What finds this run elsewhere: the ids of its trace and span, where there is a sampled trace."""
 

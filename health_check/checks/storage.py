@@ -22,7 +22,8 @@ class Storage(ConciseRepr, HealthCheck):
 
     Verifies that a file of a few bytes can be saved, found, read back unchanged and deleted. That costs the
     storage these operations a run, by default once a minute. Override ``get_file_name`` or
-    ``get_file_content`` where another place or content is needed.
+    ``get_file_content`` where another place or content is needed, ``check_save`` or ``check_delete`` where other
+    steps are.
 
     Args:
         alias: The storage, as in ``STORAGES``; default ``"default"``.
@@ -31,6 +32,8 @@ class Storage(ConciseRepr, HealthCheck):
     max_age = 60
 
     alias: str = "default"
+
+    _left = None
 
     def get_storage(self) -> DjangoStorage:
         """Return the storage.
@@ -55,26 +58,49 @@ class Storage(ConciseRepr, HealthCheck):
         """Return what is written to the file."""
         return f"written by health_check.Storage: {uuid.uuid4().hex}".encode()
 
+    @property
+    def storage(self) -> DjangoStorage:
+        """The storage; a subclass may override this, as in django-health-check 4.x, or ``get_storage``."""
+        return self.get_storage()
+
+    def check_save(self, file_name: str, file_content: bytes) -> str:
+        """Save a file, verify that it is there unchanged, and return the name that the storage gave it."""
+        storage = self._used()
+        with _step("save a file"):
+            self._left = storage.save(file_name, ContentFile(file_content))
+        _verify(storage, self._left, file_content)
+        return self._left
+
+    def check_delete(self, file_name: str) -> None:
+        """Delete a file, and verify that it is gone."""
+        storage = self._used()
+        with _step("delete the file"):
+            storage.delete(file_name)
+        self._left = None
+        with _step("look whether the file is gone"):
+            if storage.exists(file_name):
+                raise ServiceUnavailable("the file is still there after deleting it")
+
     def check_status(self) -> None:
-        storage = self.get_storage()
+        storage = self._used()
         content = self.get_file_content()
         name = self.get_file_name()
         # what a failing save leaves is ours to delete only under a name that nobody else uses
-        saved = name if type(self).get_file_name is Storage.get_file_name else None
+        self._left = name if type(self).get_file_name is Storage.get_file_name else None
         try:
             with _step("save a file"):
-                saved = storage.save(name, ContentFile(content))
-            _verify(storage, saved, content)
+                self._left = saved = self.check_save(name, content)
             with _step("delete the file"):
-                storage.delete(saved)
-            gone, saved = saved, None
-            with _step("look whether the file is gone"):
-                if storage.exists(gone):
-                    raise ServiceUnavailable("the file is still there after deleting it")
+                self.check_delete(saved)
         finally:
-            if saved is not None:
+            if self._left is not None:
                 with contextlib.suppress(Exception):
-                    storage.delete(saved)
+                    storage.delete(self._left)
+
+    def _used(self) -> DjangoStorage:
+        """Return the storage, also where a class for 3.x has the path of a backend as ``storage``."""
+        found = self.storage
+        return found if hasattr(found, "save") else self.get_storage()
 
 
 def _verify(storage: DjangoStorage, name: str, content: bytes) -> None:

@@ -52,14 +52,16 @@ APPS: Mapping[str, tuple[str, ...]] = {
 }
 """The apps of 3.x, and the checks that stand for those that they registered; that of a cache once for each alias."""
 
-MOVED: Mapping[str, str] = {"health_check.plugins": "health_check.registry.plugins"}
+MOVED: Mapping[str, str] = {
+    "health_check.mixins": "health_check.views.mixins",
+    "health_check.plugins": "health_check.registry.plugins",
+}
 """The modules that are elsewhere here, whose names go on working without a warning: what is in them gives its own."""
 
 GONE: Mapping[str, str] = {
     "health_check.contrib.crontask": "keep its check as one of your own; checks of 4.x run unchanged",
     "health_check.contrib.threadmill": "keep its check as one of your own; checks of 4.x run unchanged",
     "health_check.deprecation": "it was never meant for others",
-    "health_check.mixins": "derive from health_check.views.HealthCheckView",
 }
 """The modules that have no counterpart, and what to do instead."""
 

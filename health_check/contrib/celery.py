@@ -67,9 +67,26 @@ class Ping(ConciseRepr, HealthCheck):
     timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
+        asks_itself = type(self).check_active_queues is not Ping.check_active_queues
+        survey = self._ask(set() if asks_itself else self._queues())
+        for error in survey.errors():
+            self.add_error(error)
+        if asks_itself and not self.errors:
+            self.check_active_queues(*survey.workers)
+
+    def check_active_queues(self, *active_workers: str) -> None:
+        """Verify that workers consume the queues; a subclass may override this, as in django-health-check 4.x.
+
+        Args:
+            active_workers: The workers that answered.
+        """
+        for error in self._ask(self._queues()).errors():
+            self.add_error(error)
+
+    def _ask(self, queues: set[str]) -> _Survey:
+        """Ask all workers what they consume, or, where no queue matters, whether they are there."""
         available = client_timeout(self)
         end = time.monotonic() + available
-        queues = self._queues()
         survey = _Survey(unseen=queues, limit=self.limit)
         with connected(self.app.connection_for_write, available / 2, BROKER) as connection:
             mailbox = self.app.control.mailbox(connection)
@@ -79,8 +96,7 @@ class Ping(ConciseRepr, HealthCheck):
                 command = "active_queues" if queues else "ping"
                 left = max(0.0, end - time.monotonic())
                 mailbox.multi_call(command, timeout=left, callback=survey.take, channel=channel)
-        for error in survey.errors():
-            self.add_error(error)
+        return survey
 
     def _queues(self) -> set[str]:
         if self.queues is not None:
@@ -161,6 +177,7 @@ class _Survey:
         self._unseen = set(unseen)
         self._limit = limit
         self._by_ping = not unseen
+        self.workers: list[str] = []
         self._answers = 0
         self._wrong = 0
 
@@ -170,8 +187,9 @@ class _Survey:
         Raises:
             _Enough: If no other answer can tell more.
         """
-        for said in answers.values():
+        for worker, said in answers.items():
             self._answers += 1
+            self.workers.append(worker)
             if self._by_ping:
                 self._wrong += said != PONG
             elif isinstance(said, list):

@@ -46,7 +46,8 @@ class Redis(ConciseRepr, HealthCheck):
         client_factory: Returns a client instead, of ``redis`` or ``redis.asyncio``: that of a cluster, or a
             Sentinel's ``master_for(…)``. It tries once, and is closed after the run. Where it does not connect
             by a pool of its own, as that of a cluster, it needs a ``socket_timeout`` of less than the budget.
-        client: Deprecated: a client that all runs share; it is not closed, unless it is of ``redis.asyncio``.
+        client: Deprecated: a client that all runs share; it is not closed. One of ``redis.asyncio`` works on one
+            event loop only: if that is another one than the check's, use ``client_factory``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
@@ -75,7 +76,8 @@ class Redis(ConciseRepr, HealthCheck):
                 for part, share in _shares(client):
                     _hurry(part, share * client_timeout(self), retry)
             if asynchronous:
-                run_to_end(self._ask_asynchronously(client))
+                with _loop_named() if self.client is not None else contextlib.nullcontext():
+                    run_to_end(self._ask_asynchronously(client))
             else:
                 self._ask(client)
 
@@ -93,7 +95,7 @@ class Redis(ConciseRepr, HealthCheck):
             async with asyncio.timeout(client_timeout(self)):
                 _verify(await client.ping(**_targets(client)))
         finally:
-            for part in _parts(client):
+            for part in _parts(client) if self.client is None else ():
                 with contextlib.suppress(redis.RedisError, OSError):
                     await part.aclose()
 
@@ -136,6 +138,17 @@ def _failures_named() -> Iterator[None]:
         raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
     except redis.RedisError as error:
         raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
+
+
+@contextlib.contextmanager
+def _loop_named() -> Iterator[None]:
+    """Name the remedy where a client of the user's own is bound to another event loop."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ServiceUnavailable(
+            "the client of redis.asyncio belongs to another event loop: give the check a `client_factory`"
+        ) from error
 
 
 def _is_refused_login(error: Exception) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from health_check.monitor.reports import Overview, Reading, Report
+from health_check.monitor.reports import OK_WORDS, Overview, Reading, Report
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
 from health_check.registry.check_set import Member
@@ -132,7 +132,7 @@ def _line(label: str, value: object) -> Line:
     if not isinstance(value, dict) or "status" not in value:
         text = value if isinstance(value, str) else json.dumps(value)
         state = State.WARNING if text.startswith("warning: ") else State.ERROR
-        return Line(label=label, state=State.OK if text == "OK" else state, text=text)
+        return Line(label=label, state=State.OK if text in OK_WORDS.values() else state, text=text)
     critical = value.get("critical")
     return Line(
         label=label,

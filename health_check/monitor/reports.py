@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from health_check.conf import settings
 from health_check.records import Message, Record, State, unavailable
 from health_check.registry.check_set import CheckSet, Member
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
+
+OK_WORDS = {None: "OK", "3.20": "working"}
+"""What is said of a check that is ok, by ``HEALTH_CHECK["COMPAT"]``."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,8 +42,11 @@ class Reading:
 
     @property
     def pretty_status(self) -> str:
-        """``"OK"``, or what is wrong, one thing a line."""
-        return "\n".join(message.text for message in self.messages) or "OK"
+        """``"OK"``, or what is wrong, one thing a line; of a check that has its own, what that said."""
+        result = self.record.result if self.record else None
+        if result is not None and result.pretty_status is not None and result.messages == self.messages:
+            return result.pretty_status
+        return "\n".join(message.text for message in self.messages) or OK_WORDS[settings.COMPAT]
 
     @property
     def time_taken(self) -> float | None:
@@ -93,6 +99,16 @@ class Report:
     def notices(self) -> Mapping[str, Message]:
         """What is wrong besides the checks, by name."""
         return {"draining": unavailable("this host is drained")} if self.draining else {}
+
+    def only(self, wanted: Container[str]) -> Report:
+        """Return the report on some of the checks.
+
+        Args:
+            wanted: Their labels.
+        """
+        rows = tuple(row for row in self.rows if row.reading.label in wanted)
+        fails = self.draining or any(row.counts for row in rows)
+        return dataclasses.replace(self, rows=rows, status_code=self.status_code if fails else 200)
 
     def without_details(self) -> Report:
         """Return the report with states in the place of messages."""
@@ -148,7 +164,8 @@ def report_on(
 def _without_details(reading: Reading) -> Reading:
     record = reading.record
     if record is not None:
-        result = dataclasses.replace(record.result, messages=_bare(record.result.messages, record.result.state))
+        messages = _bare(record.result.messages, record.result.state)
+        result = dataclasses.replace(record.result, messages=messages, pretty_status=None)
         record = dataclasses.replace(record, result=result)
     return dataclasses.replace(reading, messages=_bare(reading.messages, reading.state), record=record)
 

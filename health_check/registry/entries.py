@@ -23,6 +23,7 @@ from health_check.registry.definitions import (
     label_of,
     unusable,
 )
+from health_check.registry.old_names import adapted
 from health_check.registry.policies import POLICY_OPTIONS, EntryError, is_policy, policy_of
 
 
@@ -136,7 +137,7 @@ def parse(item: object) -> CheckEntry:
     target, options = item if isinstance(item, tuple | list) and len(item) == 2 else (item, {})
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
         raise EntryError(f"The entry {describe(item)!r} needs a dict of options as its second part.")
-    check_class = _load(target)
+    check_class = adapted(_load(target), options)
     own = own_names(check_class)
     passed_on = {key: value for key, value in options.items() if _is_passed_on(check_class, key)}
     given = {key: value for key, value in options.items() if is_policy(key, own)}

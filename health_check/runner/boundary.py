@@ -41,6 +41,8 @@ class ExecutionResult:
     """The first thing that is wrong, for the log and the span."""
     time_taken: float
     """How long it took, in seconds."""
+    pretty_status: str | None = None
+    """What the check's own ``pretty_status()`` says; None if it has none of its own."""
 
 
 class _Execution:
@@ -96,6 +98,7 @@ class _Execution:
             error_type=None if error is None else explain(error),
             error=error,
             time_taken=self._time_taken(),
+            pretty_status=_own_status(self._check) if self._unexpected is None else None,
         )
 
     def _time_taken(self) -> float:
@@ -161,6 +164,13 @@ def _errors_of(check: HealthCheck | None) -> Iterable[object]:
     except Exception:
         return [UNREADABLE]
     return errors if len(errors) <= MOST_ERRORS else [*errors[:MOST_ERRORS], TOO_MANY]
+
+
+def _own_status(check: HealthCheck | None) -> str | None:
+    """Return what an overridden ``pretty_status`` says of the run that has just ended."""
+    if check is None or type(check).pretty_status is HealthCheck.pretty_status:
+        return None
+    return showable(str(check.pretty_status()))
 
 
 def _first(errors: Sequence[object], messages: Sequence[Message]) -> BaseException | None:

@@ -121,6 +121,7 @@ class Run:
     def finish(self, execution: ExecutionResult) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
         result = self._result_of(execution.messages, execution.time_taken, execution.error_type)
+        result = dataclasses.replace(result, pretty_status=execution.pretty_status)
         self._decide(result, execution.details, execution.cause)
 
     def fail_to_start(self, error: BaseException) -> None:

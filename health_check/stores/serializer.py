@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -114,13 +115,20 @@ def _loaded(text: str, convert: Callable[[Any], T]) -> T:
 
 def _of_result(result: Result) -> dict[str, Any]:
     document = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    if result.pretty_status is None:
+        del document["pretty_status"]
     messages = [[message.kind, message.text] for message in result.messages]
-    return {**document, "messages": messages, "exemplar": dict(result.exemplar)}
+    times = [message.time for message in result.messages]
+    dated = {"times": times} if any(moment is not None for moment in times) else {}
+    return {**document, "messages": messages, "exemplar": dict(result.exemplar), **dated}
 
 
 def _to_result(document: Mapping[str, Any]) -> Result:
     return Result(
-        messages=tuple(Message(kind=Kind(kind), text=str(text)) for kind, text in document["messages"]),
+        messages=tuple(
+            Message(kind=Kind(kind), text=str(text), time=None if moment is None else float(moment))
+            for (kind, text), moment in itertools.zip_longest(document["messages"], document.get("times", ()))
+        ),
         timed_out=bool(document["timed_out"]),
         error_type=document["error_type"],
         time_taken=float(document["time_taken"]),
@@ -130,7 +138,12 @@ def _to_result(document: Mapping[str, Any]) -> Result:
         pid=int(document["pid"]),
         backend=str(document["backend"]),
         exemplar=_to_labels(document.get("exemplar", {})),
+        pretty_status=_to_text(document.get("pretty_status")),
     )
+
+
+def _to_text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def _of_exemplar(example: Exemplar) -> tuple[dict[str, str], float, float]:

@@ -26,9 +26,10 @@ from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_
 from health_check.views import renderers
 from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin
 from health_check.views.html import render_page
-from health_check.views.negotiation import MEDIA_TYPES, chosen_format
+from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
 from health_check.views.response_cache import ResponseCache
+from health_check.views.subsets import errors_of, in_subset, names_in
 from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
 
 SYNC_HOOKS = (
@@ -111,6 +112,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
                 return cached
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
+            _ = self._subset
             runs = _asks_for_status(request) and chosen_format(request) is not None
             try:
                 if self.access_policy.needs_authority():  # it may look up a session
@@ -138,6 +140,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase
         try:
+            _ = self._subset
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
@@ -187,16 +190,28 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
     @property
     def errors(self) -> list[HealthCheckException]:
         """The errors of those checks that make the endpoint fail, and whatever else does."""
-        messages = [message for row in self.report.rows if row.counts for message in row.reading.messages]
-        return [message.as_exception() for message in [*self.report.notices.values(), *messages]]
+        return errors_of(self.report)
 
     def check(self, subset: str | None = None) -> list[HealthCheckException]:
-        """Return ``errors``, as views written for django-health-check 3.2x expect."""
-        return self.errors
+        """Return ``errors`` of a subset of the checks, as views written for django-health-check 3.2x expect.
+
+        Raises:
+            Http404: If there is no subset of this name.
+        """
+        return self.errors if subset is None else errors_of(in_subset(self.report, subset))
+
+    run_check = check
 
     def filter_plugins(self, subset: str | None = None) -> dict[str, Any]:
-        """Return ``plugins``, as views written for django-health-check 3.2x expect."""
-        return self.plugins
+        """Return ``plugins`` of a subset of the checks, as views written for django-health-check 3.2x expect.
+
+        Raises:
+            Http404: If there is no subset of this name.
+        """
+        if subset is None:
+            return self.plugins
+        labels = {reading.label for reading in in_subset(self.report, subset).readings}
+        return {label: plugin for label, plugin in self.plugins.items() if label in labels}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""
@@ -252,10 +267,27 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
 
     def not_acceptable(self) -> HttpResponse:
         """Return the answer to a request that accepts no format there is."""
-        supported = ", ".join(MEDIA_TYPES)
-        return _response(f"Not acceptable. Ask for one of: {supported}; or add ?format=.\n", 406, "text/plain")
+        supported, formats = ", ".join(MEDIA_TYPES), ", ".join(sorted(FORMATS))
+        text = (
+            f"Not acceptable. Ask for one of: {supported}; or add ?format= with one of: {formats}.\n"
+            "For Prometheus and OpenMetrics scrape /metrics, which health_check_prometheus serves.\n"
+        )
+        return _response(text, 406, "text/plain")
+
+    @cached_property
+    def _subset(self) -> str | None:
+        """The subset of 3.x that the route of this request names; of a view with own plugins that is its own affair.
+
+        Raises:
+            Http404: If there is no subset of this name.
+        """
+        name = None if type(self).get_plugins is not EndpointOptions.get_plugins else self.kwargs.get("subset")
+        if name is not None:
+            names_in(name)
+        return name
 
     def _shown(self, report: Report) -> Report:
+        report = report if self._subset is None else in_subset(report, self._subset)
         return report if self.access_decision.details else report.without_details()
 
     def _link(self) -> str:

@@ -29,16 +29,18 @@ VARIANTS = {"health json": "health+json"}
 
 
 def chosen_format(request: HttpRequest) -> str | None:
-    """Return the format a request asks for, or None if it accepts none that there is.
+    """Return the format a request asks for, or None if there is none that it accepts.
 
-    ``?format=`` counts if it names a format; otherwise the ``Accept`` header does, RFC 9110 §12.5.1.
+    ``?format=`` counts if it names anything; otherwise the ``Accept`` header does, RFC 9110 §12.5.1.
     """
     try:
         name = request.GET.get("format", "")
     except SuspiciousOperation:  # more parameters than Django reads
         name = ""
     name = VARIANTS.get(name, name)
-    return name if name in FORMATS else acceptable_format(request.META.get("HTTP_ACCEPT", ""))
+    if name:
+        return name if name in FORMATS else None
+    return acceptable_format(request.META.get("HTTP_ACCEPT", ""))
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import ItemsView, KeysView, ValuesView
 
 from health_check.backends import HealthCheck
-from health_check.monitor.reports import Report, Row
+from health_check.monitor.reports import OK_WORDS, Report, Row
 
 
 class Plugins(list[HealthCheck]):
@@ -31,13 +31,21 @@ class Plugins(list[HealthCheck]):
 
 def filled(row: Row) -> HealthCheck:
     """Return an instance that says what the record of its check says."""
+    return fill(row.reading.definition.copy(), row)
+
+
+def fill(check: HealthCheck, row: Row) -> HealthCheck:
+    """Have an instance say what the record of its check says, and return it."""
     reading = row.reading
-    check = reading.definition.copy()
-    state = {
+    text, label = reading.pretty_status, reading.label
+    state: dict[str, object] = {
         "errors": [message.as_exception() for message in reading.messages],
         "time_taken": reading.time_taken or 0.0,
         "critical_service": row.critical,
+        "identifier": lambda: label,
     }
+    if type(check).pretty_status is not HealthCheck.pretty_status or text == OK_WORDS["3.20"]:
+        state["pretty_status"] = lambda: text
     for name, value in state.items():
         with contextlib.suppress(Exception):  # a property of the user's, say, that cannot be set
             setattr(check, name, value)

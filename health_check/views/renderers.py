@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed, SyndicationFeed
 
-from health_check.monitor.reports import Report, Row
+from health_check.conf import settings
+from health_check.monitor.reports import Reading, Report, Row
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
+from health_check.registry import old_names
 
 HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", State.UNKNOWN: "fail"}
 
@@ -18,8 +20,15 @@ HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", S
 def as_json(report: Report) -> str:
     """Return ``{"<label>": "OK" or what is wrong}``."""
     notices = {name: message.text for name, message in report.notices.items()}
-    statuses = {reading.label: reading.pretty_status for reading in report.readings}
+    statuses = dict(zip(json_keys(report.readings), (r.pretty_status for r in report.readings), strict=True))
     return json_object({**notices, **statuses, **notices})  # first, and not hidden by a check of that name
+
+
+def json_keys(readings: Sequence[Reading]) -> list[str]:
+    """Return the key of each check: its label, or with ``HEALTH_CHECK["COMPAT"]`` that of the version before."""
+    if settings.COMPAT is None:
+        return [reading.label for reading in readings]
+    return old_names.keys_320({reading.label: reading.definition.prototype for reading in readings})
 
 
 def json_object(values: Mapping[str, object]) -> str:
@@ -93,14 +102,16 @@ def _feed(feed_class: type[SyndicationFeed], report: Report, link: str) -> str:
         )
     for reading in report.readings:
         changed = timestamp(reading.record.last_transition) if reading.record else None
+        moments = [message.time for message in reading.messages if message.time is not None]
+        dated = timestamp(max(moments)) if moments else None
         feed.add_item(
             title=f"{reading.label}: {reading.state.value}",
             link=link,
             description=reading.pretty_status,
             unique_id=f"{link}#{reading.label}@{changed.isoformat() if changed else 'never'}",
             unique_id_is_permalink=False,
-            pubdate=changed,
-            updateddate=changed,
+            pubdate=dated or changed,
+            updateddate=dated or changed,
             categories=[reading.state.value],
         )
     return str(feed.writeString("utf-8"))

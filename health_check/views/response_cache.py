@@ -102,6 +102,8 @@ class ResponseCache:
         """
         if not self._enabled or request.method not in ("GET", "HEAD"):
             return None
+        if request.resolver_match is not None and "subset" in request.resolver_match.kwargs:
+            return None
         asked = QUERIES.get(request.META.get("QUERY_STRING", ""))
         if asked is None:
             return None

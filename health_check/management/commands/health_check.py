@@ -19,12 +19,12 @@ from typing import Any, TypeAlias
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
+from django.http import Http404
 from django.http.request import validate_host
-from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+from django.urls import get_script_prefix
 
 from health_check import extensions
 from health_check.conf import nearest
-from health_check.conf import settings as health_check_settings
 from health_check.extensions import OutputError
 from health_check.logs import logger
 from health_check.management import outcomes
@@ -35,6 +35,7 @@ from health_check.management.arguments import (
     seconds_above_zero,
     where_records_are,
 )
+from health_check.management.naming import find, path_of
 from health_check.management.outcomes import Outcome
 from health_check.management.probe import UNIX, Answer, NoEndpointError, ProbeError, Transport, address_of, ask, url_of
 from health_check.monitor import runtime
@@ -43,8 +44,9 @@ from health_check.monitor.state_changes import repeated
 from health_check.records import State
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
-from health_check.registry.endpoints import Endpoint, endpoint_of
+from health_check.registry.endpoints import Endpoint
 from health_check.runner.observers import Trigger, triggered_by
+from health_check.views.mixins import endpoint_of_subset
 
 EPILOG = """
 Without ENDPOINT, every check of every endpoint runs in this process, each once.
@@ -104,16 +106,21 @@ class Command(HealthCommand):
             "endpoint", nargs="?", metavar="ENDPOINT", help="URL name of a health endpoint, or its path, as in /health/"
         )
         parser.add_argument(
-            "address",
+            "addrport",
             nargs="?",
             metavar="HOST:PORT",
             help=f"where the server listens (default: {host}:{port}, from $HOST and $PORT)",
         )
-        parser.add_argument(
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument("--http", action="store_true", dest="use_http", default=True, help="ask a server (default)")
+        way.add_argument(
             "--no-http",
-            action="store_true",
+            action="store_false",
+            dest="use_http",
             help="run the endpoint's checks in this process instead of asking a server",
         )
+        parser.add_argument("-s", "--subset", metavar="NAME", help="deprecated: run one of HEALTH_CHECK['SUBSETS']")
+        parser.add_argument("--skip-checks", action="store_true", help="has no effect: no system checks are run")
         parser.add_argument(
             "--fresh",
             action="store_true",
@@ -184,6 +191,8 @@ class Command(HealthCommand):
         parser.set_defaults(default_address=address_of(host, port))
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["addrport"] and not (options["use_http"] and options["endpoint"]):
+            self.stderr.write(f"No server is asked: {options['addrport']} is ignored.")
         if options["verbosity"] < 2 and not logger.hasHandlers():
             logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
         try:
@@ -199,24 +208,22 @@ class Command(HealthCommand):
                 healthy = outcome.healthy
                 if overview is not None:
                     self._send(overview, options)
-        except (ProbeError, OutputError, ImproperlyConfigured) as error:
+        except (ProbeError, OutputError, ImproperlyConfigured, Http404) as error:
             raise CommandError(str(error), returncode=2) from error
         if not healthy:
             sys.exit(1)
 
     @staticmethod
     def _over_http(options: Mapping[str, Any]) -> bool:
-        over_http = bool(options["endpoint"]) and not options["no_http"] and not options["list"]
+        over_http = bool(options["endpoint"]) and options["use_http"] and not (options["list"] or options["subset"])
         if over_http and options["labels"]:
             raise CommandError("--check chooses checks that run in this process: add --no-http.", returncode=2)
         if options["wait_until"] and options["watch"]:
             raise CommandError("--watch goes on until Ctrl-C: leave --wait-until out.", returncode=2)
-        if options["no_http"] and not options["endpoint"]:
+        if not (options["use_http"] or options["endpoint"]):
             raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
-        if not over_http and any(options[name] for name in ("address", "unix_socket", "server_name", "insecure")):
-            raise CommandError(
-                "Here no server is asked: leave HOST:PORT, or what says how to get there, out.", returncode=2
-            )
+        if not over_http and any(options[name] for name in ("unix_socket", "server_name", "insecure")):
+            raise CommandError("Here no server is asked: leave out what says how to get there.", returncode=2)
         if (options["job"] or options["grouping"]) and not options["pushgateway"]:
             raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.", returncode=2)
         for output in _outputs(options):
@@ -253,10 +260,10 @@ class Command(HealthCommand):
             runtime.flush(LOG_SECONDS)
         if options["fresh"]:
             time.sleep(runtime.get().monitor.store_client.mark_seconds)
-        for endpoint in [] if options["endpoint"] else catalogue.deferred:
+        for endpoint in [] if options["endpoint"] or options["subset"] else catalogue.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
-            raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
+            raise CommandError(_nothing_to_check(options["endpoint"] or options["subset"], catalogue), returncode=2)
         if runtime.get().monitor.store_client.shared:
             trouble = records_trouble()
             if options["verbosity"] > (0 if trouble else 1):
@@ -266,8 +273,13 @@ class Command(HealthCommand):
     def _chosen(self, options: Mapping[str, Any]) -> tuple[Catalogue, list[Endpoint], CheckSet]:
         """Return the endpoints that are asked for, and a check set that has only the checks that are."""
         catalogue = runtime.get().catalogue
-        endpoints = [self._find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
+        endpoints = [find(catalogue, options["endpoint"])] if options["endpoint"] else list(catalogue.endpoints)
         check_set = catalogue.check_set
+        if options["subset"]:
+            if options["endpoint"]:
+                raise CommandError("--subset is one of the registered checks: leave ENDPOINT out.", returncode=2)
+            endpoint, check_set = endpoint_of_subset(_text(options["subset"]))
+            endpoints = [endpoint]
         if not options["labels"]:
             return catalogue, endpoints, check_set
         known = [definition.label for definition in check_set.checks_of(endpoints)]
@@ -289,7 +301,7 @@ class Command(HealthCommand):
         catalogue, endpoints, check_set = self._chosen(options)
         definitions = check_set.checks_of(endpoints)
         if not definitions:
-            raise CommandError(_nothing_to_check(options["endpoint"], catalogue), returncode=2)
+            raise CommandError(_nothing_to_check(options["endpoint"] or options["subset"], catalogue), returncode=2)
         if options["format"] != "text":
             self.stdout.write(json.dumps([definition.label for definition in definitions], indent=2))
         elif self.stdout.isatty():
@@ -347,7 +359,7 @@ class Command(HealthCommand):
         if options["fresh"]:
             self._run(options)
         unix = options["unix_socket"]
-        address = f"{UNIX}{unix}" if unix else options["address"] or options["default_address"]
+        address = f"{UNIX}{unix}" if unix else options["addrport"] or options["default_address"]
         answer = self._answer([url_of(address, path) for path in self._paths(options["endpoint"])], address, options)
         return outcomes.outcome_of_answer(options["endpoint"], answer.status_code, answer.found), None
 
@@ -372,42 +384,11 @@ class Command(HealthCommand):
 
     def _paths(self, endpoint: str) -> Sequence[str]:
         """Return the paths at which a server may have an endpoint: the proxy may take the site's prefix off, or not."""
-        path = self._path(endpoint)
+        path = path_of(runtime.get().catalogue, endpoint)
         if endpoint.startswith("/"):
             return [path]
         prefixes = dict.fromkeys(("", get_script_prefix().rstrip("/"), os.environ.get("SCRIPT_NAME", "").rstrip("/")))
-        bare = path.removeprefix(get_script_prefix().rstrip("/"))
-        return [f"{prefix}{bare}" for prefix in prefixes]
-
-    def _path(self, endpoint: str) -> str:
-        if endpoint.startswith("/"):
-            return endpoint
-        for name in (endpoint, f"health_check:{endpoint}"):
-            try:
-                return reverse(name, urlconf=health_check_settings.URLCONF)
-            except NoReverseMatch:
-                continue
-        known = runtime.get().catalogue.endpoints
-        for candidate in known:
-            if endpoint == candidate.name and candidate.url_name and not set("<(^") & set(candidate.route):
-                return f"{get_script_prefix()}{candidate.route}"
-        names = ", ".join(candidate.name for candidate in known) or "none"
-        raise CommandError(
-            f"No endpoint {endpoint!r} can be asked by its name. Known endpoints: {names}. "
-            "Where a path has arguments, or no name, give it instead, as in /en/health/.",
-            returncode=2,
-        )
-
-    @staticmethod
-    def _find(catalogue: Catalogue, wanted: str) -> Endpoint:
-        for endpoint in catalogue.endpoints:
-            if f"/{endpoint.route}" == wanted or endpoint.name in (wanted, f"health_check:{wanted}"):
-                return endpoint
-        found = _routed(catalogue, wanted) if wanted.startswith("/") else None
-        if found is not None:
-            return found
-        names = ", ".join(endpoint.name for endpoint in catalogue.endpoints) or "none"
-        raise CommandError(f"There is no endpoint {wanted!r}. Known endpoints: {names}.", returncode=2)
+        return [f"{prefix}{path}" for prefix in prefixes]
 
     def _print(self, outcome: Outcome, options: Mapping[str, Any]) -> None:
         if options["format"] == "json":
@@ -442,19 +423,13 @@ def _add_outputs(parser: CommandParser) -> None:
     )
 
 
+def _text(subset: str | list[str]) -> str:
+    """Return the name of a subset, which callers in code for 3.x give as a list."""
+    return subset if isinstance(subset, str) else subset[0]
+
+
 def _outputs(options: Mapping[str, Any]) -> list[str]:
     return [name for name in ("textfile", "pushgateway") if options[name]]
-
-
-def _routed(catalogue: Catalogue, path: str) -> Endpoint | None:
-    """Return the endpoint that a path leads to, in any language."""
-    try:
-        match = resolve(path, urlconf=health_check_settings.URLCONF)
-    except Resolver404:
-        return None
-    endpoint = endpoint_of(match)
-    found = catalogue.listed(endpoint) if endpoint is not None else None
-    return found[0] if found is not None else None
 
 
 def _nothing_to_check(wanted: str | None, catalogue: Catalogue) -> str:

@@ -10,7 +10,7 @@ from django.core.checks import Warning as CheckWarning
 from health_check.logs import log_once
 from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_mail, check_purposes
 from health_check.management.system_checks.installation import check_distributions, check_shadows
-from health_check.management.system_checks.migration import check_former, check_names
+from health_check.management.system_checks.migration import check_former, check_hooks, check_names
 from health_check.management.system_checks.policies import check_policies
 from health_check.management.system_checks.settings import check_settings, check_store
 
@@ -43,6 +43,7 @@ ALL = (
     check_shadows,
     check_former,
     check_names,
+    check_hooks,
 )
 """What the app registers."""
 
@@ -66,6 +67,7 @@ __all__ = [
     "check_endpoints",
     "check_exposure",
     "check_former",
+    "check_hooks",
     "check_mail",
     "check_names",
     "check_policies",

@@ -80,6 +80,38 @@ def check_names(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list
     ]
 
 
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    "health_check.backends.HealthCheck": ("get_result", "labels"),
+    "health_check.checks.cache.Cache": ("cache_key",),
+    "health_check.checks.migrations.Migrations": ("get_migration_plan",),
+    "health_check.contrib.celery.Ping": (
+        *("CORRECT_PING_RESPONSE", "active_workers", "_check_ping_result", "_check_active_queues"),
+    ),
+}
+"""What subclasses of checks override for django-health-check, and nobody calls here."""
+
+
+def check_hooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report methods of checks that are not called here (W020)."""
+    catalogue = current_catalogue()
+    classes = dict.fromkeys(d.check_class for d in catalogue.check_set.definitions.values()) if catalogue else ()
+    return [
+        CheckWarning(
+            f"{check_class.__module__}.{check_class.__qualname__}.{hook} is not used here.",
+            hint="Override check_status() to look otherwise, __repr__() or `name` to be called otherwise.",
+            id="health_check.W020",
+        )
+        for check_class in classes
+        for hook in _unused_hooks(check_class)
+    ]
+
+
+def _unused_hooks(check_class: type) -> list[str]:
+    bases = check_class.__mro__
+    hooks = {hook: base for base in bases for hook in HOOKS.get(f"{base.__module__}.{base.__qualname__}", ())}
+    return [hook for hook, base in hooks.items() if any(hook in vars(own) for own in bases[: bases.index(base)])]
+
+
 def _is_a_name(name: str) -> bool:
     """Tell whether a view of the site's own has the name; if the URLconf cannot be imported that is told elsewhere."""
     try:

@@ -108,13 +108,23 @@ def test_get__not_acceptable(mount_checks: Mount, client: Client, accept: str, c
 
 
 @pytest.mark.parametrize("headers", [{"Accept": "*"}, {"Accept": "*/*;q=nonsense"}, {"Accept": ""}, {}])
-@pytest.mark.parametrize("query", ["", "?format=nonsense", "?format="])
+@pytest.mark.parametrize("query", ["", "?format="])
 def test_get__nonsense(mount_checks: Mount, client: Client, headers: dict[str, str], query: str) -> None:
     """What names no format gets the page."""
     mount_checks(Fine)
     response = client.get(f"/health/{query}", headers=headers)
     assert response.status_code == 200
     assert response.headers["Content-Type"].startswith("text/html")
+
+
+def test_get__format_that_there_is_not(mount_checks: Mount, client: Client) -> None:
+    """A format of another version, or misspelt, is refused in words that name those there are, and /metrics."""
+    mount_checks(Fine)
+    for name in ("openmetrics", "jsn"):
+        response = client.get("/health/", {"format": name}, headers={"accept": "text/html"})
+        assert (response.status_code, response.headers["Content-Type"]) == (406, "text/plain; charset=utf-8")
+        assert "?format= with one of: atom, health+json, html, json, rss, text." in response.text
+        assert "scrape /metrics" in response.text
 
 
 @pytest.mark.parametrize(("check", "status"), [(Fine, 200), (Broken, 500)])

@@ -112,13 +112,20 @@ def test_chosen_format__plus_sign() -> None:
     assert chosen_format(RequestFactory().get("/health/?format=health+json")) == "health+json"
 
 
-@pytest.mark.parametrize("query", ["format=nonsense", "format=", "format=%00%FF", "other=json", "format[]=json"])
+@pytest.mark.parametrize("query", ["format=", "other=json", "format[]=json"])
 def test_chosen_format__named_none(query: str) -> None:
     """What names no format leaves the choice to the header."""
     factory = RequestFactory()
     assert chosen_format(factory.get(f"/health/?{query}")) == "html"
     assert chosen_format(factory.get(f"/health/?{query}", headers={"Accept": "text/plain"})) == "text"
     assert chosen_format(factory.get(f"/health/?{query}", headers={"Accept": "image/png"})) is None
+
+
+@pytest.mark.parametrize("name", ["nonsense", "openmetrics", "prometheus", "%00%FF", "JSON"])
+def test_chosen_format__named_one_that_there_is_not(name: str) -> None:
+    """A format that there is not is none, whatever the header accepts."""
+    request = RequestFactory().get(f"/health/?format={name}", headers={"Accept": "application/json"})
+    assert chosen_format(request) is None
 
 
 def test_chosen_format__too_many_parameters(settings: Settings) -> None:

@@ -100,7 +100,7 @@ def test_w001__unknown_setting(settings: Settings) -> None:
 )
 def test_w002__outdated_setting(key: str, remedy: str, settings: Settings) -> None:
     """A setting of version 3.x is a warning that says what to write instead."""
-    settings.HEALTH_CHECK = {key: 1}
+    settings.HEALTH_CHECK = {key: {} if key == "SUBSETS" else 1}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         messages = check_settings()

@@ -1,0 +1,85 @@
+"""Names and paths of endpoints, as the commands are given them, and as a server serves them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse, set_script_prefix
+from django.utils import translation
+
+from health_check.conf import settings as health_check_settings
+from health_check.registry.catalogue import Catalogue
+from health_check.registry.endpoints import Endpoint, endpoint_of
+
+
+def path_of(catalogue: Catalogue, wanted: str) -> str:
+    """Return the path at which a server serves an endpoint.
+
+    That is without FORCE_SCRIPT_NAME, which a proxy in front of the server takes away, and in the language that
+    requests without one get.
+
+    Args:
+        catalogue: The endpoints there are.
+        wanted: A URL name, without ``health_check:`` too, or a path.
+
+    Raises:
+        CommandError: If there is none of the name.
+    """
+    if wanted.startswith("/"):
+        return wanted
+    with as_served():
+        for name in (wanted, f"health_check:{wanted}"):
+            with contextlib.suppress(NoReverseMatch):
+                return reverse(name, urlconf=health_check_settings.URLCONF)
+    for endpoint in catalogue.endpoints:
+        if wanted == endpoint.name and endpoint.url_name and not set("<(^") & set(endpoint.route):
+            return f"/{endpoint.route}"
+    raise CommandError(
+        f"No endpoint {wanted!r} can be asked by its name. Known endpoints: {_names(catalogue)}. "
+        "Where a path has arguments, or no name, give it instead, as in /en/health/.",
+        returncode=2,
+    )
+
+
+def find(catalogue: Catalogue, wanted: str) -> Endpoint:
+    """Return the endpoint of a URL name, without ``health_check:`` too, or of a path.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    for endpoint in catalogue.endpoints:
+        if f"/{endpoint.route}" == wanted or endpoint.name in (wanted, f"health_check:{wanted}"):
+            return endpoint
+    with contextlib.suppress(Resolver404, CommandError), as_served():
+        endpoint_there = endpoint_of(resolve(path_of(catalogue, wanted), urlconf=health_check_settings.URLCONF))
+        found = catalogue.listed(endpoint_there) if endpoint_there is not None else None
+        if found is not None:
+            return found[0]
+    raise CommandError(f"There is no endpoint {wanted!r}. Known endpoints: {_names(catalogue)}.", returncode=2)
+
+
+@contextlib.contextmanager
+def as_served() -> Iterator[None]:
+    """Resolve names and paths as a server at the root of its address does, in the language of the site."""
+    prefix = get_script_prefix()
+    set_script_prefix("/")
+    try:
+        with translation.override(_language()):
+            yield
+    finally:
+        set_script_prefix(prefix)
+
+
+def _language() -> str:
+    """Return the language of requests that ask for none."""
+    if "django.middleware.locale.LocaleMiddleware" in settings.MIDDLEWARE:
+        with contextlib.suppress(LookupError):
+            return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
+    return settings.LANGUAGE_CODE
+
+
+def _names(catalogue: Catalogue) -> str:
+    return ", ".join(endpoint.name for endpoint in catalogue.endpoints) or "none"

@@ -1,0 +1,133 @@
+"""The command as it is called where django-health-check was: in scripts, in code, for sites with prefixes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf.urls.i18n import i18n_patterns
+from django.core.management import CommandError, call_command
+from django.http import HttpRequest
+from django.test import RequestFactory
+from django.urls import get_script_prefix, include, path, resolve, set_script_prefix
+from django.utils import translation
+from pytest_django import Settings
+
+from health_check.management.naming import find, path_of
+from health_check.monitor import runtime
+from health_check.views import HealthCheckView
+from tests.compat.shapes import Down, Up
+from tests.conftest import Mount
+
+LOCALE = "django.middleware.locale.LocaleMiddleware"
+
+
+@pytest.fixture(autouse=True)
+def _site(mount: Mount) -> None:
+    """A site with an endpoint that is well, and one that is not."""
+    mount(
+        path("ok/", HealthCheckView.as_view(checks=[Up]), name="ok"),
+        path("bad/", HealthCheckView.as_view(checks=[Down]), name="bad"),
+    )
+
+
+@pytest.mark.parametrize("more", [(), ("--skip-checks",), ("--timeout", "5"), ("--forwarded-proto", "https")])
+def test_no_http__with_an_address(capsys: pytest.CaptureFixture[str], more: tuple[str, ...]) -> None:
+    """The address of a server that is not asked is ignored, with a warning."""
+    call_command("health_check", "ok", "127.0.0.1:9", "--no-http", *more)
+    said = capsys.readouterr()
+    assert said.out.split() == ["Up", "...", "OK"]
+    assert "127.0.0.1:9 is ignored" in said.err
+
+
+@pytest.mark.parametrize(("endpoint", "code"), [("ok", 0), ("bad", 1)])
+def test_call__in_code(capsys: pytest.CaptureFixture[str], endpoint: str, code: int) -> None:
+    """The options of 4.x can be given in code by their names there."""
+    expected = pytest.raises(SystemExit, match="1") if code else contextlib.nullcontext()
+    with expected:
+        call_command("health_check", endpoint, use_http=False, addrport="127.0.0.1:9", timeout=5)
+    assert capsys.readouterr().out.startswith("Up" if code == 0 else "Down")
+
+
+def test_http__said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--http`` is the default, may be said, and excludes its opposite."""
+    with pytest.raises(CommandError, match=r"127\.0\.0\.1:9") as caught:
+        call_command("health_check", "ok", "127.0.0.1:9", "--http", "--timeout", "2")
+    assert caught.value.returncode == 2
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("health_check", "ok", "--http", "--no-http")
+
+
+@pytest.mark.parametrize("language", ["en-us", "en", "de", "pt-br"])
+@pytest.mark.parametrize("middleware", [[LOCALE], []])
+@pytest.mark.parametrize("default_has_prefix", [True, False])
+@pytest.mark.parametrize("active", [None, "de"])
+def test_path__under_a_language_prefix(
+    mount: Mount, settings: Settings, language: str, middleware: list[str], default_has_prefix: bool, active: str | None
+) -> None:
+    """The path of a name is one that the server serves, whatever language is in force where it is asked for."""
+    settings.LANGUAGE_CODE, settings.MIDDLEWARE, settings.USE_I18N = language, middleware, True
+    settings.LANGUAGES = [("en", "English"), ("de", "German"), ("pt-br", "Brazilian")]
+    mount(
+        *i18n_patterns(
+            path("health/", include("health_check.urls")),
+            prefix_default_language=default_has_prefix,
+        )
+    )
+    with translation.override(active or language):
+        found = path_of(runtime.get().catalogue, "health_check:health_check_home")
+        assert find(runtime.get().catalogue, "health_check_home").name == "health_check:health_check_home"
+    with translation.override(_served_language(found, middleware, language)):
+        assert resolve(found).view_name == "health_check:health_check_home"
+
+
+def _served_language(path_info: str, middleware: list[str], language: str) -> str:
+    """Return the language of a request that names none but by its path."""
+    if not middleware:
+        return language
+    served: list[str] = []
+
+    def remember(request: HttpRequest) -> Any:
+        from django.http import HttpResponse
+
+        served.append(translation.get_language())
+        return HttpResponse()
+
+    from django.middleware.locale import LocaleMiddleware
+
+    LocaleMiddleware(remember)(RequestFactory().get(path_info))
+    return served[0]
+
+
+@pytest.fixture
+def prefix() -> Any:
+    """A script prefix, as FORCE_SCRIPT_NAME sets it for commands."""
+    before = get_script_prefix()
+    set_script_prefix("/shop/")
+    yield "/shop"
+    set_script_prefix(before)
+
+
+@pytest.mark.usefixtures("prefix")
+@pytest.mark.parametrize("name", ["ok", "/ok/"])
+def test_path__with_a_script_name(name: str) -> None:
+    """A server serves its paths without the prefix, which a proxy takes away; afterwards the prefix is there again."""
+    catalogue = runtime.get().catalogue
+    assert path_of(catalogue, name) == "/ok/"
+    assert find(catalogue, name).name == "ok"
+    assert get_script_prefix() == "/shop/"
+
+
+@pytest.mark.parametrize("wanted", ["typo", "/typo/"])
+@pytest.mark.parametrize("function", [find, path_of])
+def test_path__unknown(wanted: str, function: Callable[..., Any]) -> None:
+    """A name that there is not is told with those that there are; a path may be anything for a server."""
+    catalogue = runtime.get().catalogue
+    if (wanted, function) == ("/typo/", path_of):
+        assert path_of(catalogue, wanted) == wanted
+        return
+    with pytest.raises(CommandError, match="Known endpoints: ok, bad") as caught:
+        function(catalogue, wanted)
+    assert caught.value.returncode == 2
