@@ -112,7 +112,7 @@ def test_get__format(kind: str, ask: Ask) -> None:
     [("HEAD", "/ready/", 503), ("OPTIONS", "/ready/", 503), ("POST", "/ready/", 405), ("GET", "/ready/?format=x", 503)],
 )
 def test_request__of_another_kind(method: str, path_: str, status: int, ask: Ask) -> None:
-    """HEAD is answered as GET is; what asks for no report has the answer it always has."""
+    """HEAD and OPTIONS have the status of GET; what asks for no report has the answer it always has."""
     runtime.drain()
     response = ask(path_, method=method)
     assert response.status_code == status
