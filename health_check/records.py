@@ -188,6 +188,9 @@ class Totals:
 
 NO_TOTALS = Totals()
 
+UNKNOWN_TOTALS = Totals()
+"""What stands for totals that the store has, and that could not be read there yet; told by identity."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Record:

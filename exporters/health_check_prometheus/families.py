@@ -26,7 +26,7 @@ from health_check.extensions import Role
 from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
-from health_check.records import NO_TOTALS, Outcome, State, Totals
+from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State, Totals
 
 PREFIX = "django_health_check_"
 
@@ -179,6 +179,8 @@ def _runs(overview: Overview | None, summary: StoreSummary) -> Metric:
         return family
     for reading in _readings(overview):
         totals = summary.totals.get(reading.label, NO_TOTALS)
+        if totals is UNKNOWN_TOTALS:
+            continue
         for outcome in Outcome:
             family.add_metric([reading.label, outcome.value], float(totals.runs[outcome]))
     return family
@@ -192,6 +194,8 @@ def _durations(overview: Overview | None, summary: StoreSummary) -> Metric:
     bounds = [(bound, _canonical(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
     for reading in _readings(overview):
         totals = summary.totals.get(reading.label, NO_TOTALS)
+        if totals is UNKNOWN_TOTALS:
+            continue
         family.add_metric([reading.label], _buckets(totals, bounds), totals.seconds)
     return family
 

@@ -7,10 +7,11 @@ import heapq
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from health_check.concurrency import threads
-from health_check.concurrency.clock import Clock
+from health_check.concurrency.clock import BEAT_SECONDS, Clock
 from health_check.logs import log_error
 
 Step = Callable[[], object]
@@ -28,12 +29,15 @@ class Worker:
         clock: Tells the time.
         name: What the thread is called, after ``health-check-``.
         ending: Called on the thread before it ends.
+        keeps_deadlines: Whether its steps keep deadlines: while it has timers it wakes up often enough to notice how
+            late it is, and tells the clock.
     """
 
-    def __init__(self, clock: Clock, name: str, ending: Step = lambda: None) -> None:
+    def __init__(self, clock: Clock, name: str, ending: Step = lambda: None, *, keeps_deadlines: bool = False) -> None:
         self._clock = clock
         self._name = name
         self._ending = ending
+        self._keeps_deadlines = keeps_deadlines
         self._lock = threads.new_lock()
         self._inbox: queue.SimpleQueue[Step | None] = threads.new_queue()
         self._timers: list[tuple[float, int, Step]] = []
@@ -73,7 +77,7 @@ class Worker:
 
         If its thread cannot be started now, it is with the next step.
         """
-        successor = Worker(self._clock, self._name, self._ending)
+        successor = Worker(self._clock, self._name, self._ending, keeps_deadlines=self._keeps_deadlines)
         with self._lock:
             self._successor = successor
             successor._timers, successor._numbers = list(self._timers), self._numbers
@@ -99,6 +103,7 @@ class Worker:
     def _work(self) -> None:
         self._thread = threading.get_ident()
         while (step := self._next()) is not None:
+            due = time.monotonic() + BEAT_SECONDS
             try:
                 step()
             except BaseException as error:  # a receiver's CancelledError, say: no step ends the thread
@@ -106,6 +111,11 @@ class Worker:
                     log_error("A step of the health checks failed.", error)
             if self._successor is not None:
                 return
+            self._woke(due)
+
+    def _woke(self, due: float) -> None:
+        if self._keeps_deadlines:
+            self._clock.woke(due)
 
     def _next(self) -> Step | None:
         """Return the next step; None when the thread is to end."""
@@ -114,12 +124,17 @@ class Worker:
             if self._timers and self._timers[0][0] <= now and self._inbox.empty():
                 return heapq.heappop(self._timers)[2]
             seconds = self._timers[0][0] - now if self._timers else IDLE_SECONDS
+            most = BEAT_SECONDS if self._keeps_deadlines and self._timers else threads.LONGEST_SECONDS
+            seconds = min(max(0.0, seconds), most)
+            due = time.monotonic() + seconds
             try:
-                step = self._inbox.get(timeout=min(max(0.0, seconds), threads.LONGEST_SECONDS))
+                step = self._inbox.get(timeout=seconds)
             except queue.Empty:
                 if self._timers:
                     continue
                 step = None
+            finally:
+                self._woke(due)
             if step is not None or self._successor is not None:
                 return step
             self._ending()  # before the next step can start another thread

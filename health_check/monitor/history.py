@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 
 from health_check.monitor.reports import Reading
 from health_check.records import NO_TOTALS, Record, Result, Totals
 from health_check.stores import Key, Store
-from health_check.stores.client import StoreClient
+from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
-MOST_KEPT = 100
-"""How many endpoints' histories to keep."""
+MOST_AT_ONCE = 50
+"""Of how many checks to ask at once: a large page is no reason to have refreshes wait."""
+
+MOST_KEPT = 1000
+"""How many answers to keep."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,7 +23,7 @@ class StoreSummary:
     """What is counted of checks by all processes, and how the store is."""
 
     totals: Mapping[str, Totals] | None = None
-    """What is counted, by label; None while the store cannot be used."""
+    """What is counted, by label, or ``UNKNOWN_TOTALS``; None while the store cannot be used."""
     up: bool = False
     """Whether the store could be used when it was last."""
     draining: bool = False
@@ -58,19 +62,37 @@ class HistoryReader:
         self._kept: dict[tuple[Key, ...], tuple[object, History]] = {}
 
     def history(self, readings: Sequence[Reading]) -> History:
-        """Return what is known of former runs of checks, and of other hosts."""
-        stamp = [reading.record.result_id if reading.record else None for reading in readings]
-        labels = _labels(readings)
-        keys = tuple(labels)
-        kept = self._kept.get(keys)
-        if kept is not None and kept[0] == stamp:
-            return kept[1]
+        """Return what is known of former runs of checks, and of other hosts; not of all where that takes long."""
+        end = time.monotonic() + ANSWER_SECONDS
+        found: list[History] = []
+        for first in range(0, len(readings), MOST_AT_ONCE):
+            part = readings[first : first + MOST_AT_ONCE]
+            stamp = [reading.record.result_id if reading.record else None for reading in part]
+            labels = _labels(part)
+            kept = self._kept.get(tuple(labels))
+            if kept is not None and kept[0] == stamp:
+                found.append(kept[1])
+            elif time.monotonic() < end:
+                found.append(self._asked(labels, stamp))
+        return found[0] if len(found) == 1 else _merged(found)
+
+    def _asked(self, labels: Mapping[Key, str], stamp: object) -> History:
         history = self._store_client.call(lambda store: _history(store, labels), NO_HISTORY)
         if history is not NO_HISTORY:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[keys] = stamp, history
+            self._kept[tuple(labels)] = stamp, history
         return history
+
+
+def _merged(parts: Sequence[History]) -> History:
+    history: dict[str, tuple[Result, ...]] = {}
+    elsewhere: dict[str, dict[str, Record]] = {}
+    for part in parts:
+        history |= part.history
+        for host, records in part.elsewhere.items():
+            elsewhere.setdefault(host, {}).update(records)
+    return History(history=history, elsewhere=elsewhere)
 
 
 def _labels(readings: Sequence[Reading]) -> Mapping[Key, str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextvars
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from health_check.concurrency.clock import Clock
+from health_check.concurrency.clock import Clock, overslept
+from health_check.concurrency.futures import Future
 from health_check.conf import settings
 from health_check.monitor.record_cache import Flight, RecordCache, Refresh
 from health_check.monitor.refresh import Refresher
 from health_check.monitor.reports import Reading
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
+from health_check.records import Record
 from health_check.registry.definitions import Definition
 from health_check.runner.observers import Trigger, current_trigger
 from health_check.runner.runner import Runner
@@ -81,11 +84,8 @@ class Monitor:
         limit = self._clock.monotonic() + patience_of(timeouts, wait)
         inline = settings.MAX_CONCURRENCY == 0 if inline is None else inline
         waiters = self._begin(definitions, timeouts, force, limit, inline=inline)
-        pause = ANSWER_SECONDS
-        for waiter in waiters:
-            while waiter.flight is not None and (left := waiter.seconds_left(self._clock.monotonic())) > 0:
-                if not waiter.flight.future.wait(min(left, pause)):
-                    pause = self._refresher.rescue()
+        for future, seconds in self._patience(waiters):
+            future.wait(seconds)
         return self._readings(waiters)
 
     async def aread(
@@ -98,11 +98,8 @@ class Monitor:
         timeouts = [definition.timeout for definition in definitions]
         limit = self._clock.monotonic() + patience_of(timeouts, wait)
         waiters = self._begin(definitions, timeouts, force, limit)
-        pause = ANSWER_SECONDS
-        for waiter in waiters:
-            while waiter.flight is not None and (left := waiter.seconds_left(self._clock.monotonic())) > 0:
-                if not await waiter.flight.future.wait_on_loop(min(left, pause)):
-                    pause = self._refresher.rescue()
+        for future, seconds in self._patience(waiters):
+            await future.wait_on_loop(seconds)
         return self._readings(waiters)
 
     def trigger(self, definitions: Iterable[Definition]) -> None:
@@ -134,7 +131,7 @@ class Monitor:
                 or cached.definition is not definition
                 or cached.fresh_until <= now
                 or cached.record is None
-                or (cached.is_alone and self.store_client.up)
+                or (cached.is_alone and self.store_client.usable)
             ):
                 return None
             readings.append(reading_of(cached, cached.record))
@@ -148,6 +145,22 @@ class Monitor:
     def close(self) -> None:
         """Let threads go."""
         self.store_client.close()
+
+    def _patience(self, waiters: Sequence[Waiter]) -> Iterator[tuple[Future[Record | None], float]]:
+        """Yield what to wait for, and for how many seconds; sees to the store meanwhile.
+
+        A reader that is late itself, as it was frozen or has a busy process, gets that time back.
+        """
+        lost, pause = 0.0, ANSWER_SECONDS
+        for waiter in waiters:
+            while waiter.flight is not None and (left := waiter.seconds_left(self._clock.monotonic() - lost)) > 0:
+                due = time.monotonic() + min(left, pause)
+                yield waiter.flight.future, min(left, pause)
+                late = overslept(due)
+                lost += late
+                if not waiter.flight.future.done():
+                    leave = not all(each.can_show() for each in waiters)
+                    pause = self._refresher.rescue(leave=leave, late=late > 0)
 
     def _readings(self, waiters: Sequence[Waiter]) -> tuple[Reading, ...]:
         runs = [waiter.flight.run for waiter in waiters if waiter.flight is not None and waiter.flight.run is not None]
@@ -172,7 +185,7 @@ class Monitor:
         redefined = self._records.redefined(definitions)
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
-        self._refresher.rescue()
+        self._refresher.rescue(leave=False)
         if self._started is not None and current_trigger() is not Trigger.COMMAND:
             self._refresher.not_before, self._started = self._started(), None
         with self._records.lock:
@@ -181,7 +194,7 @@ class Monitor:
             for definition, timeout, max_age in zip(definitions, timeouts, ages, strict=True):
                 cached = self._records.of(definition, redefined)
                 is_fresh = cached.is_fresh(now + cached.lead if early else now)
-                if is_fresh and not force and not (cached.is_alone and self.store_client.up):
+                if is_fresh and not force and not (cached.is_alone and self.store_client.usable):
                     waiters.append(Waiter(cached=cached, fresh=cached.record))
                     continue
                 if cached.flight is None:
@@ -193,6 +206,7 @@ class Monitor:
                         cached=cached,
                         flight=cached.flight,
                         arrived=now,
+                        store_until=min(limit, now + ANSWER_SECONDS),
                         patient_until=min(limit, now + patience),
                         limit=limit,
                         max_age=max_age,

@@ -57,6 +57,11 @@ class Flight:
         self.looks += 1
         self.held_since = entry.held_since
 
+    @property
+    def is_at_store(self) -> bool:
+        """Whether the store has yet to say what is known of the check, and who runs it."""
+        return self.run is None and not self.looks
+
     def waiting_for(self, now: float) -> Message:
         """Return what a reader that cannot wait any longer says of it.
 

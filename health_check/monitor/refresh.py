@@ -13,7 +13,7 @@ from health_check.concurrency.futures import Future
 from health_check.logs import log_once
 from health_check.monitor.record_cache import NO_STORE, CachedRecord, Flight, RecordCache, Refresh
 from health_check.monitor.state_changes import Notifier, is_news, tell_of
-from health_check.records import Record, Result, State
+from health_check.records import UNKNOWN_TOTALS, Record, Result, State
 from health_check.runner import observers
 from health_check.runner.observers import Observers
 from health_check.runner.run import GRACE_SECONDS, Round, Run
@@ -23,6 +23,10 @@ from health_check.stores.client import StoreClient, SupersededError
 
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
+
+
+MOST_AT_ONCE = 50
+"""How many checks are looked for in the store at once: other refreshes go on in between."""
 
 
 class Refresher:
@@ -54,11 +58,16 @@ class Refresher:
         """Have the store drop what it knows of checks in this process's memory."""
         self._submit(lambda: self.store_client.call(lambda store: store.forget(keys), None))
 
-    def rescue(self) -> float:
-        """Go on without the store where it hangs, and come back to it; return after how many seconds to ask again."""
+    def rescue(self, *, leave: bool, late: bool = False) -> float:
+        """Go on without the store where it hangs, and come back to it; return after how many seconds to ask again.
+
+        Args:
+            leave: Whether to go on without it before it is lost, for somebody who can be shown nothing.
+            late: Whether who asks woke up late.
+        """
         if not self.store_client.up:
             self.store_client.see_to_it()
-        return self.store_client.rescue()
+        return self.store_client.rescue(leave=leave, late=late)
 
     def begin(self, refresh: Refresh, limit: float) -> None:
         """Begin a refresh: in this thread if it is inline, else on the store's; it reaches its end or fails."""
@@ -141,17 +150,22 @@ class Refresher:
     def _steps(self, refresh: Refresh) -> Iterator[float]:
         """Refresh checks: look in the store, start what it gives the lease of, publish outcomes, wake who waits."""
         running = {flight.run: flight for flight in refresh.flights if flight.run is not None}
-        asking = [flight for flight in refresh.flights if flight.run is None]
+        unseen = [flight for flight in refresh.flights if flight.run is None]
+        held: list[Flight] = []
         look_at = deadline = -math.inf
         early: list[Run] = []
         while True:
             now = self._clock.monotonic()
-            if asking and now >= look_at:
-                leased, asking = self._look(refresh, asking)
+            if not unseen and now >= look_at:
+                unseen, held = held, []
+            if unseen:
+                leased, others = self._look(refresh, unseen[:MOST_AT_ONCE])
+                unseen = unseen[MOST_AT_ONCE:]
                 if leased:
                     running |= self._start(refresh, leased)
                     deadline = -math.inf
-                look_at = now + self._poll_seconds(asking)
+                held += others
+                look_at = now + self._poll_seconds(held)
             outcomes = early
             while refresh.arrived:
                 outcomes.append(refresh.arrived.popleft())
@@ -163,12 +177,12 @@ class Refresher:
             outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
             early = [run for run in outcomes if self._is_early(running[run], now)]
             settled = {run: running.pop(run) for run in outcomes if run not in early}
-            asking += self._publish(refresh, settled)
-            if not running and not asking:
+            unseen += self._publish(refresh, settled)
+            if not running and not unseen and not held:
                 return
-            if refresh.arrived or (asking and look_at <= now):
+            if refresh.arrived or (held and look_at <= now):
                 continue
-            wake_at = min(deadline, look_at if asking else math.inf)
+            wake_at = now if unseen else min(deadline, look_at if held else math.inf)
             yield min([wake_at, *(running[run].cached.fresh_until for run in early)])
 
     def _poll_seconds(self, asking: Sequence[Flight]) -> float:
@@ -280,7 +294,6 @@ class Refresher:
             if flight.lease is not None and flight.lease.token != NO_STORE
         ]
         published = self.store_client.publish(publications) if publications else []
-        is_alone = self.store_client.shared and not self.store_client.up
         stored = {each.lease: record for each, record in zip(publications, published or (), strict=False)}
         again = []
         for run, flight in settled.items():
@@ -293,8 +306,9 @@ class Refresher:
                 flight.run = flight.lease = None
                 again.append(flight)
             else:
-                without = is_alone and not flight.cached.is_private
-                self._land(refresh, run, flight, record, is_alone=without)
+                is_known = flight.lease in stored
+                is_alone = self.store_client.shared and not (is_known or flight.cached.is_private)
+                self._land(refresh, run, flight, record, is_alone=is_alone)
         return again
 
     def _record_of(self, run: Run, result: Result, flight: Flight) -> Record:
@@ -307,10 +321,12 @@ class Refresher:
         return record if flight.previous is None else dataclasses.replace(record, seq=flight.previous.seq + 1)
 
     def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, is_alone: bool) -> None:
-        """Show a record, tell of it, and wake who waits for it."""
+        """Show a record, tell of it, and wake who waits for it; a run that the store does not know is not counted."""
         cached = flight.cached
         with self._lock:
             previous = cached.record
+            if is_alone:
+                record = dataclasses.replace(record, totals=previous.totals if previous else UNKNOWN_TOTALS)
             self._records.adopt(cached, record, run.ended_monotonic + record.max_age, is_alone=is_alone)
             run.is_recorded = True
             if cached.flight is flight:

@@ -27,9 +27,11 @@ class Waiter:
     flight: Flight | None = None
     """What to wait for otherwise."""
     arrived: float = 0.0
-    """When it was asked for; this and the next two on the monotonic clock."""
+    """When it was asked for; this and the next three on the monotonic clock."""
+    store_until: float = 0.0
+    """Until when to wait for the store where the last record can be shown."""
     patient_until: float = 0.0
-    """Until when to wait where the last record can be shown."""
+    """Until when to wait for a run where the last record can be shown."""
     limit: float = 0.0
     """Until when to wait where it cannot."""
     max_age: float = 0.0
@@ -47,9 +49,13 @@ class Waiter:
         """
         if self.flight is None or self.flight.future.done():
             return 0.0
-        if now < self.patient_until or self._showable() is not None:
-            return self.patient_until - now
-        return self.limit - now
+        if not self.can_show():
+            return self.limit - now
+        return (self.store_until if self.flight.is_at_store else self.patient_until) - now
+
+    def can_show(self) -> bool:
+        """Tell whether there is anything to show, without what it waits for."""
+        return self.flight is None or self.flight.future.done() or self._showable() is not None
 
     def reading(self, now: float) -> Reading:
         """Say how the check is, with the outcome that was waited for or without.

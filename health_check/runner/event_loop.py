@@ -162,11 +162,11 @@ class EventLoop:
 
     def is_blocked(self, seconds: float) -> bool:
         """Tell whether the loop has not responded for some seconds since this was asked before; asks it again."""
-        asked_at = self._asked_at
+        asked_at, now = self._asked_at, self._clock.monotonic() - self._clock.lost_seconds
         if asked_at is not None:
-            return self._clock.monotonic() - asked_at >= seconds
+            return now - asked_at >= seconds
         if self.runs:
-            self._asked_at = self._clock.monotonic()
+            self._asked_at = now
             self._loop.call_soon_threadsafe(self._respond)
         return False
 

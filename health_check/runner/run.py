@@ -83,16 +83,18 @@ class Run:
         self._ended = ended
         self._clock = clock
         self._lock = new_lock()
+        self._lost_before = clock.lost_seconds
 
     @property
     def deadline(self) -> float:
         """When to see to the run, on the monotonic clock: to give it up, at the soonest while it waits for a thread.
 
+        What the process lost meanwhile, the run gets back.
         Where it has its outcome, when to go on with that though observers still have not heard of it.
         """
         started = self._clock.monotonic() if self.started_monotonic is None else self.started_monotonic
         observing = 0.0 if self.result is None else OBSERVER_SECONDS
-        return started + self.timeout + GRACE_SECONDS + observing
+        return started + self.timeout + GRACE_SECONDS + observing + self._clock.lost_seconds - self._lost_before
 
     @property
     def timed_out(self) -> bool:
@@ -115,6 +117,7 @@ class Run:
         if self.started is not None:
             return
         self.started = self._clock.now()
+        self._lost_before = self._clock.lost_seconds
         self.started_monotonic = self._clock.monotonic()
         self.observer = self.round.observer.run(self.definition)
 

@@ -7,7 +7,8 @@ import dataclasses
 import functools
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -17,6 +18,8 @@ from health_check.conf import settings
 from health_check.records import NO_TOTALS, Record, Result
 from health_check.stores import serializer
 from health_check.stores.site import site
+
+T = TypeVar("T")
 
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
@@ -159,6 +162,8 @@ class Store(abc.ABC):
         _ = settings.SITE  # one that cannot be used is better told of now
         self.site_release = settings.RELEASE
         """The release of the site that measures."""
+        self.progressed: Callable[[], object] = lambda: None
+        """Hears of each statement or round trip of a call: a store that goes on is slow, not lost."""
 
     @functools.cached_property
     def site(self) -> str:
@@ -300,6 +305,12 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def _drop(self, leases: Sequence[Lease]) -> None:
         """Give leases back where they are held."""
+
+    def _counted(self, items: Iterable[T]) -> Iterator[T]:
+        """Go through what is done one by one, each by a statement or round trip, and have that noted."""
+        for item in items:
+            yield item
+            self.progressed()
 
     def forget(self, keys: Iterable[Key]) -> None:  # noqa: B027 - there is nothing to do where others may know them
         """Drop what is known of checks in this process's memory: they may be no more."""

@@ -133,7 +133,9 @@ class DjangoCacheStore(Store):
         try:
             if self._cache is None:
                 self._cache = caches.create_connection(self._alias)
-            return work(self._cache)
+            value = work(self._cache)
+            self.progressed()
+            return value
         except (StoreError, InvalidCacheBackendError):
             raise
         except Exception as error:  # whatever this backend's client raises

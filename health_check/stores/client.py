@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from health_check.concurrency import threads
-from health_check.concurrency.clock import Clock
+from health_check.concurrency.clock import BEAT_SECONDS, NOTICED_SECONDS, Clock
 from health_check.concurrency.connections import close_connections
 from health_check.concurrency.futures import Future, settle
 from health_check.concurrency.worker import Step, Worker
@@ -18,8 +19,20 @@ from health_check.stores.base import Lease, Publication, Query, Store, StoreEntr
 
 T = TypeVar("T")
 
+Work = Callable[[Store], T]
+Undo = Callable[[Store, T], object]
+
 ANSWER_SECONDS = 0.25
-"""How long a call to the store may take before this process goes on without."""
+"""How long a reader waits for the store: where it can show nothing, checks are run without the call that is silent."""
+
+LOST_SECONDS = 1.0
+"""How long a call may make no progress before the store is lost. One that goes on is slow, however long it takes."""
+
+LEAST_IDLE = 0.2
+"""Which share of that time counts where the process computes all the time: the call waits for the interpreter, too."""
+
+MOST_TRIES = 3
+"""How often in a row a call may fail before the store is lost."""
 
 RETRY_SECONDS = 1.0
 """How often to see whether a store that was lost is back."""
@@ -47,21 +60,52 @@ class SupersededError(Exception):
     """The step that called the store was given up, and another one does its work: raised when the call returns."""
 
 
+class _Call:
+    """A call that is under way, and for how long it has made no progress, as far as somebody has looked.
+
+    What passes between two looks counts as one beat at most: nobody knows whether the process could go on.
+    """
+
+    __slots__ = ("_looked_at", "_used", "idle_silence", "is_left", "silence", "store")
+
+    def __init__(self, store: Store, now: float) -> None:
+        self.store = store
+        self.is_left = False
+        self.went_on(now)
+
+    def went_on(self, now: float) -> None:
+        """Note that it has made progress; on its thread."""
+        self.silence = self.idle_silence = 0.0
+        """For how many seconds it has made none, and for how many of them the process had nothing else to do."""
+        self._looked_at, self._used = now, time.process_time()
+
+    def look(self, now: float, *, late: bool) -> None:
+        """Count the time since the last look, unless who looks is late himself."""
+        gap, used = now - self._looked_at, time.process_time()
+        if not late and gap > 0:
+            seconds = min(gap, BEAT_SECONDS + NOTICED_SECONDS)
+            self.silence += seconds
+            self.idle_silence += seconds * max(LEAST_IDLE, 1.0 - (used - self._used) / gap)
+        self._looked_at, self._used = now, used
+
+
 class StoreClient:
     """Call the store on the thread of a worker, one call at a time.
 
-    A store that fails, or has not answered for ``ANSWER_SECONDS``, is lost: until it is back every call has its default
-    at once. Who waits for a call notices that it takes too long (``rescue``); the thread is left to it and replaced.
+    A store that fails several times in a row, or whose call makes no progress for ``LOST_SECONDS``, is lost: until it
+    is back every call has its default at once. Somebody who can show nothing waits for a call without progress for
+    ``ANSWER_SECONDS`` only, and then leaves it, with its thread: until it returns, other calls have their defaults, but
+    the store is ``up``, and used again afterwards. Both is found by who waits (``rescue``).
 
-    The lock guards what the store and the worker are, and is held for moments. ``_calling`` is held during a call, for
-    who is about to fork.
+    The lock guards what the store, the call and the worker are, and is held for moments. ``_calling`` is held during a
+    call, for who is about to fork.
 
     Args:
         create: Makes a store.
         clock: Tells the time.
         untraced: Returns a context manager for work at the store: it is no run of a check.
         notify: Has a step done where it holds up nobody: the log may be slow.
-        gave_up: Hears that a step hangs at the store and was given up, before the next one begins; with the lock held.
+        gave_up: Hears that a step hangs at the store and was left, before the next one begins; with the lock held.
     """
 
     def __init__(
@@ -77,12 +121,11 @@ class StoreClient:
         self._untraced = untraced
         self._notify = notify
         self._gave_up = gave_up
-        self._store = create()
-        self._worker = Worker(clock, "store", self._close_store)
+        self._store = self._created()
+        self._worker = Worker(clock, "store", self._close_store, keeps_deadlines=True)
         self._lock = threads.new_lock()
         self._calling = threads.new_lock()
-        self._call_number = 0
-        self._called_at: float | None = None
+        self._call: _Call | None = None
         self._owed: set[Lease] = set()
         self._attempts = 0
         self._attempted: Store | None = None
@@ -102,8 +145,14 @@ class StoreClient:
 
     @property
     def up(self) -> bool:
-        """Whether the store can be used."""
+        """Whether the store is not lost; it may be slow."""
         return not self.trouble
+
+    @property
+    def usable(self) -> bool:
+        """Whether the store can be used now: it is not lost, and no call was left to itself."""
+        call = self._call
+        return not self.trouble and (call is None or not call.is_left)
 
     @property
     def draining(self) -> bool | None:
@@ -132,13 +181,10 @@ class StoreClient:
     def look(self, queries: Sequence[Query]) -> list[StoreEntry] | None:
         """Return what is known of some checks; None where the store cannot be used."""
 
-        def look(store: Store) -> list[StoreEntry]:
-            entries = store.look(queries)
-            if store is not self._store:  # it was given up meanwhile: nobody is to run the checks under these leases
-                store.release([entry.lease for entry in entries if entry.lease is not None])
-            return entries
+        def undo(store: Store, entries: list[StoreEntry] | None) -> None:
+            store.release([entry.lease for entry in entries or () if entry.lease is not None])
 
-        return self.call(look, None)
+        return self.call(lambda store: store.look(queries), None, undo)
 
     def publish(self, publications: Sequence[Publication]) -> list[Record | None] | None:
         """Publish records, and return them as they are stored, None for those of others; None without a store."""
@@ -189,32 +235,33 @@ class StoreClient:
 
     def learn_draining(self) -> Future[None]:
         """Have the store asked whether this host is drained, if that is not known; return what to wait for."""
-        if self._clock.monotonic() < self.draining_until or not self.up:
+        if self._clock.monotonic() < self.draining_until or not self.usable:
             known: Future[None] = Future()
             known.set_result(None)
             return known
         return self._sent(lambda store: store.probe(), None)
 
-    def call(self, work: Callable[[Store], T], default: T) -> T:
+    def call(self, work: Work[T], default: T, undo: Undo[T] = lambda store, value: None) -> T:
         """Have something done with the store, and return what comes of it.
 
         Called by a step of the worker, it is done in this thread; else the caller waits, ``ANSWER_SECONDS`` at most.
 
         Args:
-            work: Does it.
+            work: Does it; again where it fails.
             default: What is returned where the store cannot be used.
+            undo: Takes it back where it was done too late for who asked.
 
         Raises:
-            SupersededError: If the calling step was given up meanwhile.
+            SupersededError: If the calling step was left meanwhile.
         """
         if not self.shared:
             return self._unshared(work, default)
         if self._worker.is_current:
-            return self._called(work, default)
-        answer = self._sent(work, default)
+            return self._called(work, default, undo)
+        answer = self._sent(work, default, undo)
         pause = ANSWER_SECONDS
         for _ in range(2):  # the call may have begun a moment after the wait for it
-            if answer.wait(pause) or not self.up:
+            if answer.wait(pause) or not self.usable:
                 break
             pause = self.rescue()
         return answer.result() if answer.done() and answer.exception() is None else default
@@ -231,27 +278,47 @@ class StoreClient:
         """Have a step done there at a moment of the monotonic clock; called by steps only."""
         self._worker.call_at(moment, step)
 
-    def rescue(self) -> float:
-        """Give the store up if a call has not come back for too long; return after how many seconds to ask again.
+    def rescue(self, *, leave: bool = True, late: bool = False) -> float:
+        """See to a call that has not come back; return after how many seconds to do so again, if somebody waits then.
 
-        The step that made the call gets a ``SupersededError`` when it comes back: somebody else has to do its work.
+        The step that made a call that was left gets a ``SupersededError`` in the end: somebody else has to do its work.
+
+        Args:
+            leave: Whether to leave a call that makes no progress before the store is lost for that.
+            late: Whether who asks woke up late: the call may not have been able to go on either.
         """
-        called_at = self._called_at
-        left = ANSWER_SECONDS if called_at is None else called_at + ANSWER_SECONDS - self._clock.monotonic()
-        if left > 0:
-            return left
+        call = self._call
+        if call is None:
+            return ANSWER_SECONDS
+        call.look(self._clock.monotonic(), late=late)
+        is_lost = call.idle_silence >= LOST_SECONDS
+        if not is_lost and (call.is_left or not leave):
+            return min(ANSWER_SECONDS, LOST_SECONDS - call.idle_silence)
+        if call.silence < ANSWER_SECONDS:
+            return ANSWER_SECONDS - call.silence
         with self._lock:
-            if self._called_at != called_at:
+            if self._call is not call:
                 return ANSWER_SECONDS
-            self._call_number += 1
-            self._called_at = None
-            self._calling = threads.new_lock()
-            hung, self._store = self._store, self._create()
-            self.trouble = mask(f"{hung.describe()} does not answer")
-            self._gave_up()
-            self._worker = self._worker.replace()
-        self._lost()
+            if is_lost:
+                self._call = None
+                self._store = self._created()
+                self.trouble = mask(f"{call.store.describe()} does not answer")
+            if not call.is_left:
+                call.is_left = True
+                self._calling = threads.new_lock()
+                self._gave_up()
+                self._worker = self._worker.replace()
+        if is_lost:
+            self._lost()
+        else:
+            with contextlib.suppress(RuntimeError):  # there is no thread: readers see to it
+                self._worker.submit(lambda: self._watch(call))
         return 0.0
+
+    def _watch(self, call: _Call) -> None:
+        """See to a call that was left, as long as it goes on; on the worker's thread."""
+        if self._call is call and (left := self.rescue()) > 0:
+            self._worker.call_at(self._clock.monotonic() + left, lambda: self._watch(call))
 
     def close(self) -> None:
         """Let the thread end, and the store's connections go."""
@@ -267,17 +334,27 @@ class StoreClient:
         """Go on after a pause."""
         self._paused.release()
 
-    def _sent(self, work: Callable[[Store], T], default: T) -> Future[T]:
+    def _created(self) -> Store:
+        store = self._create()
+        store.progressed = lambda: self._note_progress(store)
+        return store
+
+    def _note_progress(self, store: Store) -> None:
+        call = self._call
+        if call is not None and call.store is store:
+            call.went_on(self._clock.monotonic())
+
+    def _sent(self, work: Work[T], default: T, undo: Undo[T] = lambda store, value: None) -> Future[T]:
         """Have a step call the store; the future has the default where the store cannot be used."""
         answer: Future[T] = Future()
-        if self.up and not self._closed:
+        if self.usable and not self._closed:
             with contextlib.suppress(RuntimeError):  # there is no thread
-                self._worker.submit(lambda: settle(answer, lambda: self._called(work, default)))
+                self._worker.submit(lambda: settle(answer, lambda: self._called(work, default, undo)))
                 return answer
         answer.set_result(default)
         return answer
 
-    def _unshared(self, work: Callable[[Store], T], default: T) -> T:
+    def _unshared(self, work: Work[T], default: T) -> T:
         try:
             return work(self._store)
         except Exception as error:
@@ -286,39 +363,69 @@ class StoreClient:
         finally:
             self._note_draining(self._store)
 
-    def _called(self, work: Callable[[Store], T], default: T) -> T:
+    def _called(self, work: Work[T], default: T, undo: Undo[T]) -> T:
         """Call the store in this thread, which is the worker's."""
-        if not self.up or self._closed:
+        if not self.usable or self._closed:
             return default
-        with self._lock:
-            self._call_number += 1
-            number, store, calling = self._call_number, self._store, self._calling
-        value = default
-        with calling:
-            self._called_at = self._clock.monotonic()
+        with self._calling, self._untraced():
+            call = self._call = _Call(self._store, self._clock.monotonic())
             try:
-                with self._untraced():
-                    value = work(store)
-                    if number == self._call_number:
-                        self._note_draining(store)
+                value = self._tried(call, work)
             except Exception as error:
-                if number == self._call_number:
-                    self._failed(number, store, error)
+                self._failed(call, error)
+                value = default
             finally:
                 close_connections()  # of a cache, or a log, that is kept in a database
-                if number == self._call_number:
-                    self._called_at = None
-        if number != self._call_number:
-            _close(store)
-            with self._lock:  # until this thread's worker is replaced
-                raise SupersededError
+                is_in_time = self._came_back(call)
+            if not is_in_time:
+                self._came_back_late(call, lambda: undo(call.store, value))
         return value
 
-    def _failed(self, number: int, store: Store, error: Exception) -> None:
-        _close(store)
+    def _tried(self, call: _Call, work: Work[T]) -> T:
+        """Do something with the store, again where it fails: a connection may have been closed long ago."""
+        for left in reversed(range(MOST_TRIES)):
+            try:
+                value = work(call.store)
+                break
+            except Exception:
+                _close(call.store)
+                if not left or self._call is not call:
+                    raise
+        if self._call is call:
+            self._note_draining(call.store)
+        return value
+
+    def _came_back(self, call: _Call) -> bool:
+        """Note that a call is back, if nobody has left it."""
         with self._lock:
-            if number != self._call_number:
+            if not call.is_left:
+                self._call = None
+            return not call.is_left
+
+    def _came_back_late(self, call: _Call, undo: Step) -> None:
+        """Have the store used again that a call has come back from which was left, unless it is lost by now.
+
+        Raises:
+            SupersededError: Always.
+        """
+        try:
+            undo()
+            if self._call is call:
+                self._give_back(call.store)
+        except Exception as error:
+            self._failed(call, error)
+        if self._call is not call or threads.is_patched():  # connections belong to the hub of this thread
+            _close(call.store)
+        with self._lock:  # until this thread's worker is replaced
+            if self._call is call:
+                self._call = None
+            raise SupersededError
+
+    def _failed(self, call: _Call, error: Exception) -> None:
+        with self._lock:
+            if self._call is not call:
                 return
+            self._call = None
             self.trouble = _text_of(error)
         self._lost("" if isinstance(error, StoreError) else details(error))
 
@@ -337,7 +444,7 @@ class StoreClient:
             if self._attempted is self._store:
                 if now - self._attempted_at <= STUCK_SECONDS:
                     return
-                self._store = self._create()  # no two threads are at one store
+                self._store = self._created()  # no two threads are at one store
             store = self._attempted = self._store
             self._attempts += 1
             self._attempted_at = now
@@ -372,9 +479,7 @@ class StoreClient:
                 store.verify()
                 if store is self._store:
                     self._note_draining(store)
-                    if owed := list(self._owed):  # a store that cannot be written is not back
-                        store.release(owed)
-                        self._owed.difference_update(owed)
+                    self._give_back(store)  # a store that cannot be written is not back
         except Exception as error:
             with self._lock:
                 if self.trouble and store is self._store:
@@ -384,6 +489,11 @@ class StoreClient:
             _close(store)  # what it has belongs to this thread
             close_connections()
         return True
+
+    def _give_back(self, store: Store) -> None:
+        if owed := list(self._owed):
+            store.release(owed)
+            self._owed.difference_update(owed)
 
     def _is_back(self, store: Store) -> None:
         with self._lock:

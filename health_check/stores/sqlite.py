@@ -168,7 +168,7 @@ class SQLiteStore(Store):
         def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
             query = "SELECT document FROM history WHERE name = ? AND finished > ? ORDER BY id"
             since = self._clock.now() - self._history_seconds
-            found = {key: _results(database.execute(query, (self._name(key), since))) for key in keys}
+            found = {key: _results(database.execute(query, (self._name(key), since))) for key in self._counted(keys)}
             return {key: results[max(0, len(results) - self._history_rows) :] for key, results in found.items()}
 
         return self._do(read)
@@ -204,12 +204,18 @@ class SQLiteStore(Store):
         monotonic = self._clock.monotonic()
 
         def take(database: sqlite3.Connection) -> list[bool]:
-            return [database.execute(TAKE, self._lease_row(lease, now, monotonic)).rowcount == 1 for lease in leases]
+            return [
+                database.execute(TAKE, self._lease_row(lease, now, monotonic)).rowcount == 1
+                for lease in self._counted(leases)
+            ]
 
         return self._do(take, writes=len(leases) > 1)  # one statement is a transaction of its own
 
     def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
-        return self._do(lambda database: [self._wrote(database, each) for each in publications], writes=True)
+        def write(database: sqlite3.Connection) -> list[Record | None]:
+            return [self._wrote(database, each) for each in self._counted(publications)]
+
+        return self._do(write, writes=True)
 
     def _drop(self, leases: Sequence[Lease]) -> None:
         rows = [(self._name(lease.key), self.site_release, lease.token) for lease in leases]
@@ -240,7 +246,9 @@ class SQLiteStore(Store):
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
         database = self._opened()
+        self.progressed()
         with _transaction(database) if writes else contextlib.nullcontext():
+            self.progressed()
             value = work(database)
             if self._file.was_replaced():
                 raise _ReplacedError("the file was replaced meanwhile")

@@ -29,6 +29,7 @@ class MovableClock(Clock):
     """A clock that a test sets forward."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.offset = 0.0
 
     def now(self) -> float:

@@ -426,7 +426,7 @@ def test_read__store_hangs__nobody_is_left_waiting(worker: Worker, shelf: Shared
     with shelf.holding(method):
         assert worker.read(definition).state is State.OK
         assert worker.read(definition).state is State.OK
-    eventually(lambda: worker.store_client.up and not hung_threads(shelf))
+    eventually(lambda: worker.store_client.usable and not hung_threads(shelf))
     shelf.clock.forward(11)
     record = worker.read(definition).record
     assert record is not None
@@ -477,7 +477,8 @@ def test_refresh__waits_for_a_run_while_another_call_hangs(
     assert held.running.wait(SECONDS)
     with shelf.holding("probe"):
         worker.store_client.call(lambda store: store.probe(), None)
-        eventually(lambda: worker.store_client.up)
+        for is_up in (False, True):
+            eventually(lambda is_up=is_up: worker.store_client.up is is_up)  # type: ignore[misc]
         with ThreadPoolExecutor(1) as pool:
             reader = pool.submit(worker.read, definition)
             held.let_go.set()

@@ -14,8 +14,16 @@ import pytest
 
 from health_check.concurrency import threads
 from health_check.records import Record
-from health_check.stores import Lease, Publication, Query, StoreEntry, StoreError
-from health_check.stores.client import ANSWER_SECONDS, MOST_ATTEMPTS, STUCK_SECONDS, StoreClient, SupersededError
+from health_check.stores import Lease, Publication, Query, Store, StoreEntry, StoreError
+from health_check.stores.client import (
+    ANSWER_SECONDS,
+    LOST_SECONDS,
+    MOST_ATTEMPTS,
+    MOST_TRIES,
+    STUCK_SECONDS,
+    StoreClient,
+    SupersededError,
+)
 from health_check.stores.memory import MemoryStore
 from tests.support.bench import SECONDS, Held, MovableClock, SharedStore, eventually
 from tests.support.places import BACKEND, KEY, MAX_AGE, result_at
@@ -114,18 +122,81 @@ def test_call__store_of_one_process(
 
 @no_retry
 def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """The first caller waits a quarter of a second, those after it not at all; that is said once."""
+    """The first caller waits a quarter of a second, those after it not at all; after a second the store is lost."""
     with desk.store.holding("look"):
         began = time.monotonic()
         assert desk.client.look([QUERY]) is None
         waited = time.monotonic() - began
         assert 0.9 * ANSWER_SECONDS < waited < 1.8 * ANSWER_SECONDS
-        assert desk.client.trouble == "the shelf does not answer"
+        assert (desk.client.up, desk.client.usable) == (True, False)
         assert desk.client.look([QUERY]) is None
         assert time.monotonic() - began - waited < ANSWER_SECONDS / 2
+        eventually(lambda: desk.client.trouble)
+        assert time.monotonic() - began > 0.9 * LOST_SECONDS
+        assert desk.client.trouble == "the shelf does not answer"
     assert warnings_of(caplog) == [
         f"{WARNING}: the shelf does not answer. Until it can, this process goes on from memory."
     ]
+
+
+def test_call__left__comes_back_before_the_store_is_lost(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """A call that takes a while is undone, what could not be given back is, and the store is used again; no word."""
+    lease = desk.lease()
+    assert lease is not None
+    with desk.store.holding("probe"):
+        desk.client.call(lambda store: store.probe(), None)
+        desk.client.release([lease])
+        assert desk.lease() is None, "the store is left to the call"
+    eventually(lambda: desk.client.usable)
+    assert desk.lease() is not None
+    assert desk.store.calls == ["look", "probe", "release", "look"]
+    assert caplog.messages == []
+
+
+def test_call__goes_on__is_slow_and_not_lost(desk: Desk, held: Held) -> None:
+    """However long a call takes, the store is there while each of its round trips is quick enough."""
+
+    def work(store: Store) -> str:
+        while not held.let_go.wait(ANSWER_SECONDS / 5):
+            store.progressed()
+        return "slow"
+
+    said: list[str] = []
+    desk.client.submit(lambda: said.append(desk.client.call(work, "lost")))
+    end = time.monotonic() + 1.5 * LOST_SECONDS
+    while time.monotonic() < end:
+        threading.Event().wait(min(ANSWER_SECONDS / 5, desk.client.rescue()))
+        assert desk.client.usable
+    held.let_go.set()
+    eventually(lambda: said)
+    assert (said, desk.gave_up) == (["slow"], [])
+
+
+def test_call__fails_twice__is_tried_again(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    """A connection that was closed meanwhile, say, costs nobody anything."""
+    failing = iter([OSError("closed"), StoreError("closed"), None])
+
+    def work(store: Store) -> str:
+        if (error := next(failing)) is not None:
+            raise error
+        return "used"
+
+    assert desk.client.call(work, "lost") == "used"
+    assert desk.client.up
+    assert caplog.messages == []
+
+
+def test_rescue__late__gives_the_call_that_time(desk: Desk) -> None:
+    """Who wakes up late cannot tell that the call could go on meanwhile; nor can who looks after a long time."""
+    with desk.store.holding("look") as held:
+        desk.client.submit(lambda: desk.client.look([QUERY]))
+        assert held.running.wait(SECONDS)
+        for _ in range(3):
+            desk.clock.forward(ANSWER_SECONDS)
+            assert desk.client.rescue(late=True) > 0
+        desk.clock.forward(60.0)
+        assert desk.client.rescue(leave=False) > 0
+        assert desk.client.usable
 
 
 @no_retry
@@ -174,7 +245,8 @@ def test_call__fails_late__is_no_news(desk: Desk, caplog: pytest.LogCaptureFixtu
     with desk.store.holding("look"):
         assert desk.client.look([QUERY]) is None
         (old,) = desk.store.threads
-        eventually(lambda: desk.client.up)
+        for is_up in (False, True):
+            eventually(lambda is_up=is_up: desk.client.up is is_up)  # type: ignore[misc]
         assert desk.client.call(lambda store: "used", "lost") == "used"
         desk.store.fail(StoreError("timed out"), "look")
     old.join(SECONDS)
@@ -199,7 +271,7 @@ def test_call__store_fails(
     desk.store.fail(error)
     for _ in range(3):
         assert desk.client.look([QUERY]) is None
-    assert desk.store.calls == ["look"]
+    assert desk.store.calls == ["look"] * MOST_TRIES
     assert desk.client.trouble == text
     assert len(warnings_of(caplog)) == 1
     assert "hunter2" not in caplog.text

@@ -85,6 +85,7 @@ def test_drain__store_hangs__does_not_take_long(host: Host, monkeypatch: pytest.
         assert held.running.wait(SECONDS)
         assert not process.drain(True)
         assert time.monotonic() - began < 2 * ANSWER_SECONDS
+        eventually(lambda: not process.up)
         shelves[0].draining = True
     eventually(lambda: process.up and not any(thread.is_alive() for thread in shelves[0].threads))
     assert process.draining is False

@@ -79,6 +79,14 @@ def plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse("plain")
 
 
+def compute(request: HttpRequest) -> HttpResponse:
+    """Answer after some seconds of computing, so that all other threads have to wait for the interpreter."""
+    end, number = time.monotonic() + float(request.GET["seconds"]), 0
+    while time.monotonic() < end:
+        number = sum(range(1000))
+    return HttpResponse(str(number))
+
+
 def orm(request: HttpRequest) -> HttpResponse:
     """Answer after a query."""
     recorder = MigrationRecorder(connection)
