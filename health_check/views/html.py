@@ -15,9 +15,10 @@ from django.template.response import TemplateResponse
 from django.utils import translation
 from django.utils.timesince import timesince
 
+from health_check.conf import settings
 from health_check.monitor import runtime
 from health_check.monitor.history import NO_HISTORY, History
-from health_check.monitor.reports import Report
+from health_check.monitor.reports import OK_WORDS, Report
 from health_check.records import Result, State
 from health_check.views.renderers import timestamp
 
@@ -96,11 +97,12 @@ def _our_template() -> Template:
 
 def lines_of(report: Report, history: History = NO_HISTORY) -> list[dict[str, Any]]:
     """Return the rows of the report with their times in words, and with what former runs said."""
-    now = time.time()
+    now, compat = time.time(), settings.COMPAT
     return [
         {
             "row": row,
             "reading": row.reading,
+            "word": OK_WORDS[compat] if compat and row.reading.state is State.OK else row.reading.state.value,
             "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
             "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
             "age": _age(row.reading.finished, now),

@@ -1,0 +1,132 @@
+"""Monitors that were made for django-health-check 3.20 and cannot be changed: keys, and the word "working"."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import include, path
+from pytest_django import Settings
+
+from health_check.management.system_checks import check_settings
+from health_check.registry.plugins import plugin_dir
+from health_check.views import HealthCheckView
+from tests.compat.shapes import Down, Named, Up
+from tests.conftest import Mount
+from tests.support.servers import ROOT
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:plugin_dir|.*identifier|HEALTH_CHECK:DeprecationWarning"),
+]
+
+WELL = {"max_disk_usage_percent": None}, {"max_memory_usage_percent": None}
+LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+
+KEYS = {
+    "Cache": "Cache backend: default",
+    "Cache(alias='sessions')": "Cache backend: sessions",
+    "Database": "DatabaseBackend",
+    "Disk": "DiskUsage",
+    "Memory": "MemoryUsage",
+    "Mail": "MailHealthCheck",
+    "Storage": "DefaultFileStorageHealthCheck",
+    "Migrations": "MigrationsHealthCheck",
+    "Named: the search": "Named: the search",
+    "Down": "Down",
+}
+"""The label of each check, and its key in the JSON of 3.20."""
+
+
+@pytest.fixture(autouse=True)
+def _site(mount: Mount, settings: Settings) -> None:
+    """A site with the checks of most apps, and two of its own."""
+    settings.CACHES = {"default": {**LOCMEM, "LOCATION": "a"}, "sessions": {**LOCMEM, "LOCATION": "b"}}
+    checks: list[tuple[Any, dict[str, Any]]] = [
+        ("health_check.Cache", {"alias": "default"}),
+        ("health_check.Cache", {"alias": "sessions"}),
+        *(("health_check." + name, {}) for name in ("Database", "Mail", "Storage", "Migrations")),
+        ("health_check.Disk", WELL[0]),
+        ("health_check.Memory", WELL[1]),
+        (Named, {}),
+        (Down, {}),
+    ]
+    for check, options in checks:
+        plugin_dir.register(check, **options)
+    mount(path("health/", include("health_check.urls")))
+
+
+def said(client: Client, **headers: str) -> dict[str, str]:
+    """Return what the endpoint says as JSON."""
+    found: dict[str, str] = client.get("/health/?format=json", headers=headers).json()
+    return found
+
+
+def test_compat__keys_and_words(client: Client, settings: Settings) -> None:
+    """With the setting the JSON has the keys and the word of 3.20, without it our own; the status is the same."""
+    ours = said(client)
+    assert sorted(ours) == sorted(KEYS)
+    settings.HEALTH_CHECK = {"COMPAT": "3.20"}
+    theirs = said(client)
+    working = {KEYS[label]: "working" if text == "OK" else text for label, text in ours.items()}
+    assert theirs == working
+    assert set(theirs.values()) == {"working", "unavailable: it is down"}
+    assert client.get("/health/").status_code == 500
+
+
+def test_compat__other_faces(client: Client, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """A monitor that looks for the word on the page, in the text or in the command finds it once for each check."""
+    settings.HEALTH_CHECK = {"COMPAT": "3.20"}
+    page = client.get("/health/", headers={"accept": "text/html"}).text
+    assert len(re.findall(r">working<", page)) == len(KEYS) - 1
+    text = client.get("/health/?format=text").text
+    assert (text.count(": working\n"), text.count(": OK")) == (len(KEYS) - 1, 0)
+    with pytest.raises(SystemExit, match="1"):
+        call_command("health_check")
+    assert capsys.readouterr().out.count(" working\n") == len(KEYS) - 1
+
+
+def test_compat__own_view(mount: Mount, client: Client, settings: Settings) -> None:
+    """Views that make JSON of plugins themselves have the word, too."""
+
+    class Own(HealthCheckView):
+        def render_to_response_json(self, plugins: Any, status: int = 200) -> Any:
+            return super().render_to_response_json(plugins, status)
+
+    settings.HEALTH_CHECK = {"COMPAT": "3.20"}
+    mount(path("health/", Own.as_view(checks=[Up])))
+    assert said(client) == {"Up": "working"}
+
+
+def test_compat__names_that_two_would_have(mount: Mount, client: Client, settings: Settings) -> None:
+    """No check vanishes behind another of the same key: then both have their labels."""
+    settings.HEALTH_CHECK = {"COMPAT": "3.20"}
+    entries = ["health_check.Database", ("health_check.Database", {"alias": "missing"})]
+    mount(path("health/", HealthCheckView.as_view(checks=entries)))
+    assert list(said(client)) == ["Database", "Database(alias='missing')"]
+
+
+def test_compat__fresh_answers_change_with_the_setting(mount: Mount, client: Client, settings: Settings) -> None:
+    """An answer that was rendered before is none of the other setting's."""
+    mount(path("health/", HealthCheckView.as_view(checks=[Up]), name="health"))
+    for compat, word in (("3.20", "working"), (None, "OK"), ("3.20", "working")):
+        settings.HEALTH_CHECK = {"COMPAT": compat, "MAX_AGE": 60, "MAX_CONCURRENCY": 4}
+        assert [said(client), said(client)] == [{"Up": word}] * 2
+
+
+@pytest.mark.parametrize("value", ["3.24", 3.2, "", True])
+def test_compat__unusable(settings: Settings, value: object) -> None:
+    """Another version is an error that says which there is."""
+    settings.HEALTH_CHECK = {"COMPAT": value}
+    assert any("COMPAT" in message.msg and '"3.20"' in message.msg for message in check_settings())
+
+
+def test_guide__has_each_key() -> None:
+    """The guide has a row for each key that differs."""
+    guide = (ROOT / "docs/migrate.md").read_text()
+    for label, key in KEYS.items():
+        if label != key:
+            assert re.search(rf"^\| [^|]*`{re.escape(key)}`[^|]*\|[^|]*\| `{re.escape(label)}`", guide, re.M), key
