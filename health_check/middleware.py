@@ -17,6 +17,7 @@ from health_check.conf import settings
 from health_check.registry.endpoints import EndpointOptions, patterns_of
 from health_check.views.access import AccessMixin, policy_for
 from health_check.views.sync_async import is_issued
+from health_check.views.urlconfs import choosers_after
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -26,7 +27,8 @@ class HealthCheckMiddleware:
 
     Put it first in ``MIDDLEWARE``. With ``HEALTH_CHECK["EARLY_METRICS"]`` it answers the metrics page, too. What is
     left to the site as before: endpoints in a decorator of the site's, which may rely on other middleware, and
-    requests with a session cookie where it matters who asks.
+    requests with a session cookie where it matters who asks. Where a middleware chooses the URLconf by the request, as
+    those of django-hosts and django-tenants do, put this one after it: before, it answers nothing.
 
     Args:
         get_response: Answers all other requests.
@@ -38,6 +40,7 @@ class HealthCheckMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
         self._tails = Tails()
+        self._is_chosen_later = bool(choosers_after(type(self)))
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -48,7 +51,9 @@ class HealthCheckMiddleware:
         match = self._match(request)
         response: HttpResponseBase
         if match is None:
+            before = getattr(request, "urlconf", None)
             response = self.get_response(request)
+            self._learn(request, before)
             return response
         return _finished(match.func(request, *match.args, **match.kwargs))
 
@@ -56,7 +61,9 @@ class HealthCheckMiddleware:
         match = self._match(request)
         response: HttpResponseBase
         if match is None:
+            before = getattr(request, "urlconf", None)
             response = await self.get_response(request)
+            self._learn(request, before)
             return response
         view: Any = match.func
         if not iscoroutinefunction(view):
@@ -65,37 +72,45 @@ class HealthCheckMiddleware:
 
     def _match(self, request: HttpRequest) -> ResolverMatch | None:
         """Return the view that is to answer now, if there is one."""
-        path = request.path_info
+        path, chosen = request.path_info, getattr(request, "urlconf", None)
+        if chosen is None and self._is_chosen_later:
+            return None
         try:
-            if not path.endswith(self._tails.current()):
+            urlconf = chosen or settings.URLCONF
+            if not path.endswith(self._tails.of(urlconf)):
                 return None
-            match = _resolved(path)
+            match = _resolved(path, urlconf)
             if not is_issued(match.func) or not _is_wanted(match.func) or _depends_on_user(request, match.func):
                 return None
-        except (ImproperlyConfigured, Resolver404):
+        except (ImproperlyConfigured, Resolver404, TypeError):  # the last of a list of patterns
             return None  # the site says so itself
         request.resolver_match = match
         return match
+
+    def _learn(self, request: HttpRequest, before: object) -> None:
+        """Note that a later middleware has chosen another URLconf, in a way that its code did not show."""
+        if getattr(request, "urlconf", None) not in (None, before, getattr(django_settings, "ROOT_URLCONF", None)):
+            self._is_chosen_later = True
 
 
 class Tails:
     """Know what the paths of endpoints end with, so that all other requests pass without being resolved twice."""
 
     def __init__(self) -> None:
-        self._resolver: object = None
-        self._tails: tuple[str, ...] = ()
+        self._known: dict[Any, tuple[object, tuple[str, ...]]] = {}
 
-    def current(self) -> tuple[str, ...]:
-        """Return what a path has to end with.
+    def of(self, urlconf: Any) -> tuple[str, ...]:
+        """Return what a path of a URLconf has to end with.
 
         Raises:
             ImproperlyConfigured: If the URLconf cannot be imported.
+            TypeError: If it is a list of patterns.
         """
-        resolver = get_resolver(settings.URLCONF)
-        if resolver is not self._resolver:
-            self._tails = tuple(set(_tails(patterns_of(settings.URLCONF))))
-            self._resolver = resolver
-        return self._tails
+        resolver = get_resolver(urlconf)
+        known = self._known.get(urlconf)
+        if known is None or known[0] is not resolver:
+            known = self._known[urlconf] = resolver, tuple(set(_tails(patterns_of(urlconf))))
+        return known[1]
 
 
 def _tails(patterns: Iterable[URLPattern | URLResolver], tail: str = "") -> Iterator[str]:
@@ -110,12 +125,12 @@ def _tails(patterns: Iterable[URLPattern | URLResolver], tail: str = "") -> Iter
             yield end
 
 
-def _resolved(path: str) -> ResolverMatch:
+def _resolved(path: str, urlconf: Any) -> ResolverMatch:
     if not django_settings.USE_I18N:
-        return resolve(path, urlconf=settings.URLCONF)
+        return resolve(path, urlconf=urlconf)
     language = translation.get_language_from_path(path) or django_settings.LANGUAGE_CODE
     with translation.override(language):
-        return resolve(path, urlconf=settings.URLCONF)
+        return resolve(path, urlconf=urlconf)
 
 
 def _is_wanted(callback: Any) -> bool:

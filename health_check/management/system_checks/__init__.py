@@ -9,7 +9,7 @@ from django.core.checks import Warning as CheckWarning
 
 from health_check.logs import log_once
 from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_mail, check_purposes
-from health_check.management.system_checks.installation import check_distributions, check_shadows
+from health_check.management.system_checks.installation import check_distributions, check_middleware, check_shadows
 from health_check.management.system_checks.migration import check_former, check_hooks, check_names
 from health_check.management.system_checks.policies import check_policies
 from health_check.management.system_checks.settings import check_settings, check_store
@@ -44,6 +44,7 @@ ALL = (
     check_former,
     check_names,
     check_hooks,
+    check_middleware,
 )
 """What the app registers."""
 
@@ -69,6 +70,7 @@ __all__ = [
     "check_former",
     "check_hooks",
     "check_mail",
+    "check_middleware",
     "check_names",
     "check_policies",
     "check_purposes",

@@ -10,8 +10,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
+from django.utils.module_loading import import_string
+
+from health_check.views.urlconfs import choosers_after
 
 DISTRIBUTION = "django-health-exporter"
 
@@ -41,6 +45,19 @@ def check_shadows(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> li
             id="health_check.W013",
         )
         for place in _other_places()
+    ]
+
+
+def check_middleware(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report a HealthCheckMiddleware before the one that chooses the URLconf by the request (W040)."""
+    ours = "health_check.middleware.HealthCheckMiddleware"
+    return [
+        CheckWarning(
+            f"HealthCheckMiddleware stands before {path}, which chooses the URLconf: it answers nothing.",
+            hint="Put it right after that one, so that no path of another host's is answered.",
+            id="health_check.W040",
+        )
+        for path in (choosers_after(import_string(ours)) if ours in settings.MIDDLEWARE else ())
     ]
 
 

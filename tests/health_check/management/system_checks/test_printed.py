@@ -61,8 +61,8 @@ urlpatterns = [
 ]
 """
 
-OF_OTHER_SITES = {"W000", "W004", "W011", "W019"}
-"""What this site cannot have besides: another store, no endpoint, another distribution."""
+OF_OTHER_SITES = {"W000", "W004", "W011", "W019", "W040"}
+"""What this site cannot have besides: another store, no endpoint, another distribution, URLconfs by host."""
 
 
 def site(folder: pathlib.Path, settings: str, urls: str) -> dict[str, str]:
