@@ -288,11 +288,14 @@ class Refresher:
     def _publish(self, refresh: Refresh, settled: dict[Run, Flight]) -> list[Flight]:
         """Publish outcomes, and wake who waits for them; return the flights of those that another process outran."""
         records = {flight: self._record_of(run, run.result, flight) for run, flight in settled.items() if run.result}
+        leased = {flight: flight.lease for flight in records if flight.lease and flight.lease.token != NO_STORE}
+        own = [flight for run, flight in settled.items() if run.lacks and flight in leased and self.store_client.shared]
         publications = [
-            Publication(lease=flight.lease, record=record, forced=flight.force)
-            for flight, record in records.items()
-            if flight.lease is not None and flight.lease.token != NO_STORE
+            Publication(lease=lease, record=records[flight], forced=flight.force)
+            for flight, lease in leased.items()
+            if flight not in own
         ]
+        self.store_client.release([leased[flight] for flight in own])
         published = self.store_client.publish(publications) if publications else []
         stored = {each.lease: record for each, record in zip(publications, published or (), strict=False)}
         again = []
@@ -306,9 +309,8 @@ class Refresher:
                 flight.run = flight.lease = None
                 again.append(flight)
             else:
-                is_known = flight.lease in stored
-                is_alone = self.store_client.shared and not (is_known or flight.cached.is_private)
-                self._land(refresh, run, flight, record, is_alone=is_alone)
+                counts = flight.lease in stored or flight.cached.is_private or not self.store_client.shared
+                self._land(refresh, run, flight, record, counts=counts)
         return again
 
     def _record_of(self, run: Run, result: Result, flight: Flight) -> Record:
@@ -320,12 +322,13 @@ class Refresher:
         # The numbers go on from another backend's: the next lease is never the one that this record was made under.
         return record if flight.previous is None else dataclasses.replace(record, seq=flight.previous.seq + 1)
 
-    def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, is_alone: bool) -> None:
+    def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, counts: bool) -> None:
         """Show a record, tell of it, and wake who waits for it; a run that the store does not know is not counted."""
         cached = flight.cached
+        is_alone = not (counts or run.lacks)  # what it cannot judge, this process says for as long as ever
         with self._lock:
             previous = cached.record
-            if is_alone:
+            if not counts:
                 record = dataclasses.replace(record, totals=previous.totals if previous else UNKNOWN_TOTALS)
             self._records.adopt(cached, record, run.ended_monotonic + record.max_age, is_alone=is_alone)
             run.is_recorded = True

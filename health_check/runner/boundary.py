@@ -15,14 +15,19 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from health_check.backends import HealthCheck, log_unexpected
 from health_check.conf import seconds
-from health_check.exceptions import HealthCheckException
+from health_check.exceptions import HealthCheckException, ServiceWarning
 from health_check.logs import details
-from health_check.records import UNKNOWN_ERROR, Kind, Message
+from health_check.records import UNKNOWN_ERROR, Kind, Message, unavailable
 from health_check.redaction import showable
 from health_check.registry.definitions import Definition, Misconfigured
+from health_check.runner.resources import lacking
 
 MOST_ERRORS = 100
-"""How many errors of one run are told of; what goes beyond that counts as one more."""
+MOST_CHARACTERS = 20_000
+"""How many errors of one run are told of, and in how many characters, so that its record fits any store."""
+
+MOST_NAME_CHARACTERS = 500
+"""How much is told of the name of an exception's class."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,8 @@ class ExecutionResult:
     """How long it took, in seconds."""
     pretty_status: str | None = None
     """What the check's own ``pretty_status()`` says; None if it has none of its own."""
+    lacks: str = ""
+    """What this process has run out of, so that it cannot judge; empty if nothing."""
 
 
 class _Execution:
@@ -88,17 +95,22 @@ class _Execution:
         errors: list[object] = list(_errors_of(self._check))
         if self._unexpected is not None:
             errors.append(self._unexpected)
-        messages = [Message.of(error) for error in errors]
+        messages = [Message.of(error) for error in errors[:MOST_ERRORS]]
         error = _first(errors, messages)
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
+        lacks = lacking(errors[:MOST_ERRORS])
+        why = (
+            [unavailable(f"this process has no {lacks}: it cannot judge, and tells no other process")] if lacks else []
+        )
         return ExecutionResult(
-            messages=tuple(dict.fromkeys(messages)),
+            messages=(*_bounded(messages, errors[MOST_ERRORS:]), *why),
             details=details(unexpected),
             cause=_cause(error),
             error_type=None if error is None else explain(error),
             error=error,
             time_taken=self._time_taken(),
             pretty_status=_own_status(self._check) if self._unexpected is None else None,
+            lacks=lacks,
         )
 
     def _time_taken(self) -> float:
@@ -147,7 +159,7 @@ def explain(error: BaseException) -> str:
     """Return what the exception class of an error is called: its dotted path."""
     if isinstance(error, asyncio.CancelledError):
         return "asyncio.CancelledError"
-    return f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    return f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")[:MOST_NAME_CHARACTERS]
 
 
 def _exit_code(error: BaseException | None) -> int:
@@ -160,10 +172,27 @@ def _errors_of(check: HealthCheck | None) -> Iterable[object]:
     if check is None:
         return []
     try:
-        errors = list(itertools.islice(check.errors, MOST_ERRORS + 1))
+        return list(itertools.islice(check.errors, 10 * MOST_ERRORS))
     except Exception:
         return [UNREADABLE]
-    return errors if len(errors) <= MOST_ERRORS else [*errors[:MOST_ERRORS], TOO_MANY]
+
+
+def _bounded(messages: Sequence[Message], others: Sequence[object]) -> tuple[Message, ...]:
+    """Return the first messages, and one for those that are left out, which is as severe as they are."""
+    shown: list[Message] = []
+    room = MOST_CHARACTERS
+    found = list(dict.fromkeys(messages))
+    for message in found:
+        room -= len(message.text)
+        if shown and room < 0:
+            break
+        shown.append(message)
+    hidden = [message.kind for message in found[len(shown) :]]
+    hidden += [Kind.WARNING if isinstance(error, ServiceWarning) else Kind.UNKNOWN for error in others]
+    if hidden:
+        kind = next((kind for kind in hidden if kind is not Kind.WARNING), Kind.WARNING)
+        shown.append(Message(kind=kind, text=f"… and {len(hidden)} more"))
+    return tuple(shown)
 
 
 def _own_status(check: HealthCheck | None) -> str | None:
@@ -174,12 +203,11 @@ def _own_status(check: HealthCheck | None) -> str | None:
 
 
 def _first(errors: Sequence[object], messages: Sequence[Message]) -> BaseException | None:
-    severe = [error for error, message in zip(errors, messages, strict=True) if message.kind is not Kind.WARNING]
+    severe = [error for error, message in zip(errors, messages, strict=False) if message.kind is not Kind.WARNING]
     for error in [*severe, *errors]:
         if isinstance(error, BaseException):
             return error
     return None
 
 
-TOO_MANY = HealthCheckException(f"more than {MOST_ERRORS} errors")
 UNREADABLE = TypeError(f"the attribute `errors` is no list ({UNKNOWN_ERROR.text})")

@@ -12,6 +12,9 @@ from health_check.logs import log_once
 from health_check.records import Result
 from health_check.registry.definitions import Definition
 
+MOST_EXEMPLAR_CHARACTERS = 128
+"""How much the labels of an exemplar may be in all: OpenMetrics 1.0, Exemplars."""
+
 T = TypeVar("T")
 P = ParamSpec("P")
 
@@ -163,7 +166,8 @@ class _Runs(RunObserver):
 
 
 def _labels_of(run: RunObserver) -> dict[str, str]:
-    return {str(name): str(value) for name, value in run.exemplar().items()}
+    labels = {str(name): str(value) for name, value in run.exemplar().items()}
+    return labels if sum(map(len, (*labels, *labels.values()))) <= MOST_EXEMPLAR_CHARACTERS else {}
 
 
 def _enter(stack: contextlib.ExitStack, make: Callable[[], contextlib.AbstractContextManager[object]]) -> None:

@@ -15,6 +15,7 @@ from health_check.records import Message, Result, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import ExecutionResult, explain
 from health_check.runner.observers import RoundObserver, RunObserver
+from health_check.runner.resources import THREADS
 
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
@@ -77,6 +78,8 @@ class Run:
         self.cause = ""
         self.abandon: Callable[[], None] = lambda: None
         """Leaves what still executes to itself; said by who executes it."""
+        self.lacks = ""
+        """What this process has run out of, so that the outcome is its own and nobody else's."""
         self.is_recorded = False
         self.is_over = False
         self._arrived = arrived
@@ -125,13 +128,13 @@ class Run:
         """Give it the outcome of an execution; dropped if it has one."""
         result = self._result_of(execution.messages, execution.time_taken, execution.error_type)
         result = dataclasses.replace(result, pretty_status=execution.pretty_status)
-        self._decide(result, execution.details, execution.cause)
+        self._decide(result, execution.details, execution.cause, execution.lacks)
 
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it."""
         self.begin()
         message = unavailable("no thread could be started to run the check")
-        self._decide(self._result_of((message,), 0.0, explain(error)), details(error))
+        self._decide(self._result_of((message,), 0.0, explain(error)), details(error), lacks=THREADS)
 
     def expire(self) -> bool:
         """Give it up where its deadline has passed: it timed out. Return whether that was news.
@@ -161,10 +164,10 @@ class Run:
         """Note that nothing of it is going on any more."""
         self._ended(self)
 
-    def _decide(self, result: Result, traceback: str, cause: str = "") -> None:
+    def _decide(self, result: Result, traceback: str, cause: str = "", lacks: str = "") -> None:
         """Make this its outcome, unless it has one."""
         if self._claim(result):
-            self.traceback, self.cause = traceback, cause
+            self.traceback, self.cause, self.lacks = traceback, cause, lacks
             self.tell()
 
     def _claim(self, result: Result) -> bool:

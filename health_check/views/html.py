@@ -25,6 +25,9 @@ from health_check.views.renderers import timestamp
 MOST_BARS = 30
 """How many former runs of a check to show."""
 
+MOST_BAR_CHARACTERS = 200
+"""How much of what was wrong a bar tells: the page has many of them."""
+
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 
 
@@ -154,6 +157,7 @@ def duration(seconds: float) -> str:
 def _bar(result: Result, now: float) -> dict[str, str]:
     """Return what stands for a former run."""
     text = "; ".join([result.state.value, *(message.text for message in result.messages)])
+    text = text if len(text) <= MOST_BAR_CHARACTERS else f"{text[:MOST_BAR_CHARACTERS]} …"
     title = f"{_age(result.finished, now)}: {text}, {duration(result.time_taken)}"
     return {"state": result.state.value, "title": title}
 

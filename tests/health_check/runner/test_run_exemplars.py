@@ -65,7 +65,7 @@ def follow() -> Iterator[Follow]:
 def test_counting__has_the_run_as_an_example() -> None:
     """The totals of a run that can be found elsewhere have it under the bound it is counted under."""
     found = NO_TOTALS.counting(RESULT)
-    assert found.exemplars == {0.05: Exemplar(labels=TRACE, seconds=0.05, finished=100.05)}
+    assert found.exemplars == {0.1: Exemplar(labels=TRACE, seconds=0.05, finished=100.05)}
     assert found.exemplars.keys() == found.durations.keys()
     assert NO_TOTALS.counting(dataclasses.replace(RESULT, time_taken=1e9)).exemplars.keys() == {math.inf}
 
@@ -84,7 +84,7 @@ def test_record_after__collects_them() -> None:
         record = Record.after(record, result, max_age=10)
     assert record is not None
     found = {bound: (one.seconds, one.finished) for bound, one in record.totals.exemplars.items()}
-    assert found == {0.05: (0.04, 102.0), 2.5: (2.0, 101.0), 5.0: (3.0, 103.0)}
+    assert found == {0.1: (0.04, 102.0), 2.5: (2.0, 101.0), 5.0: (3.0, 103.0)}
 
 
 @pytest.fixture(params=[0, 4], ids=["here", "threads"])

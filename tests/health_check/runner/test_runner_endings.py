@@ -128,6 +128,8 @@ def becoming(other: type) -> Body:
     return body
 
 
+NO_MEMORY = "unavailable: this process has no memory left: it cannot judge, and tells no other process"
+
 ENDINGS: dict[str, tuple[Body, str]] = {
     "exiting text": (raising(ExitingText), UNKNOWN),
     "failing text": (raising(FailingText), UNKNOWN),
@@ -135,7 +137,7 @@ ENDINGS: dict[str, tuple[Body, str]] = {
     "unplaced": (raising(Unplaced), UNKNOWN),
     "cancelled": (raising(asyncio.CancelledError), UNKNOWN),
     "group": (raising(BaseExceptionGroup, "both", [KeyboardInterrupt(), ServiceUnavailable("no")]), UNKNOWN),
-    "memory": (raising(MemoryError), UNKNOWN),
+    "memory": (raising(MemoryError), f"{UNKNOWN}\n{NO_MEMORY}"),
     "None": (leaving(None), UNKNOWN),
     "number": (leaving(5), UNKNOWN),
     "interrupting": (leaving(Interrupting([1])), UNKNOWN),

@@ -9,8 +9,9 @@ import pytest
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
-from health_check.exceptions import ServiceUnavailable
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.records import State
+from health_check.stores import serializer
 from tests.support.bench import SECONDS, Bench, defined
 
 LONGEST_MESSAGE = 20_000
@@ -80,6 +81,37 @@ def test_errors__twenty_thousand__are_cut_short(bench: Bench) -> None:
     reading = bench.read(defined(flood))
     assert reading.messages[0].text == "unavailable: shard 0 is gone"
     assert 10 <= len(reading.messages) <= MOST_MESSAGES
+
+
+@pytest.mark.parametrize(("number", "shown"), [(1, 1), (2, 2), (3, 3), (100, 3), (5000, 3)])
+def test_errors__long_ones__fit_any_store(bench: Bench, number: int, shown: int) -> None:
+    """What a record holds is bounded in all, whatever is in it, and says how much there is more."""
+
+    def flood(check: HealthCheck) -> None:
+        for position in range(number):
+            check.add_error(ServiceUnavailable(f"{position} \N{GRINNING FACE}" + "\x07" * 9000))
+
+    reading = bench.read(defined(flood))
+    assert len(reading.messages) == shown
+    assert reading.record is not None
+    assert len(serializer.dump(reading.record).encode()) < 200_000
+    hidden = number - 2
+    assert reading.messages[-1].text.startswith("…") is (number > 2)
+    assert number < 3 or reading.messages[-1].text == f"… and {min(hidden, 998)} more"
+
+
+@pytest.mark.parametrize("last", [ServiceWarning("slow"), ServiceUnavailable("gone")])
+def test_errors__many__are_as_severe_as_all(bench: Bench, last: Exception) -> None:
+    """Hundreds of warnings are a warning, unless there is something worse behind them."""
+
+    def flood(check: HealthCheck) -> None:
+        for position in range(300):
+            check.add_error(ServiceWarning(f"shard {position} is slow"))
+        check.add_error(last)
+
+    reading = bench.read(defined(flood))
+    assert reading.state is (State.WARNING if isinstance(last, ServiceWarning) else State.ERROR)
+    assert reading.messages[-1].text == "… and 201 more"
 
 
 def test_errors__without_end__are_cut_short(bench: Bench) -> None:

@@ -233,3 +233,22 @@ class Trap(Hanging):
         except FileNotFoundError:
             return
         self.hang()
+
+
+class SocketPair(Noting):
+    """Have four sockets at once, as clients of a service do."""
+
+    def check_status(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for end in (*socket.socketpair(), *socket.socketpair()):
+                stack.callback(end.close)
+
+
+class Verbose(Noting):
+    """Report a hundred things at length."""
+
+    critical_service = False
+
+    def check_status(self) -> None:
+        for number in range(100):
+            self.add_error(ServiceUnavailable(f"shard {number} \N{GRINNING FACE}{'x' * 9900}"))

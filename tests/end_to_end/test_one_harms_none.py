@@ -1,0 +1,75 @@
+"""One check that says too much, or one process that has run out of something, harms no other."""
+
+from __future__ import annotations
+
+import pathlib
+import resource
+import time
+
+import psutil
+import pytest
+
+from tests.support.caches import memcached_server, redis_server
+from tests.support.client import eventually, get
+from tests.support.servers import site_under_gunicorn
+from tests.support.site.configuration import Site
+from tests.support.site.views import PROCESS_HEADER
+
+pytestmark = pytest.mark.server
+
+MAX_AGE = 0.3
+OBSERVED_SECONDS = 6.0
+MOST_PAGE_BYTES = 300_000
+
+
+@pytest.mark.parametrize("store", ["file", "redis"])
+def test_process_without_descriptors__is_not_the_truth_of_its_host(tmp_path: pathlib.Path, store: str) -> None:
+    """A worker that cannot open a socket tells of that itself; the others of its host answer 200 all the time."""
+    with redis_server(tmp_path / "redis") as redis:
+        kept = {} if store == "file" else {"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}}
+        site = Site(
+            folder=tmp_path,
+            checks=["tests.support.site.checks.SocketPair"],
+            max_age=MAX_AGE,
+            caches={"default": redis.configuration()},
+            health_check=kept,
+        )
+        with site_under_gunicorn(site, "--workers=2", "--threads=1") as server:
+            health = f"{server.url}/health/"
+            workers = [child.pid for child in psutil.Process(server.process.pid).children()]
+            eventually(
+                lambda: {get(health).headers[PROCESS_HEADER] for _ in range(20)} == set(map(str, workers)),
+                what="an answer of each worker",
+            )
+            sick = psutil.Process(workers[0])
+            most = sick.num_fds() + 3  # for the connection of the client, and not for all that the check opens
+            sick.rlimit(resource.RLIMIT_NOFILE, (most, most))
+            answers = []
+            end = time.monotonic() + OBSERVED_SECONDS
+            while time.monotonic() < end:
+                answer = get(health, format="json")
+                answers.append((answer.headers[PROCESS_HEADER] == str(sick.pid), answer.status, answer.body))
+                time.sleep(0.01)
+    assert [body for is_sick, status, body in answers if not is_sick and status != 200] == []
+    assert any("this process has no file descriptors left" in body for is_sick, _, body in answers if is_sick)
+
+
+def test_verbose_check__fits_a_memcached(tmp_path: pathlib.Path) -> None:
+    """A check that reports a hundred times ten thousand letters takes neither the store nor a readable page away."""
+    checks = ["tests.support.site.checks.Verbose", "tests.support.site.checks.Counting"]
+    with memcached_server(tmp_path / "memcached") as memcached:
+        site = Site(
+            folder=tmp_path,
+            checks=checks,
+            max_age=MAX_AGE,
+            caches={"default": memcached.configuration()},
+            health_check={"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}},
+        )
+        with site_under_gunicorn(site, "--workers=2", "--threads=1") as server:
+            for _ in range(20):
+                assert "django_health_check_store_up 1.0" in get(f"{server.url}/metrics").body
+                time.sleep(MAX_AGE / 2)
+            page = get(f"{server.url}/health/", format="html")
+            assert "… and 9" in page.body
+            assert len(page.body) < MOST_PAGE_BYTES
+            assert "cannot be used" not in server.output()
