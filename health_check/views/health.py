@@ -119,14 +119,15 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
                     await sync_to_async(lambda: self.access_decision)()
                 if self.access_decision.status != 200 or not runs:
                     return self.dispatch(request, *args, **kwargs)
-                if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
-                    return await sync_to_async(view)(request, *args, **kwargs)
-                await runtime.prepare()
-                found = self._listed()
-                if found is None:
-                    found = await call(self._placed, "catalogue")
-                endpoint, check_set = found
-                self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
+                if not self._needs_nothing:
+                    if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
+                        return await sync_to_async(view)(request, *args, **kwargs)
+                    await runtime.prepare()
+                    found = self._listed()
+                    if found is None:
+                        found = await call(self._placed, "catalogue")
+                    endpoint, check_set = found
+                    self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
             except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
@@ -144,9 +145,8 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
-            response = HttpResponse(
-                self.explanation(error), status=self.error_status_code, content_type="text/plain; charset=utf-8"
-            )
+            status = 200 if self._needs_nothing else self.error_status_code
+            response = HttpResponse(self.explanation(error), status=status, content_type="text/plain; charset=utf-8")
         if response.status_code >= 500:
             vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
         response.headers["Cache-Control"] = "no-store"
@@ -174,6 +174,8 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
     @cached_property
     def report(self) -> Report:
         """The endpoint's report, the same for all of this request."""
+        if self._needs_nothing:
+            return self._shown(Report(name=self._own_endpoint().name, rows=(), status_code=200))
         endpoint, check_set = self._listed() or self._placed()
         return self._shown(runtime.read([endpoint], check_set=check_set).reports[0])
 
@@ -308,14 +310,27 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         catalogue = runtime.get().catalogue
         match = self.request.resolver_match
         if match is None:
-            endpoint = self._as_endpoint(url_name="", route=self.request.path)
+            endpoint = self._own_endpoint()
             return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
         listed = endpoint_of(match)
         if listed is None or listed.view_class is not type(self):
-            listed = self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
+            listed = self._own_endpoint()
         elif not listed.has_own_plugins:
             return catalogue.add(listed)
         return catalogue.place(listed, self._items(listed))
+
+    @cached_property
+    def _needs_nothing(self) -> bool:
+        """Whether the process answers for itself: there are no checks, and it matters to nobody that it is drained."""
+        endpoint = self._own_endpoint()
+        is_empty = isinstance(self.checks, list | tuple) and not self.checks
+        return is_empty and not endpoint.has_own_plugins and not endpoint.is_readiness
+
+    def _own_endpoint(self) -> Endpoint:
+        match = self.request.resolver_match
+        if match is None:
+            return self._as_endpoint(url_name="", route=self.request.path)
+        return self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
 
     def _as_endpoint(self, *, url_name: str, route: str) -> Endpoint:
         names = ("checks", "warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")

@@ -73,7 +73,7 @@ def _our_own(context: dict[str, Any]) -> str:
 
 
 def _parts(report: Report) -> dict[str, Any]:
-    history = runtime.history(report.readings) if report.details else NO_HISTORY
+    history = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
     return {
         "lines": lines_of(report, history),
         "hosts": hosts_of(history),

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import threading
+import time
 import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import path
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
+from health_check.monitor.runtime import CONSTRUCTION_SECONDS
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support import checks
+from tests.support.bench import SECONDS
 
 FORMATS = ["html", "json", "text", "health+json", "rss", "atom"]
 CONCURRENCY = pytest.mark.parametrize("threads", [0, 4])
+CACHE_STORE = "health_check.stores.cache.DjangoCacheStore"
 SECRET = "a text that nobody meant for readers"
 
 
@@ -194,3 +200,55 @@ def test_checks__no_list(mount: Mount, client: Client, value: Any) -> None:
     response = client.get("/health/?format=json")
     assert response.status_code == (200 if value == "tests.support.checks.Fine" else 500)
     assert len(response.json()) == 1
+
+
+BROKEN_SETTINGS: list[Any] = [
+    5,
+    *(
+        {"STORE": value}
+        for value in (5, {"BACKEND": "no.such.Store"}, {"BACKEND": CACHE_STORE, "OPTIONS": {"alias": "x"}})
+    ),
+    *({"ACCESS": value} for value in (5, {"NETWORKS": ["nowhere"]})),
+    *(
+        {name: "nonsense"}
+        for name in ("URLCONF", "DURATION_BUCKETS", "SCHEDULER", "COMPAT", "WARNINGS_AS_ERRORS", "WAIT")
+    ),
+    *({name: 5} for name in ("RELEASE", "SITE", "EXPORTERS", "TRACES")),
+    {"MAX_CONCURRENCY": "many"},
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN_SETTINGS, ids=str)
+def test_endpoint_without_checks__needs_no_settings(settings: Settings, mount: Mount, broken: Any) -> None:
+    """A process that is alive is not to be restarted for its settings; readiness is another matter."""
+    mount(
+        path("live/", HealthCheckView.as_view(checks=[]), name="live"),
+        path("ready/", HealthCheckView.as_view(checks=[], readiness=True), name="ready"),
+    )
+    settings.HEALTH_CHECK = broken
+    client = Client()
+    assert [client.get("/live/", {"format": name}).status_code for name in FORMATS] == [200] * len(FORMATS)
+    assert client.options("/live/").status_code == 200
+    assert asyncio.run(AsyncClient().get("/live/")).status_code == 200
+    if "STORE" in str(broken):
+        assert client.get("/ready/").status_code == 500
+
+
+def test_endpoint_without_checks__waits_for_no_constructor(
+    settings: Settings, mount: Mount, gate: threading.Event
+) -> None:
+    """What hangs in the checks of other endpoints does not hold up an answer that needs none."""
+
+    class Hanging(HealthCheck):
+        def __init__(self) -> None:
+            gate.wait(SECONDS)
+
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
+    mount(
+        path("live/", HealthCheckView.as_view(checks=[]), name="live"),
+        path("health/", HealthCheckView.as_view(checks=[Hanging]), name="health"),
+    )
+    began = time.monotonic()
+    assert [Client().get("/live/", {"format": name}).status_code for name in FORMATS] == [200] * len(FORMATS)
+    assert asyncio.run(AsyncClient().get("/live/")).status_code == 200
+    assert time.monotonic() - began < CONSTRUCTION_SECONDS
