@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
-from health_check.redaction import mask
+from health_check.redaction import shown
 
 LEGACY = {
     "DISABLE_THREADING": "set HEALTH_CHECK['MAX_CONCURRENCY'] to 0 instead of DISABLE_THREADING",
@@ -217,7 +217,7 @@ class HealthCheckSettings:
         traced afterwards.
         """
         value = _configured().get("TRACES", "all")
-        if value not in ("all", "failures", "none"):
+        if not isinstance(value, str) or value not in ("all", "failures", "none"):
             raise _unusable("TRACES", value, '"all", "failures" or "none"')
         return str(value)
 
@@ -377,9 +377,9 @@ def __getattr__(name: str) -> Any:
 def _configured() -> Mapping[str, Any]:
     value = getattr(django_settings, "HEALTH_CHECK", {})
     if not isinstance(value, Mapping):
-        raise ImproperlyConfigured(f"HEALTH_CHECK is {mask(repr(value))}: use a dict of settings.")
+        raise ImproperlyConfigured(f"HEALTH_CHECK is {shown(value)}: use a dict of settings.")
     return value
 
 
 def _unusable(key: str, value: object, remedy: str) -> ImproperlyConfigured:
-    return ImproperlyConfigured(f"HEALTH_CHECK[{key!r}] is {mask(repr(value))}: use {remedy}.")
+    return ImproperlyConfigured(f"HEALTH_CHECK[{key!r}] is {shown(value)}: use {remedy}.")

@@ -194,6 +194,14 @@ def showable(text: str) -> str:
     return _UNSHOWABLE.sub("\N{REPLACEMENT CHARACTER}", beginning(text, MOST_CHARACTERS))
 
 
+def shown(value: object) -> str:
+    """Return a value as Python writes it, masked; its class where it cannot be written."""
+    try:
+        return mask(repr(value))
+    except Exception:
+        return f"a {type(value).__qualname__} whose repr() fails"
+
+
 def escaped(text: str) -> str:
     """Return the text with its control characters written as in Python, for terminals, logs and plain text."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

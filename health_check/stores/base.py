@@ -362,7 +362,7 @@ def create_store() -> Store:
     path, options = settings.STORE["BACKEND"], settings.STORE["OPTIONS"]
     try:
         store = import_string(path)(**options)
-    except (ImportError, TypeError) as error:
+    except Exception as error:  # of a store's constructor, whose arguments are the site's
         raise ImproperlyConfigured(f"HEALTH_CHECK['STORE'] cannot be used: {path}: {error}.") from error
     if not isinstance(store, Store):
         raise ImproperlyConfigured(f"HEALTH_CHECK['STORE']['BACKEND'] is {path!r}: use a subclass of Store.")

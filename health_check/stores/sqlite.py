@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from health_check import conf
 from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
+from health_check.redaction import shown
 from health_check.stores import serializer
 from health_check.stores.base import FUTURE_SECONDS, Key, Lease, Publication, Query, Store, Stored, StoreError
 from health_check.stores.site_folder import note_start, sweep
@@ -344,12 +345,12 @@ NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
 
 
 def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
-    if path is not None and (path == "" or not isinstance(path, str | os.PathLike)):
-        raise TypeError(f"path is {path!r}, use the name of a file")
+    if path is not None and (not isinstance(path, str | os.PathLike) or path == ""):
+        raise TypeError(f"path is {shown(path)}, use the name of a file")
     if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
-        raise TypeError(f"history_rows is {rows!r}, use a whole number from 0 up")
+        raise TypeError(f"history_rows is {shown(rows)}, use a whole number from 0 up")
     if conf.seconds(seconds) is None:
-        raise TypeError(f"history_seconds is {seconds!r}, use a number from 0 up")
+        raise TypeError(f"history_seconds is {shown(seconds)}, use a number from 0 up")
 
 
 class _ReplacedError(sqlite3.OperationalError):

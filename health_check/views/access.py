@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 
 from health_check.conf import nearest, settings
 from health_check.logs import log_once, warn_once
+from health_check.redaction import shown
 from health_check.views.client import UNIX, Client, Network, client_of, is_forwarded_untold, is_in, network_of
 
 DETAILS = ("always", "authorized", "never")
@@ -151,10 +152,10 @@ def _of_settings() -> Mapping[str, Any]:
 
 def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
     details, is_open = stated.get("DETAILS", "always"), stated.get("OPEN", True)
-    if details not in DETAILS:
-        raise ImproperlyConfigured(f"ACCESS DETAILS is {details!r}: use one of {', '.join(map(repr, DETAILS))}.")
+    if not isinstance(details, str) or details not in DETAILS:
+        raise ImproperlyConfigured(f"ACCESS DETAILS is {shown(details)}: use one of {', '.join(map(repr, DETAILS))}.")
     if not isinstance(is_open, bool):
-        raise ImproperlyConfigured(f"ACCESS OPEN is {is_open!r}: use True or False.")
+        raise ImproperlyConfigured(f"ACCESS OPEN is {shown(is_open)}: use True or False.")
     return AccessPolicy(
         details=details,
         open=is_open,
@@ -173,7 +174,7 @@ def _tokens(value: object) -> tuple[str, ...]:
 
 def _networks(name: str, value: object) -> tuple[Network, ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise ImproperlyConfigured(f'ACCESS {name} is {value!r}: use a list of networks, as in ["10.0.0.0/8"].')
+        raise ImproperlyConfigured(f'ACCESS {name} is {shown(value)}: use a list of networks, as in ["10.0.0.0/8"].')
     found = []
     for item in value:
         try:
@@ -181,14 +182,17 @@ def _networks(name: str, value: object) -> tuple[Network, ...]:
                 raise ValueError("no text")
             found.append(network_of(item))
         except ValueError as error:
-            raise ImproperlyConfigured(f"ACCESS {name} has {item!r}: use a network, as in '10.0.0.0/8'.") from error
+            raise ImproperlyConfigured(
+                f"ACCESS {name} has {shown(item)}: use a network, as in '10.0.0.0/8'."
+            ) from error
     return tuple(found)
 
 
 def _proxies(value: object) -> tuple[Network | str, ...]:
-    if not isinstance(value, list | tuple | set | frozenset) or UNIX not in value:
+    if not isinstance(value, list | tuple | set | frozenset):
         return _networks("PROXIES", value)
-    return (UNIX, *_networks("PROXIES", [item for item in value if item != UNIX]))
+    networks = [item for item in value if not isinstance(item, str) or item != UNIX]
+    return (*_networks("PROXIES", networks), *([UNIX] if len(networks) < len(value) else []))
 
 
 ACCESS_ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")

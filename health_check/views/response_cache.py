@@ -76,7 +76,7 @@ class CachedResponse:
             and current.catalogue is self.catalogue
             and self.catalogue.check_set is self.check_set
             and self.draining == bool(current.monitor.store_client.draining)
-            and getattr(django_settings, "HEALTH_CHECK", None) == self.configured
+            and _is_configured(self.configured)
         )
 
 
@@ -156,6 +156,14 @@ class ResponseCache:
             draining=bool(draining),
         )
         return cached
+
+
+def _is_configured(configured: object) -> bool:
+    """Tell whether the settings are these."""
+    try:
+        return bool(getattr(django_settings, "HEALTH_CHECK", None) == configured)
+    except Exception:  # values that are not the same may be such as cannot be compared
+        return False
 
 
 def _configured() -> object:

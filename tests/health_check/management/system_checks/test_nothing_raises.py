@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.checks import CheckMessage
+from django.test import Client
 from django.urls import path
 from pytest_django import Settings
 
@@ -20,7 +21,43 @@ from tests.support.messages import ids, view
 
 pytestmark = pytest.mark.filterwarnings("ignore:HEALTH_CHECK:DeprecationWarning")
 
-ODD: list[object] = [None, True, -1, float("nan"), "x", "", [], {}, {"x": 1}, {1: 2}, object(), b"x", Fine, [[]]]
+
+class Refusing:
+    """Can be neither printed nor compared nor copied."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        raise ZeroDivisionError
+
+    def __eq__(self, other: object) -> bool:
+        raise ZeroDivisionError
+
+    def __deepcopy__(self, memo: object) -> object:
+        raise ZeroDivisionError
+
+    __copy__ = __reduce__ = __repr__
+
+
+ODD: list[object] = [
+    Refusing(),
+    [Refusing()],
+    {"x": Refusing()},
+    None,
+    True,
+    -1,
+    float("nan"),
+    "x",
+    "",
+    [],
+    {},
+    {"x": 1},
+    {1: 2},
+    object(),
+    b"x",
+    Fine,
+    [[]],
+]
 """Values that stand where others are meant."""
 
 
@@ -73,7 +110,18 @@ def test_setting__with_odd_values(key: str, settings: Settings) -> None:
     for value in ODD:
         settings.HEALTH_CHECK = {key: value}
         texts = [message.msg for message in messages()]
-        assert len(texts) == len(set(texts)), value
+        assert len(texts) == len(set(texts)), texts
+
+
+@pytest.mark.parametrize("key", [*KNOWN, *LEGACY, "UNKNOWN"])
+def test_answers__with_odd_values(key: str, settings: Settings, mount: Mount, client: Client) -> None:
+    """Whatever stands in a setting, also what cannot be copied, pages answer, or say which one cannot be used."""
+    mount(path("a/", view(Fine), name="a"), path("live/", view(), name="live"))
+    for value in ODD:
+        settings.HEALTH_CHECK = {key: value}
+        for url in ("/a/?format=json", "/a/", "/live/"):
+            response = client.get(url)
+            assert response.status_code == 200 or key in response.content.decode(), response.content
 
 
 @pytest.mark.parametrize("key", ["DETAILS", "OPEN", "TOKENS", "NETWORKS", "PROXIES"])
