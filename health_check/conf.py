@@ -182,6 +182,14 @@ class HealthCheckSettings:
         return value
 
     @property
+    def EXPORTERS(self) -> tuple[str, ...]:
+        """The exporters to load: ``"prometheus"``, ``"opentelemetry"``, or a package's name; default Prometheus."""
+        value = _configured().get("EXPORTERS", ["prometheus"])
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str) and name for name in value):
+            raise _unusable("EXPORTERS", value, 'a list like ["prometheus", "opentelemetry"]')
+        return tuple(value)
+
+    @property
     def EARLY_METRICS(self) -> bool:
         """Whether ``HealthCheckMiddleware`` answers the metrics page, too; default False."""
         return self._flag("EARLY_METRICS", default=False)

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check.conf import nearest, settings
 from health_check.monitor.reports import Overview
+from health_check.redaction import mask
 from health_check.registry.definitions import Definition
 from health_check.runner.observers import (
     Observer,
@@ -37,6 +42,8 @@ __all__ = [
     "Trigger",
     "Verify",
     "View",
+    "failed_exporters",
+    "load_exporters",
     "outputs",
     "pages",
     "process_role",
@@ -91,6 +98,36 @@ class OutputError(Exception):
 
 class TelemetryError(Exception):
     """Tell why telemetry cannot be set up, and what to do."""
+
+
+EXPORTERS = ("prometheus", "opentelemetry")
+"""The short names of those that come with the package."""
+
+_failed: dict[str, str] = {}
+
+
+def load_exporters() -> None:
+    """Load the exporters of ``HEALTH_CHECK["EXPORTERS"]``; one that cannot be loaded keeps nothing else from starting.
+
+    An exporter is a package with a module ``registration`` that has a function ``register``, which may be called again.
+    """
+    _failed.clear()
+    try:
+        names = settings.EXPORTERS
+    except ImproperlyConfigured:  # a system check says so
+        return
+    for name in names:
+        package = name if "." in name or name.startswith("health_check_") else f"health_check_{name}"
+        try:
+            importlib.import_module(f"{package}.registration").register()
+        except Exception as error:
+            hint = nearest(name, EXPORTERS) if name not in EXPORTERS else ""
+            _failed[name] = f"{type(error).__name__}: {mask(str(error))}.{hint}"
+
+
+def failed_exporters() -> Mapping[str, str]:
+    """Return why exporters could not be loaded, by their names."""
+    return dict(_failed)
 
 
 def register_output(option: str, output: Output, *, verify: Verify | None = None) -> None:

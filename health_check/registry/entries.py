@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import nearest
@@ -25,6 +24,7 @@ from health_check.registry.definitions import (
 )
 from health_check.registry.old_names import adapted
 from health_check.registry.policies import POLICY_OPTIONS, EntryError, is_policy, policy_of
+from health_check.registry.short_names import import_check, short_names
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,14 +213,25 @@ def own_names(check_class: type[HealthCheck]) -> frozenset[str]:
     return frozenset((fields - inherited) | set(_parameters(check_class)))
 
 
+def check_class_of(item: object) -> type[HealthCheck] | None:
+    """Return the class of an item of ``checks``; None if it is of no use."""
+    try:
+        return _load(item[0] if isinstance(item, list | tuple) and item else item)
+    except EntryError:
+        return None
+
+
 def _load(target: object) -> type[HealthCheck]:
     if isinstance(target, str):
         path = target
         try:
-            return _as_check_class(import_string(path), path)
+            return _as_check_class(import_check(path), path)
         except ImportError as error:
             problem = f"The entry {path!r} cannot be imported: {mask(str(error))}."
-            raise EntryError(problem if "pip install" in problem else f"{problem} Correct the path.") from error
+            if "pip install" in problem:
+                raise EntryError(problem) from error
+            short = path.removeprefix("health_check.").removeprefix("contrib.")
+            raise EntryError(f"{problem}{nearest(short, short_names()) or ' Correct the path.'}") from error
         except EntryError:
             raise
         except (Exception, SystemExit) as error:

@@ -63,7 +63,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         """Return the view.
 
         Args:
-            checks: Dotted paths, classes, or pairs of either with a dict of options. Default: Cache,
+            checks: Dotted paths or short names, classes, or pairs of these with a dict of options. Default: Cache,
                 Database, Disk, Mail, Memory and Storage; an empty list checks nothing and answers 200.
             warnings_as_errors: Whether warnings of critical checks count; default
                 ``HEALTH_CHECK["WARNINGS_AS_ERRORS"]``.

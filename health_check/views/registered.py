@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django.db import connections
+
+from health_check.checks.database import Database
 from health_check.registry.endpoints import DEFAULT_CHECKS
+from health_check.registry.entries import check_class_of
 from health_check.registry.plugins import plugin_dir
 from health_check.views.health import HealthCheckView
 
@@ -21,3 +25,22 @@ class RegisteredView(HealthCheckView):
     """Answer for the checks that were registered, as in django-health-check 3.x; without any, for the default ones."""
 
     checks: ClassVar[Sequence[Any]] = _Registered()  # type: ignore[assignment]
+
+
+class _Databases:
+    """The checks of databases among those; none on a site without a database."""
+
+    def __get__(self, instance: object, owner: type) -> Sequence[Any]:
+        if connections.settings["default"]["ENGINE"] == "django.db.backends.dummy":
+            return []
+        found = ((entry, check_class_of(entry)) for entry in RegisteredView.checks)
+        return [entry for entry, check_class in found if check_class and issubclass(check_class, Database)]
+
+
+class ReadinessView(HealthCheckView):
+    """Tell load balancers whether to send requests: while the database answers, and the host is not drained."""
+
+    readiness: ClassVar[bool | None] = True
+    warnings_as_errors: ClassVar[bool | None] = False
+    error_status_code: ClassVar[int] = 503
+    checks: ClassVar[Sequence[Any]] = _Databases()  # type: ignore[assignment]

@@ -232,7 +232,7 @@ class Command(HealthCommand):
             if options["watch"]:
                 raise CommandError(f"--watch only shows the checks: leave --{output} out.", returncode=2)
             if output not in extensions.outputs():
-                raise CommandError(f"--{output} needs health_check_prometheus in INSTALLED_APPS.", returncode=2)
+                raise CommandError(f"--{output} needs 'prometheus' in HEALTH_CHECK['EXPORTERS'].", returncode=2)
             extensions.verify_output(output, options)
         return over_http
 

@@ -92,7 +92,7 @@ class Command(HealthCommand):
             return _nothing_to_shut_down
         try:
             if set_up is None:
-                raise extensions.TelemetryError("OTLP needs health_check_opentelemetry in INSTALLED_APPS.")
+                raise extensions.TelemetryError("OTLP needs 'opentelemetry' in HEALTH_CHECK['EXPORTERS'].")
             shut_down = set_up()
         except extensions.TelemetryError as error:
             if demanded:
@@ -115,7 +115,7 @@ class Command(HealthCommand):
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         runtime.get().scheduler.start()
         if "/metrics" not in extensions.pages():
-            self.stderr.write("There will be no /metrics: add health_check_prometheus to INSTALLED_APPS.")
+            self.stderr.write("There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS'].")
         self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")
         self.stdout.write(where)
         self.stdout.flush()
@@ -126,7 +126,7 @@ class Command(HealthCommand):
     def _print_once(self) -> None:
         path = next((path for path in addresses() if path == "/metrics"), None)
         if path is None:
-            raise CommandError("There are no metrics: add health_check_prometheus to INSTALLED_APPS.", returncode=2)
+            raise CommandError("There are no metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS'].", returncode=2)
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": path,

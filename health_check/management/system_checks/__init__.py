@@ -9,9 +9,15 @@ from django.core.checks import Warning as CheckWarning
 
 from health_check.logs import log_once
 from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_mail, check_purposes
-from health_check.management.system_checks.installation import check_distributions, check_middleware, check_shadows
+from health_check.management.system_checks.installation import (
+    check_distributions,
+    check_exporters,
+    check_middleware,
+    check_shadows,
+)
 from health_check.management.system_checks.migration import check_former, check_hooks, check_names
 from health_check.management.system_checks.policies import check_policies
+from health_check.management.system_checks.routes import check_routes
 from health_check.management.system_checks.settings import check_settings, check_store
 
 SystemCheck = Callable[..., list[CheckMessage]]
@@ -45,6 +51,8 @@ ALL = (
     check_names,
     check_hooks,
     check_middleware,
+    check_exporters,
+    check_routes,
 )
 """What the app registers."""
 
@@ -66,6 +74,7 @@ __all__ = [
     "DEPLOYMENT",
     "check_distributions",
     "check_endpoints",
+    "check_exporters",
     "check_exposure",
     "check_former",
     "check_hooks",
@@ -74,6 +83,7 @@ __all__ = [
     "check_names",
     "check_policies",
     "check_purposes",
+    "check_routes",
     "check_settings",
     "check_shadows",
     "check_store",

@@ -15,6 +15,7 @@ from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.utils.module_loading import import_string
 
+from health_check import extensions
 from health_check.views.urlconfs import choosers_after
 
 DISTRIBUTION = "django-health-exporter"
@@ -33,6 +34,18 @@ def check_distributions(app_configs: Sequence[Any] | None = None, **kwargs: Any)
             id="health_check.W019",
         )
         for owner in sorted(owners - {DISTRIBUTION})
+    ]
+
+
+def check_exporters(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report exporters that could not be loaded (W024)."""
+    return [
+        CheckWarning(
+            f"The exporter {name!r} could not be loaded: {reason}",
+            hint="Correct HEALTH_CHECK['EXPORTERS'] (default ['prometheus']; [] loads none), or install what it needs.",
+            id="health_check.W024",
+        )
+        for name, reason in extensions.failed_exporters().items()
     ]
 
 

@@ -173,7 +173,7 @@ def not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_usage__not_installed(option: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without the app the command says what is missing, and nothing runs."""
     assert write(option, tmp_path / "shop.prom") == 2
-    assert f"{option} needs health_check_prometheus in INSTALLED_APPS." in capsys.readouterr().out
+    assert f"{option} needs 'prometheus' in HEALTH_CHECK['EXPORTERS']." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("grouping", ["shop", "shop=", "=north", "a b=c", "1=x", "größe=x"])

@@ -13,7 +13,7 @@ import pytest
 import health_check
 from health_check.backends import HealthCheck
 from health_check.registry.definitions import problem_of
-from health_check.registry.entries import describe, from_instance, parse, unusable_entry
+from health_check.registry.entries import check_class_of, describe, from_instance, parse, unusable_entry
 from health_check.registry.policies import EntryError
 from tests.support.checks import Alias, Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
 
@@ -190,9 +190,9 @@ def test_define__keywords() -> None:
 @pytest.mark.parametrize(
     ("item", "words"),
     [
-        ("health_check.Databse", ["'health_check.Databse'", "Databse", "Correct the path"]),
+        ("health_check.Databse", ["'health_check.Databse'", "Did you mean 'Database'?"]),
         ("no.such.module.Check", ["'no.such.module.Check'", "Correct the path"]),
-        ("Database", ["'Database'", "Correct the path"]),
+        ("Zzz", ["'Zzz'", "Correct the path"]),
         ("", ["''", "Correct the path"]),
         ("django.db.models.Model", ["'django.db.models.Model'", "is no health check", "HealthCheck"]),
         (42, ["'42'", "is no health check"]),
@@ -343,3 +343,40 @@ def test_from_instance__keeps_the_entrys_policy() -> None:
     definition = from_instance(entry.label, entry.prototype)
     assert definition.policies == entry.policies
     assert (definition.label, definition.critical) == ("x", False)
+
+
+@pytest.mark.parametrize(
+    ("short", "path"),
+    [
+        ("Database", "health_check.checks.database.Database"),
+        ("Disk", "health_check.contrib.psutil.Disk"),
+        ("redis.Redis", "health_check.contrib.redis.Redis"),
+        ("elasticsearch.Elasticsearch", "health_check.contrib.elasticsearch.Elasticsearch"),
+        ("celery.Ping", "health_check.contrib.celery.Ping"),
+        ("psutil.CPU", "health_check.contrib.psutil.CPU"),
+    ],
+)
+def test_parse__short_name(short: str, path: str) -> None:
+    """A check of ours may be named shortly; a client of the same name is not meant."""
+    found = check_class_of((short, {}))
+    assert found is not None
+    assert f"{found.__module__}.{found.__qualname__}" == path
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("Databse", "Did you mean 'Database'?"),
+        ("health_check.Databse", "Did you mean 'Database'?"),
+        ("redis.Reddis", "Did you mean 'redis.Redis'?"),
+        ("health_check.contrib.celery.Pong", "Did you mean 'celery.Ping'?"),
+        ("shop.checks.Zzz", "Correct the path."),
+        ("Zzz", "Correct the path."),
+        ("_http.Session", "Correct the path."),
+    ],
+)
+def test_parse__misspelt(entry: str, hint: str) -> None:
+    """A misspelt name is told with the one that was meant."""
+    with pytest.raises(EntryError) as caught:
+        parse(entry)
+    assert hint in str(caught.value)

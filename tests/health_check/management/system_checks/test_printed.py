@@ -35,7 +35,7 @@ BASE_DIR = "/srv/shop/releases/20261127"
 OPEN_VIEWS = ["health_check_home"]
 INSTALLED_APPS = ["health_check", "health_check.db"]
 HEALTH_CHECK = {
-    "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {},
+    "EXPORTERS": ["promethues"], "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {},
     "STORE": {"BACKEND": STORE, "OPTIONS": {"path": "/no/such/folder/health.sqlite3"}},
 }
 """
@@ -55,6 +55,7 @@ urlpatterns = [
     path("live/", HealthCheckView.as_view(checks=[database, "health_check.Cache"], liveness=True), name="live"),
     path("ready/", HealthCheckView.as_view(checks=[("health_check.Mail", {"scope": "fleet"}), "health_check.Storage"])),
     path("a/", HealthCheckView.as_view(checks=[(database, {"timeout": 2})]), name="same"),
+    path("a/", print),
     path("b/", Old.as_view(checks=["no.such.Check"]), name="same"),
     path("c/", HealthCheckView.as_view(checks=[("health_check.Disk", {"name": "Disk of 10.0.0.7", "max_age": 7200})])),
     path("d/", HealthCheckView.as_view(checks=[("health_check.Disk", {"path": "/", "name": "Mail"})])),

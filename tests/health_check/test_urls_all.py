@@ -1,0 +1,179 @@
+"""``include("health_check.urls.all")`` and ``HEALTH_CHECK["EXPORTERS"]``: what one line of each brings."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import include, path, reverse
+from pytest_django import Settings
+
+from health_check import extensions
+from health_check.management.system_checks import check_exporters, check_routes
+from health_check.registry.endpoints import discover
+from health_check.registry.plugins import plugin_dir
+from tests.conftest import Mount
+from tests.support.checks import Broken
+from tests.support.messages import ids
+from tests.support.servers import ROOT, clean_environment
+
+READY = "health_check:health_check_ready"
+
+SITE = """
+import json, sys
+from django.conf import settings
+from django.urls import include, path
+apps, options = json.loads(sys.argv[1])
+settings.configure(
+    INSTALLED_APPS=apps, HEALTH_CHECK=options, ROOT_URLCONF="__main__", SECRET_KEY="x", ALLOWED_HOSTS=["*"],
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+)
+import django; django.setup()
+from django.core.checks import run_checks
+urlpatterns = [path("", include("health_check.urls.all"))]
+from django.http import HttpResponse
+from django.test import Client
+found = {
+    "loaded": [name for name in ("prometheus_client", "opentelemetry") if name in sys.modules],
+    "outputs": list(__import__("health_check.extensions").extensions.outputs()),
+    "metrics": Client().get("/metrics").status_code,
+    "ids": [message.id for message in run_checks(tags=["health_check"])],
+}
+print(json.dumps(found))
+"""
+
+
+def of_a_site(
+    apps: Sequence[str], options: dict[str, object], folder: pathlib.Path, *, roots: Sequence[str] = ("", "exporters")
+) -> dict[str, object]:
+    """Return what a process of its own has loaded, with these apps and settings, from a path alone."""
+    python_path = ":".join(str(ROOT / root) for root in roots)
+    done = subprocess.run(
+        [sys.executable, "-c", SITE, json.dumps([apps, options])],
+        env={**clean_environment(), "PYTHONPATH": python_path, "TMPDIR": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("apps", "options", "loaded"),
+    [
+        (["health_check"], {}, ["prometheus_client"]),
+        (["health_check", "health_check_prometheus"], {}, ["prometheus_client"]),
+        (["health_check_prometheus", "health_check"], {"EXPORTERS": []}, ["prometheus_client"]),
+        (["health_check"], {"EXPORTERS": ["opentelemetry", "prometheus"]}, ["prometheus_client", "opentelemetry"]),
+    ],
+)
+def test_exporters__loaded(
+    apps: list[str], options: dict[str, object], loaded: list[str], tmp_path: pathlib.Path
+) -> None:
+    """Prometheus comes with the app; to name the apps works as well, in either order, and twice."""
+    found = of_a_site(apps, options, tmp_path)
+    assert found == {"loaded": loaded, "outputs": ["textfile", "pushgateway"], "metrics": 200, "ids": []}
+
+
+@pytest.mark.parametrize(
+    ("options", "roots", "warnings"),
+    [
+        ({"EXPORTERS": []}, ["", "exporters"], []),
+        ({"EXPORTERS": ["promethues"]}, ["", "exporters"], ["health_check.W024"]),
+        ({"EXPORTERS": "prometheus"}, ["", "exporters"], ["health_check.E001"]),
+    ],
+)
+def test_exporters__not_loaded(
+    options: dict[str, object], roots: list[str], warnings: list[str], tmp_path: pathlib.Path
+) -> None:
+    """Without an exporter the site starts all the same, has no metrics page, and is told why."""
+    found = of_a_site(["health_check"], options, tmp_path, roots=roots)
+    assert found == {"loaded": [], "outputs": [], "metrics": 404, "ids": warnings}
+
+
+@pytest.fixture
+def _loaded_again() -> Iterator[None]:
+    yield
+    extensions._failed.clear()
+
+
+@pytest.mark.usefixtures("_loaded_again")
+def test_w024__says_why(settings: Settings) -> None:
+    """An exporter that cannot be loaded is named, with the reason and the name that was meant."""
+    settings.HEALTH_CHECK = {"EXPORTERS": ["promethues", "json"]}
+    extensions.load_exporters()
+    first, second = check_exporters()
+    assert (
+        "'promethues' could not be loaded: ModuleNotFoundError: No module named 'health_check_promethues'" in first.msg
+    )
+    assert first.msg.endswith("Did you mean 'prometheus'?")
+    assert "'json'" in second.msg
+
+
+@pytest.mark.django_db
+def test_all__mounts_everything(mount: Mount) -> None:
+    """One line mounts health, live, ready and metrics, in the namespace of the app."""
+    mount(path("", include("health_check.urls.all")))
+    names = ["home", "live", "ready"]
+    assert [reverse(f"health_check:health_check_{name}") for name in [*names, "metrics"]] == [
+        "/health/",
+        "/health/live/",
+        "/health/ready/",
+        "/metrics",
+    ]
+    assert [Client().get(reverse(f"health_check:health_check_{name}")).status_code for name in names] == [200] * 3
+    metrics = Client().get("/metrics").content.decode()
+    assert f'django_health_check_endpoint_status{{url_name="{READY}"}} 1.0' in metrics
+
+
+def test_ready__of_the_default_endpoint(mount: Mount, settings: Settings) -> None:
+    """Its checks are those of databases that the default endpoint has; it is drained, and fails with 503."""
+    mount(path("", include("health_check.urls.all")))
+    ready = next(endpoint for endpoint in discover(settings.ROOT_URLCONF) if endpoint.name == READY)
+    assert (ready.items(), ready.is_readiness, ready.option("error_status_code")) == (
+        ("health_check.Database",),
+        True,
+        503,
+    )
+
+
+class BrokenDatabase(Broken):
+    """Is no check of ours."""
+
+
+def test_ready__of_registered_checks(mount: Mount, settings: Settings) -> None:
+    """Where checks are registered as in 3.x, it has those of databases among them, and else none."""
+    try:
+        with pytest.warns(DeprecationWarning, match="plugin_dir"):
+            plugin_dir.register(BrokenDatabase)
+        mount(path("", include("health_check.urls.all")))
+        ready = next(endpoint for endpoint in discover(settings.ROOT_URLCONF) if endpoint.name == READY)
+        assert ready.items() == ()
+    finally:
+        plugin_dir.reset()
+
+
+def test_w025__route_that_is_there_twice(mount: Mount) -> None:
+    """A route that both we and the site have is told, whichever is served."""
+
+    def own(request: object) -> HttpResponse:
+        return HttpResponse()
+
+    mount(path("metrics", own), path("", include("health_check.urls.all")), path("health/ready/", own))
+    messages = check_routes()
+    assert ids(messages) == ["health_check.W025"] * 2
+    assert "'metrics' is there twice" in messages[0].msg
+    assert "own is served, and hides health_check_prometheus.views.MetricsView." in messages[0].msg
+    assert "ReadinessView is served, and hides" in messages[1].msg
+    mount(path("", include("health_check.urls.all")), path("metric", own))
+    assert check_routes() == []
