@@ -82,15 +82,16 @@ APT_SID := apt-get --quiet --quiet -o Dir::Etc::sourcelist=$(CURDIR)/build/apt/s
 	-o Dir::State::lists=$(CURDIR)/build/apt/lists -o Dir::Cache=$(CURDIR)/build/apt -o APT::Sandbox::User=root
 
 .PHONY: prometheus-3
-prometheus-3: build/prometheus-3/prometheus-3 ## Fetch Prometheus 3, which Debian's stable release lacks, for the tests
+prometheus-3: build/prometheus-3/promtool-3 ## Fetch Prometheus 3, which Debian's stable release lacks, for the tests
 
-build/prometheus-3/prometheus-3:
+build/prometheus-3/promtool-3:
 	@mkdir -p build/apt/lists/partial build/apt/archives/partial $(@D)
 	@awk -v RS= '!/security/ { print; print "" }' /etc/apt/sources.list.d/debian.sources \
 		| sed 's/^Suites:.*/Suites: sid/' > build/apt/sid.sources
-	@$(APT_SID) update && cd build/apt && $(APT_SID) download prometheus
-	@dpkg-deb --extract build/apt/prometheus_*.deb build/apt/prometheus
-	@cp build/apt/prometheus/usr/bin/prometheus $@ && rm -r build/apt
+	@$(APT_SID) update && cd build/apt && $(APT_SID) download prometheus promtool
+	@for package in build/apt/*.deb; do dpkg-deb --extract $$package build/apt/root; done
+	@cp build/apt/root/usr/bin/prometheus $(@D)/prometheus-3
+	@cp build/apt/root/usr/bin/promtool $@ && rm -r build/apt
 
 .PHONY: clean
 clean: ## Remove what the other targets made

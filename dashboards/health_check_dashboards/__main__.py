@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from health_check_dashboards.files import FILES
-from health_check_dashboards.options import LABEL, OPTIONS, Options, options_of
+from health_check_dashboards.options import OPTIONS, REPEATED, Options, options_of
 
 FOLDER = "monitoring"
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(f"{file.path:<50}{file.text}" for file in FILES))
         return 0
     try:
-        options = options_of(_values(said), tuple(said.label))
+        options = options_of(_values(said), **{field: tuple(getattr(said, field)) for field in REPEATED})
         written = write(pathlib.Path(said.folder), options, force=said.force)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -89,7 +89,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", nargs="?", default=FOLDER, metavar="DIR", help=f"where to (default: {FOLDER})")
     parser.add_argument("--list", action="store_true", help="list the files, and write nothing")
     parser.add_argument("--force", action="store_true", help="overwrite files that are there")
-    parser.add_argument("--label", action="append", default=[], metavar=LABEL.metavar, help=LABEL.text)
+    for field, several in REPEATED.items():
+        parser.add_argument(
+            f"--{several.name}", action="append", default=[], dest=field, metavar=several.metavar, help=several.text
+        )
     for option in OPTIONS:
         text = f"{option.text} (default: {option.default})"
         parser.add_argument(f"--{option.name}", default=option.default, metavar=option.metavar, help=text)

@@ -6,13 +6,14 @@ import dataclasses
 import functools
 import importlib.resources
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from health_check_dashboards.options import Options
+from health_check_dashboards.options import DEFAULTS, Options, error_budget
 from health_check_dashboards.templating import adapt, with_labels
 
-DASHBOARDS = ("health.json", "fleet.json")
+DASHBOARDS = ("health.json", "fleet.json", "now.json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,14 +35,42 @@ def packaged(path: str) -> str:
 
 def dashboard(path: str, options: Options) -> str:
     """Return the JSON of a dashboard, adapted."""
-    model = json.loads(with_labels(packaged(path), options.labels))
-    for variable in model["templating"]["list"]:
+    text = with_labels(packaged(path), options.labels)
+    text = text.replace(DEFAULTS["runbook-base"], options["runbook-base"])
+    model = json.loads(text.replace(f"[{DEFAULTS['window']}]", f"[{options['window']}]"))
+    variables = model["templating"]["list"]
+    for variable in variables:
         if variable["name"] == "objective":
             _choose(variable, options["objective"])
+    for panel in model["panels"]:
+        if panel["title"] == "Availability":
+            panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1:] = _steps(options["objective"])
+        if "description" in panel:
+            panel["description"] = panel["description"].replace("30 days", _in_words(options["window"]))
+    variables[1:1] = [_variable(label, variables) for label in options.labels]
     for link in model["links"]:
         if link["title"] == "Runbook":
             link["url"] = options["runbook-base"]
     return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+
+def _steps(objective: str) -> list[dict[str, Any]]:
+    """Return the steps of availability: yellow from the objective on, green with three quarters of the budget left."""
+    least = 1 - float(error_budget(objective))
+    good = 1 - float(error_budget(objective)) * 0.75
+    return [{"value": round(least, 8), "color": "orange"}, {"value": round(good, 8), "color": "green"}]
+
+
+def _in_words(duration: str) -> str:
+    return re.sub(r"(\d+)d$", r"\1 days", duration)
+
+
+def _variable(label: str, variables: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the variable of a label, which is like the one of namespaces."""
+    like = next(variable for variable in variables if variable["name"] == "namespace")
+    query = {"query": f"label_values(django_health_check_store_up, {label})", "refId": f"variable-{label}"}
+    text = f"Values of the label {label}"
+    return {**like, "name": label, "label": label.capitalize(), "description": text, "query": query}
 
 
 def _choose(variable: dict[str, Any], value: str) -> None:
@@ -76,7 +105,7 @@ PROMETHEUS_RULE = """\
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
-  name: django-health
+  name: django-health  # --job
   labels:
     app.kubernetes.io/name: "django"  # --job
 spec:
@@ -102,7 +131,7 @@ data:
 def _files() -> Iterator[File]:
     for path, text in ADAPTED.items():
         yield File(path=path, text=text, render=functools.partial(_adapted, path))
-    for name, text in zip(DASHBOARDS, ("one site, in full", "all sites and checks"), strict=True):
+    for name, text in zip(DASHBOARDS, ("one site, in full", "all sites and checks", "what is wrong now"), strict=True):
         path = f"grafana/dashboards/{name}"
         yield File(path=path, text=f"dashboard: {text}", render=functools.partial(dashboard, path))
     path = "kubernetes/prometheus-rule.yaml"
@@ -123,8 +152,11 @@ ADAPTED = {
     "blackbox/blackbox.yml": "how to probe",
     "grafana/provisioning/datasources/prometheus.yml": "tells Grafana of Prometheus",
     "grafana/provisioning/dashboards/health.yml": "tells Grafana of the dashboards",
-    "kubernetes/service-monitor.yaml": "scrapes the site, for the Prometheus operator",
-    "kubernetes/deployment.yaml": "liveness, readiness and startup probes",
+    "kubernetes/service-monitor.yaml": "scrapes the site by its Service, for the Prometheus operator",
+    "kubernetes/pod-monitor.yaml": "scrapes the pods instead, with exporter processes beside the site",
+    "kubernetes/probe.yaml": "probes the site from outside, for the Prometheus operator",
+    "kubernetes/deployment.yaml": "probes, draining, a folder for the store, for a Deployment of your own",
+    "kubernetes/sidecar.yaml": "the same with an exporter process in each pod",
     "compose.yaml": "all of it, for docker compose",
 }
 """Files that are packaged, and what they are for."""

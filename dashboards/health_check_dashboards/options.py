@@ -99,6 +99,45 @@ def _url(value: str) -> str:
     return value
 
 
+def _pair(value: str) -> str:
+    if not re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?=[\w.-]*", value, re.ASCII):
+        raise ValueError("use a label of Kubernetes, like release=monitoring")
+    return value
+
+
+def _owner(value: str) -> str:
+    name, _, url = value.partition("=")
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        raise ValueError("use NAME=URL, like payments=https://example.com/hook")
+    return f"{name}={_url(url)}"
+
+
+def _file(value: str) -> str:
+    if value and not re.fullmatch(r"[\w./-]+", value, re.ASCII):
+        raise ValueError("use the path of a file, as Prometheus sees it")
+    return value
+
+
+def _uid(value: str) -> str:
+    if not re.fullmatch(r"[\w-]{0,40}", value, re.ASCII):
+        raise ValueError("use the uid of a data source: letters, digits, _ and -")
+    return value
+
+
+def _base(value: str) -> str:
+    return _url(value).rstrip("/")
+
+
+def _source(value: str) -> str:
+    if value not in SOURCES:
+        raise ValueError(f"use {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
+    return value
+
+
+SOURCES = ("scrape", "textfile", "push")
+"""How the metrics come to Prometheus."""
+
+
 def _target(value: str) -> str:
     if not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", value, re.ASCII):
         raise ValueError("use HOST:PORT")
@@ -117,14 +156,23 @@ def _option(name: str, default: str, text: str, check: Callable[[str], str], met
 
 OPTIONS = (
     _option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
+    _option("source", "scrape", "how the metrics come: scrape, textfile or push", _source, "SOURCE"),
     _option("runbook-base", RUNBOOKS, "where the page on the alerts is; #alertname is appended", _url, "URL"),
+    _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
+    _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for their links", _url, "URL"),
     _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
     _option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
     _option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
+    _option("alertmanager", "alertmanager:9093", "where Prometheus finds Alertmanager", _target, "HOST:PORT"),
+    _option("blackbox", "blackbox:9115", "where Prometheus finds the blackbox exporter", _target, "HOST:PORT"),
+    _option("credentials-file", "", "the file of the token that Prometheus shows to the site", _file, "FILE"),
+    _option("tempo-uid", "", "the uid of Grafana's data source of traces, for links from exemplars", _uid, "UID"),
     _option("webhook", "http://host.docker.internal:9099/", "whom Alertmanager tells", _url, "URL"),
     _option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
     _option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
     _option("gap", "3m", "for how long missed scrapes are bridged", _duration, "TIME"),
+    _option("remember", "1d", "for how long to remember targets, sites and probes that are gone", _duration, "TIME"),
+    _option("page-share", "0.5", "the share of the hosts above which a failure is critical", _share, "SHARE"),
     _option("failing-for", "2m", "a critical check in error this long", _delay, "TIME"),
     _option("optional-for", "15m", "any other check in error this long", _delay, "TIME"),
     _option("warning-for", "30m", "a check in warning this long", _delay, "TIME"),
@@ -136,18 +184,25 @@ OPTIONS = (
     _option("timeouts-for", "2m", "and for this long", _delay, "TIME"),
     _option("stuck-for", "10m", "a run that hangs this long", _delay, "TIME"),
     _option("stale-for", "5m", "a check unknown this long", _delay, "TIME"),
+    _option("frozen-for", "10m", "numbers that do not change this long: twice from run to run", _delay, "TIME"),
     _option("flaps", "4", "a check that breaks this often", _count, "COUNT"),
     _option("flaps-over", "1h", "within this long", _duration, "TIME"),
     _option("endpoint-for", "2m", "an endpoint that does not answer 200 this long", _delay, "TIME"),
     _option("objective", "99.5", "the percentage of the time in which endpoints are to answer", _objective, "PERCENT"),
+    _option("window", "30d", "the time that the objective is about, for dashboards", _duration, "TIME"),
     _option("burn-for", "2m", "its error budget spent fast this long", _delay, "TIME"),
     _option("burn-slow-for", "15m", "its error budget spent slowly this long", _delay, "TIME"),
     _option("probe-for", "4m", "a probe without 200 this long; more than --down-for", _delay, "TIME"),
     _option("down-for", "2m", "no target of the site up this long", _delay, "TIME"),
+    _option("start-for", "15m", "for how long a target that was never up may take to start", _duration, "TIME"),
+    _option("most-share", "0.5", "more than this share of the targets cannot be scraped", _share, "SHARE"),
+    _option("most-over", "5m", "for much of this long", _duration, "TIME"),
+    _option("most-for", "5m", "and for this long", _delay, "TIME"),
     _option("target-over", "10m", "a target that cannot be scraped for much of this long", _duration, "TIME"),
     _option("target-for", "2m", "and for this long", _delay, "TIME"),
     _option("absent-for", "5m", "no target, or a target without health checks, this long", _delay, "TIME"),
-    _option("store-for", "10m", "the store not to be read this long", _delay, "TIME"),
+    _option("store-over", "10m", "the store not to be read for half of this long", _duration, "TIME"),
+    _option("store-for", "5m", "and for this long", _delay, "TIME"),
     _option("drained-for", "1h", "a host drained this long", _delay, "TIME"),
     _option("keep-firing", "5m", "for how long an alert goes on after its cause is gone", _delay, "TIME"),
     _option("group-wait", "30s", "how long Alertmanager waits for more before it tells of a site", _delay, "TIME"),
@@ -167,32 +222,48 @@ class Options:
     """The value of each option, by name."""
     labels: tuple[str, ...] = ()
     """Labels by which the site's targets differ besides ``namespace`` and ``job``."""
+    tags: tuple[str, ...] = ()
+    """The tags of checks that become labels of their alerts; empty for those there are by default."""
+    k8s_labels: tuple[str, ...] = ()
+    """Labels of the resources of the Prometheus operator, each ``name=value``."""
+    owners: tuple[str, ...] = ()
+    """Who is told of checks with that ``owner``, each ``name=address``."""
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
 
 
-def options_of(said: Mapping[str, str], labels: tuple[str, ...] = ()) -> Options:
+def options_of(said: Mapping[str, str], labels: tuple[str, ...] = (), **several: tuple[str, ...]) -> Options:
     """Return the options of a site.
 
     Args:
         said: Values by name; the defaults hold for what is not there.
         labels: The values of ``--label``.
+        several: The values of the other options that may be repeated, by the fields of ``Options``.
 
     Raises:
         ValueError: If something is no proper value, or two do not go together.
     """
     values = {option.name: _checked(option, said.get(option.name, option.default)) for option in OPTIONS}
-    for label in labels:
-        _checked(LABEL, label)
+    repeated = {
+        field: tuple(dict.fromkeys(_checked(option, value) for value in {**several, "labels": labels}.get(field, ())))
+        for field, option in REPEATED.items()
+    }
     for smaller, larger, times, reason in PAIRS:
         if seconds(values[larger]) <= times * seconds(values[smaller]):
             least = f"{'twice ' if times > 1 else ''}--{smaller}, {values[smaller]}"
             raise ValueError(f"--{larger} is {values[larger]}: use more than {least}; {reason}.")
-    return Options(values=values, labels=tuple(dict.fromkeys(labels)))
+    return Options(values=values, **repeated)
 
 
 LABEL = _option("label", "", "a label by which sites of one job differ, such as env; may be repeated", _label, "NAME")
+REPEATED: Mapping[str, Option] = {
+    "labels": LABEL,
+    "tags": _option("tag", "", "a tag of checks that alerts have (owner, tier); may be repeated", _label, "NAME"),
+    "k8s_labels": _option("k8s-label", "", "a label of the operator's resources; may be repeated", _pair, "NAME=VALUE"),
+    "owners": _option("owner", "", "whom to tell of checks with this owner; may be repeated", _owner, "NAME=URL"),
+}
+"""The options that may be said several times, by the fields of ``Options``."""
 
 PAIRS = (
     ("scrape-interval", "gap", 2, "it has to bridge a missed scrape"),

@@ -1,26 +1,43 @@
 """Adapts a file to a site.
 
 The files of this package are what a site with the defaults gets, and work as they are. Where another value may stand, a
-line ends in a mark, such as ``# --failing-for``: there the default of that option is replaced. Besides, the job in
-expressions is replaced everywhere, and the labels ``namespace, job`` by which rules aggregate.
+line ends in a mark, such as ``# --failing-for``: there the default of that option is replaced. What is marked
+``# only: scrape`` is left out for another ``--source``: a line, or the rule after a mark on a line of its own. Besides,
+the job in expressions is replaced everywhere, the labels ``namespace, job`` by which rules aggregate, and the tags
+``owner, tier`` of checks.
 """
 
 from __future__ import annotations
 
 import re
 
-from health_check_dashboards.options import DEFAULTS, Options, error_budget
+from health_check_dashboards.options import DEFAULTS, Options, error_budget, seconds
 
 KUBERNETES_LABEL = "app.kubernetes.io/name"
 """The label of Kubernetes whose value is the job, as far as Kubernetes takes that."""
 
+KUBERNETES_NAME = re.compile(r"^ *(?:- )?(?:name|image|url|secret): ")
+"""Lines of Kubernetes' resources that have the job as a part of a name."""
+
 MARKS = re.compile(r"#(?P<names>(?: --[a-z-]+)+)$")
+
+SCRAPE_RULE = re.compile(r"^ *# only: scrape\n(?:.+\n)+\n?", re.MULTILINE)
+SCRAPE_LINE = re.compile(r"^.*  # only: scrape\n", re.MULTILINE)
+
+TAGS = ("owner", "tier")
+"""The tags of checks that alerts have where no others are named."""
 
 
 def adapt(text: str, options: Options) -> str:
     """Return the text of a file, adapted."""
-    lines = [_adapt_line(line, options) for line in text.splitlines(keepends=True)]
-    return with_labels("".join(lines).replace('job="django"', f'job="{options["job"]}"'), options.labels)
+    if options["source"] != DEFAULTS["source"]:
+        text = SCRAPE_LINE.sub("", SCRAPE_RULE.sub("", text))
+    text = "".join(_adapt_line(line, options) for line in text.splitlines(keepends=True))
+    text = text.replace('job="django"', f'job="{options["job"]}"')
+    text = text.replace(", ".join(TAGS), ", ".join(options.tags or TAGS))
+    text = _with_exemplars(_with_credentials(text, options["credentials-file"]), options["tempo-uid"])
+    text = with_resource_labels(_with_owners(text, options.owners), options.k8s_labels)
+    return with_labels(text, options.labels)
 
 
 def _adapt_line(line: str, options: Options) -> str:
@@ -29,10 +46,32 @@ def _adapt_line(line: str, options: Options) -> str:
         return line
     code = line[: match.start()]
     for name in match["names"].replace("--", "").split():
-        value = _literal(name, options[name])
-        value = label_value(value) if KUBERNETES_LABEL in code else value
-        code = _replaced(code, _literal(name, DEFAULTS[name]), value)
+        for default, value in _literals(name, code, options):
+            code = _replaced(code, default, value)
     return code + line[match.start() :]
+
+
+def _literals(name: str, code: str, options: Options) -> list[tuple[str, str]]:
+    """Return what stands in a line for an option, and what is to stand there."""
+    default, value = DEFAULTS[name], options[name]
+    if name == "source":
+        return _source(code, options) if value != default else []
+    if name == "objective":
+        return [(error_budget(default), error_budget(value))]
+    if name == "job" and KUBERNETES_LABEL in code:
+        return [(default, label_value(value))]
+    if name == "job" and KUBERNETES_NAME.match(code):
+        return [(default, resource_name(value))]
+    if name == "evaluation-interval" and default not in code:  # in an expression, as a number
+        return [(f"{seconds(default):g}", f"{seconds(value):g}")]
+    return [(default, value)]
+
+
+def _source(code: str, options: Options) -> list[tuple[str, str]]:
+    """Return what tells that a target is there, where ``up`` is not of the site: that its metrics are."""
+    there = f'last_over_time(django_health_check_store_up{{job="django"}}[{options["gap"]}])'
+    pairs = [('up{job="django"}', there), ('role="site"', 'role="command"')]
+    return [(old, new) for old, new in pairs if old in code]
 
 
 def label_value(text: str) -> str:
@@ -40,21 +79,64 @@ def label_value(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)[:63].strip("._-")
 
 
+def resource_name(text: str) -> str:
+    """Return a text as Kubernetes takes it for a part of a name: at most 40 small letters, digits and ``-``."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+
+
+def _with_credentials(text: str, file: str) -> str:
+    """Return a configuration of Prometheus that shows a token to the site."""
+    authorization = f"    authorization:\n      credentials_file: {file}\n"
+    return (
+        text.replace("    metrics_path: /metrics\n", f"    metrics_path: /metrics\n{authorization}") if file else text
+    )
+
+
+def _with_exemplars(text: str, uid: str) -> str:
+    """Return a data source of Grafana's whose exemplars lead to traces."""
+    links = f"      exemplarTraceIdDestinations:\n        - name: trace_id\n          datasourceUid: {uid}\n"
+    return f"{text}{links}" if uid and "kind:" not in text and "\ndatasources:" in text else text
+
+
+def with_resource_labels(text: str, labels: tuple[str, ...]) -> str:
+    """Return resources of the Prometheus operator with more labels, by which it selects them."""
+    lines = "".join('    {}: "{}"\n'.format(*label.split("=", 1)) for label in labels)
+    return OPERATOR_LABELS.sub(lambda match: f"{match[0]}{lines}", text) if lines else text
+
+
+OPERATOR_LABELS = re.compile(r"apiVersion: monitoring\.coreos\.com/v1\n(?:.+\n)*?  labels:\n")
+
+
+def _with_owners(text: str, owners: tuple[str, ...]) -> str:
+    """Return a configuration of Alertmanager that tells owners of their checks, and the others of all else."""
+    if "\nroute:" not in text:
+        return text
+    routes, receivers = "", ""
+    for owner, _, url in (owner.partition("=") for owner in owners):
+        routes += f"        - receiver: health-owner-{owner}\n          matchers: ['owner=\"{owner}\"']\n"
+        receivers += (
+            f"  - name: health-owner-{owner}\n    webhook_configs:\n      - url: {url}\n        send_resolved: true\n"
+        )
+    text = text.replace(
+        "      routes:\n        - receiver: health-pager\n",
+        f"      routes:\n{routes}        - receiver: health-pager\n",
+    )
+    return text.replace("  # Who is woken", f"{receivers}  # Who is woken")
+
+
 def _replaced(code: str, default: str, value: str) -> str:
-    found, count = re.subn(rf"(?<![\w.]){re.escape(default)}(?![\w.])", lambda _: value, code)
+    found, count = re.subn(rf"(?<![\w.]){re.escape(default)}(?!\w|\.\w)", lambda _: value, code)
     if not count:
         raise LookupError(f"{default!r} is not in the marked line {code!r}")
     return found
-
-
-def _literal(name: str, value: str) -> str:
-    return error_budget(value) if name == "objective" else value
 
 
 def with_labels(text: str, labels: tuple[str, ...]) -> str:
     """Return a text whose expressions tell sites apart by more labels, also in the queries of templates."""
     for label in labels:
         text = text.replace("namespace, job", f"{label}, namespace, job")
+        text = text.replace('namespace=~\\"$namespace\\"', f'{label}=~\\"${label}\\", namespace=~\\"$namespace\\"')
+        text = text.replace('\\"namespace\\", \\"job\\"', f'\\"{label}\\", \\"namespace\\", \\"job\\"')
         text = text.replace("namespace=%q,job=%q", f"{label}=%q,namespace=%q,job=%q")
         text = re.sub(r"(\$labels|\.Labels)\.namespace \1\.job", rf"\1.{label} \g<0>", text)
     return text

@@ -51,6 +51,7 @@ def families_of(overview: Overview | None, summary: StoreSummary, role: Role = R
     return [
         *_gauges(overview),
         _in_progress(overview),
+        _stuck_pid(overview),
         _state(overview),
         _endpoint_status(overview),
         _endpoint_check_info(overview),
@@ -116,6 +117,17 @@ def _in_progress(overview: Overview | None) -> Metric:
     family = GaugeMetricFamily(f"{PREFIX}in_progress", text, labels=["check"])
     for reading in _readings(overview):
         family.add_metric([reading.label], float(reading.in_progress))
+    return family
+
+
+def _stuck_pid(overview: Overview | None) -> Metric:
+    """Return which process to look at; a value and no label, so that no process makes a series."""
+    text = "The id of the process in which a run of the check hangs beyond its time budget; absent else."
+    family = GaugeMetricFamily(f"{PREFIX}stuck_pid", text, labels=["check"])
+    for reading in _readings(overview):
+        result = reading.record.result if reading.record else None
+        if result is not None and result.timed_out and reading.in_progress:
+            family.add_metric([reading.label], float(result.pid))
     return family
 
 

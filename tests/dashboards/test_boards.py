@@ -93,9 +93,10 @@ def test_board__has_what_every_board_has(name: str) -> None:
     assert model["refresh"] == "30s"
     assert model["timezone"] == "browser"
     assert {link["title"] for link in model["links"]} == {"Dashboards", "Runbook"}
-    (alerts,) = model["annotations"]["list"]
-    assert alerts["datasource"] == SOURCE
+    alerts, deployments = model["annotations"]["list"]
+    assert alerts["datasource"] == deployments["datasource"] == SOURCE
     assert "ALERTS{" in alerts["expr"]
+    assert "build_info{" in deployments["expr"]
     assert len({board(other)["uid"] for other in BOARDS}) == len(BOARDS)
 
 
@@ -143,9 +144,10 @@ def test_panel__names_columns_that_it_has(name: str, panel: dict[str, Any]) -> N
     """Each column that an override is about is one that the transformations make."""
     if panel["type"] != "table":
         return
-    made = {"Site"} | {f"job\\{label}" for label in ("check", "url_name")}
+    made = {"Site"}
     for step in panel.get("transformations", []):
         names = step["options"].get("renameByName", {})
+        made |= {"{rowField}\\{columnField}".format_map(step["options"])} if "rowField" in step["options"] else set()
         made |= set(names.values())
         queries = {f"Value #{target['refId']}" for target in panel["targets"]}
         assert {column for column in names if column.startswith("Value #")} <= queries
@@ -171,19 +173,20 @@ def test_target__selects_by_the_variables(name: str, target: Target) -> None:
     """Each series is selected by job, and by instance where it has one."""
     for metric, matchers in re.findall(r"\b([a-zA-Z_][\w:]*)\{([^{}]*)\}", target.expr):
         assert 'namespace=~"$namespace", job=~"$job"' in matchers
-        if name == "health" and not metric.startswith(OF_SITES):
+        if name == "health" and not metric.startswith(OF_SITES) and "[$__range]))" not in target.expr:
             assert 'instance=~"$instance"' in matchers
     known = {variable["name"] for variable in variables(board(name))} | {"__range", "__rate_interval"}
-    assert set(re.findall(r"\$(\w+)", target.expr)) <= known
+    assert set(re.findall(r"\$([a-zA-Z_]\w*)", target.expr)) <= known
 
 
 @pytest.mark.parametrize(("name", "target"), TARGETS)
 def test_target__counts_nothing_twice(name: str, target: Target) -> None:
     """Instances are aggregated by ``max`` or ``min``; only then is anything added up or counted."""
     for function, inner in re.findall(r"\b(sum|count|avg)\b(?: by \([^)]*\))? \((\w+)", target.expr):
-        assert inner in ("max", "min", "up", "count") or "up{" in target.expr or inner.startswith("django"), function
+        least = ("max", "min", "up", "count", "last_over_time", "avg", "increase")
+        assert inner in least or "up{" in target.expr or inner.startswith("django"), function
     if re.search(r"\bsum\b", target.expr):
-        assert re.search(r"\bsum(?: by \(\w+\))? ?\(max by \(namespace, job, check", target.expr)
+        assert re.search(r"\bsum(?: by \([\w, ]+\))? ?\(max by \(namespace, job, check", target.expr)
     assert (
         "job" in grouped_labels([target.expr])
         or RECORDED in target.expr
@@ -200,7 +203,7 @@ def test_target__looks_over_enough_runs(name: str, target: Target) -> None:
         assert target.interval >= 300
     else:
         assert "$__rate_interval" not in target.expr
-        assert set(re.findall(r"\[([^\]]*)\]", target.expr)) <= {"$__range"}
+        assert set(re.findall(r"\[([^\]]*)\]", target.expr)) <= {"$__range", "30d"}
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -217,12 +220,12 @@ def test_variables__are_chosen_from_data(name: str) -> None:
             assert variable["current"] == {"text": ["All"], "value": ["$__all"]}
     names = [variable["name"] for variable in others]
     expected = ["namespace", "job", "instance", "endpoint", "check", "objective"]
-    assert names == (expected if name == "health" else expected[:2])
+    assert names == expected[: {"health": 6, "now": 5, "fleet": 2}[name]]
 
 
 def test_links__lead_to_the_other_board() -> None:
     """The sites of the fleet lead to the dashboard of a site."""
-    links = re.findall(r"/d/([\w-]+)\?", json.dumps(board("fleet")))
+    links = re.findall(r"/d/([\w-]+)\?", json.dumps([board(name) for name in BOARDS]))
     assert set(links) == {board("health")["uid"]}
 
 

@@ -49,7 +49,7 @@ def test_probes__suit_what_they_ask() -> None:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     startup, live, ready = (container[f"{name}Probe"] for name in ("startup", "liveness", "readiness"))
     assert startup["httpGet"] == live["httpGet"] == {"path": "/health/live/", "port": "http"}
-    assert ready["httpGet"] == {"path": "/health/", "port": "http"}
+    assert ready["httpGet"] == {"path": "/ready/", "port": "http"}
     assert ready["timeoutSeconds"] > settings.TIMEOUT + 0.9
     for probe in (startup, live, ready):
         assert probe.keys() == {"httpGet", "periodSeconds", "timeoutSeconds", "failureThreshold"}
@@ -104,14 +104,14 @@ def test_prometheus_rule__has_the_rules(folder: pathlib.Path, tmp_path: pathlib.
 def test_config_maps__have_the_dashboards(folder: pathlib.Path) -> None:
     """Each has a dashboard as it is written, the label that the sidecar looks for, and the folder."""
     maps = resources(folder, "grafana-dashboards.yaml")
-    for resource, name in zip(maps, ("health", "fleet"), strict=True):
+    for resource, name in zip(maps, ("health", "fleet", "now"), strict=True):
         assert resource["metadata"]["labels"] == {"grafana_dashboard": "1"}
         assert resource["metadata"]["annotations"] == {"grafana_folder": "Web shops"}
         ((key, text),) = resource["data"].items()
         assert key == f"django-health-{name}.json"
         assert json.loads(text) == json.loads((folder / "grafana" / "dashboards" / f"{name}.json").read_text())
         assert len(text) < 2**20
-    assert len({resource["metadata"]["name"] for resource in maps}) == 2
+    assert len({resource["metadata"]["name"] for resource in maps}) == 3
 
 
 def test_compose__mounts_what_is_written(folder: pathlib.Path) -> None:

@@ -27,7 +27,7 @@ def test_command__writes_everything(tmp_path: pathlib.Path, capsys: pytest.Captu
     assert main([str(folder), "--job", "shop"]) == 0
     assert files_in(folder) == PATHS
     assert set(capsys.readouterr().out.split()) == {str(folder / path) for path in PATHS}
-    assert 'absent(up{job="shop"})' in (folder / "prometheus" / "alerts.yml").read_text()
+    assert 'up{job="shop"}' in (folder / "prometheus" / "alerts.yml").read_text()
 
 
 def test_command__writes_to_a_folder_of_its_own(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

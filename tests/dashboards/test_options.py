@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -19,6 +20,9 @@ OTHERS = {
     "SHARE": "0.75",
     "COUNT": "9",
     "PERCENT": "99.95",
+    "SOURCE": "push",
+    "FILE": "/etc/prometheus/shop.token",
+    "UID": "tempo",
 }
 """A value that no option has by default, by kind of value."""
 
@@ -49,8 +53,8 @@ def test_option__changes_something_and_nothing_of_the_default_remains(option: Op
     for path in ADAPTED:
         for line in adapt(packaged(path), options).splitlines():
             mark = MARKS.search(line)
-            if mark and f"--{option.name}" in mark[0].split() and option.name != "objective":
-                assert OTHERS[option.metavar] in line, line
+            if mark and f"--{option.name}" in mark[0].split() and option.name not in ("objective", "source"):
+                assert OTHERS[option.metavar] in line or " * 25200 / " in line, line
 
 
 def test_marks__name_options() -> None:
@@ -73,7 +77,7 @@ def test_job__is_in_every_expression() -> None:
     """Another job leaves no expression on the old one."""
     text = adapt(packaged("prometheus/alerts.yml"), options_of({"job": "shop"}))
     assert 'job="django' not in text
-    assert 'absent(up{job="shop"})' in text
+    assert 'up{job="shop"}' in text
     assert 'probe_success{job="shop-probe"}' in text
 
 
@@ -87,7 +91,11 @@ def test_labels__tell_sites_apart_everywhere() -> None:
     assert len(re.findall(r"env=%q,namespace=%q,job=%q", rules)) == len(re.findall(r"\$labels\.env", rules)) > 5
     assert ".Labels.env .Labels.namespace .Labels.job" in texts["prometheus/consoles/health.html"]
     assert "group_by: [env, namespace, job]" in texts["alertmanager/alertmanager.yml"]
-    assert "by (env, namespace, job, check)" in texts["grafana/dashboards/health.json"]
+    board = texts["grafana/dashboards/health.json"]
+    assert "by (env, namespace, job, check)" in board
+    assert board.count('env=~\\"$env\\", namespace') == board.count('namespace=~\\"$namespace\\"') > 20
+    assert [one["name"] for one in json.loads(board)["templating"]["list"]][:3] == ["datasource", "env", "namespace"]
+    assert '\\"env\\", \\"namespace\\", \\"job\\"' in texts["grafana/dashboards/fleet.json"]
 
 
 @pytest.mark.parametrize(
@@ -109,6 +117,10 @@ def test_labels__tell_sites_apart_everywhere() -> None:
         ("webhook", "shop:8000", "use an address like https://"),
         ("runbook-base", "https://example.com/#top", "use an address like https://example.com/page, without"),
         ("grafana-folder", 'x"', "use letters, digits, spaces"),
+        ("source", "pull", "use scrape, textfile or push"),
+        ("alertmanager", "alertmanager", "use HOST:PORT"),
+        ("credentials-file", "a b", "use the path of a file"),
+        ("tempo-uid", "a b", "use the uid of a data source"),
     ],
 )
 def test_value__is_refused_with_a_remedy(name: str, value: str, remedy: str) -> None:
@@ -122,6 +134,39 @@ def test_label__is_refused_with_a_remedy(label: str) -> None:
     """Labels that mean something else already, and what is no label, are refused."""
     with pytest.raises(ValueError, match=re.escape(f"--label is {label!r}: ")):
         options_of({}, (label,))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "remedy"),
+    [
+        ("tags", "on-call", "--tag is 'on-call': use the name of a label"),
+        ("k8s_labels", "release", "--k8s-label is 'release': use a label of Kubernetes, like release=monitoring"),
+        ("owners", "payments", "--owner is 'payments': use an address like"),
+        ("owners", "a b=https://example.com/", "--owner is 'a b=https://example.com/': use NAME=URL"),
+    ],
+)
+def test_repeated__is_refused_with_a_remedy(field: str, value: str, remedy: str) -> None:
+    """What may be said several times is checked each time."""
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        options_of({}, **{field: (value,)})
+
+
+def test_tags__are_those_of_the_site() -> None:
+    """Other tags take the place of owner and tier in the joins of all alerts on checks."""
+    text = adapt(packaged("prometheus/alerts.yml"), options_of({}, tags=("team",)))
+    assert "owner, tier" not in text
+    assert "group_left (team, runbook)" in text
+
+
+@pytest.mark.parametrize("source", ["textfile", "push"])
+def test_source__leaves_out_what_stands_on_scrapes(source: str) -> None:
+    """Where a command brings the metrics, no rule looks at ``up`` of the job; nor is a mark of that left."""
+    text = adapt(packaged("prometheus/alerts.yml"), options_of({"source": source}))
+    assert 'up{job="django"}' not in text.replace("store_up", "")
+    assert "only: scrape" not in text.partition("groups:")[2]
+    for alert in ("SiteDown", "TargetDown", "MostTargetsDown", "MetricsAbsent"):
+        assert f"- alert: HealthCheck{alert}\n" not in text
+    assert "- alert: HealthCheckFrozen\n" in text
 
 
 def test_pair__is_refused_with_a_remedy() -> None:

@@ -32,6 +32,7 @@ QUICK = {
     "failing-for": "1s",
     "endpoint-for": "1s",
     "down-for": "2s",
+    "start-for": "5s",
     "probe-for": "5s",
     "keep-firing": "1s",
     "burn-for": "1h",
@@ -107,10 +108,12 @@ def breaks_and_mends(chain: Chain) -> None:
         "job": "shop",
         "check": "PriceList",
         "severity": "critical",
+        "component": "django-health",
     }
-    assert alert["annotations"]["summary"] == "A critical health check fails."
+    assert alert["annotations"]["summary"] == "PriceList fails on shop"
     assert alert["annotations"]["description"] == (
-        f"PriceList of shop is in error on {chain.site.address}, and makes these endpoints fail: health_check. "
+        f"PriceList of shop is in error on 100% of its hosts: {chain.site.address}, and makes these endpoints fail: "
+        "health_check. "
         "The health page of these instances says why."
     )
     assert alert["annotations"]["runbook_url"].endswith("/alerts.md#healthcheckfailing")

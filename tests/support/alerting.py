@@ -82,6 +82,8 @@ class Receiver:
         """The names and statuses of alerts, in the order in which they came, repetitions included."""
         self.alerts: list[dict[str, Any]] = []
         """These alerts."""
+        self.notifications: list[tuple[str, str]] = []
+        """Who was notified, and whether of something that fires or is resolved, each time."""
 
     def tell(self, notification: dict[str, Any]) -> None:
         """Take a notification of Alertmanager's."""
@@ -91,7 +93,9 @@ class Receiver:
         """Return what was told so far."""
         with contextlib.suppress(queue.Empty):
             while True:
-                for alert in self._notifications.get_nowait()["alerts"]:
+                notification = self._notifications.get_nowait()
+                self.notifications.append((notification["receiver"], notification["status"]))
+                for alert in notification["alerts"]:
                     self.told.append((alert["labels"]["alertname"], alert["status"]))
                     self.alerts.append(alert)
         return self.told

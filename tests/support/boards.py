@@ -15,7 +15,7 @@ import health_check_dashboards
 
 PACKAGE = pathlib.Path(health_check_dashboards.__file__).parent
 
-BOARDS = ("health", "fleet")
+BOARDS = ("health", "fleet", "now")
 
 ALL = "$__all"
 """What a variable has where all is chosen."""
@@ -82,8 +82,8 @@ def variables(model: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def substituted(text: str, values: Mapping[str, str]) -> str:
     """Return a text with its variables replaced."""
-    found = re.sub(r"\$(\w+)|\$\{(\w+)\}", lambda match: values[match[1] or match[2]], text)
-    assert "$" not in found.replace(r"\\$", ""), found
+    found = re.sub(r"\$([a-zA-Z_]\w*)|\$\{(\w+)\}", lambda match: values[match[1] or match[2]], text)
+    assert "$" not in re.sub(r"\\\\\$|\"\$1\"", "", found), found
     return found
 
 

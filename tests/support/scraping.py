@@ -20,11 +20,23 @@ PROMETHEUS_3 = "prometheus-3"
 """What the program of Prometheus 3 is called, which stable Debian does not have: see ``make prometheus-3``."""
 
 
+PROMTOOL_3 = "promtool-3"
+
+
 def prometheus_programs() -> list[str]:
     """Return the programs of Debian's Prometheus and, where it is there, of Prometheus 3."""
+    return [require("prometheus", package="prometheus"), *_newer(PROMETHEUS_3)]
+
+
+def promtool_programs() -> list[str]:
+    """Return the promtool of Debian and, where it is there, of Prometheus 3."""
+    return [require("promtool", package="prometheus"), *_newer(PROMTOOL_3)]
+
+
+def _newer(program: str) -> list[str]:
     folders = os.pathsep.join([str(ROOT / "build" / PROMETHEUS_3), os.environ.get("PATH", "")])
-    newer = shutil.which(PROMETHEUS_3, path=folders)
-    return [require("prometheus", package="prometheus"), *([newer] if newer else [])]
+    found = shutil.which(program, path=folders)
+    return [found] if found else []
 
 
 @contextlib.contextmanager

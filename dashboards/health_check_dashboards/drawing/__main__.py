@@ -12,11 +12,11 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 import health_check_dashboards
 from health_check_dashboards.drawing.fleet import fleet
-from health_check_dashboards.drawing.health import health
+from health_check_dashboards.drawing.health import current, health
 
 FOLDER = pathlib.Path(health_check_dashboards.__file__).parent / "grafana" / "dashboards"
 
-BOARDS = {"health.json": health, "fleet.json": fleet}
+BOARDS = {"health.json": health, "fleet.json": fleet, "now.json": current}
 
 
 def drawn() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grafana_foundation_sdk.builders import common, table
+from grafana_foundation_sdk.models.common import TableColoredBackgroundCellOptions
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from health_check_dashboards.drawing import queries
@@ -30,8 +31,13 @@ from health_check_dashboards.drawing.panels import (
     timeline,
     transformed,
 )
+from health_check_dashboards.options import RUNBOOKS
 
 SITE_LABELS = {"namespace": "Namespace", "job": "Job"}
+
+TO_CHECK = {"title": "This check alone", "url": "/d/django-health?var-check=${__value.raw}&${__url_time_range}"}
+TO_INSTANCE = {"title": "Its health page", "url": "http://${__value.raw}/health/", "targetBlank": True}
+TO_RUNBOOK = {"title": "What it means, and what to do", "url": f"{RUNBOOKS}#${{__value.raw}}", "targetBlank": True}
 
 
 def now() -> Iterator[Drawn]:
@@ -122,6 +128,9 @@ def _alerts() -> table.Panel:
     }
     panel = transformed(panel, renamed(names, without=["Value"]))
     severities = mapping({"critical": ("critical", RED), "warning": ("warning", YELLOW)})
+    panel = column(panel, "Alert", links=[TO_RUNBOOK])
+    panel = column(panel, "Check", links=[TO_CHECK])
+    panel = column(panel, "Instance", links=[TO_INSTANCE])
     return column(panel, "Severity", mappings=severities, custom__cellOptions=COLORED, custom__width=90)
 
 
@@ -144,6 +153,24 @@ def history() -> Iterator[Drawn]:
         empty=NO_ENDPOINT,
     )
     yield _check_columns(_every_check())
+    yield _grid()
+
+
+def _grid() -> table.Panel:
+    panel = rows(
+        "Checks by instances",
+        "The state of each check on each instance. Empty: the instance has no such check.",
+        Query(expr=queries.GRID, name="state"),
+        size=(24, 9),
+        empty=NO_CHECK,
+    )
+    panel = panel.mappings(SEVERITY).cell_options(TableColoredBackgroundCellOptions())
+    grid = {"columnField": "instance", "rowField": "check", "valueField": "Value", "emptyValue": "null"}
+    panel = transformed(panel, ("groupingToMatrix", dict(grid)))
+    plain = {"type": "auto"}
+    return column(
+        panel, "check\\instance", displayName="Check", mappings=[], custom__cellOptions=plain, links=[TO_CHECK]
+    )
 
 
 def _every_check() -> table.Panel:
@@ -172,6 +199,7 @@ def _every_check() -> table.Panel:
 
 
 def _check_columns(panel: table.Panel) -> table.Panel:
+    panel = column(panel, "Check", links=[TO_CHECK])
     panel = column(panel, "State", mappings=SEVERITY, custom__cellOptions=COLORED, custom__width=100)
     for name in ("In this state for", "Last success", "Last run"):
         panel = column(panel, name, unit="dtdurations", decimals=0)

@@ -55,7 +55,10 @@ def _sites() -> table.Panel:
     panel = rows(
         "Sites",
         "Each site; what a site has none of stays empty.",
-        *(Query(expr=f"{expr} and on (namespace, job) {KNOWN}", name=name) for name, (_, expr) in columns.items()),
+        *(
+            Query(expr=f"{expr} and on (namespace, job) {queries.KNOWN}", name=name)
+            for name, (_, expr) in columns.items()
+        ),
         size=(24, 8),
         empty=NO_SITE,
     )
@@ -72,17 +75,17 @@ def _sites() -> table.Panel:
     return column(panel, "Site", links=[LINK])
 
 
-KNOWN = f"count by (namespace, job) (last_over_time(django_health_check_store_up{{{queries.SITE}}}[$__range]))"
-"""The sites of the range, whether they can be scraped now or not."""
-
-LINK = {"title": "The health of this site", "url": f"/d/{HEALTH_UID}?var-job=${{__value.raw}}&${{__url_time_range}}"}
+LINK = {
+    "title": "The health of this site",
+    "url": f"/d/{HEALTH_UID}?var-namespace=${{__data.fields.Namespace}}&var-job=${{__value.raw}}&${{__url_time_range}}",
+}
 
 
 def _checks() -> table.Panel:
     panel = rows(
         "Sites by checks",
         "The state of each check of each site, on whichever instance is worst. Empty: the site has no such check.",
-        Query(expr=CHECKS, name="state"),
+        Query(expr=queries.by_site(CHECKS), name="state"),
         size=(24, 10),
         empty=NO_SITE,
     )
@@ -93,7 +96,7 @@ def _endpoints() -> table.Panel:
     panel = rows(
         "Sites by endpoints",
         "Whether each endpoint of each site answers 200 on all instances.",
-        Query(expr=ENDPOINTS, name="status"),
+        Query(expr=queries.by_site(ENDPOINTS), name="status"),
         size=(24, 8),
         empty=NO_SITE,
     )
@@ -103,13 +106,13 @@ def _endpoints() -> table.Panel:
 def _matrix(panel: table.Panel, column_field: str) -> table.Panel:
     options: dict[str, object] = {
         "columnField": column_field,
-        "rowField": "job",
+        "rowField": "site",
         "valueField": "Value",
         "emptyValue": "null",
     }
     panel = transformed(panel, ("groupingToMatrix", options)).cell_options(TableColoredBackgroundCellOptions())
-    site = f"job\\{column_field}"
-    return column(panel, site, displayName="Site", links=[LINK], mappings=[], custom__cellOptions={"type": "auto"})
+    site = f"site\\{column_field}"
+    return column(panel, site, displayName="Site", mappings=[], custom__cellOptions={"type": "auto"})
 
 
 def _states() -> statetimeline.Panel:

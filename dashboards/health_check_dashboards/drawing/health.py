@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
+from grafana_foundation_sdk.builders.dashboard import QueryVariable
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType
 
 from health_check_dashboards.drawing import queries, variables
 from health_check_dashboards.drawing.checks import history, now
 from health_check_dashboards.drawing.internals import availability, machinery, time_taken
-from health_check_dashboards.drawing.panels import RED
+from health_check_dashboards.drawing.panels import BLUE, RED
 from health_check_dashboards.options import RUNBOOKS
 
 UID = "django-health"
@@ -17,24 +18,7 @@ UID = "django-health"
 def health() -> dashboard.Dashboard:
     """Return the dashboard."""
     board = described("Django health", UID, "The health checks of Django sites, by django-health-exporter.")
-    for variable in (
-        variables.namespace(),
-        variables.job(),
-        variables.query(
-            "instance", "Instance", f"django_health_check_store_up{{{queries.SITE}}}, instance", "Scrape targets"
-        ),
-        variables.query(
-            "endpoint", "Endpoint", f"django_health_check_endpoint_status{{{queries.HERE}}}, url_name", "Endpoints"
-        ),
-        variables.query(
-            "check",
-            "Check",
-            f"django_health_check_endpoint_check_info{{{queries.ENDPOINTS}}}, check",
-            "Checks of these endpoints",
-            all_value=None,
-        ),
-        variables.objective(),
-    ):
+    for variable in (variables.namespace(), variables.job(), *_chosen(), variables.objective()):
         board = board.with_variable(variable)
     number = 0
     for title, panels in SECTIONS:
@@ -43,6 +27,31 @@ def health() -> dashboard.Dashboard:
         for panel in panels():
             number += 1
             board = board.with_panel(panel.id(number))
+    return board
+
+
+def _chosen() -> tuple[QueryVariable, ...]:
+    """Return the variables of what of a site is chosen."""
+    store, endpoints, members = (f"django_health_check_{name}" for name in MEMBERS)
+    return (
+        variables.query("instance", "Instance", f"{store}{{{queries.SITE}}}, instance", "Scrape targets"),
+        variables.query("endpoint", "Endpoint", f"{endpoints}{{{queries.HERE}}}, url_name", "Endpoints"),
+        variables.query(
+            "check", "Check", f"{members}{{{queries.ENDPOINTS}}}, check", "Checks of these endpoints", all_value=None
+        ),
+    )
+
+
+MEMBERS = ("store_up", "endpoint_status", "endpoint_check_info")
+
+
+def current() -> dashboard.Dashboard:
+    """Return the small dashboard of what is wrong now, for a screen on a wall or a phone."""
+    board = described("Django health now", "django-health-now", "What is wrong with Django sites at this moment.")
+    for variable in (variables.namespace(), variables.job(), *_chosen()):
+        board = board.with_variable(variable)
+    for number, panel in enumerate(now(), start=1):
+        board = board.with_panel(panel.id(number))
     return board
 
 
@@ -66,6 +75,14 @@ def described(title: str, uid: str, text: str) -> dashboard.Dashboard:
             .expr(queries.FIRING)
             .enable(True)
             .icon_color(RED)
+        )
+        .annotation(
+            dashboard.AnnotationQuery()
+            .name("Deployments")
+            .datasource(variables.SOURCE)
+            .expr(queries.DEPLOYED)
+            .enable(True)
+            .icon_color(BLUE)
         )
         .link(
             dashboard.DashboardLink("Dashboards")

@@ -29,7 +29,8 @@ def time_taken() -> Iterator[Drawn]:
     """Yield the panels of how long checks take."""
     yield graph(
         "Time taken, p50 and p95",
-        "Below these times stayed half of the runs, and 95 percent of them. Exemplars lead to traces.",
+        "Below these times stayed half of the runs, and 95 percent of them, on the slowest instance. Exemplars lead to"
+        " traces.",
         Query(expr=queries.quantile("0.5"), legend="{{check}} p50", name="p50"),
         Query(expr=queries.quantile("0.95"), legend="{{check}} p95", name="p95", exemplars=True),
         size=(12, 9),
@@ -63,20 +64,20 @@ def availability() -> Iterator[Drawn]:
     yield (
         stats(
             "Availability",
-            "The share of the range in which each endpoint answered 200 on some target. A site that is down counts as"
-            " failing.",
+            "The share of 30 days in which each endpoint answered 200 on some target. A site that is down counts as"
+            " failing. Red is below the objective.",
             Query(expr=queries.AVAILABILITY, legend="{{url_name}} {{job}}"),
             size=(8, 7),
             unit="percentunit",
             empty=NO_RECORD,
         )
         .decimals(3)
-        .thresholds(thresholds((None, RED), (0.99, YELLOW), (0.999, GREEN)))
+        .thresholds(thresholds((None, RED), (0.995, YELLOW), (0.99625, GREEN)))
     )
     yield (
         stats(
             "Error budget left",
-            "Which share of the failures that the objective allows in the range is left. Below 0 it is missed.",
+            "Which share of the failures that the objective allows in 30 days is left. Below 0 it is missed.",
             Query(expr=queries.BUDGET_LEFT, legend="{{url_name}} {{job}}"),
             size=(8, 7),
             unit="percentunit",
@@ -117,8 +118,9 @@ def machinery() -> Iterator[Drawn]:
     )
     yield graph(
         "Runs by outcome",
-        "How many runs of all chosen checks ended a minute, by outcome. Absent while the store cannot be read.",
-        Query(expr=queries.RUNS_BY_OUTCOME, legend="{{outcome}}"),
+        "How many runs of all chosen checks ended a minute, by outcome, on the host that runs most. Absent while the"
+        " store cannot be read.",
+        Query(expr=queries.RUNS_BY_OUTCOME, legend="{{outcome}} {{job}} {{namespace}}"),
         size=(12, 8),
         unit="cpm",
         empty="No runs are counted",

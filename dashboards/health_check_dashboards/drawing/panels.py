@@ -42,7 +42,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat, QueryEdito
 
 from health_check_dashboards.drawing.variables import SOURCE
 
-GREEN, YELLOW, PURPLE, RED, GREY = "green", "orange", "purple", "red", "#808080"
+GREEN, YELLOW, PURPLE, RED, BLUE, GREY = "green", "orange", "purple", "red", "blue", "#808080"
 
 RUN_INTERVAL = "5m"
 """The least step of panels on runs: checks run every 10 to 300 seconds, and each window has to hold some."""

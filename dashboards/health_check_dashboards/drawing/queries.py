@@ -6,11 +6,16 @@ and only then, if at all, added up.
 
 from __future__ import annotations
 
+from health_check_dashboards.options import DEFAULTS
+
 SITE = 'namespace=~"$namespace", job=~"$job"'
 HERE = f'{SITE}, instance=~"$instance"'
 CHECKS = f'{HERE}, check=~"$check"'
 ENDPOINTS = f'{HERE}, url_name=~"$endpoint"'
 RECORDED = f'{SITE}, url_name=~"$endpoint"'
+
+WINDOW = DEFAULTS["window"]
+"""The time that the objective is about."""
 
 PREFIX = "django_health_check_"
 BY_CHECK = "by (namespace, job, check)"
@@ -85,15 +90,20 @@ BUCKETS = f"{of_checks('duration_seconds_bucket')}[$__rate_interval]"
 BY_BUCKET = "by (namespace, job, check, le)"
 
 
+NATIVE = f"{of_checks('duration_seconds')}[$__rate_interval]"
+"""The same where Prometheus keeps native histograms, which have no buckets of their own names."""
+
+
 def quantile(share: str) -> str:
-    """Return below what time that share of the runs stayed, check by check."""
-    return f"histogram_quantile({share}, max {BY_BUCKET} (rate({BUCKETS})))"
+    """Return below what time that share of the runs stayed, check by check, on the instance that is slowest."""
+    parts = (f"max {BY_CHECK} (histogram_quantile({share}, rate({series})))" for series in (BUCKETS, NATIVE))
+    return " or ".join(parts)
 
 
-RUNS_BY_DURATION = f"sum by (le) (max {BY_BUCKET} (increase({BUCKETS})))"
+RUNS_BY_DURATION = f"sum by (le) (max {BY_BUCKET} (increase({BUCKETS}))) or sum (avg {BY_CHECK} (increase({NATIVE})))"
 
 RUNS_BY_OUTCOME = (
-    "60 * sum by (outcome) (max by (namespace, job, check, outcome)"
+    "60 * sum by (namespace, job, outcome) (max by (namespace, job, check, outcome)"
     f" (rate({of_checks('runs_total')}[$__rate_interval])))"
 )
 
@@ -105,12 +115,33 @@ UNDER_WAY = f"max {BY_CHECK} (time() - {of_checks('last_run_timestamp_seconds')}
 
 AVAILABLE = f"job_url_name:django_health_check_endpoint_status:max{{{RECORDED}}}"
 
-AVAILABILITY = f"avg_over_time({AVAILABLE}[$__range])"
+AVAILABILITY = f"avg_over_time({AVAILABLE}[{WINDOW}])"
 
 BUDGET_LEFT = f"1 - (1 - {AVAILABILITY}) / (1 - $objective / 100)"
 
 BURN_RATE = f"job_url_name:django_health_check_endpoint_failing:avg1h{{{RECORDED}}} / (1 - $objective / 100)"
 
-TARGETS_UP = f"count(up{{{HERE}}} == 1) or 0 * count(up{{{HERE}}})"
+KNOWN = f"count by (namespace, job) (last_over_time({PREFIX}store_up{{{SITE}}}[$__range]))"
+"""The sites of the range, whether they can be scraped now or not."""
 
-TARGETS_DOWN = f"count(up{{{HERE}}} == 0) or 0 * count(up{{{HERE}}})"
+TARGETS = f"up{{{HERE}}} and on (namespace, job) {KNOWN}"
+"""The targets of sites, and of nothing else that Prometheus scrapes."""
+
+TARGETS_UP = f"count(({TARGETS}) == 1) or 0 * count({TARGETS})"
+
+TARGETS_DOWN = f"count(({TARGETS}) == 0) or 0 * count({TARGETS})"
+
+GRID = severity(CHECKS, "by (namespace, job, instance, check)")
+
+DEPLOYED = (
+    f'max by (namespace, job, host, version, django, python) ({PREFIX}build_info{{{SITE}, role="site"}})'
+    f" unless max by (namespace, job, host, version, django, python)"
+    f' ({PREFIX}build_info{{{SITE}, role="site"}} offset 5m)'
+)
+"""The processes that were not there five minutes before, with their versions."""
+
+
+def by_site(expression: str) -> str:
+    """Return an expression with a label ``site``, which tells sites apart by all their labels."""
+    joined = f'label_join({expression}, "site", " / ", "namespace", "job")'
+    return f'label_replace({joined}, "site", "$1", "site", "(?: / )*(.+)")'

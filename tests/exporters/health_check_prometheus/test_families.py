@@ -152,6 +152,18 @@ def test_budgets__of_the_check(settings: Settings) -> None:
     assert found["in_progress", ("Mail",)] == 1
 
 
+def test_stuck_pid__while_a_run_hangs() -> None:
+    """The process in which a run hangs is told as long as it does."""
+    assert ERROR.record is not None
+    late = dataclasses.replace(ERROR.record.result, timed_out=True, pid=4711)
+    record = Record.after(None, late, max_age=10)
+    assert ("stuck_pid", ("Cache(alias='sessions')",)) not in samples(
+        overview(dataclasses.replace(ERROR, record=record))
+    )
+    stuck = dataclasses.replace(ERROR, record=record, in_progress=True)
+    assert samples(overview(stuck))["stuck_pid", ("Cache(alias='sessions')",)] == 4711
+
+
 def test_info__static_facts() -> None:
     """The info has the dotted path of the class, and the scope."""
     [family] = [family for family in families(overview(OK)) if family.type == "info"]
