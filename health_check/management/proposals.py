@@ -1,0 +1,207 @@
+"""What ``manage.py health_init`` proposes: what to add to a site, from what its settings say."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+
+from health_check.checks import mail
+from health_check.conf import settings as health_check_settings
+
+MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
+
+BACKENDS_WITHOUT_SERVER = ("console", "locmem", "dummy", "filebased")
+"""Mail backends that no check can say anything of."""
+
+Entry = str | tuple[str, dict[str, Any]]
+"""An entry of ``checks``."""
+
+
+def checks() -> list[Entry]:
+    """Return the checks that are worth having on this site, as entries of an endpoint."""
+    return [*_caches(), *_databases(), "Disk", *_mail(), "Memory", *_storages(), *_celery()]
+
+
+def extras() -> list[str]:
+    """Return the extras of the package that these checks need."""
+    names = {name if isinstance(name, str) else name[0] for name in checks()}
+    return sorted({name.partition(".")[0] for name in names if "." in name})
+
+
+def _caches() -> Iterator[Entry]:
+    for alias, cache in settings.CACHES.items():
+        if not str(cache.get("BACKEND", "")).endswith(".DummyCache"):
+            yield "Cache" if alias == "default" else ("Cache", {"alias": alias})
+
+
+def _databases() -> Iterator[Entry]:
+    for alias, database in connections.settings.items():
+        if database["ENGINE"] != "django.db.backends.dummy":
+            yield "Database" if alias == "default" else ("Database", {"alias": alias})
+
+
+def _mail() -> Iterator[Entry]:
+    mailers = getattr(settings, "MAILERS", None)
+    backends = (
+        {alias: str(mailer.get("BACKEND", "")) for alias, mailer in mailers.items()}
+        if isinstance(mailers, Mapping)
+        else {"default": str(settings.EMAIL_BACKEND)}
+    )
+    for alias, backend in backends.items():
+        if mail.has_settings() and not any(f".{name}." in backend for name in BACKENDS_WITHOUT_SERVER):
+            yield "Mail" if alias == "default" else ("Mail", {"alias": alias})
+
+
+def _storages() -> Iterator[Entry]:
+    for alias, storage in settings.STORAGES.items():
+        backend = str(storage.get("BACKEND", ""))
+        name = "s3.S3" if backend.startswith("storages.backends.s3") else "Storage"
+        is_static = alias == "staticfiles" and name == "Storage"
+        is_plain = backend.endswith(".FileSystemStorage") and "OPTIONS" not in storage
+        if not is_static and (settings.MEDIA_ROOT or not is_plain):
+            yield name if alias == "default" else (name, {"alias": alias})
+
+
+def _celery() -> Iterator[Entry]:
+    if "celery" in sys.modules or hasattr(settings, "CELERY_BROKER_URL"):
+        yield "celery.Ping", {"critical_service": False}
+
+
+def render(*, target: str, folder: str) -> str:
+    """Return what to add to the site, for a person to read.
+
+    Args:
+        target: ``HOST:PORT`` at which the site is scraped and probed.
+        folder: Where the files for Prometheus, Grafana and Alertmanager are, or would be, written.
+    """
+    return "\n\n".join(part.strip("\n") for part in _parts(target, folder) if part) + "\n"
+
+
+def _parts(target: str, folder: str) -> Iterator[str]:
+    found = extras()
+    if found:
+        yield f"# Once\npip install 'django-health-exporter[{','.join(found)}]'"
+    yield f"# settings.py\n{_settings()}"
+    yield f"# urls.py\n{_urls()}"
+    yield _hosts(target)
+    yield DOCKER.format(target=target)
+    yield KUBERNETES.format(port=target.rpartition(":")[2])
+    yield _systemd()
+    yield _monitoring(folder)
+
+
+def _settings() -> str:
+    lines = []
+    if "health_check" not in settings.INSTALLED_APPS:
+        lines.append('INSTALLED_APPS += ["health_check"]  # brings /metrics, too')
+    if MIDDLEWARE not in settings.MIDDLEWARE:
+        lines.append("# answers probes that come by IP address or plain HTTP")
+        lines.append(f'MIDDLEWARE.insert(0, "{MIDDLEWARE}")')
+    return "\n".join(lines) or "# There is nothing to add."
+
+
+def _urls() -> str:
+    entries = "".join(f"            {_literal(entry)},\n" for entry in checks())
+    ready = [entry for entry in checks() if entry == "Database" or entry[0] == "Database"]
+    without = "" if any("Mail" in _literal(entry) for entry in checks()) else WITHOUT_MAIL
+    return URLS.format(checks=entries + without, ready=", ".join(map(_literal, ready)))
+
+
+def _literal(entry: Entry) -> str:
+    """Return an entry as it is written in Python, in double quotes."""
+    if isinstance(entry, str):
+        return json.dumps(entry)
+    options = ", ".join(
+        f"{json.dumps(name)}: {json.dumps(value) if isinstance(value, str) else value!r}"
+        for name, value in entry[1].items()
+    )
+    return f"({json.dumps(entry[0])}, {{{options}}})"
+
+
+def _hosts(target: str) -> str:
+    if "*" in settings.ALLOWED_HOSTS:
+        return ""
+    hosts = ", ".join(settings.ALLOWED_HOSTS) or "empty: with DEBUG only localhost and 127.0.0.1"
+    return (
+        f"# ALLOWED_HOSTS is {hosts}.\n"
+        "# Load balancers, Kubernetes and Prometheus often ask by IP address. The middleware\n"
+        f"# answers probes all the same; a scrape of http://{target}/metrics needs\n"
+        '# HEALTH_CHECK = {"EARLY_METRICS": True}, or the address in ALLOWED_HOSTS.'
+    )
+
+
+def _systemd() -> str:
+    base = pathlib.Path(str(getattr(settings, "BASE_DIR", ".")))
+    module = settings.SETTINGS_MODULE
+    return SYSTEMD.format(base=base, module=module, python=sys.executable)
+
+
+def _monitoring(folder: str) -> str:
+    try:
+        access = health_check_settings.ACCESS
+    except ImproperlyConfigured:  # a system check says so
+        access = {}
+    token = TOKEN if access.get("TOKENS") and access.get("OPEN") is False else ""
+    return MONITORING.format(folder=folder, token=token)
+
+
+WITHOUT_MAIL = "            # without Mail: no mail server is set up\n"
+
+URLS = """\
+from django.urls import include, path
+from health_check.views import HealthCheckView
+
+urlpatterns += [
+    path(
+        "health/",
+        HealthCheckView.as_view(checks=[
+{checks}        ]),
+        name="health",
+    ),
+    path("health/live/", HealthCheckView.as_view(checks=[], liveness=True), name="live"),
+    path(
+        "health/ready/",
+        HealthCheckView.as_view(
+            checks=[{ready}], readiness=True, warnings_as_errors=False, error_status_code=503
+        ),
+        name="ready",
+    ),
+    path("", include("health_check_prometheus.urls")),
+]"""
+
+DOCKER = """\
+# Dockerfile
+HEALTHCHECK --timeout=10s CMD ["python", "-m", "health_check.ping", "http://{target}/health/live/"]"""
+
+KUBERNETES = """\
+# Kubernetes: probes of the container
+startupProbe: {{httpGet: {{path: /health/live/, port: {port}}}, periodSeconds: 2, failureThreshold: 30}}
+livenessProbe: {{httpGet: {{path: /health/live/, port: {port}}}, periodSeconds: 10, timeoutSeconds: 5}}
+readinessProbe: {{httpGet: {{path: /health/ready/, port: {port}}}, periodSeconds: 10, timeoutSeconds: 7}}"""
+
+SYSTEMD = """\
+# /etc/systemd/system/health-exporter.service: /metrics on port 9808, beside Celery workers
+[Service]
+WorkingDirectory={base}
+Environment=DJANGO_SETTINGS_MODULE={module}
+ExecStart={python} manage.py health_exporter
+Restart=always
+
+[Install]
+WantedBy=multi-user.target"""
+
+MONITORING = """\
+# Prometheus, Alertmanager, Grafana: the files of {folder}/, written by --write{token}
+prometheus --config.file={folder}/prometheus/prometheus.yml
+alertmanager --config.file={folder}/alertmanager/alertmanager.yml"""
+
+TOKEN = """
+# HEALTH_CHECK['ACCESS'] closes /metrics: add to the scrape_config
+#     authorization: {{credentials_file: /etc/prometheus/health.token}}""".replace("{{", "{").replace("}}", "}")

@@ -1,0 +1,130 @@
+"""``manage.py health_init``."""
+
+from __future__ import annotations
+
+import ast
+import io
+import pathlib
+import re
+import sys
+import types
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from health_check.management import proposals
+from health_check.management.system_checks import check_endpoints, check_purposes, check_routes
+
+REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://:planted@cache"}
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
+
+
+def proposed(*arguments: str) -> str:
+    """Return what the command prints."""
+    out = io.StringIO()
+    call_command("health_init", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("own", "checks", "extras"),
+    [
+        ({"MEDIA_ROOT": "media", "STORAGES": {}}, ["Cache", "Database", "Disk", "Memory"], []),
+        (
+            {
+                "CACHES": {"default": REDIS, "sessions": REDIS, "off": {"BACKEND": "x.DummyCache"}},
+                "EMAIL_BACKEND": SMTP,
+                "CELERY_BROKER_URL": "redis://cache",
+                "STORAGES": {"default": {"BACKEND": "storages.backends.s3.S3Storage"}},
+            },
+            [
+                "Cache",
+                ("Cache", {"alias": "sessions"}),
+                "Database",
+                "Disk",
+                "Mail",
+                "Memory",
+                "s3.S3",
+                ("celery.Ping", {"critical_service": False}),
+            ],
+            ["celery", "s3"],
+        ),
+        (
+            {
+                "MAILERS": {"default": {"BACKEND": CONSOLE}, "bulk": {"BACKEND": SMTP}},
+                "STORAGES": {"default": {"BACKEND": "x.FileSystemStorage", "OPTIONS": {"location": "y"}}},
+            },
+            ["Cache", "Database", "Disk", ("Mail", {"alias": "bulk"}), "Memory", "Storage"],
+            [],
+        ),
+    ],
+)
+def test_checks__of_what_the_site_has(
+    own: dict[str, Any], checks: list[Any], extras: list[str], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the settings name is proposed with the extras it needs; what cannot fail, or nobody uses, is not."""
+    monkeypatch.delitem(sys.modules, "celery", raising=False)
+    settings.EMAIL_BACKEND = CONSOLE
+    for name, value in own.items():
+        setattr(settings, name, value)
+    assert proposals.checks() == checks
+    assert proposals.extras() == extras
+    text = proposed()
+    assert ("pip install" in text) is bool(extras)
+    assert "planted" not in text
+
+
+def test_urls__can_be_mounted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is proposed for urls.py runs, and the system checks have nothing against it."""
+    monkeypatch.delitem(sys.modules, "celery", raising=False)
+    part = re.search(r"# urls.py\n(.*?)\n\n#", proposed(), re.DOTALL)
+    assert part is not None
+    module = types.ModuleType("proposed_urls")
+    vars(module)["urlpatterns"] = []
+    exec(compile(ast.parse(part[1]), "urls.py", "exec"), vars(module))  # noqa: S102 - it is our own
+    monkeypatch.setitem(sys.modules, "proposed_urls", module)
+    settings.ROOT_URLCONF = "proposed_urls"
+    assert [str(pattern.pattern) for pattern in module.urlpatterns] == ["health/", "health/live/", "health/ready/", ""]
+    assert [*check_endpoints(), *check_purposes(), *check_routes()] == []
+
+
+def test_text__fits_the_site(settings: Settings) -> None:
+    """Middleware and apps that are there are not proposed again; hosts and tokens are told where they matter."""
+    assert 'MIDDLEWARE.insert(0, "health_check.middleware.HealthCheckMiddleware")' in proposed()
+    assert "INSTALLED_APPS" not in proposed()
+    assert "ALLOWED_HOSTS is testserver, 127.0.0.1" in proposed()
+    settings.MIDDLEWARE = [proposals.MIDDLEWARE, *settings.MIDDLEWARE]
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.HEALTH_CHECK = {"ACCESS": {"OPEN": False, "TOKENS": ["planted"]}}
+    text = proposed("--target", "shop.internal:8123")
+    assert "There is nothing to add" in text
+    assert "ALLOWED_HOSTS" not in text
+    assert "authorization: {credentials_file: /etc/prometheus/health.token}" in text
+    assert 'health_check.ping", "http://shop.internal:8123/health/live/"' in text
+    assert "planted" not in text
+    probes = yaml.safe_load(re.search(r"startupProbe.*?\n\n", text, re.DOTALL)[0])  # type: ignore[index]
+    assert {name: probe["httpGet"]["port"] for name, probe in probes.items()} == dict.fromkeys(
+        ["startupProbe", "livenessProbe", "readinessProbe"], 8123
+    )
+    assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_write__monitoring_of_this_site(tmp_path: pathlib.Path) -> None:
+    """``--write`` writes the files with the job and the address of the site; other files are not overwritten."""
+    folder = tmp_path / "monitoring"
+    text = proposed("--write", str(folder), "--target", "shop.internal:8123", "--job", "shop")
+    assert "Written, for the job shop:" in text
+    configuration = yaml.safe_load((folder / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in configuration["scrape_configs"]}
+    assert jobs["shop"] == ["shop.internal:8123"]
+    assert jobs["shop-probe"] == ["http://shop.internal:8123/health/"]
+    (folder / "prometheus" / "alerts.yml").write_text("mine")
+    with pytest.raises(CommandError, match="would be overwritten") as caught:
+        proposed("--write", str(folder))
+    assert caught.value.returncode == 2
+    with pytest.raises(CommandError, match="is no address"):
+        proposed("--target", "nonsense")
