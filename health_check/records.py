@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -132,7 +133,7 @@ class Result:
     exemplar: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What finds this run elsewhere: the ids of its trace and span, where there is a sampled trace."""
 
-    @property
+    @functools.cached_property
     def state(self) -> State:
         """The state the check was found in."""
         return state_of(self.messages)

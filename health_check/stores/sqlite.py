@@ -248,7 +248,9 @@ class SQLiteStore(Store):
     def _attempt(self, work: Callable[[sqlite3.Connection], T], writes: bool) -> T:
         database = self._opened()
         self.progressed()
-        with _transaction(database) if writes else contextlib.nullcontext():
+        if not writes:
+            return work(database)
+        with _transaction(database):
             self.progressed()
             value = work(database)
             if self._file.was_replaced():
