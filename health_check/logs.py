@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
 
 from health_check.redaction import beginning, escaped, escaped_lines, mask
 
@@ -27,18 +28,44 @@ def details(error: BaseException | None) -> str:
     return "".join(f"\n  {escaped(line)}" for line in lines)  # indented: a message cannot look like the next entry
 
 
-def log_error(text: str, error: BaseException | None = None) -> None:
-    """Log an error of our own with its traceback."""
-    logger.error("%s%s", escaped_lines(mask(text)), details(error))
+def _now(step: Callable[[], object]) -> None:
+    step()
 
 
-def log_once(key: str, text: str, error: BaseException | None = None) -> None:
+_tell: Callable[[Callable[[], object]], object] = _now
+
+
+def tell_by(tell: Callable[[Callable[[], object]], object] = _now) -> None:
+    """Say who calls a function where it holds up nobody: a handler may block."""
+    global _tell
+    _tell = tell
+
+
+def log_beside(text: str, *arguments: object) -> None:
+    """Log a warning where that holds up nobody."""
+    _tell(lambda: logger.warning(text, *arguments))
+
+
+def log_error(text: str, error: BaseException | None = None, *, beside: bool = False) -> None:
+    """Log an error of our own with its traceback.
+
+    Args:
+        text: What is wrong.
+        error: The exception behind it.
+        beside: Whether to do that where it holds up nobody.
+    """
+    line, behind = escaped_lines(mask(text)), details(error)
+    (_tell if beside else _now)(lambda: logger.error("%s%s", line, behind))
+
+
+def log_once(key: str, text: str, error: BaseException | None = None, *, beside: bool = False) -> None:
     """Log an error, unless it is what was logged last under this key: a probe meets it again and again.
 
     Args:
         key: What the error is about.
         text: What is wrong.
         error: The exception behind it.
+        beside: Whether to do that where it holds up nobody.
     """
     said = f"{text} {type(error).__qualname__}"
     if _said.get(key) == said:
@@ -46,7 +73,7 @@ def log_once(key: str, text: str, error: BaseException | None = None) -> None:
     if len(_said) >= MOST:
         _said.clear()
     _said[key] = said
-    log_error(text, error)
+    log_error(text, error, beside=beside)
 
 
 def warn_once(key: str, text: str) -> None:

@@ -108,7 +108,7 @@ class Worker:
                 step()
             except BaseException as error:  # a receiver's CancelledError, say: no step ends the thread
                 with contextlib.suppress(Exception):  # the log may be what fails
-                    log_error("A step of the health checks failed.", error)
+                    log_error("A step of the health checks failed.", error, beside=self._keeps_deadlines)
             if self._successor is not None:
                 return
             self._woke(due)

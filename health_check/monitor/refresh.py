@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import Future
-from health_check.logs import log_once
+from health_check.logs import log_once, tell_by
 from health_check.monitor.record_cache import NO_STORE, CachedRecord, Flight, RecordCache, Refresh
 from health_check.monitor.state_changes import Notifier, is_news, tell_of
 from health_check.records import UNKNOWN_TOTALS, Record, Result, State
@@ -49,6 +49,7 @@ class Refresher:
         self._records = records
         self._lock = records.lock
         self.notifier = Notifier(clock)
+        tell_by(self.notifier.tell)
         self.store_client = StoreClient(create_store, clock, observers.untraced, self.notifier.tell, self._give_up)
         self.not_before = -math.inf
         """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
@@ -89,7 +90,8 @@ class Refresher:
         try:
             self.store_client.submit(step)
         except RuntimeError as error:
-            log_once("store-thread", "No thread could be started for the store of the health checks.", error)
+            text = "No thread could be started for the store of the health checks."
+            log_once("store-thread", text, error, beside=True)
 
     def _step(self, refresh: Refresh) -> None:
         """Go on with a refresh until it has to wait; on the store's thread."""

@@ -13,6 +13,7 @@ from django.urls import get_resolver
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import call
 from health_check.conf import settings
+from health_check.logs import tell_by
 from health_check.monitor.history import History, HistoryReader, StoreSummary, summary_of
 from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
@@ -136,6 +137,7 @@ def _reset_in_child() -> None:
     """Start anew in a child process: the threads are not there, and locks may be held for ever."""
     global _current
     _paused.clear()
+    tell_by()  # this process has no such thread
     _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
     _current = Runtime()
 

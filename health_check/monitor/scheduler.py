@@ -58,7 +58,7 @@ class Scheduler:
             threads.start(self._watch, "scheduler")
         except RuntimeError as error:
             self._state = "new"
-            log_once("scheduler", "The scheduler of the health checks could not be started.", error)
+            log_once("scheduler", "The scheduler of the health checks could not be started.", error, beside=True)
 
     def close(self) -> None:
         """Have the thread end."""
@@ -101,7 +101,7 @@ class Scheduler:
             try:
                 seconds = self.trigger_due()
             except Exception as error:
-                log_once("scheduler", "The scheduler of the health checks failed; it tries again.", error)
+                log_once("scheduler", "The scheduler of the health checks failed; it tries again.", error, beside=True)
                 seconds = LONGEST_SECONDS
             with self._condition:
                 if self._state == "running":

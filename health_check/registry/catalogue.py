@@ -185,7 +185,7 @@ def _failed(item: object, error: BaseException, future: Future[Definition]) -> R
     definition = unusable_entry(item, error)
     problem = problem_of(definition)
     unexpected = error.__cause__ if isinstance(error, EntryError) else error
-    log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected)
+    log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected, beside=True)
     return Resolved(
         item=item, definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future
     )

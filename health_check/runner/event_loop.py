@@ -206,7 +206,7 @@ class EventLoop:
             try:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:  # of a task or callback that a check made
-                log_once("loop", "A health check tried to end the process.", error)
+                log_once("loop", "A health check tried to end the process.", error, beside=True)
         left = asyncio.all_tasks(self._loop)
         for task in left:
             task.cancel()

@@ -180,7 +180,8 @@ def _guarded(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T |
     try:
         return function(*args, **kwargs)
     except Exception as error:
-        log_once(f"observer {getattr(function, '__qualname__', '')}", "An observer of health checks failed.", error)
+        name = getattr(function, "__qualname__", "")
+        log_once(f"observer {name}", "An observer of health checks failed.", error, beside=True)
         return None
 
 

@@ -95,14 +95,14 @@ class Pool:
             try:
                 self._wake()
             except RuntimeError as error:
-                log_error("No thread can be started for the health checks that wait for one.", error)
+                log_error("No thread can be started for the health checks that wait for one.", error, beside=True)
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
             try:
                 task.run()
             except Exception as error:
-                log_error("A thread of the health checks failed.", error)
+                log_error("A thread of the health checks failed.", error, beside=True)
             with self._condition:
                 task.ended = True
                 if task.abandoned:

@@ -358,7 +358,7 @@ class StoreClient:
         try:
             return work(self._store)
         except Exception as error:
-            log_once("store", "The store of the health checks failed.", error)
+            log_once("store", "The store of the health checks failed.", error, beside=True)
             return default
         finally:
             self._note_draining(self._store)
@@ -452,7 +452,8 @@ class StoreClient:
             threads.start(lambda: self._come_back(store), "store-retry")
         except RuntimeError as error:
             self._attempt_ended(store)
-            log_once("store-retry", "No thread could be started to come back to the store of the health checks.", error)
+            text = "No thread could be started to come back to the store of the health checks."
+            log_once("store-retry", text, error, beside=True)
 
     def _attempt_ended(self, store: Store) -> None:
         with self._lock:

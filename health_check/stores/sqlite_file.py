@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import pathlib
 import secrets
@@ -15,6 +14,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from health_check.concurrency import threads
+from health_check.logs import log_beside
 from health_check.stores.base import StoreError
 from health_check.stores.permissions import (
     Trust,
@@ -31,7 +31,6 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None
 
-logger = logging.getLogger("health_check")
 
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
@@ -227,7 +226,7 @@ class SharedFile:
     def _move_aside(self, reason: str) -> None:
         aside = self._beside(".set-aside")
         self.path.replace(aside)
-        logger.warning(
+        log_beside(
             "The records of the health checks start from scratch: %s is no good (%s), see %s.", self.path, reason, aside
         )
 

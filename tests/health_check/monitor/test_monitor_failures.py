@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -202,24 +203,44 @@ def test_store__hangs_while_publishing__the_outcome_is_shown(worker: Worker, sto
     eventually(lambda: worker.store_client.up)
 
 
-def test_log_handler__blocks__delays_nothing(worker: Worker, gate: threading.Event, held: Held) -> None:
-    """A log handler that blocks delays no lease, no answer and no deadline."""
+class Untraceable(Observer):
+    """An observer that cannot even be asked for."""
+
+    def untraced(self) -> Any:
+        raise LookupError("untraced")
+
+
+OBSERVERS = [*map(Faulty, ["", "round", "run", "exemplar", "end", "waited", "round end"]), Untraceable()]
+
+
+@pytest.mark.parametrize("observer", OBSERVERS, ids=lambda observer: getattr(observer, "moment", "untraced") or "none")
+def test_log_handler__blocks__delays_nothing(
+    worker: Worker, gate: threading.Event, held: Held, observer: Observer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log handler that blocks delays no lease, answer, deadline or event loop, whatever there is to log."""
 
     class Blocking(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            gate.wait(SECONDS)
+        def handle(self, record: logging.LogRecord) -> bool:
+            return gate.wait(SECONDS)
 
+    async def leave(check: HealthCheck) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr("health_check.logs._said", {})
     handler = Blocking()
     logger = logging.getLogger("health_check")
     logger.addHandler(handler)
+    register_observer(observer)
+    faulty = [Script(ValueError()).define(), defined(leave)]
     try:
-        assert states(worker, Script(ValueError()).define()) == {State.ERROR}
+        assert states(worker, *faulty) == {State.ERROR}
         began = time.monotonic()
-        assert states(worker, Script(ValueError()).define(), Script().define()) == {State.ERROR, State.OK}
+        assert states(worker, *faulty, Script().define(), defined(fine)) == {State.ERROR, State.OK}
         assert states(worker, defined(held, timeout=0.1)) == {State.ERROR}
         assert time.monotonic() - began < 3
     finally:
         gate.set()
+        unregister_observer(observer)
         logger.removeHandler(handler)
         worker.monitor.flush(SECONDS)
 
