@@ -8,7 +8,7 @@ import dataclasses
 import datetime
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from health_check.backends import ConciseRepr, HealthCheck, run_to_end
@@ -17,6 +17,7 @@ from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnav
 
 try:
     import redis
+    import redis.asyncio
     from redis.asyncio.cluster import RedisCluster as AsynchronousRedisCluster
     from redis.asyncio.retry import Retry as AsynchronousRetry
     from redis.asyncio.sentinel import MasterNotFoundError as AsynchronousMasterNotFoundError
@@ -46,8 +47,9 @@ class Redis(ConciseRepr, HealthCheck):
         client_factory: Returns a client instead, of ``redis`` or ``redis.asyncio``: that of a cluster, or a
             Sentinel's ``master_for(…)``. It tries once, and is closed after the run. Where it does not connect
             by a pool of its own, as that of a cluster, it needs a ``socket_timeout`` of less than the budget.
-        client: Deprecated: a client that all runs share; it is not closed. One of ``redis.asyncio`` works on one
-            event loop only: if that is another one than the check's, use ``client_factory``.
+        client: Deprecated: a client that all runs share; it is not closed. Of one of ``redis.asyncio``, which works on
+            one event loop only, each run takes the configuration; that of a cluster or a Sentinel's needs a
+            ``client_factory``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
@@ -69,33 +71,35 @@ class Redis(ConciseRepr, HealthCheck):
 
     def check_status(self) -> None:
         with _failures_named():
-            client = self.client if self.client is not None else self._new_client()
+            copied = _copied(self.client)
+            client = copied or self.client or self._new_client()
+            is_ours = client is not self.client
             asynchronous = inspect.iscoroutinefunction(client.execute_command)
-            if self.client is None:
+            if is_ours:
                 retry = (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0)
                 for part, share in _shares(client):
                     _hurry(part, share * client_timeout(self), retry)
+            to_close = _parts(client) if is_ours else []
             if asynchronous:
-                with _loop_named() if self.client is not None else contextlib.nullcontext():
-                    run_to_end(self._ask_asynchronously(client))
+                with contextlib.nullcontext() if is_ours else _loop_named():
+                    run_to_end(self._ask_asynchronously(client, to_close))
             else:
-                self._ask(client)
+                self._ask(client, to_close)
 
-    def _ask(self, client: Any) -> None:
+    def _ask(self, client: Any, to_close: Iterable[Any]) -> None:
         try:
             _verify(client.ping(**_targets(client)))
         finally:
-            if self.client is None:
-                for part in _parts(client):
-                    with contextlib.suppress(redis.RedisError, OSError):
-                        part.close()
+            for part in to_close:
+                with contextlib.suppress(redis.RedisError, OSError):
+                    part.close()
 
-    async def _ask_asynchronously(self, client: Any) -> None:
+    async def _ask_asynchronously(self, client: Any, to_close: Iterable[Any]) -> None:
         try:
             async with asyncio.timeout(client_timeout(self)):
                 _verify(await client.ping(**_targets(client)))
         finally:
-            for part in _parts(client) if self.client is None else ():
+            for part in to_close:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await part.aclose()
 
@@ -119,6 +123,21 @@ def new_client(url: str, **options: Any) -> redis.Redis:
         raise ServiceUnavailable(
             "the URL of Redis cannot be used: begin it with redis://, and percent-encode its password"
         ) from None
+
+
+def _copied(client: Any) -> Any:
+    """Return a client of ours like one of ``redis.asyncio`` that the user has, and may use on another event loop.
+
+    None for any other, and for that of a cluster or a Sentinel.
+    """
+    pool: Any = getattr(client, "connection_pool", None)
+    if type(pool) not in (redis.asyncio.ConnectionPool, redis.asyncio.BlockingConnectionPool):
+        return None
+    of_its_pool = ("maint_notifications", "orig_", "himport_registry")
+    options = {key: value for key, value in pool.connection_kwargs.items() if not key.startswith(of_its_pool)}
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.ConnectionPool(connection_class=pool.connection_class, **options)
+    )
 
 
 @contextlib.contextmanager

@@ -12,11 +12,12 @@ from django.test import AsyncClient, Client
 from django.urls import include, path, reverse
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_endpoints, check_settings
+from health_check.management.system_checks import check_endpoints, check_settings, check_subsets
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from tests.compat.shapes import Down, Up
 from tests.conftest import Mount
+from tests.support.messages import ids
 
 pytestmark = pytest.mark.filterwarnings("ignore:plugin_dir|HEALTH_CHECK..SUBSETS:DeprecationWarning")
 
@@ -123,6 +124,17 @@ def test_setting__unusable(mount: Mount, settings: Settings, client: Client, val
     response = client.get("/health/ready/")
     assert (response.status_code, "use a dict of lists of checks by name" in response.text) == (500, True)
     assert any("use a dict of lists" in message.msg for message in check_settings())
+
+
+def test_w041__names_that_no_check_has(mount: Mount, settings: Settings) -> None:
+    """A name that no check has, or has any more, is told: never a subset that is silently empty."""
+    plugin_dir.register(Up)
+    mount(path("health/", include("health_check.urls")), path("own/", HealthCheckView.as_view(checks=[Down])))
+    assert check_subsets() == []
+    settings.HEALTH_CHECK = {"SUBSETS": {"a": ["Up", "Down", "CeleryHealthCheckHigh"], "b": ["Up"]}}
+    [message] = check_subsets()
+    assert message.msg == "HEALTH_CHECK['SUBSETS']['a'] names 'CeleryHealthCheckHigh', which no check is called."
+    assert ids([message]) == ["health_check.W041"]
 
 
 def test_setting__deprecated(mount: Mount, settings: Settings) -> None:

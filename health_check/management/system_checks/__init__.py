@@ -15,7 +15,7 @@ from health_check.management.system_checks.installation import (
     check_middleware,
     check_shadows,
 )
-from health_check.management.system_checks.migration import check_former, check_hooks, check_names
+from health_check.management.system_checks.migration import check_former, check_hooks, check_names, check_subsets
 from health_check.management.system_checks.policies import check_policies
 from health_check.management.system_checks.routes import check_routes
 from health_check.management.system_checks.settings import check_settings, check_store
@@ -53,6 +53,7 @@ ALL = (
     check_middleware,
     check_exporters,
     check_routes,
+    check_subsets,
 )
 """What the app registers."""
 
@@ -87,5 +88,6 @@ __all__ = [
     "check_settings",
     "check_shadows",
     "check_store",
+    "check_subsets",
     "register_all",
 ]

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import sysconfig
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +20,11 @@ from django.template import engines
 from django.template.backends.django import DjangoTemplates
 from django.urls import NoReverseMatch, reverse
 
+from health_check import conf
 from health_check.compat import apps as former
 from health_check.conf import settings
 from health_check.management.system_checks.endpoints import current_catalogue
+from health_check.registry import old_names
 from health_check.registry.endpoints import DEFAULT_CHECKS
 from health_check.registry.entries import describe
 from health_check.registry.plugins import plugin_dir
@@ -50,20 +53,45 @@ def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> lis
 def _endpoints_with_registered_checks() -> Iterator[tuple[str, str]]:
     """Yield what is said of endpoints that have the registered checks, and what they would be without them."""
     catalogue = current_catalogue() if plugin_dir.entries else None
-    if catalogue is None:
+    members = catalogue.check_set.members if catalogue is not None else {}
+    found = {one: members[one] for one in members if one.option("checks") is plugin_dir.entries}
+    if not found:
         return
-    for endpoint, members in catalogue.check_set.members.items():
-        if endpoint.option("checks") is plugin_dir.entries:
-            labels = [member.label for member in members]
-            gained = [name for path in DEFAULT_CHECKS if (name := path.rpartition(".")[2]) not in labels]
-            lost = [label for label in labels if f"health_check.{label}" not in DEFAULT_CHECKS]
-            problem = f"Health endpoint {endpoint.name!r} has the checks that were registered: {', '.join(labels)}."
-            hint = (
-                "Name them in the `checks` of a HealthCheckView there: once nothing is registered any more, "
-                f"health_check.urls has the default checks, which lack {', '.join(lost) or 'none of these'}, and add "
-                f"{', '.join(gained) or 'nothing'}."
-            )
-            yield problem, hint
+    labels = [member.label for member in next(iter(found.values()))]
+    defaults = [path.rpartition(".")[2] for path in DEFAULT_CHECKS]
+    gained = ", ".join(name for name in defaults if name not in labels) or "nothing"
+    lost = ", ".join(label for label in labels if label not in defaults) or "none of these"
+    names = ", ".join(repr(endpoint.name) for endpoint in found)
+    hint = (
+        "Name the checks in the `checks` of a HealthCheckView there: once nothing is registered any more, they have "
+        f"the default checks, which lack {lost}, and add {gained}."
+    )
+    yield f"These health endpoints have the checks that were registered, {', '.join(labels)}: {names}.", hint
+
+
+def check_subsets(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """Report names in subsets that no check has (W041)."""
+    catalogue = current_catalogue()
+    if catalogue is None:
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # check_settings tells of that
+            subsets = conf.subsets()
+    except ImproperlyConfigured:  # check_settings says so
+        return []
+    definitions = catalogue.check_set.definitions.values()
+    labels = ", ".join(definition.label for definition in definitions) or "none"
+    known = frozenset(name for d in definitions for name in old_names.names_of(d.label, d.prototype))
+    return [
+        CheckWarning(
+            f"HEALTH_CHECK['SUBSETS'][{subset!r}] names {name!r}, which no check is called.",
+            hint=f"Until then the subset goes without it. There are: {labels}.",
+            id="health_check.W041",
+        )
+        for subset, names in subsets.items()
+        for name in sorted(names - known)
+    ]
 
 
 def check_names(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:

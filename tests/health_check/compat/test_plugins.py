@@ -103,6 +103,5 @@ def test_w014__registered_check(mount: Mount) -> None:
     messages = check_former()
     assert ids(messages) == ["health_check.W014"] * 3
     assert messages[0].msg.startswith("tests.support.checks.Fine is added with plugin_dir.register()")
-    assert messages[2].msg.startswith("Health endpoint 'health_check:health_check_home' has the checks that were")
-    assert messages[2].msg.endswith("registered: Fine, Database.")
+    assert messages[2].msg.endswith("that were registered, Fine, Database: 'health_check:health_check_home'.")
     assert "which lack Fine, and add Cache, Disk, Mail, Memory, Storage." in str(messages[2].hint)
