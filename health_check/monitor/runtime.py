@@ -28,9 +28,6 @@ from health_check.runner.runner import Runner
 from health_check.stores import create_store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
-CONSTRUCTION_SECONDS = 5.0
-"""How long the constructors of an endpoint's checks may take before their entries count as unusable."""
-
 
 class Runtime:
     """The monitor of this process, and the catalogue of the URLconf in force."""
@@ -47,9 +44,8 @@ class Runtime:
 
     @property
     def prepared(self) -> bool:
-        """Whether the catalogue is there, and does not block whoever uses it."""
-        catalogue = self._catalogue
-        return catalogue is not None and self._is_current() and not catalogue.needs_work
+        """Whether the catalogue is there."""
+        return self._catalogue is not None and self._is_current()
 
     @property
     def store_client(self) -> StoreClient | None:
@@ -101,11 +97,7 @@ class Runtime:
             with self._lock:
                 if self._catalogue is None or not self._is_current():
                     known = get_resolver(settings.URLCONF), plugin_dir.entries
-                    self._catalogue = Catalogue(
-                        settings.URLCONF,
-                        lambda functions: self._runner.call(functions, CONSTRUCTION_SECONDS),
-                        self._clock,
-                    )
+                    self._catalogue = Catalogue(settings.URLCONF, self._runner.settle, self._clock)
                     self._known = known
                 return self._catalogue
         return catalogue
@@ -180,7 +172,8 @@ def read(
     """
     _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
     runtime = get()
-    check_set = check_set or runtime.catalogue.check_set
+    endpoints = None if endpoints is None else tuple(endpoints)
+    check_set = check_set or runtime.catalogue.complete(endpoints)
     chosen = tuple(check_set.members) if endpoints is None else tuple(endpoints)
     inline = True if len(chosen) == 1 and chosen[0].option("use_threading") is False else None
     if settings.SCHEDULER:
@@ -244,4 +237,4 @@ async def prepare() -> None:
     """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
     runtime = get()
     if not runtime.prepared:
-        await call(lambda: runtime.catalogue.check_set, "catalogue")
+        await call(lambda: runtime.catalogue, "catalogue")

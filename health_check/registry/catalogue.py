@@ -2,109 +2,195 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from health_check.backends import HealthCheck
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import Future, settle
-from health_check.logs import log_once
+from health_check.conf import settings
 from health_check.registry.check_set import CheckSet, Resolved, build_check_set
-from health_check.registry.definitions import Definition, problem_of
+from health_check.registry.construction import Item, Start, constructed
 from health_check.registry.endpoints import Endpoint, discover, numbered
-from health_check.registry.entries import CheckEntry, from_instance, parse, unusable_entry
-from health_check.registry.identity import equal
-from health_check.registry.policies import EntryError
+from health_check.registry.identity import equal_values
 
-RETRY_SECONDS = 10.0
-"""How long an entry whose constructor failed stays unusable before it is tried again."""
+CONSTRUCTION_SECONDS = 5.0
+"""For how long an endpoint waits for the constructors of its checks; after that their runs say what is wrong."""
 
-Constructor = Callable[[Sequence[Callable[[], Definition]]], Sequence[Future[Definition]]]
-"""Runs functions under a deadline; the futures of those that missed it are not settled."""
+MOST_ENDPOINTS = 100
+"""Of how many endpoints to keep what requests chose."""
+
+MOST_CHOICES = 16
+"""How many choices of the checks of one endpoint to keep."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Choice:
+    """The checks that a view has chosen for a request."""
+
+    items: tuple[object, ...]
+    made: tuple[Item, ...]
+    base: CheckSet
+    endpoint: Endpoint
+    check_set: CheckSet
 
 
 class Catalogue:
-    """Know the endpoints of one URLconf and their checks; safe to use from many threads."""
+    """Know the endpoints of one URLconf and their checks; safe to use from many threads.
 
-    def __init__(self, urlconf: str, construct: Constructor, clock: Clock) -> None:
-        self._construct = construct
+    Checks are constructed in the background, and tried again there where that fails. The lock is held for moments: no
+    constructor is called under it.
+
+    Args:
+        urlconf: The dotted path of the URLconf.
+        start: Constructs a check.
+        clock: Tells when to construct again what failed.
+        seconds: For how long to wait for constructors.
+    """
+
+    def __init__(self, urlconf: str, start: Start, clock: Clock, seconds: float = CONSTRUCTION_SECONDS) -> None:
+        self._start = start
         self._clock = clock
+        self._seconds = seconds
         self._lock = threading.RLock()
-        self._retry_at = math.inf
-        self._placed: dict[Endpoint, tuple[Resolved, ...]] = {}
+        self._placed: dict[Endpoint, tuple[Item, ...]] = {}
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
+        self._choices: dict[tuple[str, type, int], tuple[_Choice, ...]] = {}
+        self._open: tuple[Item, ...] = ()
+        self._retry_at = math.inf
         self.deferred: tuple[Endpoint, ...] = ()
-        """The endpoints whose own ``get_plugins`` needs a request."""
-        self._add_all(discover(urlconf))
-        self._reassemble()
+        """The endpoints that choose their checks in code which needs a request."""
+        for endpoint in discover(urlconf):
+            self._add(endpoint)
+        self._assemble()
+        if settings.MAX_CONCURRENCY:
+            self._begin(self._claimed(self._items()))
 
     @property
     def check_set(self) -> CheckSet:
-        """The checks of all endpoints, those that could not be constructed tried again from time to time."""
+        """The checks of all endpoints, once they are constructed, or have taken too long."""
+        return self.complete()
+
+    @property
+    def current(self) -> CheckSet:
+        """The checks of all endpoints, as far as they are known; waits for no constructor."""
         if self.needs_work and self._lock.acquire(blocking=False):
             try:
-                self._try_again()
+                again = self._go_on(self._clock.monotonic() if settings.MAX_CONCURRENCY else -math.inf)
             finally:
                 self._lock.release()
+            self._begin(again)
         return self._check_set
 
     @property
     def needs_work(self) -> bool:
-        """Whether the next look at ``check_set`` constructs checks, which may block."""
-        return self._clock.monotonic() >= self._retry_at
+        """Whether a check was constructed, or is to be constructed again."""
+        return self._clock.monotonic() >= self._retry_at or any(
+            item.future is not None and item.future.done() for item in self._open
+        )
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
         """The endpoints whose checks are known, in the order of the URLconf."""
         return tuple(self._check_set.members)
 
+    def complete(self, endpoints: Iterable[Endpoint] | None = None) -> CheckSet:
+        """Return the check set once the checks of some endpoints, by default all, are constructed or took too long."""
+        if not self._open and not self.needs_work:
+            return self._check_set
+        with self._lock:
+            chosen = self._placed if endpoints is None else endpoints
+            items = [item for endpoint in chosen for item in self._placed.get(endpoint, ())]
+            again = [*self._claimed(items), *self._go_on(self._clock.monotonic())]
+        self._begin(again)
+        for item in items:
+            item.wait()
+        with self._lock:
+            self._go_on(-math.inf)
+            return self._check_set
+
     def listed(self, wanted: Endpoint) -> tuple[Endpoint, CheckSet] | None:
-        """Return the endpoint that a request was routed to, with the check set, if it is known; never blocks long."""
-        known, check_set = self._endpoints.get(wanted.key), self.check_set
-        return (known, check_set) if known is not None and known in check_set.members else None
+        """Return the endpoint that a request was routed to, with the check set, if its checks are known by now."""
+        known, check_set = self._endpoints.get(wanted.key), self.current
+        if known is None or known not in check_set.members:
+            return None
+        is_open = bool(self._open) and any(item.is_awaited for item in self._placed[known])
+        return None if is_open else (known, check_set)
 
     def add(self, wanted: Endpoint) -> tuple[Endpoint, CheckSet]:
         """Return the endpoint that a request was routed to, adding it if the URLconf did not show it."""
         with self._lock:
             if wanted.key not in self._endpoints:
-                self._add_all([self._named(wanted)])
-                self._reassemble()
-            return self._endpoints[wanted.key], self._check_set
+                self._add(self._named(wanted))
+                self._assemble()
+            endpoint = self._endpoints[wanted.key]
+        return endpoint, self.complete([endpoint])
+
+    def items_of(self, endpoint: Endpoint) -> tuple[object, ...]:
+        """Return the items that an endpoint consists of."""
+        return tuple(item.item for item in self._placed.get(endpoint, ()))
 
     def place(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Endpoint, CheckSet]:
         """Make these the checks of an endpoint that chooses them in code, and return it with the new check set."""
-        resolved = self._resolved_before(wanted, items) or resolve(items, self._construct)
+        made = self._made_before(wanted, items) or self._constructed(items)
         with self._lock:
             endpoint = self._endpoints.get(wanted.key) or self._named(wanted)
             self._endpoints[wanted.key] = endpoint
             self.deferred = tuple(known for known in self.deferred if known is not endpoint)
             known = self._placed.get(endpoint)
-            if known is None or not _alike(known, resolved):
-                self._placed[endpoint] = resolved
-                self._reassemble()
+            if known is None or not _alike(_resolved(known), _resolved(made)):
+                self._placed[endpoint] = made
+                self._assemble()
             return endpoint, self._check_set
 
-    def with_unlisted(self, endpoint: Endpoint, items: Sequence[object]) -> CheckSet:
-        """Return the check set with an endpoint that is in no URLconf, without keeping it."""
-        return build_check_set({**self._placed, endpoint: resolve(items, self._construct)})
+    def with_chosen(self, endpoint: Endpoint, items: Sequence[object]) -> CheckSet:
+        """Return the check set with the checks that a view has chosen for one request, which are that request's alone.
 
-    def _resolved_before(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Resolved, ...] | None:
+        Args:
+            endpoint: The endpoint, as the request's view is.
+            items: Its checks.
+        """
+        items, base = tuple(items), self.current
+        choices = self._choices.get(endpoint.key, ())
+        choice = next((each for each in choices if equal_values(each.items, items)), None)
+        if choice is None or choice.base is not base:
+            made = self._constructed(items) if choice is None else choice.made
+            with self._lock:
+                placed = {known: _resolved(found) for known, found in self._placed.items() if known is not endpoint}
+            check_set = build_check_set({**placed, endpoint: _resolved(made)})
+            choice = _Choice(items=items, made=made, base=base, endpoint=endpoint, check_set=check_set)
+            self._keep(endpoint.key, choice)
+        members = choice.check_set.members
+        return dataclasses.replace(choice.check_set, members={**members, endpoint: members[choice.endpoint]})
+
+    def _keep(self, key: tuple[str, type, int], choice: _Choice) -> None:
+        """Keep a choice for the next request, unless it has instances: those of one class may seem equal."""
+        if any(item.is_instance for item in choice.made):
+            return
+        others = [each for each in self._choices.get(key, ()) if not equal_values(each.items, choice.items)]
+        if len(self._choices) >= MOST_ENDPOINTS:
+            self._choices.clear()
+        self._choices[key] = (choice, *others[: MOST_CHOICES - 1])
+
+    def _constructed(self, items: Iterable[object]) -> tuple[Item, ...]:
+        return constructed(items, self._start, self._seconds, self._clock.monotonic())
+
+    def _made_before(self, wanted: Endpoint, items: Sequence[object]) -> tuple[Item, ...] | None:
         """Return what the same items turned out to be last time, so that no request constructs checks again."""
         endpoint = self._endpoints.get(wanted.key)
         known = self._placed.get(endpoint) if endpoint is not None else None
-        if known is None or not equal(_numbered(items), _numbered(entry.item for entry in known)):
+        if known is None or any(item.is_instance for item in known):
             return None
-        return None if any(_given(item) is not None for item in items) else known
+        return known if equal_values(tuple(items), tuple(item.item for item in known)) else None
 
-    def _add_all(self, endpoints: Iterable[Endpoint]) -> None:
-        """Add endpoints; all their checks are constructed at the same time, so that one that hangs delays them once."""
-        listed = [(endpoint, items) for endpoint in endpoints if (items := self._items_of(endpoint)) is not None]
-        resolved = iter(resolve([item for _, items in listed for item in items], self._construct))
-        for endpoint, items in listed:
-            self._placed[endpoint] = tuple(itertools.islice(resolved, len(items)))
-            self._endpoints[endpoint.key] = endpoint
+    def _add(self, endpoint: Endpoint) -> None:
+        try:
+            items = endpoint.items()
+        except Exception:  # of the view's own code
+            self.deferred = (*self.deferred, endpoint)
+            return
+        self._placed[endpoint] = tuple(map(Item, items))
+        self._endpoints[endpoint.key] = endpoint
 
     def _named(self, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint as the URLconf shows it, or under a name that no other one has."""
@@ -114,85 +200,41 @@ class Catalogue:
         names = {"", *(known.name for known in (*self._endpoints.values(), *self.deferred))}
         return numbered(endpoint, names) if endpoint.name in names else endpoint
 
-    def _items_of(self, endpoint: Endpoint) -> tuple[object, ...] | None:
-        try:
-            return tuple(endpoint.items())
-        except Exception:
-            if not endpoint.has_own_plugins:
-                raise
-            self.deferred = (*self.deferred, endpoint)
-            return None
+    def _items(self) -> list[Item]:
+        return [item for items in self._placed.values() for item in items]
 
-    def _try_again(self) -> None:
-        self._retry_at = math.inf
-        for endpoint, entries in list(self._placed.items()):
-            due = [entry.retry is not None and entry.retry.done() for entry in entries]
-            if any(due):
-                again = iter(resolve(itertools.compress((entry.item for entry in entries), due), self._construct))
-                self._placed[endpoint] = tuple(
-                    next(again) if is_due else entry for entry, is_due in zip(entries, due, strict=True)
-                )
-        self._reassemble()
+    def _claimed(self, items: Iterable[Item], now: float = -math.inf) -> list[Item]:
+        return [item for item in items if item.claim(self._seconds, now)]
 
-    def _reassemble(self) -> None:
-        """Merge anew what was placed, and note when to try again what failed."""
-        self._check_set = build_check_set(self._placed)
-        failed = any(entry.retry is not None for entries in self._placed.values() for entry in entries)
-        self._retry_at = min(self._retry_at, self._clock.monotonic() + RETRY_SECONDS) if failed else math.inf
+    def _begin(self, items: Iterable[Item]) -> None:
+        """Construct checks; without the lock."""
+        for item in items:
+            item.start(self._start)
 
+    def _go_on(self, now: float) -> list[Item]:
+        """Take over what was constructed; return what is to be constructed again. Called with the lock."""
+        changed = [item.adopt(self._clock.monotonic()) for item in self._items()]
+        again = self._claimed([item for item in self._items() if item.retry_at <= now], now)
+        if any(changed):
+            self._assemble()
+        else:
+            self._note()
+        return again
 
-def resolve(items: Iterable[object], construct: Constructor) -> tuple[Resolved, ...]:
-    """Find out what the items of an endpoint are.
+    def _assemble(self) -> None:
+        """Merge the checks of all endpoints."""
+        self._check_set = build_check_set({endpoint: _resolved(items) for endpoint, items in self._placed.items()})
+        self._note()
 
-    Modules are imported here, one after the other; checks are constructed at the same time, elsewhere.
-    """
-    steps = [(item, _step(item)) for item in items]
-    futures = iter(construct([step.define for _, step in steps if isinstance(step, CheckEntry)]))
-    return tuple(_resolved(item, next(futures) if isinstance(step, CheckEntry) else step) for item, step in steps)
+    def _note(self) -> None:
+        """Note what there is to do."""
+        items = self._items()
+        self._open = tuple(item for item in items if item.is_awaited or item.future is not None)
+        self._retry_at = min((item.retry_at for item in items), default=math.inf)
 
 
-def _step(item: object) -> CheckEntry | Future[Definition]:
-    """Return the entry that an item is, to be constructed, or what it turned out to be at once."""
-    try:
-        return _given(item) or parse(item)
-    except Exception as error:
-        failed: Future[Definition] = Future()
-        failed.set_exception(error)
-        return failed
-
-
-def _given(item: object) -> Future[Definition] | None:
-    """Return the definition of an item of ``get_plugins``: an instance, or a pair of its name and it."""
-    key, check = item if isinstance(item, tuple | list) and len(item) == 2 else (None, item)
-    if not isinstance(check, HealthCheck):
-        return None
-    found: Future[Definition] = Future()
-    settle(found, lambda: from_instance(None if key is None else str(key), check))
-    return found
-
-
-def _resolved(item: object, future: Future[Definition]) -> Resolved:
-    if not future.done():
-        return _failed(item, TimeoutError("not constructed in time"), future)
-    error = future.exception()
-    if error is not None:
-        return _failed(item, error, future)
-    definition = future.result()
-    return Resolved(item=item, definition=definition, problem=problem_of(definition))
-
-
-def _failed(item: object, error: BaseException, future: Future[Definition]) -> Resolved:
-    definition = unusable_entry(item, error)
-    problem = problem_of(definition)
-    unexpected = error.__cause__ if isinstance(error, EntryError) else error
-    log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected, beside=True)
-    return Resolved(
-        item=item, definition=definition, problem=problem, retry=None if isinstance(error, EntryError) else future
-    )
-
-
-def _numbered(items: Iterable[object]) -> dict[str, object]:
-    return {str(number): item for number, item in enumerate(items)}
+def _resolved(items: Iterable[Item]) -> tuple[Resolved, ...]:
+    return tuple(item.resolved for item in items)
 
 
 def _alike(left: Sequence[Resolved], right: Sequence[Resolved]) -> bool:

@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
-from health_check.concurrency.futures import Future
 from health_check.registry.definitions import Definition, UnusableEntry, problem_of, unusable
 from health_check.registry.endpoints import Endpoint
 from health_check.registry.labels import labels_of
@@ -22,8 +21,6 @@ class Resolved:
     """Its check, or what stands for an entry that cannot be used."""
     problem: str = ""
     """What is wrong with the entry; empty if nothing is."""
-    retry: Future[Definition] | None = None
-    """Its failed construction, to be tried again once that has ended."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

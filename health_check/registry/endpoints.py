@@ -14,7 +14,7 @@ from django.utils.functional import cached_property  # that of functools holds o
 
 from health_check.conf import configured_keys
 from health_check.redaction import mask
-from health_check.registry.entries import parse, unusable_entry
+from health_check.registry.entries import parse, unconstructed
 
 DEFAULT_CHECKS = (
     "health_check.Cache",
@@ -63,10 +63,12 @@ class EndpointOptions:
         what the endpoint consists of; where that fails, the checks are known once the view was served.
         """
         for item in self.checks:
+            entry = None
             try:
-                definition = parse(item).define()
+                entry = parse(item)
+                definition = entry.define()
             except (Exception, SystemExit) as error:
-                definition = unusable_entry(item, error)
+                definition = unconstructed(item, entry, error)
             yield definition.label, definition.prototype
 
 

@@ -8,14 +8,16 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import nearest
+from health_check.exceptions import HealthCheckException, ServiceUnavailable
 from health_check.redaction import mask
 from health_check.registry.definitions import (
     ENTRY,
     Definition,
+    Misconfigured,
     Policy,
     UnusableEntry,
     defaults_of,
@@ -38,6 +40,11 @@ class CheckEntry:
     given: Mapping[str, Any]
     """The policy options."""
 
+    @property
+    def path(self) -> str:
+        """The dotted path of the class."""
+        return describe(self.check_class)
+
     def build(self) -> HealthCheck:
         """Return a new instance."""
         return self.check_class(**self.options)
@@ -56,7 +63,11 @@ class CheckEntry:
         """Return the definition, given an instance that this entry has made."""
         policy = policy_of(self.check_class, self.given, own_names(self.check_class), check)
         stand_in = self._stand_in()
-        return self._definition(label_of(check if stand_in is None else stand_in, policy.name), policy, check)
+        try:
+            label = label_of(check if stand_in is None else stand_in, policy.name)
+        except Exception as error:
+            raise NamelessError from error
+        return self._definition(label, policy, check)
 
     def unconstructed(self, problem: str) -> Definition:
         """Return the definition where there is no instance: each run constructs one, and tells why if it cannot.
@@ -67,7 +78,7 @@ class CheckEntry:
         policy = policy_of(self.check_class, self.given, own_names(self.check_class))
         stand_in = self._stand_in()
         is_known = policy.name is not None or stand_in is not None  # else only an instance could say
-        label = label_of(stand_in, policy.name) if is_known else describe(self.check_class)
+        label = label_of(stand_in, policy.name) if is_known else self.path
         return self._definition(label, policy, UnusableEntry(label, problem))
 
     def _definition(self, label: str, policy: Policy, prototype: HealthCheck) -> Definition:
@@ -108,6 +119,10 @@ class CheckEntry:
         except Exception:
             return None
         return stand_in
+
+
+class NamelessError(Exception):
+    """Tell that the ``repr`` of a check raised."""
 
 
 class _Called:
@@ -204,6 +219,34 @@ def unusable_entry(item: object, error: BaseException) -> Definition:
         f"The entry {path!r} could not be constructed and named: {type(error).__name__}, see the log. "
         "Correct its options, its __init__ or its __repr__.",
     )
+
+
+def unconstructed(item: object, entry: CheckEntry | None, error: BaseException) -> Definition:
+    """Return the definition of an item whose construction failed: its runs say how its service is, if they can."""
+    if isinstance(error, NamelessError):
+        return unusable_entry(item, error.__cause__ or error)
+    if entry is None:
+        return unusable_entry(item, error)
+    failure = not_constructed(entry.path, error)
+    problem = str(failure) if failure is not error else f"{entry.path} could not be constructed: {failure}"
+    return entry.unconstructed(problem)
+
+
+def not_constructed(path: str, error: BaseException) -> HealthCheckException:
+    """Return what is said of a check whose constructor raised: that its service is away, or that the site is wrong."""
+    if isinstance(error, HealthCheckException):
+        return error
+    problem = f"{path} could not be constructed ({type(error).__name__}): see the log"
+    if isinstance(error, MISTAKES) or not isinstance(error, Exception):
+        return Misconfigured(f"{problem}, and correct its options or its __init__.")
+    return ServiceUnavailable(f"{problem}.")
+
+
+MISTAKES = (
+    *(ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, NotImplementedError),
+    *(SyntaxError, TypeError, ValueError, ImproperlyConfigured, SynchronousOnlyOperation),
+)
+"""What the constructor of a check raises where the code or the options are wrong, rather than a service away."""
 
 
 def own_names(check_class: type[HealthCheck]) -> frozenset[str]:

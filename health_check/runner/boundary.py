@@ -20,6 +20,7 @@ from health_check.logs import details
 from health_check.records import UNKNOWN_ERROR, Kind, Message, unavailable
 from health_check.redaction import showable
 from health_check.registry.definitions import Definition, Misconfigured
+from health_check.registry.entries import not_constructed
 from health_check.runner.resources import lacking
 
 MOST_ERRORS = 100
@@ -77,8 +78,11 @@ class _Execution:
         """Construct the check."""
         try:
             self._check = definition.build()
-        except Exception as error:
-            raise _NotConstructed(definition, error) from error
+        except (Exception, SystemExit) as error:
+            failure = not_constructed(definition.backend, error)
+            if failure is error:
+                raise
+            raise failure from error
         self._start = time.perf_counter()
         return self._check
 
@@ -118,14 +122,6 @@ class _Execution:
         return time.perf_counter() - self._start if taken is None else taken
 
 
-class _NotConstructed(Misconfigured):
-    def __init__(self, definition: Definition, error: Exception) -> None:
-        super().__init__(
-            f"{definition.backend} could not be constructed ({type(error).__name__}): see the log, "
-            "and correct its options or its __init__."
-        )
-
-
 def execute(definition: Definition) -> ExecutionResult:
     """Run a check in this thread, to its end."""
     execution = _Execution()
@@ -140,7 +136,7 @@ async def execute_async(definition: Definition) -> ExecutionResult:
     with execution.boundary():
         try:
             check = execution.begin(definition)
-        except Misconfigured as error:
+        except Misconfigured as error:  # SynchronousOnlyOperation counts as a mistake
             if not isinstance(error.__cause__, SynchronousOnlyOperation):
                 raise
             check = await sync_to_async(execution.begin)(definition)  # its constructor uses the ORM

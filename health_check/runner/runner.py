@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
 from health_check.concurrency import threads
@@ -14,7 +13,7 @@ from health_check.concurrency.futures import Future, settle
 from health_check.conf import settings
 from health_check.runner.boundary import execute
 from health_check.runner.event_loop import AsyncRun, EventLoop
-from health_check.runner.pool import Pool, Task
+from health_check.runner.pool import Pool
 from health_check.runner.run import Run
 
 T = TypeVar("T")
@@ -65,30 +64,15 @@ class Runner:
         if isinstance(execution_result.error, KeyboardInterrupt):
             raise execution_result.error
 
-    def call(self, functions: Sequence[Callable[[], T]], seconds: float) -> list[Future[T]]:
-        """Call functions at the same time and wait for them, some seconds at most.
-
-        Returns:
-            Their futures, in the same order; those of functions that have not returned in time are not settled.
-        """
-        futures: list[Future[T]] = []
-        tasks: list[Task] = []
-        for function in functions:
-            future: Future[T] = Future()
-            futures.append(future)
-            if settings.MAX_CONCURRENCY == 0:
-                settle(future, function)
-                continue
-            try:
-                tasks.append(self._helpers.submit(functools.partial(_settle_and_close, future, function)))
-            except RuntimeError as error:
-                future.set_exception(error)
-        end = time.monotonic() + seconds
-        for future in futures:
-            future.wait(end - time.monotonic())
-        for task in tasks:
-            self._helpers.abandon(task)
-        return futures
+    def settle(self, future: Future[T], function: Callable[[], T]) -> None:
+        """Settle a future by calling a function, on a thread; in this one if there may be no others."""
+        if settings.MAX_CONCURRENCY == 0:
+            settle(future, function)
+            return
+        try:
+            self._helpers.submit(functools.partial(_settle_and_close, future, function))
+        except RuntimeError as error:
+            future.set_exception(error)
 
     def see_to_loop(self) -> None:
         """Leave an event loop that a check blocks to that check, and start what else was on it again, on a new one."""

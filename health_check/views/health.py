@@ -311,7 +311,7 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         match = self.request.resolver_match
         if match is None:
             endpoint = self._own_endpoint()
-            return endpoint, catalogue.with_unlisted(endpoint, self._items(endpoint))
+            return endpoint, catalogue.with_chosen(endpoint, self._items(endpoint))
         listed = endpoint_of(match)
         if listed is None or listed.view_class is not type(self):
             listed = self._own_endpoint()

@@ -106,4 +106,4 @@ def endpoint_of_subset(name: str) -> tuple[Endpoint, CheckSet]:
 
 
 def _with(endpoint: Endpoint, items: Any) -> CheckSet:
-    return runtime.get().catalogue.with_unlisted(endpoint, tuple(items))
+    return runtime.get().catalogue.with_chosen(endpoint, tuple(items))

@@ -74,7 +74,7 @@ class CachedResponse:
             and current.monitor.stamp == self.stamp
             and time.monotonic() < self.until
             and current.catalogue is self.catalogue
-            and self.catalogue.check_set is self.check_set
+            and self.catalogue.current is self.check_set
             and self.draining == bool(current.monitor.store_client.draining)
             and _is_configured(self.configured)
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from health_check.registry.catalogue import resolve as resolve_items
 from health_check.registry.check_set import Resolved
+from health_check.registry.construction import constructed
 from health_check.registry.endpoints import Endpoint
 from health_check.runner.runner import Runner
 from health_check.views import HealthCheckView
@@ -12,8 +12,7 @@ from tests.support.bench import MovableClock
 
 def entries(*items: object) -> tuple[Resolved, ...]:
     """Return what items turn out to be, constructed here and now."""
-    runner = Runner(MovableClock())
-    return resolve_items(items, lambda functions: runner.call(functions, 5.0))
+    return tuple(item.resolved for item in constructed(items, Runner(MovableClock()).settle, 5.0, 0.0))
 
 
 def endpoint(name: str = "health", view_class: type[HealthCheckView] = HealthCheckView) -> Endpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,13 +15,14 @@ from django.utils.translation import override
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
+from health_check.concurrency.futures import Future
 from health_check.registry.catalogue import Catalogue
-from health_check.registry.catalogue import resolve as resolve_items
+from health_check.registry.construction import constructed
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import endpoint_at
 from health_check.runner.runner import Runner
 from health_check.views import HealthCheckView
-from tests.support.bench import MovableClock
+from tests.support.bench import MovableClock, eventually
 from tests.support.checks import Alias, Broken, Fine, Unbuildable, Unnameable
 from tests.support.placing import endpoint, entries
 
@@ -43,7 +44,7 @@ def catalogue_of(settings: Settings, clock: MovableClock | None = None) -> Catal
     """Return a catalogue of the site's URLconf."""
     clock = clock or MovableClock()
     runner = Runner(clock)
-    return Catalogue(str(settings.ROOT_URLCONF), lambda functions: runner.call(functions, 5.0), clock)
+    return Catalogue(str(settings.ROOT_URLCONF), runner.settle, clock)
 
 
 def test_resolve__logs_why_an_entry_failed(caplog: pytest.LogCaptureFixture) -> None:
@@ -54,15 +55,18 @@ def test_resolve__logs_why_an_entry_failed(caplog: pytest.LogCaptureFixture) -> 
     assert "a text that nobody meant for readers" in caplog.text
 
 
-def test_resolve__constructor_past_its_deadline() -> None:
-    """An entry whose constructor does not end is unusable, and the others are not."""
+def test_construction__past_its_deadline() -> None:
+    """An entry whose constructor does not end is run all the same, and the others are not waited for any longer."""
+    started: list[Callable[[], Definition]] = []
 
-    def construct(functions: Sequence[Callable[[], Definition]]) -> Any:
-        futures = Runner(MovableClock()).call(functions[1:], 5.0)
-        return [type(futures[0])(), *futures]  # the first is never done
+    def start(future: Future[Definition], function: Callable[[], Definition]) -> None:
+        if started:
+            future.set_result(function())
+        started.append(function)  # the first is never done
 
-    slow, fine = resolve_items([Alias, Fine], construct)
-    assert "TimeoutError" in slow.problem
+    slow, fine = (item.resolved for item in constructed([Alias, Fine], start, 0.01, 0.0))
+    assert "not constructed yet" in slow.problem
+    assert (slow.definition.label, slow.definition.check_class) == ("Alias(alias='default')", Alias)
     assert (fine.definition.label, fine.problem) == ("Fine", "")
 
 
@@ -72,13 +76,14 @@ def test_catalogue__tries_failed_constructors_again(mount: Mount, settings: Sett
     clock = MovableClock()
     Mending.back = False
     catalogue = catalogue_of(settings, clock)
-    unusable = f"{__name__}.Mending"
-    assert list(catalogue.check_set.definitions) == [unusable]
+    assert [(problem.kind, "unavailable" in problem.text) for problem in catalogue.check_set.problems] == [
+        ("unusable", True)
+    ]
     Mending.back = True
-    assert list(catalogue.check_set.definitions) == [unusable]
+    assert len(catalogue.check_set.problems) == 1
     clock.forward(11)
-    assert list(catalogue.check_set.definitions) == ["Mending"]
-    assert catalogue.check_set.problems == ()
+    found = catalogue.check_set
+    assert (found.problems, list(found.definitions)) == ((), ["Mending"])
 
 
 def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, settings: Settings) -> None:
@@ -140,7 +145,7 @@ def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settin
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
     catalogue = catalogue_of(settings)
     unlisted = endpoint("other")
-    check_set = catalogue.with_unlisted(unlisted, [Broken])
+    check_set = catalogue.with_chosen(unlisted, [Broken])
     assert [definition.label for definition in check_set.checks_of([unlisted])] == ["Broken"]
     assert list(catalogue.check_set.definitions) == ["Fine"]
 
@@ -198,10 +203,13 @@ def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Setting
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
     runner = Runner(clock)
     try:
-        catalogue = Catalogue(settings.ROOT_URLCONF, lambda functions: runner.call(functions, 0.2), clock)
-        for _ in range(3):
+        catalogue = Catalogue(settings.ROOT_URLCONF, runner.settle, clock, 0.2)
+        assert len(catalogue.check_set.definitions) == 3
+        for number in (2, 3, 4):
             clock.forward(11)
-            assert len(catalogue.check_set.definitions) == 3
+            assert len(catalogue.current.definitions) == 3
+            eventually(lambda number=number: calls.count("raises") == number and catalogue.needs_work)  # type: ignore[misc]
+            assert len(catalogue.current.definitions) == 3
     finally:
         gate.set()
     assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)

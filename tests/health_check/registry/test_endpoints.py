@@ -226,8 +226,8 @@ def test_get_plugins__pairs() -> None:
     assert list(pairs) == [
         "x",
         "no.such.Check",
-        "tests.support.checks.Unbuildable",
-        "tests.support.checks.ExitingAtConstruction",
+        "Unbuildable",
+        "ExitingAtConstruction",
     ]
     assert isinstance(pairs["x"], Fine)
     pairs["no.such.Check"].run_check()

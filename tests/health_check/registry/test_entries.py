@@ -13,7 +13,14 @@ import pytest
 import health_check
 from health_check.backends import HealthCheck
 from health_check.registry.definitions import problem_of
-from health_check.registry.entries import check_class_of, describe, from_instance, parse, unusable_entry
+from health_check.registry.entries import (
+    NamelessError,
+    check_class_of,
+    describe,
+    from_instance,
+    parse,
+    unusable_entry,
+)
 from health_check.registry.policies import EntryError
 from tests.support.checks import Alias, Exiting, ExitingAtConstruction, Fine, Unbuildable, Unnameable
 
@@ -276,7 +283,7 @@ def test_define__zero_max_age() -> None:
 
 @pytest.mark.parametrize(
     ("check_class", "error"),
-    [(Unbuildable, ZeroDivisionError), (Unnameable, ZeroDivisionError), (ExitingAtConstruction, SystemExit)],
+    [(Unbuildable, ZeroDivisionError), (Unnameable, NamelessError), (ExitingAtConstruction, SystemExit)],
 )
 def test_define__raises(check_class: type[HealthCheck], error: type[BaseException]) -> None:
     """What the constructor or the repr raises comes out, for the catalogue to show; a name spares the repr."""

@@ -15,7 +15,7 @@ from django.urls import path
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
-from health_check.monitor.runtime import CONSTRUCTION_SECONDS
+from health_check.registry.catalogue import CONSTRUCTION_SECONDS
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support import checks
@@ -51,8 +51,8 @@ UNUSABLE: list[tuple[object, str, str]] = [
     ((checks.Fine, {"timeout": -1}), "tests.support.checks.Fine", "seconds above 0"),
     ((checks.Fine, "options"), "tests.support.checks.Fine", "dict"),
     (checks.Telling, "tests.support.checks.Telling", "options"),
-    (checks.Unbuildable, "tests.support.checks.Unbuildable", "__init__"),
-    (checks.ExitingAtConstruction, "tests.support.checks.ExitingAtConstruction", "__init__"),
+    (checks.Unbuildable, "Unbuildable", "__init__"),
+    (checks.ExitingAtConstruction, "ExitingAtConstruction", "__init__"),
     (checks.Unnameable, "tests.support.checks.Unnameable", "__repr__"),
 ]
 
