@@ -38,6 +38,10 @@ demo: $(VENV)/demo-installed ## Serve the demo site (PORT=8000, ARGS=--spans)
 test: $(VENV)/installed ## Run all tests (REQUIRE_SERVICES=1 fails where a server is missing)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
+.PHONY: first-five-minutes
+first-five-minutes: $(VENV)/installed ## Do what the README says on a new project, until an alert is told, and time it
+	$(BIN)/python -m pytest -p no:randomly -s tests/end_to_end/test_first_five_minutes.py $(ARGS)
+
 .PHONY: test-newest
 test-newest: ## Run the tests that need no server on the newest Python and Django
 	@test -x $(NEWEST_VENV)/bin/python || $(NEWEST_PYTHON) -m venv $(NEWEST_VENV)

@@ -29,9 +29,13 @@ INSTALLED_APPS = []
 USE_TZ = True
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 MEDIA_ROOT = "media"
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 HEALTH_CHECK = {"MAX_CONCURRENCY": 0}
 """
+NEW_URLS = "from django.urls import path\n\nurlpatterns = []\n"
+"""The urls.py of a new project."""
+
 TRY = """\
 import importlib, json, pathlib, sys
 import django
@@ -70,10 +74,11 @@ def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
     """Write a site as it is when somebody has followed the README, and a document up to an example."""
     readme = DOCUMENTS[0]
     files = {name: first(readme, name) for name in ("urls.py", "checks.py")}
+    files["urls.py"] = NEW_URLS + files["urls.py"]
     settings = SETTINGS + first(readme, "settings.py")
     for name, code in blocks_of(document)[: last + 1]:
         if name != "settings.py":
-            files[name] = code
+            files[name] = NEW_URLS + code if "urlpatterns +=" in code else code
         elif document is not readme:
             settings += code
     for name, code in {**files, "settings.py": settings}.items():

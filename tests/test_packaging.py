@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
-import sysconfig
 import zipfile
-from collections.abc import Mapping, Sequence
 
 import pytest
 
-from tests.support.servers import ROOT, clean_environment
+from tests.support.wheel import build_wheel, python_with, run
 
 pytestmark = pytest.mark.packaging
 
@@ -21,48 +17,13 @@ PACKAGES = ("health_check", "health_check_prometheus", "health_check_opentelemet
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The built wheel."""
-    folder = tmp_path_factory.mktemp("dist")
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)], ROOT)
-    (found,) = folder.glob("*.whl")
-    return found
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
 def python(wheel: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """The Python of a new environment with the wheel; what it depends on comes from this environment."""
-    folder = tmp_path_factory.mktemp("environment")
-    run([sys.executable, "-m", "venv", "--without-pip", str(folder)], folder)
-    python = folder / "bin" / "python"
-    install = ["install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
-    run([sys.executable, "-m", "pip", "--python", str(python), *install, str(wheel)], folder)
-    purelib = run([str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip()
-    # A .pth file adds the path alone: the .pth file there, by which this project is installed, is not read.
-    pathlib.Path(purelib, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
-    return python
-
-
-def run(
-    command: Sequence[str], folder: pathlib.Path, *, environment: Mapping[str, str] | None = None, code: int = 0
-) -> str:
-    """Run a command that has to end with this exit code, and return its output."""
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**_environment_of_a_user(), **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
-
-
-def _environment_of_a_user() -> dict[str, str]:
-    found = clean_environment()
-    del found["PYTHONPATH"]
-    return found
+    return python_with(wheel, tmp_path_factory.mktemp("environments") / "environment")
 
 
 def test_wheel__holds_what_it_should_and_nothing_else(wheel: pathlib.Path) -> None:
