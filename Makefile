@@ -9,7 +9,7 @@ NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/nul
 WORKERS ?= auto
 SERVICES := dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
-	redis-server
+	redis-server uwsgi-core uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
 

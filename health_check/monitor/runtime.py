@@ -109,12 +109,15 @@ class Runtime:
 
 
 _current = Runtime()
+_pid = os.getpid()
 _inherited: list[Runtime] = []
 _paused: list[StoreClient] = []
 
 
 def get() -> Runtime:
     """Return what this process holds."""
+    if _pid != os.getpid():  # uWSGI forks without a word to Python
+        _reset_in_child()
     return _current
 
 
@@ -127,7 +130,8 @@ def reset() -> None:
 
 def _reset_in_child() -> None:
     """Start anew in a child process: the threads are not there, and locks may be held for ever."""
-    global _current
+    global _current, _pid
+    _pid = os.getpid()
     _paused.clear()
     tell_by()  # this process has no such thread
     _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch

@@ -68,7 +68,7 @@ class _Execution:
         try:
             yield
         except BaseException as error:
-            self._unexpected = error
+            self._unexpected = _GreenletsNeeded(error) if explain(error) == LOOP_EXIT else error
         finally:
             log_unexpected.reset(token)
             if os.getpid() != process:  # a child that the check has forked came back, to do all this once more
@@ -120,6 +120,19 @@ class _Execution:
     def _time_taken(self) -> float:
         taken = seconds(vars(self._check).get("time_taken")) if self._check is not None else None
         return time.perf_counter() - self._start if taken is None else taken
+
+
+LOOP_EXIT = "gevent.exceptions.LoopExit"
+"""What gevent raises where somebody waits for greenlets on a thread that has no others."""
+
+
+class _GreenletsNeeded(Misconfigured):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            "the check waits for greenlets, as those that hold connections of a pool of gevent's, but runs on a thread "
+            "without: have it make a connection of its own."
+        )
+        self.__cause__ = error
 
 
 def execute(definition: Definition) -> ExecutionResult:
