@@ -92,7 +92,7 @@ def test_wheel__has_the_demo(python: pathlib.Path, tmp_path: pathlib.Path) -> No
 def test_wheel__writes_the_dashboards(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """``python -m health_check_dashboards`` writes everything from the installed wheel."""
     run([str(python), "-m", "health_check_dashboards", "out", "--job", "shop"], tmp_path)
-    assert 'absent(up{job="shop"})' in (tmp_path / "out" / "prometheus" / "alerts.yml").read_text()
+    assert 'up{job="shop"}' in (tmp_path / "out" / "prometheus" / "alerts.yml").read_text()
     assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 14
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import pathlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from health_check_dashboards.files import FILES
+from health_check_dashboards.files import FILES, File
 from health_check_dashboards.options import OPTIONS, REPEATED, Options, options_of
 
 FOLDER = "monitoring"
@@ -17,17 +18,33 @@ examples:
   python -m health_check_dashboards --job shop --target shop.internal:8000
   python -m health_check_dashboards /etc/health --label env --failing-for 5m --objective 99.9
 
+  python -m health_check_dashboards --print prometheus/alerts.yml --job shop
+  python -m health_check_dashboards --diff --failing-for 5m
+
 exit codes:
-  0  everything is written, or was there already
+  0  everything is written, or was there already; with --diff, no file would be written
+  1  with --diff, files would be written
   2  something is wrong, and said on standard error
 """
 
 
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "the site": ("job", "source", "target", "probe", "health-url", "credentials-file", "objective", "window"),
+    "where the others are": ("alertmanager", "blackbox", "webhook", "tempo-uid"),
+    "pages": ("runbook-base", "dashboard-base", "grafana-folder"),
+    "how often": ("scrape-interval", "evaluation-interval", "gap", "remember"),
+    "whom to tell when": ("page-share", "keep-firing", "group-wait", "group-interval", "repeat-interval"),
+}
+"""The options by what they are about, for the help; all others are about alerts."""
+
+OTHER_GROUP = "when alerts fire"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the files, or list them.
+    """Write the files, list or print them, or show what would be written.
 
     Returns:
-        The exit code: 0, or 2 if something is wrong.
+        The exit code: 0; 1 if ``--diff`` finds something; 2 if something is wrong.
     """
     parser = _parser()
     said = parser.parse_args(arguments)
@@ -36,12 +53,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     try:
         options = options_of(_values(said), **{field: tuple(getattr(said, field)) for field in REPEATED})
+        if said.print is not None:
+            print(_file(said.print).render(options), end="")
+            return 0
+        if said.diff:
+            found = "".join(diff(pathlib.Path(said.folder), options))
+            print(found, end="")
+            return int(bool(found))
         written = write(pathlib.Path(said.folder), options, force=said.force)
     except (ValueError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     print("\n".join(str(path) for path in written) or f"Everything in {said.folder} is up to date.")
     return 0
+
+
+def _file(path: str) -> File:
+    """Return the file of a path.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    paths = [file.path for file in FILES]
+    if path not in paths:
+        meant = difflib.get_close_matches(path, paths, n=1)
+        raise ValueError(f"--print {path!r}: {f'did you mean {meant[0]!r}?' if meant else 'use one of --list.'}")
+    return FILES[paths.index(path)]
+
+
+def diff(folder: pathlib.Path, options: Options) -> Iterator[str]:
+    """Yield what would change in a folder, as lines of a unified diff.
+
+    Args:
+        folder: Where the files are, if they are.
+        options: What was said of the site.
+    """
+    for file in FILES:
+        path = folder / file.path
+        before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+        names = str(path) if path.exists() else "/dev/null", str(path)
+        yield from difflib.unified_diff(
+            before.splitlines(keepends=True), file.render(options).splitlines(keepends=True), *names
+        )
 
 
 def write(folder: pathlib.Path, options: Options, *, force: bool) -> list[pathlib.Path]:
@@ -89,13 +142,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", nargs="?", default=FOLDER, metavar="DIR", help=f"where to (default: {FOLDER})")
     parser.add_argument("--list", action="store_true", help="list the files, and write nothing")
     parser.add_argument("--force", action="store_true", help="overwrite files that are there")
+    parser.add_argument("--print", metavar="FILE", help="print one of the files, and write nothing")
+    parser.add_argument("--diff", action="store_true", help="show what would change, and write nothing")
+    groups = {title: parser.add_argument_group(title) for title in (*GROUPS, OTHER_GROUP)}
+    group_of = {name: groups[title] for title, names in GROUPS.items() for name in names}
     for field, several in REPEATED.items():
-        parser.add_argument(
+        groups["the site"].add_argument(
             f"--{several.name}", action="append", default=[], dest=field, metavar=several.metavar, help=several.text
         )
     for option in OPTIONS:
         text = f"{option.text} (default: {option.default})"
-        parser.add_argument(f"--{option.name}", default=option.default, metavar=option.metavar, help=text)
+        group = group_of.get(option.name, groups[OTHER_GROUP])
+        group.add_argument(f"--{option.name}", default=option.default, metavar=option.metavar, help=text)
     return parser
 
 

@@ -17,6 +17,9 @@ from health_check.conf import settings as health_check_settings
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 
+CREDENTIALS = "/etc/prometheus/health.token"
+"""Where Prometheus finds its token."""
+
 BACKENDS_WITHOUT_SERVER = ("console", "locmem", "dummy", "filebased")
 """Mail backends that no check can say anything of."""
 
@@ -144,12 +147,16 @@ def _systemd() -> str:
 
 
 def _monitoring(folder: str) -> str:
+    return MONITORING.format(folder=folder, token=TOKEN if needs_token() else "")
+
+
+def needs_token() -> bool:
+    """Tell whether Prometheus is let in with a token alone."""
     try:
         access = health_check_settings.ACCESS
     except ImproperlyConfigured:  # a system check says so
-        access = {}
-    token = TOKEN if access.get("TOKENS") and access.get("OPEN") is False else ""
-    return MONITORING.format(folder=folder, token=token)
+        return False
+    return bool(access.get("TOKENS")) and access.get("OPEN") is False
 
 
 WITHOUT_MAIL = "            # without Mail: no mail server is set up\n"
@@ -202,6 +209,5 @@ MONITORING = """\
 prometheus --config.file={folder}/prometheus/prometheus.yml
 alertmanager --config.file={folder}/alertmanager/alertmanager.yml"""
 
-TOKEN = """
-# HEALTH_CHECK['ACCESS'] closes /metrics: add to the scrape_config
-#     authorization: {{credentials_file: /etc/prometheus/health.token}}""".replace("{{", "{").replace("}}", "}")
+TOKEN = f"""
+# HEALTH_CHECK['ACCESS'] closes /metrics: they read one of its TOKENS from {CREDENTIALS}"""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from health_check_dashboards.__main__ import main
+from health_check_dashboards.__main__ import GROUPS, main
 from health_check_dashboards.files import FILES
 from health_check_dashboards.options import OPTIONS
 from tests.support.servers import ROOT
@@ -48,7 +48,7 @@ def test_command__needs_nothing_but_python(tmp_path: pathlib.Path) -> None:
 PROGRAM = """\
 import sys
 sys.path.insert(0, sys.argv[1])
-from health_check_dashboards.__main__ import main
+from health_check_dashboards.__main__ import GROUPS, main
 sys.exit(main([sys.argv[2]]))
 """
 
@@ -132,3 +132,39 @@ def test_command__explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"(default:{option.default})" in text
     for part in ("--list", "--force", "--label", "examples:", "exitcodes:", "monitoring"):
         assert part in text
+
+
+def test_command__prints_one_file(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--print`` prints a file as it would be written; of a misspelt one it says which was meant."""
+    assert main([str(tmp_path / "out"), "--print", "prometheus/alerts.yml", "--job", "shop"]) == 0
+    printed = capsys.readouterr().out
+    assert main([str(tmp_path / "out"), "--job", "shop"]) == 0
+    assert (tmp_path / "out" / "prometheus" / "alerts.yml").read_text() == printed
+    assert main(["--print", "alerts.yml"]) == 2
+    assert "did you mean 'prometheus/alerts.yml'?" in capsys.readouterr().err
+    assert main(["--print", "zzz"]) == 2
+    assert "use one of --list" in capsys.readouterr().err
+
+
+def test_command__shows_what_would_change(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--diff`` shows what would be written, writes nothing, and its exit code says whether there is something."""
+    assert main([str(tmp_path), "--diff"]) == 1
+    assert "--- /dev/null" in capsys.readouterr().out
+    assert main([str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main([str(tmp_path), "--diff"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main([str(tmp_path), "--diff", "--failing-for", "7m"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("+") and "7m" in line for line in lines)
+    assert "7m" not in (tmp_path / "prometheus" / "alerts.yml").read_text()
+
+
+def test_help__in_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """The help has the options by what they are about, and each group names options that there are."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    printed = capsys.readouterr().out
+    positions = [printed.index(f"\n{title}:") for title in (*GROUPS, "when alerts fire")]
+    assert positions == sorted(positions)
+    assert {name for names in GROUPS.values() for name in names} <= {option.name for option in OPTIONS}

@@ -78,7 +78,8 @@ def _write(folder: str, target: str, job: str) -> str:
     except ImportError as error:
         raise CommandError(f"The package health_check_dashboards cannot be imported: {error}.", returncode=2) from error
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
-        code = main([folder, "--job", job, "--target", target, "--probe", probe])
+        token = ["--credentials-file", proposals.CREDENTIALS] if proposals.needs_token() else []
+        code = main([folder, "--job", job, "--target", target, "--probe", probe, *token])
     if code:
         raise CommandError(wrong.getvalue().strip(), returncode=2)
     return f"\nWritten, for the job {job}:\n{said.getvalue().strip()}"

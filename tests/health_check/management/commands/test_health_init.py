@@ -103,7 +103,7 @@ def test_text__fits_the_site(settings: Settings) -> None:
     text = proposed("--target", "shop.internal:8123")
     assert "There is nothing to add" in text
     assert "ALLOWED_HOSTS" not in text
-    assert "authorization: {credentials_file: /etc/prometheus/health.token}" in text
+    assert "they read one of its TOKENS from /etc/prometheus/health.token" in text
     assert 'health_check.ping", "http://shop.internal:8123/health/live/"' in text
     assert "planted" not in text
     probes = yaml.safe_load(re.search(r"startupProbe.*?\n\n", text, re.DOTALL)[0])  # type: ignore[index]
@@ -113,7 +113,7 @@ def test_text__fits_the_site(settings: Settings) -> None:
     assert all(len(line) <= 120 for line in text.splitlines())
 
 
-def test_write__monitoring_of_this_site(tmp_path: pathlib.Path) -> None:
+def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settings) -> None:
     """``--write`` writes the files with the job and the address of the site; other files are not overwritten."""
     folder = tmp_path / "monitoring"
     text = proposed("--write", str(folder), "--target", "shop.internal:8123", "--job", "shop")
@@ -122,6 +122,9 @@ def test_write__monitoring_of_this_site(tmp_path: pathlib.Path) -> None:
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in configuration["scrape_configs"]}
     assert jobs["shop"] == ["shop.internal:8123"]
     assert jobs["shop-probe"] == ["http://shop.internal:8123/health/"]
+    settings.HEALTH_CHECK = {"ACCESS": {"OPEN": False, "TOKENS": ["planted"]}}
+    proposed("--write", str(tmp_path / "closed"))
+    assert "/etc/prometheus/health.token" in (tmp_path / "closed" / "prometheus" / "prometheus.yml").read_text()
     (folder / "prometheus" / "alerts.yml").write_text("mine")
     with pytest.raises(CommandError, match="would be overwritten") as caught:
         proposed("--write", str(folder))
