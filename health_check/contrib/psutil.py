@@ -12,6 +12,7 @@ import psutil
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import legacy_number, seconds
+from health_check.contrib import _cgroup
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
@@ -61,8 +62,8 @@ class Disk(ConciseRepr, HealthCheck):
 class Memory(ConciseRepr, HealthCheck):
     """Warn when memory runs out.
 
-    Verifies that the machine has memory left; inside a container that is the host's. That costs one read of
-    the system's counters a run.
+    Verifies that the container has memory left, by the limit of its control group (version 2 or 1), or, without a
+    limit that is below the machine's memory, that the machine has. That costs a read of the system's counters a run.
 
     Args:
         min_gibibytes_available: Below how much available memory, in GiB, to warn; default None, never.
@@ -73,14 +74,17 @@ class Memory(ConciseRepr, HealthCheck):
     max_memory_usage_percent: float | None = dataclasses.field(default=90.0, repr=False)
 
     def check_status(self) -> None:
-        memory = psutil.virtual_memory()
-        available = memory.available / GIBIBYTE
+        memory, group = psutil.virtual_memory(), _cgroup.limited()
+        of, total, free, percent = "host", memory.total, memory.available, float(memory.percent)
+        if group is not None and group.total < total:
+            of, total, free = "container", group.total, group.available
+            percent = 100 * (total - free) / total
+        available = free / GIBIBYTE
         short = self.min_gibibytes_available is not None and available < self.min_gibibytes_available
-        full = self.max_memory_usage_percent is not None and memory.percent >= self.max_memory_usage_percent
+        full = self.max_memory_usage_percent is not None and percent >= self.max_memory_usage_percent
         if short or full:
-            raise ServiceWarning(
-                f"{available:.1f} of {memory.total / GIBIBYTE:.1f} GiB available, {memory.percent:.1f} % in use"
-            )
+            size = total / GIBIBYTE
+            raise ServiceWarning(f"{available:.1f} of {size:.1f} GiB available, {percent:.1f} % in use ({of})")
 
 
 @dataclasses.dataclass(repr=False)

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Callable
 
 from health_check.concurrency import threads
-from health_check.logs import log_error
+from health_check.logs import log_error, log_once
 
 IDLE_SECONDS = 60.0
 """How long a thread waits for another task before it ends."""
@@ -95,7 +95,9 @@ class Pool:
             try:
                 self._wake()
             except RuntimeError as error:
-                log_error("No thread can be started for the health checks that wait for one.", error, beside=True)
+                log_once(
+                    "pool", "No thread can be started for the health checks that wait for one.", error, beside=True
+                )
 
     def _work(self) -> None:
         while (task := self._next()) is not None:

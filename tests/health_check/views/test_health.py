@@ -329,3 +329,25 @@ def test_process__read_agrees(settings: Settings, mount_checks: Mount, client: C
     mount_checks(Fine, TwiceBroken)
     shown = json.loads(client.get("/health/?format=json").content)
     assert shown == {reading.label: reading.pretty_status for reading in runtime.read().readings}
+
+
+def test_get__no_thread_can_be_started(
+    mount_checks: Mount,
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the memory limit leaves no thread, as in a small container, the log says so once, not at each probe."""
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    mount_checks(Fine)
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 0}
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert [client.get("/health/?format=json").status_code for _ in range(6)] == [500] * 6
+    texts = [record.getMessage() for record in caplog.records]
+    assert texts
+    assert len(texts) == len(set(texts))
+    assert len(texts) <= 3
