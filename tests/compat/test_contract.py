@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import datetime
 import email.utils
+import importlib
 import io
 import logging
 import re
@@ -28,7 +29,7 @@ import health_check
 from health_check.backends import HealthCheck
 from health_check.base import HealthCheckResult
 from health_check.exceptions import HealthCheckException, ServiceUnavailable, ServiceWarning
-from health_check.management.system_checks import check_hooks
+from health_check.management.system_checks import check_endpoints, check_hooks
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from tests.compat import shapes
@@ -504,3 +505,25 @@ def test_check__alone(build: Callable[[], HealthCheck], caplog: pytest.LogCaptur
     check.add_error("more")
     check.add_error(object())
     assert check.pretty_status().splitlines()[1:] == ["unknown error: more", "unknown error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "remedy"),
+    [
+        ("get_executor", "MAX_CONCURRENCY"),
+        ("get_checks", "get_plugins"),
+        ("render_to_response_openmetrics", "/metrics"),
+    ],
+)
+def test_w020__methods_of_views(mount: Mount, method: str, remedy: str) -> None:
+    """A view that overrides what is not called here is told what replaces it."""
+    view: Any = type("View", (HealthCheckView,), {method: lambda self, *args: None})
+    mount(path("health/", view.as_view(checks=[]), name="health"))
+    [message] = check_endpoints()
+    assert (ids([message]), remedy in str(message.hint)) == (["health_check.W020"], True)
+
+
+def test_import__crontask() -> None:
+    """What has no counterpart says what to do where it is imported."""
+    with pytest.raises(ModuleNotFoundError, match="keep its check as one of your own"):
+        importlib.import_module("health_check.contrib.crontask")

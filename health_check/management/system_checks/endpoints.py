@@ -148,6 +148,13 @@ def _unnamed(endpoints: Sequence[Endpoint]) -> Iterator[CheckMessage]:
         )
 
 
+REPLACEMENTS = {
+    "get_executor": "Set HEALTH_CHECK['MAX_CONCURRENCY'] to the number of threads for checks.",
+    "render_to_response_openmetrics": "Mount /metrics: path('', include('health_check_prometheus.urls')).",
+}
+"""What to do instead of some of them; the hint for all others is one."""
+
+
 def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
     for view in views:
         without_effect = [name for name in METHODS_OF_VERSION_4 if hasattr(view, name)]
@@ -156,7 +163,9 @@ def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
             what = "is async, which does not work" if name in cannot_be_async else "has no effect"
             yield CheckWarning(
                 f"{view.__module__}.{view.__qualname__}.{name}() {what}.",
-                hint="Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods.",
+                hint=REPLACEMENTS.get(
+                    name, "Override get_plugins(), get() or render_to_response…(plugins, status), as sync methods."
+                ),
                 id="health_check.W020",
             )
 

@@ -109,7 +109,7 @@ def test_get__format(kind: str, ask: Ask) -> None:
 @STACKS
 @pytest.mark.parametrize(
     ("method", "path_", "status"),
-    [("HEAD", "/ready/", 503), ("OPTIONS", "/ready/", 503), ("POST", "/ready/", 405), ("GET", "/ready/?format=x", 503)],
+    [("HEAD", "/ready/", 503), ("OPTIONS", "/ready/", 503), ("POST", "/ready/", 405), ("GET", "/ready/?format=x", 406)],
 )
 def test_request__of_another_kind(method: str, path_: str, status: int, ask: Ask) -> None:
     """HEAD and OPTIONS have the status of GET; what asks for no report has the answer it always has."""
