@@ -148,7 +148,7 @@ def _depends_on_user(request: HttpRequest, callback: Any) -> bool:
     """Tell whether it matters who asks, and that can only be found out further inside."""
     view_class = callback.view_class
     policy = policy_for(view_class, callback.view_initkwargs)
-    if not policy.needs_authority():
+    if not policy.needs_authority() and not view_class.may_change_access():
         return False
     has_own_rule = view_class.is_authorized is not AccessMixin.is_authorized
     return has_own_rule or django_settings.SESSION_COOKIE_NAME in request.COOKIES

@@ -126,6 +126,10 @@ class Catalogue:
             endpoint = self._endpoints[wanted.key]
         return endpoint, self.complete([endpoint])
 
+    def knows(self, wanted: Endpoint) -> bool:
+        """Tell whether the checks of an endpoint are known, so that no request is needed to find them out."""
+        return wanted.key in self._endpoints
+
     def items_of(self, endpoint: Endpoint) -> tuple[object, ...]:
         """Return the items that an endpoint consists of."""
         return tuple(item.item for item in self._placed.get(endpoint, ()))

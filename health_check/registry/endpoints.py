@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import re
@@ -72,6 +73,10 @@ class EndpointOptions:
             yield definition.label, definition.prototype
 
 
+OPTIONS = ("warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")
+"""What a view says besides its checks: how they count, and what it is for."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Endpoint:
     """A health view and where it is mounted."""
@@ -89,14 +94,29 @@ class Endpoint:
     callback_id: int = 0
     """What tells its callback from others; 0 for a view that is called by a function of the site's."""
 
+    stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """The options that the view of one request has given itself."""
+
     @property
     def key(self) -> tuple[str, type, int]:
         """What a request's endpoint is recognised by; not the route, which may depend on the language."""
         return self.url_name or self.route, self.view_class, self.callback_id
 
     def option(self, name: str) -> Any:
-        """Return an option of the view, as ``as_view`` or the class says."""
-        return self.initkwargs.get(name, getattr(self.view_class, name))
+        """Return an option of the view: as that of a request says, else as one without a request does."""
+        if name in self.stated:
+            return self.stated[name]
+        if self._view is not None:
+            with contextlib.suppress(Exception):
+                return getattr(self._view, name)
+        return self.initkwargs.get(name, getattr(EndpointOptions, name))  # its own code needs a request
+
+    @cached_property
+    def _view(self) -> EndpointOptions | None:
+        try:
+            return self.view_class(**self.initkwargs)
+        except Exception:
+            return None
 
     @cached_property
     def is_readiness(self) -> bool:
@@ -123,13 +143,17 @@ class Endpoint:
         """Return what the view checks: items of ``checks``, or what its own ``get_plugins`` yields.
 
         Raises:
-            Exception: Whatever an own ``get_plugins`` raises without a request.
+            Exception: Whatever code of the view's own raises without a request.
         """
-        if self.has_own_plugins:
-            return tuple(self.view_class(**self.initkwargs).get_plugins())
-        checks = self.option("checks")
-        listed = isinstance(checks, Iterable) and not isinstance(checks, str | Mapping)
-        return tuple(checks) if listed else (checks,)
+        view = self.view_class(**self.initkwargs)
+        return tuple(view.get_plugins()) if self.has_own_plugins else items_of(view.checks)
+
+
+def items_of(checks: object) -> tuple[object, ...]:
+    """Return the items of ``checks``; what is no list of items is one, to be shown as unusable."""
+    if isinstance(checks, str | Mapping) or not isinstance(checks, Iterable):
+        return (checks,)
+    return tuple(checks)
 
 
 def walk(urlconf: str) -> Iterator[Endpoint]:

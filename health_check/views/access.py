@@ -10,7 +10,6 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
-from django.utils.functional import cached_property
 
 from health_check.conf import nearest, settings
 from health_check.logs import log_once, warn_once
@@ -220,15 +219,35 @@ class AccessMixin:
         """
         return is_staff(request)
 
-    @cached_property
+    @property
     def access_policy(self) -> AccessPolicy:
-        """Who is answered."""
-        return policy_for(type(self), vars(self))
+        """Who is answered, as the view says by now.
 
-    @cached_property
+        Raises:
+            ImproperlyConfigured: If what it says of that cannot be used.
+        """
+        stated = stated_by(self, ACCESS_ARGUMENTS)
+        known = vars(self).get("_access_policy")
+        if known is None or known[0] != stated:
+            known = vars(self)["_access_policy"] = stated, policy_of(stated)
+        policy: AccessPolicy = known[1]
+        return policy
+
+    @property
     def access_decision(self) -> AccessDecision:
         """What the one who asks gets."""
-        return decide(self.request, self.access_policy, self.is_authorized)
+        policy = self.access_policy
+        known = vars(self).get("_access_decision")
+        if known is None or known[0] is not policy:
+            known = vars(self)["_access_decision"] = policy, decide(self.request, policy, self.is_authorized)
+        decision: AccessDecision = known[1]
+        return decision
+
+    @classmethod
+    def may_change_access(cls) -> bool:
+        """Tell whether code of a subclass may say for each request who is answered."""
+        own = [base for base in cls.__mro__ if not base.__module__.startswith(("health_check", "django.", "builtins"))]
+        return any(name in vars(base) for base in own for name in ("__init__", "setup", "dispatch"))
 
     def explanation(self, error: ImproperlyConfigured) -> str:
         """Return what somebody who asks reads of settings that cannot be used: what is wrong only with details."""
@@ -253,7 +272,30 @@ def policy_for(view_class: type, initkwargs: Mapping[str, Any]) -> AccessPolicy:
     Raises:
         ImproperlyConfigured: If what it says of that cannot be used.
     """
-    return policy_of({name: initkwargs.get(name, getattr(view_class, name)) for name in ACCESS_ARGUMENTS})
+    stated = {name: initkwargs.get(name, getattr(view_class, name)) for name in ACCESS_ARGUMENTS}
+    if any(hasattr(type(value), "__get__") for value in stated.values()):
+        return GUARDED
+    return policy_of(stated)
+
+
+GUARDED = AccessPolicy(open=False, details="never")
+"""The policy of a view of which only a request will tell."""
+
+
+def stated_by(view: object, names: Iterable[str]) -> dict[str, Any]:
+    """Return what a view says of itself.
+
+    Raises:
+        ImproperlyConfigured: If that raises.
+    """
+    stated = {}
+    for name in names:
+        try:
+            stated[name] = getattr(view, name)
+        except Exception as error:
+            what = f"{type(view).__name__}.{name}"
+            raise ImproperlyConfigured(f"{what} raised {type(error).__name__}: see the log, and correct it.") from error
+    return stated
 
 
 _REFUSALS: dict[int, Any] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -22,9 +24,10 @@ from health_check.monitor import runtime
 from health_check.monitor.reports import Report
 from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import UnusableEntry
-from health_check.registry.endpoints import Endpoint, EndpointOptions, endpoint_of
+from health_check.registry.endpoints import OPTIONS, Endpoint, EndpointOptions, endpoint_of, items_of
+from health_check.registry.identity import equal_values
 from health_check.views import renderers
-from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin
+from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin, stated_by
 from health_check.views.html import render_page
 from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
@@ -145,8 +148,10 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
-            status = 200 if self._needs_nothing else self.error_status_code
+            status = 200 if self._needs_nothing else self._status_of_errors()
             response = HttpResponse(self.explanation(error), status=status, content_type="text/plain; charset=utf-8")
+        except _RefusedError:
+            response = self.refusal() or self.http_method_not_allowed(request)
         if response.status_code >= 500:
             vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
         response.headers["Cache-Control"] = "no-store"
@@ -171,18 +176,35 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             response.status_code = self.get(request, *args, **kwargs).status_code
         return response
 
-    @cached_property
+    @property
     def report(self) -> Report:
-        """The endpoint's report, the same for all of this request."""
-        if self._needs_nothing:
-            return self._shown(Report(name=self._own_endpoint().name, rows=(), status_code=200))
-        endpoint, check_set = self._listed() or self._placed()
-        return self._shown(runtime.read([endpoint], check_set=check_set).reports[0])
+        """The endpoint's report: the same for all of this request, while the view says the same of itself."""
+        said = self._said()
+        known = vars(self).get("_report")
+        if known is None or not equal_values(known[0], said):
+            known = vars(self)["_report"] = said, self._shown(self._read())
+        report: Report = known[1]
+        return report
 
-    @cached_property
+    @report.setter
+    def report(self, report: Report) -> None:
+        vars(self)["_report"] = self._said(), report
+
+    def _read(self) -> Report:
+        if self._needs_nothing:
+            return Report(name=self._own_endpoint().name, rows=(), status_code=200)
+        endpoint, check_set = self._listed() or self._placed()
+        return runtime.read([endpoint], check_set=check_set).reports[0]
+
+    @property
     def plugin_list(self) -> Plugins:
         """The request's own check instances, filled from their records."""
-        return Plugins(self.report)
+        report = self.report
+        known = vars(self).get("_plugins")
+        if known is None or known[0] is not report:
+            known = vars(self)["_plugins"] = report, Plugins(report)
+        plugins: Plugins = known[1]
+        return plugins
 
     @property
     def plugins(self) -> dict[str, Any]:
@@ -289,6 +311,8 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         return name
 
     def _shown(self, report: Report) -> Report:
+        if self.access_decision.status != 200:  # as the view says by now
+            raise _RefusedError
         report = report if self._subset is None else in_subset(report, self._subset)
         return report if self.access_decision.details else report.without_details()
 
@@ -303,7 +327,19 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         endpoint = endpoint_of(self.request.resolver_match)
         if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
             return None
-        return runtime.get().catalogue.listed(endpoint)
+        found = runtime.get().catalogue.listed(endpoint)
+        return found if found is None or self._is_plain else self._as_said(*found)
+
+    def _as_said(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet] | None:
+        """Return an endpoint as this view says that it is; None if it says that its checks are others."""
+        if not equal_values(self._checks(), runtime.get().catalogue.items_of(known)):
+            return None
+        return self._with_options(known, check_set)
+
+    def _with_options(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet]:
+        endpoint = dataclasses.replace(known, stated=self._options())
+        members = {**check_set.members, endpoint: check_set.members[known]}
+        return endpoint, dataclasses.replace(check_set, members=members)
 
     def _placed(self) -> tuple[Endpoint, CheckSet]:
         """Return the same where the checks have to be found out for this request, which may take a while."""
@@ -316,14 +352,68 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         if listed is None or listed.view_class is not type(self):
             listed = self._own_endpoint()
         elif not listed.has_own_plugins:
-            return catalogue.add(listed)
-        return catalogue.place(listed, self._items(listed))
+            if self._is_plain:
+                return catalogue.add(listed)
+            found = catalogue.add(listed) if catalogue.knows(listed) else catalogue.place(listed, self._checks())
+            if (said := self._as_said(*found)) is not None:
+                return said
+            endpoint = dataclasses.replace(found[0], stated=self._options())
+            return endpoint, catalogue.with_chosen(endpoint, self._checks())
+        found = catalogue.place(listed, self._items(listed))
+        return found if self._is_plain else self._with_options(*found)
 
-    @cached_property
+    @property
+    def _is_plain(self) -> bool:
+        """Whether there is no code but ours, so that the class and ``as_view`` say all there is to say."""
+        own: Any = type(self)
+        return _has_no_code(own)
+
+    def _said(self) -> object:
+        """Return what this view says of itself by now."""
+        if self._is_plain:
+            return None
+        checks = None if type(self).get_plugins is not EndpointOptions.get_plugins else self._checks()
+        return checks, self._options(), self.access_policy
+
+    def _options(self) -> dict[str, Any]:
+        """Return how this view says that checks count.
+
+        Raises:
+            ImproperlyConfigured: If that cannot be used.
+        """
+        options = stated_by(self, OPTIONS)
+        _refuse_unusable_options(type(self).__name__, options)
+        return options
+
+    def _checks(self) -> tuple[object, ...]:
+        """Return the items of ``checks``, as this view says by now."""
+        try:
+            checks = self.checks
+            if isinstance(checks, Iterator) and "checks" in vars(self):  # it can be gone through once
+                checks = vars(self)["checks"] = tuple(checks)
+            return items_of(checks)
+        except Exception as error:
+            return (self._failed("checks", error),)
+
+    def _failed(self, name: str, error: Exception) -> UnusableEntry:
+        what = f"{type(self).__name__}.{name}"
+        log_once(what, f"{what} failed.", error)
+        return UnusableEntry(what, f"{what} raised {type(error).__name__}: see the log, and correct it.")
+
+    def _status_of_errors(self) -> int:
+        """Return the status that tells of an error, also where the view says one that cannot be used."""
+        try:
+            return int(self._options()["error_status_code"])
+        except ImproperlyConfigured:
+            return EndpointOptions.error_status_code
+
+    @property
     def _needs_nothing(self) -> bool:
         """Whether the process answers for itself: there are no checks, and it matters to nobody that it is drained."""
+        if not self._is_plain and self._checks():
+            return False
         endpoint = self._own_endpoint()
-        is_empty = isinstance(self.checks, list | tuple) and not self.checks
+        is_empty = not self._is_plain or (isinstance(self.checks, list | tuple) and not self.checks)
         return is_empty and not endpoint.has_own_plugins and not endpoint.is_readiness
 
     def _own_endpoint(self) -> Endpoint:
@@ -333,19 +423,16 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         return self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
 
     def _as_endpoint(self, *, url_name: str, route: str) -> Endpoint:
-        names = ("checks", "warnings_as_errors", "error_status_code", "readiness", "liveness", "use_threading")
-        options = {key: getattr(self, key) for key in names}
+        options = {**self._options(), "checks": self._checks()}
         return Endpoint(name=url_name, url_name=url_name, route=route, view_class=type(self), initkwargs=options)
 
     def _items(self, endpoint: Endpoint) -> list[Any]:
         if not endpoint.has_own_plugins:
-            return list(self.checks)
+            return list(self._checks())
         try:
             return list(self.get_plugins())
         except Exception as error:
-            log_once(f"{type(self).__name__}.get_plugins", f"{type(self).__name__}.get_plugins() failed.", error)
-            problem = f"{type(self).__name__}.get_plugins() raised {type(error).__name__}: see the log, and correct it."
-            return [UnusableEntry(f"{type(self).__name__}.get_plugins", problem)]
+            return [self._failed("get_plugins", error)]
 
 
 def _asks_for_status(request: HttpRequest) -> bool:
@@ -355,16 +442,39 @@ def _asks_for_status(request: HttpRequest) -> bool:
     return request.method in ("GET", "HEAD")
 
 
+class _RefusedError(Exception):
+    """Tell that the view has said, while it answered, that it does not answer this request."""
+
+
 DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
 """The attributes of a view that say what it checks, and how that counts."""
 
 
+PLAIN = frozenset({*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"})
+"""The attributes of a view without code of its own."""
+
+
 def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> bool:
     """Tell whether a view adds no code of its own to this class, so that its report says all there is to say."""
+    own: Any = view_class
+    return not set(initkwargs) - PLAIN and _has_no_code(own)
+
+
+@functools.lru_cache(maxsize=1000)
+def _has_no_code(view_class: type[HealthCheckView]) -> bool:
+    """Tell whether a view has nothing of its own but attributes that say what it checks, and how."""
     mro = view_class.__mro__
-    own = [name for base in mro[: mro.index(HealthCheckView)] for name in vars(base) if not name.startswith("__")]
-    added = {*own, *initkwargs} - {*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"}
-    return not added and not any("__init__" in vars(base) for base in mro[: mro.index(HealthCheckView)])
+    own = [pair for base in mro[: mro.index(HealthCheckView)] for pair in vars(base).items()]
+    return not any(
+        name not in PLAIN or (name != "is_authorized" and _is_computed(value))
+        for name, value in own
+        if not name.startswith("__") or name in ("__init__", "__getattribute__", "__getattr__")
+    )
+
+
+def _is_computed(value: object) -> bool:
+    """Tell whether an attribute of a class may be another for each request, as that of a property is."""
+    return hasattr(type(value), "__get__") and not getattr(value, "is_the_same_for_all", False)
 
 
 def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
@@ -375,13 +485,18 @@ def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str,
             known = sorted(name for name in (*DATA, *ACCESS_ARGUMENTS, "template_name") if not name.startswith("_"))
             remedy = nearest(argument, known) or f" Use {', '.join(known)}."
             raise ImproperlyConfigured(f"{name}.as_view() has no argument {argument!r}.{remedy}")
-    status = initkwargs.get("error_status_code", view_class.error_status_code)
+    options = {option: initkwargs.get(option, getattr(view_class, option)) for option in OPTIONS}
+    _refuse_unusable_options(name, {key: value for key, value in options.items() if not _is_computed(value)})
+
+
+def _refuse_unusable_options(name: str, options: Mapping[str, Any]) -> None:
+    status = options.get("error_status_code", 500)
     if not isinstance(status, int) or not 400 <= status <= 599:
         raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
-    strict = initkwargs.get("warnings_as_errors", view_class.warnings_as_errors)
+    strict = options.get("warnings_as_errors")
     if strict is not None and not isinstance(strict, bool):
         raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
-    marks = {mark: initkwargs.get(mark, getattr(view_class, mark)) for mark in ("readiness", "liveness")}
+    marks = {mark: options.get(mark) for mark in ("readiness", "liveness")}
     for mark, value in marks.items():
         if value is not None and not isinstance(value, bool):
             raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")

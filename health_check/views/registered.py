@@ -17,6 +17,8 @@ from health_check.views.health import HealthCheckView
 class _Registered:
     """The checks that apps of 3.x and ``plugin_dir.register`` have registered; without any, the default ones."""
 
+    is_the_same_for_all = True
+
     def __get__(self, instance: object, owner: type) -> Sequence[Any]:
         return plugin_dir.entries or DEFAULT_CHECKS
 
