@@ -177,7 +177,7 @@ class HealthCheckSettings:
     def COMPAT(self) -> str | None:
         """Whose JSON keys and word for "OK" to use: of django-health-check ``"3.20"``; default None, our own."""
         value = _configured().get("COMPAT")
-        if value not in (None, "3.20"):
+        if value is not None and not (isinstance(value, str) and value == "3.20"):
             raise _unusable("COMPAT", value, '"3.20", or leave it out')
         return value
 
