@@ -41,6 +41,5 @@ def test_geventpool__database_takes_no_pool(postgres: Postgres, tmp_path: pathli
             assert [answer.status for answer in answers[:4]] == [200] * 4
             assert [answer.json() for answer in answers[4:6]] == [{"Database": "OK"}] * 2
             told |= {str(text) for answer in answers[6:] for text in answer.json().values()}
-        print(told)
-        assert all(text == "OK" or text.startswith("misconfigured: the check waits for greenlets") for text in told)
-        assert told != {"OK"}
+        assert "unknown error" not in told  # it may also time out, where a greenlet never tells its thread
+        assert any(text.startswith("misconfigured: the check waits for greenlets") for text in told), told

@@ -126,7 +126,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_networks__behind_a_unix_socket(told: Behind, through: str) -> None:
     """Who asks is known through the socket, also through two of them."""
     assert get(f"{told.urls[through]}/health/", format="json").status == 200
-    assert "cannot be told" not in told.server.output()
+    assert "add 'unix' to PROXIES" not in told.server.output()
 
 
 @pytest.mark.parametrize("kind", SERVERS)
