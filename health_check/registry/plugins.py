@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.module_loading import import_string
+
 from health_check.backends import HealthCheck
 
 
@@ -15,6 +17,14 @@ class AlreadyRegistered(Exception):
 
 class NotRegistered(Exception):
     """Was for a check that is not registered; never raised."""
+
+
+def _class_of(plugin: type[HealthCheck] | str) -> Any:
+    """Return the class of a path, as those expect who look at the list; the path where it cannot be imported."""
+    try:
+        return import_string(plugin) if isinstance(plugin, str) else plugin
+    except ImportError:
+        return plugin
 
 
 class PluginDirectory:
@@ -31,7 +41,7 @@ class PluginDirectory:
             DeprecationWarning,
             stacklevel=2,
         )
-        return self.entries
+        return tuple((_class_of(plugin), options) for plugin, options in self.entries)
 
     def register(self, plugin: type[HealthCheck] | str, **options: Any) -> None:
         """Register a check; deprecated.

@@ -87,6 +87,13 @@ def test_register__warns() -> None:
     assert caught[0].filename == __file__
 
 
+def test_registry__has_classes() -> None:
+    """Who looks at the list finds classes, also of what was registered by its path, and paths that lead nowhere."""
+    plugin_dir.register("tests.support.checks.Alias", alias="x")
+    plugin_dir.register("no.such.Check")
+    assert plugin_dir._registry == ((Alias, {"alias": "x"}), ("no.such.Check", {}))
+
+
 def test_register__twice() -> None:
     """The same check with the same options is there once."""
     for alias in ("one", "two", "one"):
