@@ -57,3 +57,11 @@ def test_details__of_what_nobody_expected() -> None:
     assert execution_result.error_type == "ZeroDivisionError"
     assert "\n  ZeroDivisionError: password=***" in execution_result.details
     assert "hunter2" not in execution_result.details
+
+
+def test_messages__of_a_check_that_waits_for_greenlets() -> None:
+    """What uses a pool of gevent's on a thread is told what to do; gevent only says that it would wait for ever."""
+    loop_exit = pytest.importorskip("gevent.exceptions").LoopExit
+
+    (message,) = ending_of(loop_exit("This operation would block forever")).messages
+    assert message.text.startswith("misconfigured: the check waits for greenlets")
