@@ -89,7 +89,7 @@ def test_once__without_metrics(run: Run, site: None, without_metrics: None) -> N
     """Where there is nothing to print, it says what to install."""
     ran = run("--once")
     assert (ran.code, ran.out) == (2, "")
-    assert "There are no metrics: add health_check_prometheus to INSTALLED_APPS." in ran.err
+    assert "There are no metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS']." in ran.err
 
 
 @pytest.mark.parametrize("args", [(), ("--once",)])
@@ -217,7 +217,7 @@ def test_command__without_metrics__says_so(run: Run, site: None, serving: Servin
     client.join(SECONDS)
     assert [status for status, _ in serving.answers] == [500]
     assert ran.code == 0
-    assert "There will be no /metrics: add health_check_prometheus to INSTALLED_APPS." in ran.err
+    assert "There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS']." in ran.err
 
 
 def test_command__store_in_trouble__says_so(
