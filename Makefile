@@ -6,12 +6,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
-WORKERS ?= auto
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+PYTEST = -m pytest -n $(WORKERS)
 SERVICES := dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
 	redis-server uwsgi-core uwsgi-plugin-python3
 
 .DEFAULT_GOAL := help
+
+unexport PYTHONDONTWRITEBYTECODE # each of pytest's workers would compile all tests
 
 .PHONY: help
 help: ## Show this list
@@ -35,20 +38,28 @@ demo: $(VENV)/demo-installed ## Serve the demo site (PORT=8000, ARGS=--spans)
 	@$(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
 
 .PHONY: test
-test: $(VENV)/installed ## Run all tests (REQUIRE_SERVICES=1 fails where a server is missing)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+test: $(VENV)/installed ## Run the tests (REQUIRE_SERVICES=1 fails where a server is missing)
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+.PHONY: test-long
+test-long: $(VENV)/installed ## Run all tests, with all of their repetitions (TEST_FACTOR=8 for more)
+	TEST_FACTOR=$(or $(TEST_FACTOR),1) $(BIN)/python $(PYTEST) $(ARGS)
+
+# What neither Python nor Django can change: texts, generated files, the wheel, examples that other tests have, too.
+UNCHANGED := benchmarks tests/dashboards tests/test_docs.py tests/test_packaging.py tests/test_services.py \
+	$(wildcard tests/health_check/test_redaction_patterns*.py)
 
 .PHONY: first-five-minutes
 first-five-minutes: $(VENV)/installed ## Do what the README says on a new project, until an alert is told, and time it
 	$(BIN)/python -m pytest -p no:randomly -s tests/end_to_end/test_first_five_minutes.py $(ARGS)
 
 .PHONY: test-newest
-test-newest: ## Run the tests that need no server on the newest Python and Django
+test-newest: ## Run what the newest Python and Django may change, without servers
 	@test -x $(NEWEST_VENV)/bin/python || $(NEWEST_PYTHON) -m venv $(NEWEST_VENV)
 	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable . --group test
 	@$(NEWEST_VENV)/bin/python -c 'import django, sys; print("Python", sys.version.split()[0], "Django", django.__version__)'
-	$(NEWEST_VENV)/bin/python -m pytest -n $(WORKERS) -m 'not server and not packaging' $(ARGS)
+	$(NEWEST_VENV)/bin/python $(PYTEST) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, the direction of imports, and that the dashboards are up to date

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import sys
 import types
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connections
@@ -19,11 +21,35 @@ from health_check import logs
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.support.bench import eventually
+from tests.support.client import Lag
+from tests.support.distribution import Distribution
+from tests.support.repetitions import LONG
 
 Pattern = URLPattern | URLResolver
 Mount = Callable[..., None]
 
 _numbers = itertools.count()
+
+
+def pytest_configure() -> None:
+    """Heed the signals by which tests end servers: a background job's shell ignores them, and children inherit that."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only ``make test-long`` runs, and begin with the tests of servers, which mostly wait."""
+    left_out = [] if LONG else [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    kept = [item for item in items if item not in left_out]
+    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("server") is None)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
+    """Share the tests out among pytest's workers."""
+    return Distribution(config, log)
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +59,14 @@ def _forgotten_process() -> Iterator[None]:
     logs.forget()
     yield
     runtime.reset()
+
+
+@pytest.fixture
+def lag() -> Iterator[Lag]:
+    """How late this machine is during the test, to be added to times that are asserted."""
+    lag = Lag()
+    with lag.measured():
+        yield lag
 
 
 @pytest.fixture

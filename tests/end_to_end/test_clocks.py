@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.caches import redis_server
 from tests.support.observer import MAX_AGE, Observer, Seen
+from tests.support.repetitions import long
 from tests.support.servers import Server, clean_environment, site_under_wrapped_gunicorn
 from tests.support.services import require
 from tests.support.site.checks import Noted, gaps, noted_runs
@@ -117,7 +118,7 @@ def fleet_site(folder: pathlib.Path, host: str, caches: Mapping[str, object]) ->
     )
 
 
-@pytest.mark.parametrize("place", ["file", "redis"])
+@pytest.mark.parametrize("place", ["file", long("redis")])
 def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path, place: str) -> None:
     """Steps by two minutes, forth and back, neither freeze checks nor multiply runs, and no answer gets wrong."""
     clock = tmp_path / "clock"

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.client import eventually
 from tests.support.containment import HEALTHY, Scene, numbered, serving, site_with
+from tests.support.repetitions import long
 from tests.support.site.checks import noted_runs
 from tests.support.site.hostile import count_ended
 
@@ -35,7 +36,7 @@ def readings_of(scene: Scene, name: str) -> set[str]:
     return {said for label, said in scene.health().items() if label.startswith(f"{name}(")}
 
 
-@pytest.mark.parametrize(("kind", "number"), [("gunicorn", 100), ("uvicorn", 10)])
+@pytest.mark.parametrize(("kind", "number"), [long("gunicorn", 100), ("uvicorn", 10)])
 def test_waiting_coroutines__are_cancelled(tmp_path: pathlib.Path, kind: str, number: int) -> None:
     """All get to their ``finally``, and neither a thread nor a task is left of them."""
     hung = [[path, {**options, "max_age": LONG}] for path, options in numbered("Waiting", number)]
@@ -70,7 +71,7 @@ def test_deaf_coroutines__cost_a_task_each(tmp_path: pathlib.Path) -> None:
         scene.stop()
 
 
-@pytest.mark.parametrize(("kind", "number"), [("gunicorn", 3), ("uvicorn", 1)])
+@pytest.mark.parametrize(("kind", "number"), [("gunicorn", 3), long("uvicorn", 1)])
 def test_blocking_coroutines__cost_a_loop_each(tmp_path: pathlib.Path, kind: str, number: int) -> None:
     """Coroutines that block the event loop are left alone with it, and the other ones go on, on a new one."""
     with serving(kind, site_with(tmp_path, numbered("Blocking", number))) as scene:

@@ -9,12 +9,13 @@ import pytest
 
 from tests.support.client import eventually, get
 from tests.support.containment import Scene, serving, site_with
+from tests.support.repetitions import long
 from tests.support.site.checks import noted_runs, release
 from tests.support.site.hostile import LINES
 
 pytestmark = pytest.mark.server
 
-SERVERS = pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
+SERVERS = pytest.mark.parametrize("kind", ["gunicorn", long("uvicorn")])
 
 UNKNOWN = "unknown error"
 

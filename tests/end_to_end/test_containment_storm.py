@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.client import eventually, get
 from tests.support.containment import BUSY_SECONDS, STILL_RUNNING, Reply, storm
+from tests.support.repetitions import LONG, long
 from tests.support.servers import Server, site_under_gunicorn, uvicorn
 from tests.support.site.checks import gaps, noted_runs
 from tests.support.site.configuration import Site
@@ -20,7 +21,7 @@ from tests.support.site.configuration import Site
 pytestmark = pytest.mark.server
 
 CLIENTS = 200
-SECONDS = 3.0
+SECONDS = 3.0 if LONG else 2.0
 MAX_AGE = 1.0
 TIMEOUT = 1.0
 
@@ -70,7 +71,7 @@ def use_of(server: Server) -> dict[int, Use]:
     return {p.pid: Use(threads=p.num_threads(), memory=p.memory_info().rss) for p in processes}
 
 
-@pytest.mark.parametrize("kind", ["gunicorn", "uvicorn"])
+@pytest.mark.parametrize("kind", ["gunicorn", long("uvicorn")])
 def test_storm__gets_an_answer_each(tmp_path: pathlib.Path, kind: str) -> None:
     """All get a health answer, each check runs once per max_age over all workers, and then all is as before."""
     with serving(kind, tmp_path) as server:

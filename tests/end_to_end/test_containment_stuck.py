@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.client import eventually
 from tests.support.containment import HEALTHY, Scene, numbered, serving, site_with
+from tests.support.repetitions import long
 from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
@@ -21,11 +22,11 @@ loop's, those that tell of deadlines, and what the server starts meanwhile."""
 @pytest.mark.parametrize(
     ("kind", "number", "concurrency"),
     [
-        ("gunicorn", 1, 32),
+        long("gunicorn", 1, 32),
         ("gunicorn", 10, 4),
-        ("gunicorn", 100, 32),
-        ("uvicorn", 1, 32),
-        ("uvicorn", 10, 32),
+        long("gunicorn", 100, 32),
+        long("uvicorn", 1, 32),
+        long("uvicorn", 10, 32),
         ("uvicorn", 100, 32),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 from tests.support.client import eventually, get
 from tests.support.files import replace_by_folder
 from tests.support.readiness import ReadySite, answers_of_all, samples, statuses_of_all, workers_of
+from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn, manage
 
 pytestmark = pytest.mark.server
@@ -91,7 +92,7 @@ def default_file(site: ReadySite) -> pathlib.Path:
     return file
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", ["gthread", long("uvicorn")])
 def test_drain__all_workers_and_those_to_come(kind: str, tmp_path: pathlib.Path) -> None:
     """All workers answer 503 within a second, on readiness endpoints alone, and a new one from its first answer on."""
     site = site_of(tmp_path)

@@ -18,6 +18,7 @@ import pytest
 from tests.support.client import eventually
 from tests.support.files import replace_by_folder
 from tests.support.observer import MAX_AGE, Observer
+from tests.support.repetitions import long
 from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
 from tests.support.services import require
 from tests.support.site.checks import noted_runs
@@ -77,7 +78,7 @@ def noise(file: pathlib.Path) -> None:
     file.write_bytes(random.Random(1).randbytes(file.stat().st_size))  # noqa: S311
 
 
-@pytest.mark.parametrize("damage", [deleted, emptied, halved, noise])
+@pytest.mark.parametrize("damage", [deleted, long(emptied), long(halved), noise])
 def test_damaged_file__is_replaced(observer: Observer, damage: Callable[[pathlib.Path], None]) -> None:
     """Answers go on, in time and right; then there is a new file, whose counters start at 0."""
     start = time.monotonic()
@@ -125,7 +126,7 @@ def locked(file: pathlib.Path) -> Iterator[None]:
         database.execute("ROLLBACK")
 
 
-@pytest.mark.parametrize("fault", [replaced_by_a_folder, read_only, locked])
+@pytest.mark.parametrize("fault", [long(replaced_by_a_folder), read_only, locked])
 def test_unusable_file__is_done_without(
     observer: Observer, fault: Callable[[pathlib.Path], AbstractContextManager[None]]
 ) -> None:

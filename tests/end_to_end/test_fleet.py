@@ -18,6 +18,7 @@ import pytest
 from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.client import Answer, eventually, get
 from tests.support.faces import moment
+from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn_of_host
 from tests.support.site.checks import Noted, gaps, noted_runs
 from tests.support.site.configuration import Site
@@ -124,7 +125,7 @@ def host(name: str, folder: pathlib.Path, cache: CacheServer, *, renamed: bool) 
         yield Host(name=name, site=site, server=server)
 
 
-@pytest.fixture(params=["redis, hosts of different names", "memcached, hosts named by the store's option"])
+@pytest.fixture(params=["redis, hosts of different names", long("memcached, hosts named by the store's option")])
 def fleet(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[tuple[Host, Host]]:
     """Two hosts that share a cache."""
     kind = request.param.partition(",")[0]

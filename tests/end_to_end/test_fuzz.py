@@ -18,8 +18,9 @@ from health_check.runner import observers
 from health_check_opentelemetry import SpanObserver
 from tests.conftest import Mount
 from tests.support.fuzz_handlers import STACKS
-from tests.support.fuzz_requests import AT_ONCE, FACTOR, SECONDS, Request, fuzz, request_of
+from tests.support.fuzz_requests import AT_ONCE, SECONDS, Request, fuzz, request_of
 from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown
+from tests.support.repetitions import times
 from tests.support.site import planted_settings
 from tests.support.site.planted import DSN, PRIVATE, SECRET, TOKEN
 
@@ -115,7 +116,7 @@ def test_fuzz(kind: str, stack: str, spans: InMemorySpanExporter) -> None:
     assert told
     assert [text for text in told for leak in (*LEAKS, PRIVATE) if leak in text] == []
     print(f"{kind}, {stack}: {judge}; {len(told)} spans")
-    assert judge.inputs >= EXAMPLES[stack] * AT_ONCE * FACTOR
+    assert judge.inputs >= times(EXAMPLES[stack]) * AT_ONCE
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -14,8 +14,9 @@ import pytest
 
 from tests.support.client import get
 from tests.support.fuzz_bytes import Raw, asked, raw_of
-from tests.support.fuzz_requests import AT_ONCE, FACTOR, SECONDS, fuzz
+from tests.support.fuzz_requests import AT_ONCE, SECONDS, fuzz
 from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown, assert_well_formed
+from tests.support.repetitions import times
 from tests.support.servers import Server, await_answer, await_output, gunicorn, running
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(SECONDS)]
@@ -78,4 +79,4 @@ def test_fuzz__raw(server: str, kind: str, tmp_path: pathlib.Path) -> None:
         printed = site.output()
     assert [word for word in (*LEAKS, *CRASHES) if word in printed] == []
     print(f"{server}: {judge}\nno proper requests: {dict(sorted(others.items()))}")
-    assert judge.inputs + others.total() >= EXAMPLES * AT_ONCE * FACTOR
+    assert judge.inputs + others.total() >= times(EXAMPLES) * AT_ONCE

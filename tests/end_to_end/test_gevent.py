@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.client import Lag, eventually, get, get_at_once
+from tests.support.repetitions import long
 from tests.support.servers import STOP_SECONDS, Server, site_under_gunicorn, worker_of
 from tests.support.site.checks import noted_runs, release
 from tests.support.site.configuration import Site
@@ -131,7 +132,7 @@ class Traffic:
             self.rounds += 1
 
 
-@pytest.mark.parametrize("name", ["Hang", "HangOnLoop"])
+@pytest.mark.parametrize("name", [long("Hang"), "HangOnLoop"])
 def test_gevent__spends_one_thread_on_a_check_that_hangs(tmp_path: pathlib.Path, name: str) -> None:
     """A check that hangs takes no more than a thread, and nothing from any other page; then it is as any other."""
     lag = Lag()

@@ -13,6 +13,7 @@ from tests.support.balancing import Balancer, Clients, haproxy
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually, get
 from tests.support.readiness import ReadySite, statuses_of_all
+from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn, manage
 from tests.support.small_servers import free_address
 
@@ -76,7 +77,7 @@ def site_of(name: str, folder: pathlib.Path, cache: CacheServer | None) -> Ready
     return ReadySite(folder=folder / name, checks=checks, caches=caches, health_check={"STORE": store})
 
 
-@pytest.fixture(params=["redis", "files"])
+@pytest.fixture(params=["redis", long("files")])
 def hosts(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mapping[str, Host]]:
     """Two hosts that serve the site."""
     with contextlib.ExitStack() as stack:

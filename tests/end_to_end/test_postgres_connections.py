@@ -21,13 +21,14 @@ from tests.support.databases import (
     make_table,
 )
 from tests.support.postgres import DATABASE, Postgres, postgres_server
+from tests.support.repetitions import times
 from tests.support.servers import Server, manage, site_under_gunicorn, uvicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.database_checks import LOCK, TIDY
 
 pytestmark = pytest.mark.server
 
-LEAST_RUNS = {"gunicorn": 2000, "uvicorn": 300}
+LEAST_RUNS = {"gunicorn": times(2000), "uvicorn": times(300)}
 """How many runs the connections are looked at after."""
 
 STARTERS = {
@@ -132,7 +133,7 @@ def test_left_transactions__do_no_harm_to_later_runs(postgres: Postgres, tmp_pat
     """A check that never ends its transaction fails neither itself nor others that get its thread later."""
     checks = {"tests.support.site.database_checks.LeavingTransaction": "OK", "health_check.Database": "OK"}
     with site_under_gunicorn(site_on(postgres, tmp_path, checks)) as server:
-        for _ in range(10):
+        for _ in range(times(10, least=3)):
             assert get(f"{server.url}/health/", format="json").json() == labelled(checks)
         assert_few_connections(postgres, server)
 

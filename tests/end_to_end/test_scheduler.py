@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.support.client import Answer, Lag, eventually, get, get_at_once
+from tests.support.repetitions import long
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import Noted, noted_runs
 from tests.support.site.configuration import Site
@@ -110,7 +111,7 @@ def ask_until(url: str, until: float) -> list[Answer]:
     return answers
 
 
-@pytest.mark.parametrize("name", ["Counting", "Slow"])
+@pytest.mark.parametrize("name", [long("Counting"), "Slow"])
 def test_scheduler__is_taken_over_where_its_process_is_killed(tmp_path: pathlib.Path, name: str) -> None:
     """Another process goes on when the one that ran the checks is killed, be it in the middle of a run."""
     site = site_of(tmp_path, f"tests.support.site.checks.{name}")

@@ -156,15 +156,6 @@ def test_exporter__says_that_there_is_nothing_to_serve(tmp_path: pathlib.Path) -
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("port", ["http", "65536", "-1", "9808.5", ""])
-def test_exporter__refuses_what_is_no_port(tmp_path: pathlib.Path, port: str) -> None:
-    """What is no port is named, with exit code 2."""
-    done = manage(site_of(tmp_path), "health_exporter", f"--port={port}")
-    assert done.returncode == 2
-    assert f"{port!r} is no port: use a number from 0 to 65535" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_exporter__explains_itself(tmp_path: pathlib.Path) -> None:
     """Its help names the options, their defaults and the exit codes."""
     done = manage(site_of(tmp_path), "health_exporter", "--help")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,17 +12,11 @@ import redis
 from pytest_django import Settings
 
 from health_check import Cache
+from tests.services.contract import Contract, Service
 from tests.support.caches import CacheServer, memcached_server, redis_server
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
+from tests.support.checked import BUDGET_SECONDS, errors_of
 
 pytestmark = pytest.mark.server
-
-Serve = Callable[..., AbstractContextManager[CacheServer]]
-
-KINDS = pytest.mark.parametrize(
-    ("serve", "kind"), [(redis_server, "redis"), (memcached_server, "memcached")], ids=["redis", "memcached"]
-)
 
 WRITE = "unavailable: cannot write to the cache ("
 
@@ -40,32 +34,30 @@ def server(tmp_path: pathlib.Path, settings: Settings) -> Iterator[CacheServer]:
         yield server
 
 
-@KINDS
-def test_check__paused_and_on_again(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
-    """A server that does nothing is told in time; when it goes on, that is over."""
-    with serve(tmp_path) as server:
+@pytest.fixture(params=[redis_server, memcached_server])
+def service(tmp_path: pathlib.Path, settings: Settings, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """A cache of each kind, and the check of it."""
+    with request.param(tmp_path) as server:
         configure(settings, server)
-        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-        server.pause()
-        try:
-            [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
-            assert error.startswith(WRITE) or "did not return the value" in error
-        finally:
-            server.resume()
-        eventually(lambda: errors_of(Cache(timeout=BUDGET_SECONDS)) == [], what="a cache in order")
+        yield Service(
+            server=server,
+            build=lambda: Cache(timeout=BUDGET_SECONDS),
+            silent=re.escape(WRITE) + ".*|.*did not return the value.*",
+            gone=re.escape(WRITE) + ".*",
+            left=lambda: {"keys": keys_of(server)},
+        )
 
 
-@KINDS
-def test_check__killed_and_started_again(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
-    """A server that is gone is told at once; when another one is in its place, that is over."""
-    with serve(tmp_path / "first") as server:
-        configure(settings, server)
-        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-        server.kill()
-        [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
-        assert error.startswith(WRITE)
-    with serve(tmp_path / "second", port=server.port):
-        eventually(lambda: errors_of(Cache(timeout=BUDGET_SECONDS)) == [], what="a cache in order")
+def keys_of(server: CacheServer) -> int:
+    """Return how many keys there are in a Redis."""
+    if not server.location.startswith("redis"):
+        return 0
+    with redis.Redis(port=server.port) as client:
+        return len(client.keys())
+
+
+class TestContract(Contract):
+    """The check of a Django cache."""
 
 
 def test_check__wrong_password(server: CacheServer, settings: Settings) -> None:
@@ -107,17 +99,3 @@ def test_check__out_of_connections(server: CacheServer) -> None:
             client.config_set("maxclients", 100)
     assert error.startswith(WRITE)
     assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-
-
-@KINDS
-def test_check__leaves_nothing(tmp_path: pathlib.Path, settings: Settings, serve: Serve, kind: str) -> None:
-    """After many runs there is no key, connection, file or thread that was not there before."""
-    with serve(tmp_path) as server:
-        configure(settings, server)
-        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-        with nothing_left():
-            for _ in range(RUNS):
-                assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-        if kind == "redis":
-            with redis.Redis(port=server.port) as client:
-                assert client.keys() == []

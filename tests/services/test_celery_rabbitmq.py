@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
 
 import pytest
 
 from health_check.contrib.celery import Ping
 from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
 from tests.support.client import eventually
-from tests.support.rabbitmq import Broker, rabbitmq_server
+from tests.support.rabbitmq import Broker
 from tests.support.workers import site_app, worker
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -21,13 +20,6 @@ BACK_SECONDS = 90.0
 NO_WORKER = "unavailable: no worker answers"
 
 SILENT = "unavailable: the broker of Celery did not answer in time"
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    """A RabbitMQ."""
-    with rabbitmq_server() as broker:
-        yield broker
 
 
 def test_ping__by_rabbitmq(broker: Broker, tmp_path: pathlib.Path) -> None:

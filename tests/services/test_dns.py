@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,9 @@ import dns.resolver
 import pytest
 
 from health_check import DNS
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
-from tests.support.names import DOMAIN, NameServer, name_server
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of
+from tests.support.names import DOMAIN, NameServer
 
 pytestmark = pytest.mark.server
 
@@ -23,7 +22,7 @@ SILENT = "unavailable: no name server answered in time"
 @pytest.fixture(scope="module")
 def names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NameServer]:
     """A name server."""
-    with name_server(tmp_path_factory.mktemp("dnsmasq")) as names:
+    with NameServer(folder=tmp_path_factory.mktemp("dnsmasq")).started() as names:
         yield names
 
 
@@ -67,14 +66,20 @@ def test_dns__refused(names: NameServer) -> None:
     assert error == "unavailable: no name server gave an answer"
 
 
-def test_dns__paused_and_on_again(names: NameServer) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    names.pause()
-    try:
-        assert errors_of(check_of(names)) == [SILENT]
-    finally:
-        names.resume()
-    assert errors_of(check_of(names)) == []
+@pytest.fixture
+def service(names: NameServer) -> Service:
+    """A name server, and the check of it."""
+    return Service(
+        server=names,
+        build=lambda: check_of(names),
+        failing=lambda: check_of(names, "missing"),
+        silent=SILENT,
+        gone=f"{SILENT}|unavailable: no name server gave an answer",
+    )
+
+
+class TestContract(Contract):
+    """The check of a name server."""
 
 
 def test_dns__next_server(names: NameServer) -> None:
@@ -84,17 +89,6 @@ def test_dns__next_server(names: NameServer) -> None:
     check.timeout = 10 * BUDGET_SECONDS
     check.run_check()
     assert check.errors == []
-
-
-def test_dns__killed_and_started_again(tmp_path: pathlib.Path) -> None:
-    """A server that is gone is told in time, and in order when it is back."""
-    with name_server(tmp_path) as names:
-        names.server.process.kill()
-        names.server.process.wait()
-        [error] = errors_of(check_of(names))
-        assert error in (SILENT, "unavailable: no name server gave an answer")
-    with name_server(tmp_path, names.port) as names:
-        eventually(lambda: errors_of(check_of(names)) == [], what="a server in order")
 
 
 def test_dns__search_domain(names: NameServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,12 +101,3 @@ def test_dns__search_domain(names: NameServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", configure)
     assert errors_of(DNS("shop", timeout=BUDGET_SECONDS)) == []
     assert errors_of(DNS("missing", timeout=BUDGET_SECONDS)) != []
-
-
-def test_dns__leaves_nothing(names: NameServer) -> None:
-    """After many runs, good and bad, there is no file or thread that was not there before."""
-    assert errors_of(check_of(names)) == []
-    with nothing_left():
-        for _ in range(RUNS // 2):
-            check_of(names).run_check()
-            check_of(names, "missing").run_check()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from health_check.contrib.http import HTTP
 from health_check.contrib.tcp import TCP
+from tests.services.contract import Contract, Service
 from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
 from tests.support.client import eventually
 from tests.support.web import PASSWORD, USER, Web, nginx
@@ -79,43 +79,48 @@ def test_http__user_and_password_in_the_url(web: Web, caplog: pytest.LogCaptureF
     assert PASSWORD not in repr(check)
 
 
+@pytest.fixture
+def service(web: Web) -> Service:
+    """A web service, and the check of it."""
+    return Service(
+        server=web,
+        build=lambda: check_of(web),
+        failing=lambda: check_of(web, "/loop"),
+        silent=r"unavailable: the web service did not answer in time \(ReadTimeout\)",
+        gone=r"unavailable: cannot connect to the web service \(ConnectError\)",
+    )
+
+
+class TestContract(Contract):
+    """The check of a web service."""
+
+
+def test_tcp__whatever_happens(web: Web) -> None:
+    """A bare connection is accepted also for a server that does nothing; not where it is gone; and none is left."""
+
+    def check() -> TCP:
+        return TCP("localhost", web.ports["plain"], timeout=BUDGET_SECONDS)
+
+    assert errors_of(check()) == []
+    web.pause()
+    try:
+        assert errors_of(check()) == []
+    finally:
+        web.resume()
+    web.kill()
+    try:
+        assert errors_of(check()) == ["unavailable: no connection was accepted (ConnectionRefusedError)"]
+    finally:
+        web.start()
+    eventually(lambda: errors_of(check()) == [], what="a server in order")
+    with nothing_left():
+        for _ in range(RUNS):
+            check().run_check()
+
+
 def test_http__large_body(web: Web) -> None:
     """Of a large body the beginning is read."""
     (web.folder / "files" / "large").write_bytes(b"begin" + b"x" * 10_000_000 + b"end")
     assert errors_of(check_of(web, "/files/large", match="^begin")) == []
     [error] = errors_of(check_of(web, "/files/large", match="end$"))
     assert error.endswith("but the first 2097152 bytes of the body is not as expected")
-
-
-def test_http__paused_and_on_again(web: Web) -> None:
-    """A server that does nothing is told in time, and in order again; bare connections the system accepts for it."""
-    assert errors_of(check_of(web)) == []
-    web.pause()
-    try:
-        assert errors_of(check_of(web)) == ["unavailable: the web service did not answer in time (ReadTimeout)"]
-        assert errors_of(TCP("localhost", web.ports["plain"], timeout=BUDGET_SECONDS)) == []
-    finally:
-        web.resume()
-    assert errors_of(check_of(web)) == []
-
-
-def test_http__killed_and_started_again(tmp_path: pathlib.Path) -> None:
-    """A server that is gone is told at once, and in order when it is back; for bare connections likewise."""
-    with nginx(tmp_path, {}) as web:
-        connection = TCP("localhost", web.ports["plain"], timeout=BUDGET_SECONDS)
-        assert errors_of(connection) == []
-        web.kill()
-        assert errors_of(check_of(web)) == ["unavailable: cannot connect to the web service (ConnectError)"]
-        assert errors_of(connection) == ["unavailable: no connection was accepted (ConnectionRefusedError)"]
-        web.start()
-        eventually(lambda: errors_of(check_of(web)) == errors_of(connection) == [], what="a server in order")
-
-
-def test_http__leaves_nothing(web: Web) -> None:
-    """After many runs, good and bad, there is no connection, file or thread that was not there before."""
-    assert errors_of(check_of(web)) == []
-    with nothing_left():
-        for _ in range(RUNS // 4):
-            for path in ("/", "/loop", "/login", "/files/"):
-                check_of(web, path).run_check()
-                TCP("localhost", web.ports["plain"]).run_check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import logging
+import re
 import socket
 from collections.abc import Callable, Iterator
 
@@ -13,8 +14,9 @@ from pytest_django import Settings
 
 from health_check import Mail
 from health_check.registry.entries import parse
+from tests.services.contract import Contract, Service
 from tests.support.bench import Bench
-from tests.support.checked import BUDGET_SECONDS, RUNS, SECONDS_TO_GO, errors_of, nothing_left
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.client import eventually
 from tests.support.mail import CONNECTIONS, KINDS, PASSWORD, USER, MailServer, mail_server
 from tests.support.web import Authority
@@ -72,28 +74,21 @@ def test_check__ok(use: Use, kind: str, user: str) -> None:
     eventually(lambda: errors_of(use(kind, user=user)) == [], what="a server in order")
 
 
-@every_kind
-def test_check__killed_and_started_again(server: MailServer, use: Use, kind: str) -> None:
-    """A server that is gone is told at once, and in order when it is back."""
-    check = use(kind)
-    server.kill()
-    try:
-        assert errors_of(check) == [GONE]
-    finally:
-        server.start()
-    eventually(lambda: errors_of(check) == [], what="a server in order")
+@pytest.fixture(params=KINDS)
+def service(server: MailServer, use: Use, request: pytest.FixtureRequest) -> Service:
+    """A mail server, and the check of it, with each kind of encryption."""
+    return Service(
+        server=server,
+        build=lambda: use(request.param),
+        failing=lambda: use(request.param, password=WRONG),
+        silent=SILENT,
+        gone=re.escape(GONE),
+        left=lambda: {"files": server.open_files()},
+    )
 
 
-@every_kind
-def test_check__paused_and_on_again(server: MailServer, use: Use, kind: str) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    check = use(kind)
-    server.pause()
-    try:
-        assert errors_of(check) == [SILENT]
-    finally:
-        server.resume()
-    eventually(lambda: errors_of(check) == [], what="a server in order")
+class TestContract(Contract):
+    """The check of a mail server."""
 
 
 @every_kind
@@ -144,19 +139,3 @@ def test_check__certificate_of_nobody_known(
     monkeypatch.setenv("SSL_CERT_FILE", Authority(folder=tmp_path_factory.mktemp("other")).ca_file)
     error = "unavailable: cannot connect to the mail server (SSLCertVerificationError)"
     eventually(lambda: errors_of(check) == [error], what=error)
-
-
-@every_kind
-@pytest.mark.parametrize("password", [PASSWORD, WRONG], ids=["ok", "refused"])
-def test_check__leaves_nothing(server: MailServer, use: Use, kind: str, password: str) -> None:
-    """After many runs, good or refused, there is no connection, file or thread that was not there before."""
-    check = use(kind, password=password)
-    expected = [] if password == PASSWORD else [REFUSED]
-    eventually(lambda: errors_of(check) == expected, what="a first run")
-    before = server.open_files()
-    with nothing_left():
-        for _ in range(RUNS):
-            check.run_check()
-    eventually(lambda: errors_of(check) == expected, what="a last run")
-    what = f"no more connections than in the beginning, {before}"
-    eventually(lambda: server.open_files() <= before, what=what, seconds=SECONDS_TO_GO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pymysql  # type: ignore[import-untyped]
@@ -12,7 +13,8 @@ from pytest_django import Settings
 
 from health_check import Database
 from health_check.checks.migrations import Migrations
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.client import eventually
 from tests.support.mariadb import DATABASE, USER, MariaDB, mariadb_server, use_pymysql
 
@@ -42,34 +44,23 @@ def check(server: MariaDB, add_database: AddDatabase) -> Database:
     return Database("shop", timeout=BUDGET_SECONDS)
 
 
-@pytest.fixture
-def migrated(check: Database, settings: Settings) -> Migrations:
-    """A check of a database with all migrations of the site."""
+@pytest.fixture(params=[Database, Migrations])
+def service(server: MariaDB, check: Database, settings: Settings, request: pytest.FixtureRequest) -> Service:
+    """MariaDB, and the checks of it."""
     settings.INSTALLED_APPS = ["django.contrib.contenttypes", "health_check"]
     call_command("migrate", database=check.alias, verbosity=0)
     connections[check.alias].close()
-    return Migrations(check.alias, timeout=BUDGET_SECONDS)
+    return Service(
+        server=server,
+        build=lambda: request.param(check.alias, timeout=BUDGET_SECONDS),
+        silent=re.escape(CANNOT),
+        gone=re.escape(CANNOT),
+        left=lambda: {"sessions": server.sessions()},
+    )
 
 
-def test_check__paused_and_on_again(server: MariaDB, check: Database) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    assert errors_of(check) == []
-    server.pause()
-    try:
-        assert errors_of(check) == [CANNOT]
-    finally:
-        server.resume()
-    assert errors_of(check) == []
-
-
-def test_check__killed_and_started_again(server: MariaDB, check: Database) -> None:
-    """A server that is gone is told, and in order when it is back."""
-    server.kill()
-    try:
-        assert errors_of(check) == [CANNOT]
-    finally:
-        server.start()
-    assert errors_of(check) == []
+class TestContract(Contract):
+    """The checks of a MariaDB."""
 
 
 def test_check__wrong_password(server: MariaDB, add_database: AddDatabase) -> None:
@@ -99,36 +90,6 @@ def test_check__out_of_connections(server: MariaDB, check: Database) -> None:
         server.query(f"ALTER USER {USER}@'127.0.0.1' WITH MAX_USER_CONNECTIONS 0")
     assert error == CANNOT
     eventually(lambda: errors_of(check) == [], what="a database in order")
-
-
-def test_check__leaves_nothing(server: MariaDB, check: Database) -> None:
-    """After many runs there is no connection, file or thread that was not there before."""
-    assert errors_of(check) == []
-    with nothing_left():
-        for _ in range(RUNS):
-            assert errors_of(check) == []
-    eventually(lambda: server.sessions() == 0, what="no connection")
-
-
-def test_migrations__paused_and_on_again(server: MariaDB, migrated: Migrations) -> None:
-    """The check of migrations, too, tells in time that a server does nothing, and is in order when it goes on."""
-    assert errors_of(migrated) == []
-    server.pause()
-    try:
-        assert errors_of(migrated) == [CANNOT]
-    finally:
-        server.resume()
-    assert errors_of(migrated) == []
-
-
-def test_migrations__leave_nothing(server: MariaDB, migrated: Migrations) -> None:
-    """Nor do many runs of it leave a connection, file or thread."""
-    assert errors_of(migrated) == []
-    with nothing_left():
-        for _ in range(RUNS):
-            migrated.run_check()
-    assert errors_of(migrated) == []
-    eventually(lambda: server.sessions() == 0, what="no connection")
 
 
 @pytest.mark.usefixtures("check")

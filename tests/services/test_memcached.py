@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from health_check.contrib.memcached import Memcached
+from tests.services.contract import Contract, Service
 from tests.support.caches import CacheServer, memcached_server
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.client import eventually
 from tests.support.servers import running
 from tests.support.services import require
@@ -55,24 +56,25 @@ def statistics(server: CacheServer) -> dict[str, int]:
     return {name: int(value) for _, name, value, *_ in lines if value.isdigit()}
 
 
-def test_check__paused_and_on_again(server: CacheServer) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    assert errors_of(check_of(server)) == []
-    server.pause()
-    try:
-        assert errors_of(check_of(server)) == ["unavailable: Memcached did not answer in time"]
-    finally:
-        server.resume()
-    assert errors_of(check_of(server)) == []
+@pytest.fixture
+def service(server: CacheServer) -> Service:
+    """Memcached, and the check of it."""
+
+    def left() -> dict[str, int]:
+        known = statistics(server)
+        return {name: known[name] for name in ("curr_connections", "cmd_set", "curr_items")}
+
+    return Service(
+        server=server,
+        build=lambda: check_of(server),
+        silent="unavailable: Memcached did not answer in time",
+        gone=r"unavailable: cannot connect to Memcached \(ConnectionRefusedError\)",
+        left=left,
+    )
 
 
-def test_check__stopped_and_started_again(tmp_path: pathlib.Path) -> None:
-    """A server that is gone is told, and in order when it is back."""
-    with memcached_server(tmp_path) as server:
-        server.kill()
-        assert errors_of(check_of(server)) == ["unavailable: cannot connect to Memcached (ConnectionRefusedError)"]
-    with memcached_server(tmp_path, port=server.port):
-        assert errors_of(check_of(server)) == []
+class TestContract(Contract):
+    """The check of a Memcached."""
 
 
 def test_check__out_of_connections(server: CacheServer) -> None:
@@ -111,14 +113,3 @@ def answer_wrongly(listener: socket.socket) -> None:
     with connection:
         connection.sendall(b"HTTP/1.1 400 planted\r\n")
         connection.recv(64)
-
-
-def test_check__leaves_nothing(server: CacheServer) -> None:
-    """After many runs there is no value, connection, file or thread that was not there before."""
-    assert errors_of(check_of(server)) == []
-    before = statistics(server)
-    with nothing_left():
-        for _ in range(RUNS):
-            assert errors_of(check_of(server)) == []
-    eventually(lambda: statistics(server)["curr_connections"] <= before["curr_connections"], what="no connection more")
-    assert statistics(server)["cmd_set"] == statistics(server)["curr_items"] == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
@@ -14,8 +13,8 @@ from health_check.backends import HealthCheck
 from health_check.contrib.atlassian import SUMMARY, AtlassianStatusPage
 from health_check.contrib.elasticsearch import PATH, Elasticsearch
 from health_check.contrib.rss import Feed
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.web import PASSWORD, USER, Web, nginx
 
 pytestmark = pytest.mark.server
@@ -117,6 +116,24 @@ def serve(web: Web, page: Page, text: str) -> HealthCheck:
     return page.build(web.url(PLACE))
 
 
+@pytest.fixture(params=PAGES)
+def service(web: Web, request: pytest.FixtureRequest) -> Service:
+    """A server with each kind of page, and the check that reads it."""
+    page = PAGES[request.param]
+    check = serve(web, page, page.good)
+    return Service(
+        server=web,
+        build=lambda: check,
+        failing=lambda: page.build(web.url("/missing")),
+        silent=rf"{page.kind}: {page.what} did not answer in time \(ReadTimeout\)",
+        gone=rf"{page.kind}: cannot connect to {page.what} \(ConnectError\)",
+    )
+
+
+class TestContract(Contract):
+    """The checks that read a page."""
+
+
 @EACH
 def test_page__bad_news_and_good_again(web: Web, page: Page) -> None:
     """What is said to be wrong is told, until that is over; a page that is missing, likewise."""
@@ -129,40 +146,3 @@ def test_page__bad_news_and_good_again(web: Web, page: Page) -> None:
     assert error.endswith(f"{page.what} answered HTTP 404")
     serve(web, page, page.good)
     assert errors_of(check) == []
-
-
-@EACH
-def test_page__paused_and_on_again(web: Web, page: Page) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    check = serve(web, page, page.good)
-    assert errors_of(check) == []
-    web.pause()
-    try:
-        assert errors_of(check) == [f"{page.kind}: {page.what} did not answer in time (ReadTimeout)"]
-    finally:
-        web.resume()
-    eventually(lambda: errors_of(check) == [], what="a page in order")
-
-
-@EACH
-def test_page__killed_and_started_again(page: Page, tmp_path: pathlib.Path) -> None:
-    """A server that is gone is told at once, and in order when it is back."""
-    with nginx(tmp_path, {}) as web:
-        check = serve(web, page, page.good)
-        assert errors_of(check) == []
-        web.kill()
-        assert errors_of(check) == [f"{page.kind}: cannot connect to {page.what} (ConnectError)"]
-        web.start()
-        eventually(lambda: errors_of(check) == [], what="a page in order")
-
-
-@EACH
-def test_page__leaves_nothing(web: Web, page: Page) -> None:
-    """After many runs, good and bad, there is no connection, file or thread that was not there before."""
-    check = serve(web, page, page.good)
-    assert errors_of(check) == []
-    with nothing_left():
-        for text in (page.good, page.bad):
-            serve(web, page, text)
-            for _ in range(RUNS // 2):
-                check.run_check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 
 import psycopg
@@ -15,10 +16,11 @@ from pytest_django import Settings
 from health_check import Database
 from health_check.checks.migrations import Migrations
 from health_check.registry.entries import parse
+from tests.services.contract import Contract, Service
 from tests.support.bench import Bench
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of
 from tests.support.client import eventually
-from tests.support.databases import await_sessions, database
+from tests.support.databases import PREFIX, database
 from tests.support.postgres import DATABASE, PASSWORD, USER, Postgres, postgres_server
 
 pytestmark = pytest.mark.server
@@ -55,25 +57,29 @@ def await_ok(check: Database) -> None:
     eventually(lambda: errors_of(check) == [], what="a database in order")
 
 
-def test_check__paused_and_on_again(postgres: Postgres, check: Database) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    await_ok(check)
-    postgres.pause()
-    try:
-        assert errors_of(check) == [SILENT]
-    finally:
-        postgres.resume()
-    await_ok(check)
+@pytest.fixture
+def service(postgres: Postgres, check: Database) -> Service:
+    """PostgreSQL, and the checks of it."""
+    return Service(
+        server=postgres,
+        build=lambda: check,
+        silent=re.escape(SILENT),
+        gone=re.escape(CANNOT),
+        left=lambda: {"sessions": len(postgres.sessions(PREFIX))},
+    )
 
 
-def test_check__killed_and_started_again(postgres: Postgres, check: Database) -> None:
-    """A server that is gone is told at once, and in order when it is back."""
-    postgres.kill()
-    try:
-        assert errors_of(check) == [CANNOT]
-    finally:
-        postgres.start()
+class TestContract(Contract):
+    """The checks of a PostgreSQL."""
+
+
+def test_check__connects_at_each_run(postgres: Postgres, check: Database) -> None:
+    """No run is spared the connection, which is what the check is about."""
     await_ok(check)
+    before = postgres.sessions_ever()
+    for _ in range(RUNS):
+        check.run_check()
+    eventually(lambda: postgres.sessions_ever() >= before + RUNS, what="a connection a run")
 
 
 def test_check__wrong_password(postgres: Postgres, check: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -127,15 +133,3 @@ def test_check__out_of_connections(postgres: Postgres, check: Database) -> None:
                 stack.enter_context(postgres.connected(user=USER, database=DATABASE))
         eventually(lambda: errors_of(check) == [CANNOT], what="a refusal")
     await_ok(check)
-
-
-def test_check__leaves_nothing(postgres: Postgres, check: Database) -> None:
-    """After many runs there is no connection, file or thread that was not there before."""
-    await_ok(check)
-    before = postgres.sessions_ever()
-    with nothing_left():
-        for _ in range(RUNS):
-            check.run_check()
-    await_ok(check)
-    await_sessions(postgres, [])
-    eventually(lambda: postgres.sessions_ever() > before + RUNS, what="a connection a run")

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from pytest_django import Settings
 
 from health_check.contrib.rabbitmq import RabbitMQ
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
-from tests.support.rabbitmq import PASSWORD, Broker, rabbitmq_server
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of
+from tests.support.rabbitmq import PASSWORD, Broker
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
+BARE = "--no-table-headers"
+
 REFUSED = "unavailable: RabbitMQ refused the virtual host, or one more connection to it"
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Broker]:
-    """A RabbitMQ."""
-    with rabbitmq_server() as broker:
-        yield broker
 
 
 def check_of(broker: Broker, **options: str) -> RabbitMQ:
@@ -30,25 +24,27 @@ def check_of(broker: Broker, **options: str) -> RabbitMQ:
     return RabbitMQ(broker.url(**options), timeout=BUDGET_SECONDS)
 
 
-def test_check__paused_and_on_again(broker: Broker) -> None:
-    """A broker that does nothing is told in time, and in order again as soon as it goes on."""
-    assert errors_of(check_of(broker)) == []
-    broker.pause()
-    try:
-        assert errors_of(check_of(broker)) == ["unavailable: RabbitMQ did not answer in time"]
-    finally:
-        broker.resume()
-    eventually(lambda: errors_of(check_of(broker)) == [], what="a broker in order")
+@pytest.fixture
+def service(broker: Broker) -> Service:
+    """RabbitMQ, and the check of it."""
+
+    def left() -> dict[str, int]:
+        lists = {"connections": "pid", "queues": "name"}
+        return {what: len(broker.control(f"list_{what}", by, BARE).splitlines()) for what, by in lists.items()}
+
+    return Service(
+        server=broker,
+        build=lambda: check_of(broker),
+        failing=lambda: check_of(broker, password="planted-wrong-2c9a"),
+        failing_runs=3,
+        silent="unavailable: RabbitMQ did not answer in time",
+        gone=r"unavailable: cannot connect to RabbitMQ \(ConnectionRefusedError\)",
+        left=left,
+    )
 
 
-def test_check__killed_and_started_again(broker: Broker) -> None:
-    """A broker that is gone is told at once, and in order when it is back."""
-    broker.kill()
-    try:
-        assert errors_of(check_of(broker)) == ["unavailable: cannot connect to RabbitMQ (ConnectionRefusedError)"]
-    finally:
-        broker.start()
-    eventually(lambda: errors_of(check_of(broker)) == [], what="a broker in order")
+class TestContract(Contract):
+    """The check of a RabbitMQ."""
 
 
 def test_check__wrong_password(broker: Broker) -> None:
@@ -85,16 +81,3 @@ def test_check__by_setting(broker: Broker, settings: Settings, name: str) -> Non
     """The setting names the broker where the check does not."""
     setattr(settings, name, broker.url())
     assert errors_of(RabbitMQ()) == []
-
-
-def test_check__leaves_nothing(broker: Broker) -> None:
-    """After many runs, good and bad, there is no connection, queue, file or thread that was not there before."""
-    assert errors_of(check_of(broker)) == []
-    with nothing_left():
-        for _ in range(RUNS):
-            check_of(broker).run_check()
-        for _ in range(3):
-            check_of(broker, password="planted-wrong-2c9a").run_check()
-    bare = "--no-table-headers"
-    eventually(lambda: broker.control("list_connections", "pid", bare) == "", what="no connection")
-    assert broker.control("list_queues", "name", bare) == ""

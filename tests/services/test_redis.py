@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,13 +11,14 @@ import redis
 import redis.asyncio
 
 from health_check.contrib.redis import Redis
+from tests.services.contract import Contract, Service
 from tests.support.caches import CacheServer, redis_server
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
+from tests.support.checked import BUDGET_SECONDS, errors_of
 
 pytestmark = pytest.mark.server
 
 PASSWORD = "planted-password-7d1f"
+WRONG = "planted-wrong-2c9a"
 NEXT_TO_NOTHING = "1mb"
 
 Build = Callable[[CacheServer], Redis]
@@ -27,16 +27,7 @@ Build = Callable[[CacheServer], Redis]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
     """A Redis that wants a password."""
-    with locked_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@contextlib.contextmanager
-def locked_redis(folder: pathlib.Path, port: int | None = None) -> Iterator[CacheServer]:
-    """Run a Redis that wants a password, as soon as it has answered without."""
-    with redis_server(folder, port=port) as server:
-        with redis.Redis(port=server.port) as client:
-            client.config_set("requirepass", PASSWORD)
+    with redis_server(tmp_path_factory.mktemp("redis"), "--requirepass", PASSWORD) as server:
         yield server
 
 
@@ -62,22 +53,32 @@ def client_of(server: CacheServer) -> Iterator[Any]:
         yield client
 
 
-@KINDS
-def test_check__paused_and_on_again(server: CacheServer, build: Build) -> None:
-    """A server that does nothing is told in time, and in order again as soon as it goes on."""
-    assert errors_of(build(server)) == []
-    server.pause()
-    try:
-        assert errors_of(build(server)) == ["unavailable: Redis did not answer in time"]
-    finally:
-        server.resume()
-    assert errors_of(build(server)) == []
+@pytest.fixture(params=[check_of, asynchronous_check_of])
+def service(server: CacheServer, request: pytest.FixtureRequest) -> Service:
+    """Redis, and the check of it, with each kind of client."""
+
+    def left() -> dict[str, int]:
+        with client_of(server) as client:
+            return {"keys": client.dbsize(), "clients": len(client.client_list())}
+
+    return Service(
+        server=server,
+        build=lambda: request.param(server),
+        failing=lambda: request.param(server, password=WRONG),
+        silent="unavailable: Redis did not answer in time",
+        gone=r"unavailable: cannot connect to Redis \(ConnectionError\)",
+        left=left,
+    )
+
+
+class TestContract(Contract):
+    """The check of a Redis."""
 
 
 @KINDS
 def test_check__wrong_password(server: CacheServer, build: Callable[..., Redis]) -> None:
     """A login that is refused is told, and none of its words."""
-    assert errors_of(build(server, password="planted-wrong-2c9a")) == ["unavailable: the login to Redis was refused"]
+    assert errors_of(build(server, password=WRONG)) == ["unavailable: the login to Redis was refused"]
 
 
 def test_check__no_password(server: CacheServer) -> None:
@@ -118,28 +119,3 @@ def test_check__full(server: CacheServer, build: Build) -> None:
             assert errors_of(build(server)) == []
         finally:
             client.config_set("maxmemory", 0)
-
-
-@KINDS
-def test_check__leaves_nothing(server: CacheServer, build: Callable[..., Redis]) -> None:
-    """After many runs, good and bad, there is no key, connection, file or thread that was not there before."""
-    assert errors_of(build(server)) == []
-    with client_of(server) as client:
-        assert client.ping()
-        with nothing_left():
-            for _ in range(RUNS // 2):
-                build(server).run_check()
-                build(server, password="planted-wrong-2c9a").run_check()
-        assert client.dbsize() == 0
-        eventually(lambda: len(client.client_list()) == 1, what="no client but this test's")
-
-
-@KINDS
-def test_check__stopped_and_started_again(tmp_path: pathlib.Path, build: Build) -> None:
-    """A server that is gone is told, and in order when it is back."""
-    with locked_redis(tmp_path) as server:
-        server.kill()
-        [error] = errors_of(build(server))
-        assert error == "unavailable: cannot connect to Redis (ConnectionError)"
-    with locked_redis(tmp_path, port=server.port):
-        assert errors_of(build(server)) == []

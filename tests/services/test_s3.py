@@ -11,8 +11,8 @@ import pytest
 from pytest_django import Settings
 
 from health_check.contrib.s3 import S3
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left, seen_of
-from tests.support.client import eventually
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of, seen_of
 from tests.support.objects import BUCKET, REGION, Key, Objects, object_storage
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -58,29 +58,21 @@ def test_s3__no_such_bucket(objects: Objects, settings: Settings, read_only: boo
     assert error.endswith(" (HTTP 404, NoSuchBucket)")
 
 
-@KINDS
-def test_s3__paused_and_on_again(objects: Objects, settings: Settings, read_only: bool) -> None:
-    """A storage that does nothing is told in time, and in order again as soon as it goes on."""
+@pytest.fixture(params=[False, True], ids=["writing", "listing"])
+def service(objects: Objects, settings: Settings, request: pytest.FixtureRequest) -> Service:
+    """An object storage, and the check of it, which writes or not."""
     store_in(settings, objects)
-    check = S3(read_only=read_only, timeout=BUDGET_SECONDS)
-    objects.pause()
-    try:
-        assert errors_of(check) == ["unavailable: the object storage did not answer in time"]
-    finally:
-        objects.resume()
-    eventually(lambda: errors_of(S3(read_only=read_only)) == [], what="a storage in order")
+    return Service(
+        server=objects,
+        build=lambda: S3(read_only=request.param, timeout=BUDGET_SECONDS),
+        silent="unavailable: the object storage did not answer in time",
+        gone=r"unavailable: cannot reach the object storage \(EndpointConnectionError\)",
+        left=lambda: {"objects": len(objects.names())},
+    )
 
 
-def test_s3__killed_and_started_again(tmp_path: pathlib.Path, settings: Settings) -> None:
-    """A storage that is gone is told at once, and in order when it is back."""
-    with object_storage(tmp_path) as objects:
-        store_in(settings, objects)
-        objects.kill()
-        for read_only in (False, True):
-            [error] = errors_of(S3(read_only=read_only, timeout=BUDGET_SECONDS))
-            assert error == "unavailable: cannot reach the object storage (EndpointConnectionError)"
-        objects.start()
-        assert errors_of(S3()) == []
+class TestContract(Contract):
+    """The check of an object storage."""
 
 
 def test_s3__rights(tmp_path: pathlib.Path, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
@@ -121,16 +113,3 @@ def test_s3__no_credentials(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     store_in(settings, objects, access_key=None, secret_key=None)
     assert errors_of(S3()) == ["unavailable: there are no credentials for the object storage"]
-
-
-@pytest.mark.timeout(600)
-def test_s3__leaves_nothing(objects: Objects, settings: Settings) -> None:
-    """After many runs, good and bad, there is no object, connection, file or thread that was not there before."""
-    store_in(settings, objects)
-    assert errors_of(S3()) == []
-    with nothing_left():
-        for _ in range(RUNS):
-            S3().run_check()
-        for _ in range(3):
-            S3(read_only=True).run_check()
-    assert objects.names() == []

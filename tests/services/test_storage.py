@@ -15,6 +15,7 @@ from pytest_django import Settings
 from health_check import Storage
 from tests.support.checked import RUNS, errors_of, nothing_left
 from tests.support.mounts import Mounted, mounted
+from tests.support.repetitions import times
 from tests.support.servers import as_nobody, clean_environment, for_everybody
 from tests.support.site.configuration import Site
 
@@ -106,7 +107,7 @@ def test_check__leaves_nothing_where_it_fails(disk: Mounted, check: Storage, fau
         before = disk.names()
         [error] = errors_of(check)
         with nothing_left():
-            for _ in range(RUNS):
+            for _ in range(times(200, least=80)):
                 assert errors_of(check) == [error]
         assert disk.names() == before
     assert errors_of(check) == []

@@ -9,7 +9,8 @@ import pytest
 
 from health_check.contrib.elasticsearch import Elasticsearch
 from health_check.contrib.http import HTTP
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
+from tests.services.contract import Contract, Service
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.web import Authority, Web, nginx
 
 pytestmark = pytest.mark.server
@@ -105,15 +106,20 @@ def test_http__tls_where_there_is_none(web: Web) -> None:
     ]
 
 
-def test_http__paused(web: Web, authority: Authority) -> None:
-    """A server that does not get through the handshake is told in time."""
-    web.pause()
-    try:
-        [error] = errors_of(check_of(web, "good", authority))
-    finally:
-        web.resume()
-    assert error == "unavailable: cannot connect to the web service in time (ConnectTimeout)"
-    assert errors_of(check_of(web, "good", authority)) == []
+@pytest.fixture
+def service(web: Web, authority: Authority) -> Service:
+    """A web service with TLS, and the check of it."""
+    return Service(
+        server=web,
+        build=lambda: check_of(web, "good", authority),
+        failing=lambda: check_of(web, "expired", authority),
+        silent=r"unavailable: cannot connect to the web service in time \(ConnectTimeout\)",
+        gone=r"unavailable: cannot connect to the web service \(ConnectError\)",
+    )
+
+
+class TestContract(Contract):
+    """The check of a web service with TLS."""
 
 
 def test_elasticsearch__certificate(web: Web, authority: Authority) -> None:
@@ -123,12 +129,3 @@ def test_elasticsearch__certificate(web: Web, authority: Authority) -> None:
     assert errors_of(Elasticsearch(web.url("", kind="good"), timeout=BUDGET_SECONDS)) == [
         "unavailable: the certificate of Elasticsearch is not trusted"
     ]
-
-
-def test_http__leaves_nothing(web: Web, authority: Authority) -> None:
-    """After many runs, good and bad, there is no connection, file or thread that was not there before."""
-    assert errors_of(check_of(web, "good", authority)) == []
-    with nothing_left():
-        for _ in range(RUNS // 2):
-            check_of(web, "good", authority).run_check()
-            check_of(web, "expired", authority).run_check()

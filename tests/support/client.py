@@ -63,7 +63,7 @@ def get_at_once(urls: list[str]) -> list[Answer]:
         return list(pool.map(get, urls))
 
 
-def eventually(condition: Callable[[], T | None], *, what: str, seconds: float = 60.0) -> T:
+def eventually(condition: Callable[[], T | None], *, what: str, seconds: float = 120.0) -> T:
     """Return what a condition returns as soon as that is true.
 
     Args:

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import pathlib
 import re
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -18,7 +19,7 @@ from typing import Any
 import psutil
 
 from tests.support.client import Answer, Lag, get
-from tests.support.servers import Server, site_under_gunicorn, uvicorn, worker_of
+from tests.support.servers import Server, manage, site_under_gunicorn, uvicorn, worker_of
 from tests.support.site.configuration import Site
 
 TIMEOUT = 0.5
@@ -60,6 +61,16 @@ def site_with(folder: pathlib.Path, checks: Sequence[Any], *, max_age: float = 0
         max_age=max_age,
         health_check={"TIMEOUT": TIMEOUT, **settings},
     )
+
+
+def command_seconds(site: Site, *arguments: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """Run ``manage.py health_check``; return what came of it, and how many seconds beyond a site's of good checks."""
+    well = dataclasses.replace(site, folder=site.folder / "well", checks=site.others)
+    start = time.monotonic()
+    assert manage(well, "health_check").returncode == 0
+    middle = time.monotonic()
+    done = manage(site, *arguments)
+    return done, time.monotonic() - middle - (middle - start)
 
 
 class Scene:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import urllib.parse
 import zlib
 from collections.abc import Callable, Sequence
@@ -12,12 +11,10 @@ from typing import TypeVar
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.support.repetitions import FACTOR, times
 from tests.support.site.planted import SECRET, TOKEN, USER_TOKEN
 
 T = TypeVar("T")
-
-FACTOR = float(os.environ.get("FUZZ_FACTOR", "1"))
-"""How many times as many inputs as usual."""
 
 SECONDS = 300 * max(1.0, FACTOR)
 """When a test counts as stuck, on a machine that is busy with others."""
@@ -217,7 +214,7 @@ def fuzz(
     chosen = settings(
         database=None,
         deadline=None,
-        max_examples=int(examples * FACTOR),
+        max_examples=times(examples),
         phases=[Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )

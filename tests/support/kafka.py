@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import pathlib
 import sys
-from collections.abc import Iterator
 
-from tests.support.servers import Served, Server, await_output, running
+from tests.support.servers import Served, await_output
 
 PROGRAM = """
 import signal
@@ -21,18 +18,13 @@ signal.pause()
 """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class Cluster(Served):
     """Two brokers, in one process."""
 
-    brokers: list[str]
-    """Their addresses, ``HOST:PORT``."""
-    server: Server
-    """Their process."""
+    brokers: list[str] = dataclasses.field(init=False)
+    """Their addresses, ``HOST:PORT``; others whenever they are started again."""
 
-
-@contextlib.contextmanager
-def kafka_cluster(folder: pathlib.Path) -> Iterator[Cluster]:
-    """Run a cluster."""
-    with running([sys.executable, "-c", PROGRAM], folder) as server:
-        yield Cluster(brokers=await_output(server, r"brokers: (\S+)\n")[1].split(","), server=server)
+    def start(self) -> None:
+        self.run(sys.executable, "-c", PROGRAM)
+        self.brokers = await_output(self.server, r"brokers: (\S+)\n")[1].split(",")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import psutil
 
-from tests.support.servers import Served, Server, await_output, free_port, running
+from tests.support.servers import Served, await_output, free_port
 from tests.support.web import Certificate
 
 USER = "shopkeeper"
@@ -32,20 +32,16 @@ CONNECTIONS = 8
 class MailServer(Served):
     """A mail server, and how to reach it."""
 
-    folder: pathlib.Path
-    """Where its output goes."""
     certificate: Certificate
     """Its certificate, for 127.0.0.1."""
     ports: Mapping[str, int]
     """Its ports on 127.0.0.1 by their kinds, the same whenever it is started again."""
-    server: Server = dataclasses.field(init=False, repr=False)
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
         arguments = [str(self.certificate.path), *(str(self.ports[kind]) for kind in KINDS)]
         command = [sys.executable, "-m", "tests.support.mail_server", *arguments]
-        self.server = self._stack.enter_context(running(command, self.folder))
+        self.run(*command)
         await_output(self.server, "It listens")
 
     def open_files(self) -> int:
@@ -62,9 +58,5 @@ def mail_server(folder: pathlib.Path, certificate: Certificate) -> Iterator[Mail
         certificate: Its certificate.
     """
     server = MailServer(folder=folder, certificate=certificate, ports={kind: free_port() for kind in KINDS})
-    with server._stack:
-        server.start()
-        try:
-            yield server
-        finally:
-            server.resume()
+    with server.started():
+        yield server

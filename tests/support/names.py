@@ -6,14 +6,13 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator
 
 import dns.exception
 import dns.nameserver
 import dns.resolver
 
 from tests.support.client import eventually
-from tests.support.servers import Served, Server, free_port, running
+from tests.support.servers import Served, free_port
 from tests.support.services import require
 
 DOMAIN = "planted.example"
@@ -31,47 +30,29 @@ NAMES = (
 """What it knows: names of one domain, and nothing else."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(kw_only=True)
 class NameServer(Served):
-    """A name server that runs, and how to reach it."""
+    """A name server, and how to reach it."""
 
-    port: int
+    port: int = dataclasses.field(default_factory=free_port)
     """Its port on 127.0.0.1."""
-    server: Server
-    """Its process."""
 
     @property
     def address(self) -> dns.nameserver.Nameserver:
         """Its address, with the port."""
         return dns.nameserver.Do53Nameserver("127.0.0.1", self.port)
 
-    def answers(self) -> bool:
-        """Tell whether it answers."""
+    def start(self) -> None:
+        dnsmasq = require("dnsmasq", package="dnsmasq-base", folders=[pathlib.Path("/usr/sbin")])
+        user = "root" if os.geteuid() == 0 else ""
+        where = ["--listen-address=127.0.0.1", "--bind-interfaces", f"--port={self.port}"]
+        alone = ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", f"--user={user}"]
+        self.run(dnsmasq, *alone, *where, f"--pid-file={self.folder}/pid", *NAMES)
+        eventually(self._answers, what="an answer of dnsmasq")
+
+    def _answers(self) -> bool:
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [self.address]
         with contextlib.suppress(dns.exception.DNSException):
             return bool(resolver.resolve(f"shop.{DOMAIN}", lifetime=SECONDS))
         return False
-
-
-@contextlib.contextmanager
-def name_server(folder: pathlib.Path, port: int | None = None) -> Iterator[NameServer]:
-    """Run a name server.
-
-    Args:
-        folder: Where its output goes.
-        port: Its port; default a free one.
-    """
-    port = port or free_port()
-    dnsmasq = require("dnsmasq", package="dnsmasq-base", folders=[pathlib.Path("/usr/sbin")])
-    user = "root" if os.geteuid() == 0 else ""
-    where = ["--listen-address=127.0.0.1", "--bind-interfaces", f"--port={port}", f"--pid-file={folder}/pid"]
-    alone = ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", f"--user={user}"]
-    with running([dnsmasq, *alone, *where, *NAMES], folder) as server:
-        names = NameServer(port=port, server=server)
-        try:
-            eventually(names.answers, what="an answer of dnsmasq")
-            yield names
-        finally:
-            if server.process.poll() is None:
-                names.resume()

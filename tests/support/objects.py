@@ -14,7 +14,7 @@ from typing import Any
 import botocore.session
 
 from tests.support.client import eventually
-from tests.support.servers import Served, Server, free_port, running
+from tests.support.servers import Served, free_port
 
 BUCKET = "planted-bucket-91b0"
 
@@ -38,12 +38,8 @@ class Key:
 class Objects(Served):
     """An object storage, and how to reach it."""
 
-    folder: pathlib.Path
-    """Where its output goes."""
     port: int
     """Its port on 127.0.0.1, the same whenever it is started again."""
-    server: Server = dataclasses.field(init=False, repr=False)
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     @property
     def url(self) -> str:
@@ -63,7 +59,7 @@ class Objects(Served):
     def start(self) -> None:
         """Start it, with an empty bucket, and without asking anybody for a key."""
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self.server = self._stack.enter_context(running(command, self.folder))
+        self.run(*command)
         eventually(lambda: self._post("reset"), what="an answer of moto")
         with contextlib.closing(self.client("s3")) as client:
             client.create_bucket(Bucket=BUCKET)
@@ -95,9 +91,5 @@ class Objects(Served):
 def object_storage(folder: pathlib.Path) -> Iterator[Objects]:
     """Run an object storage with an empty bucket."""
     objects = Objects(folder=folder, port=free_port())
-    with objects._stack:
-        objects.start()
-        try:
-            yield objects
-        finally:
-            objects.resume()
+    with objects.started():
+        yield objects

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import psutil
 import pytest
@@ -25,7 +26,7 @@ from tests.support.site.views import THREADS
 ROOT = pathlib.Path(__file__).parents[2]
 """The project."""
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 """How long a server may take to end after a signal before it is killed."""
 
 
@@ -78,11 +79,33 @@ class Server:
         return code, time.monotonic() - start
 
 
+@dataclasses.dataclass(kw_only=True)
 class Served:
-    """What a server of a test's own offers, which a test may pause, let go on and kill."""
+    """A server of a test's own, which may be paused, let go on, killed and started again."""
 
-    server: Server
+    folder: pathlib.Path
+    """Where its data and its output are."""
+    server: Server = dataclasses.field(init=False, repr=False)
     """Its process, and what it printed."""
+    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers, at the same place whenever it is started again."""
+        raise NotImplementedError
+
+    def run(self, *command: str | pathlib.Path) -> None:
+        """Run its program, until ``started()`` ends."""
+        self.server = self._stack.enter_context(running(command, self.folder))
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator[Self]:
+        """Start it, and end it in whatever state it is."""
+        with self._stack:
+            self.start()
+            try:
+                yield self
+            finally:
+                self.resume()
 
     def pause(self) -> None:
         """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import trustme
 
 from tests.support.client import eventually
-from tests.support.servers import Served, Server, free_port, running
+from tests.support.servers import Served, free_port
 from tests.support.services import require
 
 USER = "probe"
@@ -109,12 +109,8 @@ class Authority:
 class Web(Served):
     """An nginx, and how to reach it."""
 
-    folder: pathlib.Path
-    """Where its configuration and its files are."""
     ports: Mapping[str, int]
     """Its ports on 127.0.0.1, the same whenever it is started again: ``"plain"``, and one a certificate's name."""
-    server: Server = dataclasses.field(init=False, repr=False)
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def url(self, path: str = "/", *, kind: str = "plain", userinfo: str = "", host: str = NAME) -> str:
         """Return a URL of it."""
@@ -125,7 +121,7 @@ class Web(Served):
         """Start it, and wait until it listens."""
         nginx = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
         command = [nginx, "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder), "-e", "stderr"]
-        self.server = self._stack.enter_context(running(command, self.folder))
+        self.run(*command)
         for port in self.ports.values():
             eventually(lambda port=port: _listens(port), what="a port that nginx listens on")  # type: ignore[misc]
 
@@ -155,12 +151,8 @@ def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iter
     (folder / "page").write_text("welcome\n")
     (folder / "files").mkdir()
     web = Web(folder=folder, ports=ports)
-    with web._stack:
-        web.start()
-        try:
-            yield web
-        finally:
-            web.resume()
+    with web.started():
+        yield web
 
 
 def _directives(certificate: Certificate) -> str:

@@ -141,7 +141,7 @@ def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, st
 def test_server__paused(tmp_path: pathlib.Path, use_cache: UseCache, start: Start) -> None:
     """A server that says nothing is a StoreError when the client's timeout is over; what it kept is still there."""
     with start(tmp_path) as server:
-        use_cache(server.configuration(OPTIONS=IMPATIENT[start]))  # type: ignore[index]
+        use_cache(server.configuration(OPTIONS=IMPATIENT[start]))
         store = DjangoCacheStore(site=SITE)
         record = run(store, Place(create_store=lambda clock: store).run())
         server.pause()

@@ -26,6 +26,7 @@ from health_check.stores.client import (
 )
 from health_check.stores.memory import MemoryStore
 from tests.support.bench import SECONDS, Held, MovableClock, SharedStore, eventually
+from tests.support.client import Lag
 from tests.support.places import BACKEND, KEY, MAX_AGE, result_at
 
 WARNING = "The store of the health checks cannot be used"
@@ -121,16 +122,16 @@ def test_call__store_of_one_process(
 
 
 @no_retry
-def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture, lag: Lag) -> None:
     """The first caller waits a quarter of a second, those after it not at all; after a second the store is lost."""
     with desk.store.holding("look"):
         began = time.monotonic()
         assert desk.client.look([QUERY]) is None
         waited = time.monotonic() - began
-        assert 0.9 * ANSWER_SECONDS < waited < 1.8 * ANSWER_SECONDS
+        assert 0.9 * ANSWER_SECONDS < waited < 1.8 * ANSWER_SECONDS + lag.slack
         assert (desk.client.up, desk.client.usable) == (True, False)
         assert desk.client.look([QUERY]) is None
-        assert time.monotonic() - began - waited < ANSWER_SECONDS / 2
+        assert time.monotonic() - began - waited < ANSWER_SECONDS / 2 + lag.slack
         eventually(lambda: desk.client.trouble)
         assert time.monotonic() - began > 0.9 * LOST_SECONDS
         assert desk.client.trouble == "the shelf does not answer"
@@ -200,12 +201,12 @@ def test_rescue__late__gives_the_call_that_time(desk: Desk) -> None:
 
 
 @no_retry
-def test_call__store_hangs__all_hear_of_it_together(desk: Desk) -> None:
+def test_call__store_hangs__all_hear_of_it_together(desk: Desk, lag: Lag) -> None:
     """Those who queue behind a call that hangs do not wait for a quarter of a second each."""
     with desk.store.holding("look"), ThreadPoolExecutor(20) as pool:
         began = time.monotonic()
         assert list(pool.map(lambda _: desk.client.look([QUERY]), range(20))) == [None] * 20
-        assert time.monotonic() - began < 1.8 * ANSWER_SECONDS
+        assert time.monotonic() - began < 1.8 * ANSWER_SECONDS + lag.slack
         assert desk.store.calls == ["look"]
 
 
@@ -279,7 +280,7 @@ def test_call__store_fails(
 
 
 def test_store__back__without_any_caller(
-    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, lag: Lag
 ) -> None:
     """A store that works again is used again within a second or two; it is said once that it was lost, and is back."""
     monkeypatch.undo()  # the real second between two attempts
@@ -290,8 +291,9 @@ def test_store__back__without_any_caller(
     desk.store.recover()
     began = time.monotonic()
     eventually(lambda: desk.client.up)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3 + lag.slack
     assert desk.lease() is not None
+    eventually(lambda: len(caplog.messages) > 1)
     assert [message.partition(":")[0] for message in caplog.messages] == [WARNING, BACK.partition(":")[0]]
 
 
@@ -460,14 +462,14 @@ def test_pause__no_call_is_under_way(desk: Desk) -> None:
     assert desk.client.up
 
 
-def test_pause__store_hangs__does_not_wait_for_ever(desk: Desk) -> None:
+def test_pause__store_hangs__does_not_wait_for_ever(desk: Desk, lag: Lag) -> None:
     """A fork goes on after a moment where a call does not end."""
     with desk.store.holding("look") as held:
         desk.client.submit(lambda: desk.client.look([QUERY]))
         assert held.running.wait(SECONDS)
         began = time.monotonic()
         assert not desk.client.pause()
-        assert time.monotonic() - began < 1.8 * ANSWER_SECONDS
+        assert time.monotonic() - began < 1.8 * ANSWER_SECONDS + lag.slack
         assert desk.client.look([QUERY]) is None
         assert desk.client.pause(), "what hangs is of no concern any more"
         desk.client.go_on()

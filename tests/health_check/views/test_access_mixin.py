@@ -298,4 +298,5 @@ def test_unusable__nobody_is_let_in(
         assert key in response.content.decode()
         assert TOKEN not in response.content.decode()
     assert Counting.runs == 0
-    assert [record.name for record in caplog.records if record.levelno >= logging.ERROR] == ["health_check"]
+    told = [record for record in caplog.records if record.levelno >= logging.ERROR and "is error" not in record.message]
+    assert [record.name for record in told] == ["health_check"]  # a thread of another test may be late with its line

@@ -1,0 +1,101 @@
+"""What every check of a service promises, whatever becomes of the server: a module of tests inherits it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from health_check.backends import HealthCheck
+from tests.support.checked import RUNS, errors_of, nothing_left
+from tests.support.client import eventually
+
+
+class Controls(Protocol):
+    """A server that may be paused, let go on, killed and started again."""
+
+    def pause(self) -> None:
+        """Stop it from doing anything."""
+
+    def resume(self) -> None:
+        """Let it go on."""
+
+    def kill(self) -> None:
+        """End it without warning."""
+
+    def start(self) -> None:
+        """Start it again, at the same place."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Service:
+    """A service, and the check of it."""
+
+    server: Controls
+    """Its server."""
+    build: Callable[[], HealthCheck]
+    """Makes the check."""
+    silent: str
+    """What is said while the server does nothing: a regular expression."""
+    gone: str
+    """What is said while the server is gone: a regular expression."""
+    failing: Callable[[], HealthCheck] | None = None
+    """Makes a check that fails while the server is well, as by a wrong password."""
+    failing_runs: int = RUNS
+    """How often that one is run; fewer where each takes all of its time."""
+    left: Callable[[], Mapping[str, int]] = dict
+    """Returns how much there is on the server that no run may add to: connections, keys, queues."""
+
+    def await_ok(self) -> None:
+        """Wait until the check finds nothing wrong."""
+        eventually(lambda: errors_of(self.build()) == [], what="a service in order")
+
+    def assert_told(self, error: str) -> None:
+        """Assert that the check tells just this."""
+        [told] = errors_of(self.build())
+        assert re.fullmatch(error, told), told
+
+
+class Contract:
+    """The tests; a module that has the fixture ``service`` inherits them."""
+
+    def test_paused__is_told_in_time_until_it_goes_on(self, service: Service) -> None:
+        """A server that does nothing is told within the budget, and in order again as soon as it goes on."""
+        service.await_ok()
+        with _undone(service.server.resume):
+            service.server.pause()
+            service.assert_told(service.silent)
+        service.await_ok()
+
+    def test_killed__is_told_until_it_is_back(self, service: Service) -> None:
+        """A server that is gone is told, and in order when it is back."""
+        service.await_ok()
+        with _undone(service.server.start):
+            service.server.kill()
+            service.assert_told(service.gone)
+        service.await_ok()
+
+    def test_many_runs__leave_nothing(self, service: Service) -> None:
+        """After many runs, good and bad, no thread, open file or connection is left that was not there before."""
+        service.await_ok()
+        before = service.left()
+        with nothing_left():
+            for _ in range(RUNS):
+                service.build().run_check()
+            for _ in range(service.failing_runs if service.failing is not None else 0):
+                service.failing().run_check()  # type: ignore[misc]
+        service.await_ok()
+        eventually(
+            lambda: all(count <= before[what] for what, count in service.left().items()),
+            what=f"no more on the server than {before}",
+        )
+
+
+@contextlib.contextmanager
+def _undone(by: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        by()

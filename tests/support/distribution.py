@@ -1,0 +1,18 @@
+"""How pytest-xdist shares the tests out: one by one, but those that share a server together, so that it starts once."""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+TOGETHER = ("tests/services/", "tests/end_to_end/test_postgres_", "tests/end_to_end/test_otlp_instrumented")
+"""How the files begin of which each has a server for all of its tests."""
+
+
+class Distribution(LoadScopeScheduling):  # type: ignore[misc]
+    """Share out tests or files; what it gets first, it gives out first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if "rabbitmq" in file:
+            return "rabbitmq"  # several files, and the server that takes longest to start
+        return file if file.startswith(TOGETHER) else nodeid
