@@ -38,6 +38,9 @@ MARGIN_SECONDS = 5.0
 FAULT_SECONDS = 3.0
 """How long the store is broken: longer than processes take to notice."""
 
+PAUSE_SECONDS = 0.1
+"""How long to leave the machine to others between two looks at all workers."""
+
 READINESS = ("/ready/", "/up/")
 OTHERS = ("/health/", "/health/live/", "/plain/")
 
@@ -177,6 +180,7 @@ def test_lost_file__is_told_by_those_that_know(tmp_path: pathlib.Path) -> None:
         time_to_forget = time.monotonic() + 2 * LEARN_SECONDS
         while time.monotonic() < time_to_forget:
             assert statuses_of_all(server, "/ready/") == {200}
+            time.sleep(PAUSE_SECONDS)
         assert drain(site, "--status")[0] == 0
 
 
@@ -195,6 +199,7 @@ def test_broken_store__does_not_put_the_host_back_into_service(tmp_path: pathlib
             assert statuses_of_all(server, "/ready/") == statuses_of_all(server, "/up/") == {503}
             assert get(f"{server.url}/health/live/").status == 200
             assert samples(server, "draining") == {"": 1}
+            time.sleep(PAUSE_SECONDS)
         assert drain(site, "--undo") == (2, "")
         assert drain(site, "--status") == (2, "")
         assert statuses_of_all(server, "/ready/") == {503}

@@ -19,10 +19,10 @@ from tests.support.small_servers import free_address
 CLIENTS = 4
 """How many clients send one request after the other."""
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 """How long each rests after an answer, so that servers and commands get to work."""
 
-ENOUGH = 40
+ENOUGH = 20
 """How many requests to wait for, where some have to go by."""
 
 CONFIGURATION = """
