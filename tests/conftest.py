@@ -58,6 +58,8 @@ def _forgotten_process() -> Iterator[None]:
     runtime.reset()
     logs.forget()
     yield
+    if runtime.get()._monitor is not None:
+        runtime.flush(1.0)  # what is still to be logged is none of the next test's
     runtime.reset()
 
 

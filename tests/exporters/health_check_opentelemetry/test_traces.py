@@ -194,6 +194,7 @@ def test_failures__hung_check(settings: Settings, spans: Spans, mount_checks: Mo
         assert run() == {"Hanging": "error", "Fine": "ok"}
     finally:
         held.let_go.set()
+    eventually(lambda: any("Hanging" in span.name for span in spans.finished))
     span = spans.of_check("Hanging")
     assert attributes(span)["error.type"] == "timeout"
     assert is_child(span, spans.named(ROUND))

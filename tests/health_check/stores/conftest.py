@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import pathlib
 import secrets
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 import pytest
+from django.db import connections
+from django.db.utils import ConnectionHandler
 from pytest_django import Settings
 
 from health_check.stores.cache import DjangoCacheStore
 from health_check.stores.memory import MemoryStore
 from health_check.stores.sqlite import SQLiteStore
+from tests.settings import DATABASES
 from tests.support.bench import MovableClock
 from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.hosts import SITE
@@ -28,7 +32,16 @@ PLACES = [
     pytest.param("memcached_place", marks=pytest.mark.server),
 ]
 
+CONFIGURED = copy.deepcopy(DATABASES)
+"""The databases as they are before Django makes those of tests, which changes their settings."""
+
 UseCache: TypeAlias = "Callable[[dict[str, object]], None]"
+
+
+@pytest.fixture(autouse=True)
+def _configured_databases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be the same site as the processes that tests start, also once another test has had Django make its database."""
+    monkeypatch.setattr(connections, "settings", ConnectionHandler(copy.deepcopy(CONFIGURED)).settings)
 
 
 @pytest.fixture(scope="session")
