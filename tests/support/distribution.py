@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-TOGETHER = ("tests/services/", "tests/end_to_end/test_postgres_", "tests/end_to_end/test_otlp_instrumented")
+TOGETHER = (
+    "tests/services/",
+    *(f"tests/end_to_end/test_{name}" for name in ("postgres_", "otlp_instrumented", "unix_socket")),
+)
 """How the files begin of which each has a server for all of its tests."""
 
 
