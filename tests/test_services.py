@@ -17,5 +17,6 @@ def test_services__are_those_of_the_makefile() -> None:
     installed = re.search(r"^SERVICES := (.*)$", makefile, re.MULTILINE)
     assert installed is not None
     pattern = re.compile(r'(?:package=|^PACKAGE = )"([^"]+)"', re.MULTILINE)
-    named = {name for file in (ROOT / "tests").rglob("*.py") for name in pattern.findall(file.read_text())}
+    found = [pattern.findall(file.read_text()) for file in (ROOT / "tests").rglob("*.py")]
+    named = {name for packages in found for names in packages for name in names.split()}
     assert named - ESSENTIAL == set(installed[1].split())
