@@ -45,6 +45,7 @@ class Monitor:
         self._clock = clock
         self._started: Callable[[], float] | None = started
         self._mark: object = None
+        self._began = clock.monotonic()
         self._records = RecordCache()
         self._refresher = Refresher(create_store, runner, clock, self._records)
         self.store_client = self._refresher.store_client
@@ -190,6 +191,7 @@ class Monitor:
             self._refresher.not_before, self._started = self._started(), None
         with self._records.lock:
             now = self._clock.monotonic()
+            is_start = now < self._began + patience_of(timeouts, None)
             forgotten = self._records.forget_some(now)
             for definition, timeout, max_age in zip(definitions, timeouts, ages, strict=True):
                 cached = self._records.of(definition, redefined)
@@ -210,6 +212,7 @@ class Monitor:
                         patient_until=min(limit, now + patience),
                         limit=limit,
                         max_age=max_age,
+                        is_start=is_start,
                         force=force,
                     )
                 )

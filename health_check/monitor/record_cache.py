@@ -11,7 +11,7 @@ from health_check.concurrency.futures import Future
 from health_check.concurrency.threads import new_lock
 from health_check.records import Message, Record, unavailable
 from health_check.registry.definitions import Definition
-from health_check.runner.run import Run
+from health_check.runner.run import GRACE_SECONDS, Run
 from health_check.stores import Key, Lease, StoreEntry
 
 MOST_CACHED = 5000
@@ -61,6 +61,16 @@ class Flight:
     def is_at_store(self) -> bool:
         """Whether the store has yet to say what is known of the check, and who runs it."""
         return self.run is None and not self.looks
+
+    def is_queued(self, now: float) -> bool:
+        """Tell whether the check waits for a free thread or had to, here or, as it seems, where else it is run.
+
+        Args:
+            now: Unix time in seconds.
+        """
+        if self.run is not None:
+            return self.run.was_queued
+        return self.held_since is not None and now - self.held_since > self.timeout + GRACE_SECONDS
 
     def waiting_for(self, now: float) -> Message:
         """Return what a reader that cannot wait any longer says of it.

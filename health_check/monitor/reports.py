@@ -29,6 +29,8 @@ class Reading:
     """What is wrong; empty exactly while the state is ``ok``."""
     in_progress: bool
     """Whether a run is under way, or stuck."""
+    starting: bool = False
+    """Whether it waits for a free thread, or had to, as the process has just started: that counts against nobody."""
 
     @property
     def label(self) -> str:
@@ -175,5 +177,5 @@ def _bare(messages: Sequence[Message], state: State) -> tuple[Message, ...]:
 
 
 def _row(member: Member, reading: Reading, warnings_count: bool) -> Row:
-    harmless = reading.state is State.OK or (reading.state is State.WARNING and not warnings_count)
+    harmless = reading.state is State.OK or reading.starting or (reading.state is State.WARNING and not warnings_count)
     return Row(reading=reading, critical=member.critical, counts=member.critical and not harmless)

@@ -36,6 +36,8 @@ class Waiter:
     """Until when to wait where it cannot."""
     max_age: float = 0.0
     """For how many seconds a record of it is fresh."""
+    is_start: bool = False
+    """Whether it was asked for so soon after the process started that it may have had no thread for it yet."""
     force: bool = False
     """Whether only a new record will do."""
 
@@ -66,7 +68,10 @@ class Waiter:
         record = self.fresh or self._outcome() or self._still_running() or self._showable()
         if record is not None:
             return reading_of(self.cached, record)
-        return _reading(self.cached, self.cached.record, State.UNKNOWN, (self._excuse(now),))
+        reading = _reading(self.cached, self.cached.record, State.UNKNOWN, (self._excuse(now),))
+        flight = self.flight
+        is_queued = flight is not None and not flight.future.done() and flight.is_queued(now)
+        return dataclasses.replace(reading, starting=self.is_start and is_queued)
 
     def _outcome(self) -> Record | None:
         if self.flight is None or not self.flight.future.done() or self.flight.future.exception() is not None:

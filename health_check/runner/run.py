@@ -69,6 +69,7 @@ class Run:
         self.definition = definition
         self.timeout = timeout
         self.started: float | None = None
+        self.asked_monotonic = clock.monotonic()
         self.started_monotonic: float | None = None
         self.ended_monotonic = 0.0
         self.observer = RunObserver()
@@ -78,6 +79,8 @@ class Run:
         self.cause = ""
         self.abandon: Callable[[], None] = lambda: None
         """Leaves what still executes to itself; said by who executes it."""
+        self.backlog: Callable[[], str] = lambda: ""
+        """Says what else waits for a thread, and for how long; said by who executes it."""
         self.lacks = ""
         """What this process has run out of, so that the outcome is its own and nobody else's."""
         self.is_recorded = False
@@ -109,10 +112,18 @@ class Run:
         """Whether it was given up, and all know; meant for runs that have not ended."""
         return self.timed_out and self.is_recorded
 
+    @property
+    def was_queued(self) -> bool:
+        """Whether it waits for a thread, or had to wait so long that nobody can expect its outcome yet."""
+        if self.started_monotonic is None:
+            return True
+        return self.result is None and self.started_monotonic - self.asked_monotonic > GRACE_SECONDS
+
     def waiting_for(self) -> Message:
         """Return what a reader that cannot wait any longer says of it."""
         if self.started_monotonic is None:
-            return unavailable("waiting for a free thread")
+            backlog = self.backlog()
+            return unavailable("waiting for a free thread" + (f": {backlog}" if backlog else ""))
         return unavailable(f"still running, started {self._clock.monotonic() - self.started_monotonic:.0f} s ago")
 
     def begin(self) -> None:

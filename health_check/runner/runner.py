@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections, savepoints
 from health_check.concurrency.futures import Future, settle
 from health_check.conf import settings
+from health_check.runner.backlog import Backlog
 from health_check.runner.boundary import execute
 from health_check.runner.event_loop import AsyncRun, EventLoop
 from health_check.runner.pool import Pool
@@ -36,6 +38,7 @@ class Runner:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pool = Pool(lambda: settings.MAX_CONCURRENCY)
+        self._backlog = Backlog(lambda: settings.MAX_CONCURRENCY)
         self._helpers = Pool(lambda: MOST_HELPERS)
         self._lock = threads.new_lock()
         self._loop: EventLoop | None = None
@@ -92,17 +95,28 @@ class Runner:
             loop.stop()
 
     def _start_on_thread(self, run: Run) -> None:
+        label = run.definition.label
+
         def work() -> None:
+            self._backlog.begin(label, run.timeout)
+            began = time.monotonic()
             run.begin()
             try:
                 with run.observer.attach():
                     execution_result = execute(run.definition)
                 run.finish(execution_result)
             finally:
+                self._backlog.end(label, time.monotonic() - began)
                 close_connections()
                 run.end()
 
-        task = self._pool.submit(work)
+        run.backlog = self._backlog.describe
+        self._backlog.add(label, run.timeout)
+        try:
+            task = self._pool.submit(work)
+        except RuntimeError:
+            self._backlog.leave()
+            raise
         run.abandon = lambda: self._pool.abandon(task)
 
     def _start_on_loop(self, item: AsyncRun) -> None:

@@ -84,7 +84,7 @@ def assert_store_is_there(scrapes: list[Scrape]) -> None:
 @pytest.mark.parametrize("store", ["file", "redis"])
 def test_busy_process__its_store_is_there(tmp_path: pathlib.Path, store: str) -> None:
     """Four threads that compute all the time do not make a process take its store for lost."""
-    checks = [["tests.support.site.checks.Counting", {"name": f"Number{n}"}] for n in range(6)]
+    checks = [["tests.support.site.checks.OneOfMany", {"name": f"Number{n}", "number": n}] for n in range(6)]
     with redis_server(tmp_path / "redis") as redis:
         site = site_of(tmp_path, *checks, cache=redis if store == "redis" else None)
         with site_under_gunicorn(site) as server, ThreadPoolExecutor(4) as pool:
@@ -113,7 +113,7 @@ def test_distant_redis__is_slow_and_not_lost(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize("store", ["file", "redis"])
 def test_many_checks__their_store_is_there(tmp_path: pathlib.Path, store: str) -> None:
     """800 checks in one answer do not make a store look lost."""
-    checks = [["tests.support.site.checks.Counting", {"name": f"Number{n}"}] for n in range(800)]
+    checks = [["tests.support.site.checks.OneOfMany", {"name": f"Number{n}", "number": n}] for n in range(800)]
     with redis_server(tmp_path / "redis") as redis:
         site = site_of(tmp_path, *checks, cache=redis if store == "redis" else None)
         with site_under_gunicorn(site) as server:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,13 +20,13 @@ LONGEST_MAX_AGE_SECONDS = 3600.0
 
 
 def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report budgets longer than max_age (W008), implausible max_ages (W009), and hosts in labels (W010)."""
+    """Report budgets over max_age (W008), odd max_ages (W009), hosts in labels (W010), too few threads (W026)."""
     catalogue = current_catalogue()
     if catalogue is None:
         return []
     definitions = [each for each in catalogue.check_set.definitions.values() if not problem_of(each)]
     try:
-        return [*_slow(definitions), *_old(definitions), *_hosts(definitions)]
+        return [*_slow(definitions), *_old(definitions), *_hosts(definitions), *_many(definitions)]
     except ImproperlyConfigured:  # check_settings says so
         return []
 
@@ -65,6 +66,19 @@ def _hosts(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
                 hint="Give the entry a name, as in ('shop.checks.Search', {'name': 'Search'}).",
                 id="health_check.W010",
             )
+
+
+def _many(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    busy = [each for each in definitions if not each.asynchronous and _max_age(each) > 0]
+    needed = math.ceil(round(math.fsum(each.timeout / _max_age(each) for each in busy), 3))
+    if 0 < settings.MAX_CONCURRENCY < needed:
+        yield CheckWarning(
+            f"If {len(busy)} checks take as long as they may (timeout), as they do in an outage, they need {needed} "
+            f"threads to run as often as their results expire (max_age), and MAX_CONCURRENCY is "
+            f"{settings.MAX_CONCURRENCY}: readers would see older results, or none.",
+            hint="Raise HEALTH_CHECK['MAX_CONCURRENCY'] or max_age, or lower timeout to what the checks need.",
+            id="health_check.W026",
+        )
 
 
 def _max_age(definition: Definition) -> float:

@@ -183,7 +183,24 @@ def test_read__without_free_thread__says_so(bench: Bench, held: Held, settings: 
     bench.read(defined(held), wait=0.0)
     assert held.running.wait(SECONDS)
     waiting = bench.read(defined(lambda check: None), wait=0.05)
-    assert waiting.pretty_status == "unavailable: waiting for a free thread"
+    why = "2 checks of up to 5 s need 10 s, MAX_CONCURRENCY is 1"
+    assert waiting.pretty_status == f"unavailable: waiting for a free thread: {why}"
+
+
+def test_read__without_free_thread__counts_when_the_process_has_been_up(
+    bench: Bench, held: Held, settings: Settings
+) -> None:
+    """What only queues is no failure in the first moments of a process; what runs, and what queues later, is."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 1, "TIMEOUT": 60}
+    running, queued = defined(held), defined(lambda check: None)
+    started = bench.read(running, wait=0.0), bench.read(queued, wait=0.0)
+    assert held.running.wait(SECONDS)
+    assert [reading.state for reading in started] == [State.UNKNOWN] * 2
+    assert [bench.read(one, wait=0.0).starting for one in (running, queued)] == [False, True]
+    bench.clock.forward(59)
+    assert bench.read(queued, wait=0.0).starting
+    bench.clock.forward(2)
+    assert not bench.read(queued, wait=0.0).starting
 
 
 def test_aread__shares_the_run_and_does_not_block_the_loop(bench: Bench, held: Held) -> None:

@@ -259,7 +259,7 @@ def test_status_code__unknown_counts(settings: Settings, mount_checks: Mount, cl
     assert response.json() == {
         "first": "unavailable: timed out after 0.01 s",
         "second": "unavailable: still running, started 0 s ago",
-        "third": "unavailable: waiting for a free thread",
+        "third": "unavailable: waiting for a free thread: 3 checks of up to 0.01 s need 1 s, MAX_CONCURRENCY is 1",
     }
 
 

@@ -125,6 +125,18 @@ class Slow(Noting):
         time.sleep(0.5)
 
 
+@dataclasses.dataclass
+class OneOfMany(Noting):
+    """Be one of many that are alike, and take some seconds."""
+
+    number: int = 0
+    seconds: float = 0.0
+
+    def check_status(self) -> None:
+        self.note()
+        time.sleep(self.seconds)
+
+
 class SlowAsync(Noting):
     """Take a fifth of a second, on the event loop."""
 

@@ -131,3 +131,27 @@ def test_w009__says_what_and_how_long(mount: Mount) -> None:
     (message,) = check_policies()
     assert message.msg.startswith("Backups has a max_age of 86400 s")
     assert "field" in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("number", "options", "threads", "needed"),
+    [
+        (300, {"timeout": 1}, 32, None),
+        (300, {"timeout": 2}, 32, 60),
+        (300, {"timeout": 2, "max_age": 20}, 32, None),
+        (65, {}, 32, 33),
+        (65, {}, 33, None),
+        (65, {}, 0, None),
+    ],
+)
+def test_w026__more_checks_than_threads(
+    number: int, options: dict[str, float], threads: int, needed: int | None, mount: Mount, settings: Settings
+) -> None:
+    """Whether all can run as often as they are to is computed from what each may take."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads}
+    mount(path("health/", view(*((Alias, {"alias": str(each), **options}) for each in range(number)))))
+    messages = check_policies()
+    assert ids(messages) == ([] if needed is None else ["health_check.W026"])
+    if needed is not None:
+        assert f"If {number} checks" in messages[0].msg
+        assert f"they need {needed} threads" in messages[0].msg

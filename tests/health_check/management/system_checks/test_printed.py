@@ -35,8 +35,8 @@ BASE_DIR = "/srv/shop/releases/20261127"
 OPEN_VIEWS = ["health_check_home"]
 INSTALLED_APPS = ["health_check", "health_check.db"]
 HEALTH_CHECK = {
-    "EXPORTERS": ["promethues"], "TIMEOUT": 8, "MAX_AGE": 3, "WAIT": -1, "TIMEOUTS": 1,
-    "SUBSETS": {"some": ["NoSuchCheck"]},
+    "EXPORTERS": ["promethues"], "TIMEOUT": 8, "MAX_AGE": 3, "MAX_CONCURRENCY": 2,
+    "WAIT": -1, "TIMEOUTS": 1, "SUBSETS": {"some": ["NoSuchCheck"]},
     "STORE": {"BACKEND": STORE, "OPTIONS": {"path": "/no/such/folder/health.sqlite3"}},
 }
 """
