@@ -68,7 +68,7 @@ class _Execution:
         try:
             yield
         except BaseException as error:
-            self._unexpected = _GreenletsNeeded(error) if explain(error) == LOOP_EXIT else error
+            self._unexpected = error
         finally:
             log_unexpected.reset(token)
             if os.getpid() != process:  # a child that the check has forked came back, to do all this once more
@@ -97,8 +97,8 @@ class _Execution:
 
     def _result(self) -> ExecutionResult:
         errors: list[object] = list(_errors_of(self._check))
-        if self._unexpected is not None:
-            errors.append(self._unexpected)
+        if (raised := self._unexpected) is not None:
+            errors.append(_GreenletsNeeded(raised) if explain(raised) == LOOP_EXIT else raised)
         messages = [Message.of(error) for error in errors[:MOST_ERRORS]]
         error = _first(errors, messages)
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
