@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from health_check_dashboards.options import OPTIONS
-from tests.support import boards
+from tests.support import boards, grafana
 from tests.support.alerting import alerts, blackbox_exporter, prometheus, written
 from tests.support.boards import BOARDS, Target
 from tests.support.client import eventually, get
@@ -152,6 +152,7 @@ def test_expressions__hold_on_real_data(data: list[Data]) -> None:
         nothing_is_counted_twice(one, at)
         what_is_named_is_emitted(one)
         the_console_shows_it(one)
+        grafana_shows_it(one, at)
 
 
 def every_alert_fires(data: Data) -> None:
@@ -250,6 +251,47 @@ def what_is_named_is_emitted(data: Data) -> None:
 
 NATIVE = "django_health_check_duration_seconds"
 """What there is where Prometheus scrapes native histograms only."""
+
+
+def grafana_shows_it(data: Data, at: float) -> None:
+    """Have Grafana's code shape the tables, where npm can bring it, and compare them with what the sites are like."""
+    if not grafana.installed():
+        print("Without Grafana's code, which npm did not bring: tables are not compared.")
+        return
+    found = {title: table for name in BOARDS for title, table in tables_of(data, boards.board(name), at).items()}
+    checks = found["Sites by checks"]
+    sites = checks["site\\check"]
+    assert {"shop / django", "other-0 / django", "other-1 / django"} <= set(sites)
+    assert len(set(sites)) == len(sites)
+    assert checks["PriceList"][sites.index("shop / django")] == 3
+    assert checks["PriceList"][sites.index("other-0 / django")] is None
+    assert checks["Counting"][sites.index("other-0 / django")] == 0
+    known = found["Sites"]
+    assert len(set(zip(known["Site"], known["Namespace"], strict=True))) == len(known["Site"]) == len(sites)
+    every = found["All checks"]
+    rows = list(zip(every["Check"], every["Namespace"], strict=True))
+    assert len(set(rows)) == len(rows)
+    assert every["State"][rows.index(("PriceList", "shop"))] == 3
+    assert {"Check", "State", "In this state for", "Critical"} <= found["What is wrong now"].keys()
+    grid = found["Checks by instances"]
+    assert grid[data.web][grid["check\\instance"].index("PriceList")] == 3
+    assert "HealthCheckFailing" in found["Firing alerts"]["Alert"]
+
+
+def tables_of(data: Data, model: Mapping[str, Any], at: float) -> dict[str, grafana.Table]:
+    """Return the tables of a dashboard by their titles."""
+    values = values_of(data, model)
+    panels = [panel for panel in boards.panels(model) if panel["type"] == "table"]
+    targets = {target.panel: target for target in boards.targets(model)}
+    asked = []
+    for panel in panels:
+        names = [target["refId"] for target in panel["targets"]]
+        frames = [
+            grafana.frame(name, shown(data, targets[f"{panel['title']}: {name}"], values, at), alone=len(names) == 1)
+            for name in names
+        ]
+        asked.append({"transformations": panel.get("transformations", []), "frames": frames})
+    return {panel["title"]: table for panel, (table, *_) in zip(panels, grafana.tables(asked), strict=True)}
 
 
 def the_console_shows_it(data: Data) -> None:
