@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from health_check_dashboards.files import FILES
 from tests.support.wheel import build_wheel, python_with, run
 
 pytestmark = pytest.mark.packaging
@@ -93,7 +94,7 @@ def test_wheel__writes_the_dashboards(python: pathlib.Path, tmp_path: pathlib.Pa
     """``python -m health_check_dashboards`` writes everything from the installed wheel."""
     run([str(python), "-m", "health_check_dashboards", "out", "--job", "shop"], tmp_path)
     assert 'up{job="shop"}' in (tmp_path / "out" / "prometheus" / "alerts.yml").read_text()
-    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 14
+    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == len(FILES)
 
 
 def _demo(folder: pathlib.Path) -> dict[str, str]:
