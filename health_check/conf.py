@@ -229,6 +229,18 @@ class HealthCheckSettings:
             raise _unusable("TRACES", value, '"all", "failures" or "none"')
         return str(value)
 
+    @property
+    def OTEL_METRICS(self) -> str:
+        """Which processes send OpenTelemetry metrics of checks, for which they run what is due.
+
+        ``"servers"`` (default): those that have answered a request, and ``health_exporter``; ``"all"``, so Celery
+        workers and shells, too; ``"none"``.
+        """
+        value = _configured().get("OTEL_METRICS", "servers")
+        if value not in ("servers", "all", "none"):
+            raise _unusable("OTEL_METRICS", value, '"servers", "all" or "none"')
+        return str(value)
+
     @staticmethod
     def _flag(key: str, *, default: bool) -> bool:
         value = _configured().get(key, default)

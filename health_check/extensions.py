@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import request_started
 
 from health_check.conf import nearest, settings
 from health_check.monitor.reports import Overview
@@ -52,6 +53,7 @@ __all__ = [
     "register_page",
     "register_telemetry",
     "running_as",
+    "sends_metrics",
     "telemetry",
     "triggered_by",
     "unregister_observer",
@@ -204,3 +206,25 @@ def running_as(role: Role) -> Iterator[None]:
 def process_role() -> Role:
     """Return what this process is for: to serve the site, unless one of our commands runs it."""
     return _roles[-1]
+
+
+_served: list[None] = []
+
+
+def sends_metrics() -> bool:
+    """Tell whether this process sends metrics on its own account, as ``HEALTH_CHECK["OTEL_METRICS"]`` says.
+
+    A server is a process that has answered a request: that tells it from commands, shells and workers of queues.
+    """
+    which = settings.OTEL_METRICS
+    is_server = bool(_served) or process_role() is Role.EXPORTER
+    return which == "all" or (which == "servers" and is_server)
+
+
+def _note_request(**_: Any) -> None:
+    _served[:] = [None]
+    request_started.disconnect(dispatch_uid=NOTE_REQUEST)  # once is enough
+
+
+NOTE_REQUEST = "health_check.extensions"
+request_started.connect(_note_request, dispatch_uid=NOTE_REQUEST)

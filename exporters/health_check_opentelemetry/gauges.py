@@ -2,29 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias
 
 from opentelemetry import metrics
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 
 import health_check
 from health_check.conf import settings
-from health_check.extensions import Trigger, triggered_by
+from health_check.extensions import Trigger, sends_metrics, triggered_by
 from health_check.logs import log_once
-from health_check.monitor.reports import Overview
-from health_check.monitor.runtime import read
-from health_check.records import State
+from health_check.monitor.history import StoreSummary
+from health_check.monitor.reports import Overview, Reading
+from health_check.monitor.runtime import read, store_summary
+from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State
+from health_check_opentelemetry.schema import SCHEMA_URL
 
-STATUS = "health_check.check.status"
-TIME_TAKEN = "health_check.check.time_taken"
-ENDPOINT_STATUS = "health_check.endpoint.status"
+NAME, STATE, URL_NAME = "health_check.name", "health_check.state", "health_check.url_name"
 
 COLLECTION_SECONDS = 1.0
 """How long after a reading the next instrument may be asked and still be part of the same collection."""
 
-Observed = Callable[[Overview], Iterator[Observation]]
+MOST_TAGS = 8
+"""How many attributes of a site's own the series of a check may have."""
+
+Read: TypeAlias = tuple[Overview, StoreSummary]
+Observed: TypeAlias = Callable[[Overview, StoreSummary], Iterator[Observation]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Instrument:
+    """An observable instrument, as OpenTelemetry's guide on the names of metrics has it.
+
+    Source: https://opentelemetry.io/docs/specs/semconv/general/metrics/
+    """
+
+    kind: str
+    """``up_down_counter`` for what is 1 or 0, so that sums over checks mean something; ``gauge``; ``counter``."""
+    unit: str
+    """Its unit, by UCUM."""
+    description: str
+    """What it tells."""
+    observed: Observed
+    """Reads it from the records."""
 
 
 def observe(scope: str, meter_provider: MeterProvider | None = None) -> None:
@@ -34,43 +57,32 @@ def observe(scope: str, meter_provider: MeterProvider | None = None) -> None:
         scope: The instrumentation scope.
         meter_provider: The meter provider; default the global one, of now or later.
     """
-    meter: Meter = metrics.get_meter(scope, health_check.__version__, meter_provider)
+    meter: Meter = metrics.get_meter(scope, health_check.__version__, meter_provider, SCHEMA_URL)
     collection = _Collection()
-    meter.create_observable_up_down_counter(
-        STATUS,
-        [_callback(collection, _states)],
-        "{check}",
-        "Which state a check is in: 1 for that state, 0 for the others.",
-    )
-    meter.create_observable_gauge(
-        TIME_TAKEN, [_callback(collection, _times_taken)], "s", "How long a check took, as of its last run."
-    )
-    meter.create_observable_up_down_counter(
-        ENDPOINT_STATUS,
-        [_callback(collection, _endpoints)],
-        "{endpoint}",
-        "Whether an endpoint answers 200 (1) or not (0).",
-    )
+    for name, instrument in INSTRUMENTS.items():
+        create = getattr(meter, f"create_observable_{instrument.kind}")
+        create(name, [_callback(collection, instrument.observed)], instrument.unit, instrument.description)
 
 
 class _Collection(threading.local):
     """What is read for one collection, whose instruments are asked one after the other: they are to agree."""
 
     def __init__(self) -> None:
-        self._overview: Overview | None = None
+        self._found: Read | None = None
         self._read_at = 0.0
         self._shown: set[Observed] = set()
 
-    def overview(self, observed: Observed) -> Overview:
+    def read(self, observed: Observed) -> Read:
         """Return the reading of this collection, for an instrument that has not shown it yet."""
         is_over = observed in self._shown or time.monotonic() - self._read_at > COLLECTION_SECONDS
-        if self._overview is None or is_over:
-            with triggered_by(Trigger.SCRAPE):
-                self._overview = read(wait=settings.SCRAPE_WAIT)
+        if self._found is None or is_over:
+            with triggered_by(Trigger.COLLECTION):
+                overview = read(wait=settings.SCRAPE_WAIT)
+            self._found = overview, store_summary(overview.readings)
             self._read_at = time.monotonic()
             self._shown = set()
         self._shown.add(observed)
-        return self._overview
+        return self._found
 
 
 def _callback(collection: _Collection, observed: Observed) -> Callable[[CallbackOptions], Iterable[Observation]]:
@@ -78,7 +90,7 @@ def _callback(collection: _Collection, observed: Observed) -> Callable[[Callback
         if not threading.main_thread().is_alive():
             return []  # the SDK collects once more as a process exits, be it a short command: nothing is run for that
         try:
-            return list(observed(collection.overview(observed)))
+            return list(observed(*collection.read(observed))) if sends_metrics() else []
         except Exception as error:
             log_once("gauges", "The OpenTelemetry metrics of the health checks could not be collected.", error)
             return []
@@ -86,19 +98,158 @@ def _callback(collection: _Collection, observed: Observed) -> Callable[[Callback
     return callback
 
 
-def _states(overview: Overview) -> Iterator[Observation]:
+def _of_checks(value_of: Callable[[Reading], float | None]) -> Observed:
+    """Return what reads one value of each check, where there is one."""
+
+    def observed(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+        for reading in overview.readings:
+            value = value_of(reading)
+            if value is not None:
+                yield Observation(value, {NAME: reading.label})
+
+    return observed
+
+
+def _states(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
     for reading in overview.readings:
         for state in State:
-            attributes = {"health_check.name": reading.label, "health_check.state": state.value}
-            yield Observation(int(reading.state is state), attributes)
+            yield Observation(int(reading.state is state), {NAME: reading.label, STATE: state.value})
 
 
-def _times_taken(overview: Overview) -> Iterator[Observation]:
-    for reading in overview.readings:
-        if reading.time_taken is not None:
-            yield Observation(reading.time_taken, {"health_check.name": reading.label})
-
-
-def _endpoints(overview: Overview) -> Iterator[Observation]:
+def _endpoints(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
     for report in overview.reports:
-        yield Observation(int(report.healthy), {"health_check.url_name": report.name})
+        yield Observation(int(report.healthy), {URL_NAME: report.name})
+
+
+def _members(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    for report in overview.reports:
+        for row in report.rows:
+            critical = str(row.critical).lower()
+            yield Observation(1, {URL_NAME: report.name, NAME: row.reading.label, "health_check.critical": critical})
+
+
+def _infos(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    definitions = {reading.label: reading.definition for reading in overview.readings}
+    names = sorted({name for definition in definitions.values() for name in definition.tags})[:MOST_TAGS]
+    for label, definition in definitions.items():
+        attributes: Mapping[str, str] = {
+            NAME: label,
+            "health_check.backend": definition.backend,
+            "health_check.scope": definition.scope,
+            **({"health_check.runbook": definition.runbook} if definition.runbook else {}),
+            **{f"health_check.tag.{name}": definition.tags.get(name, "") for name in names},
+        }
+        yield Observation(1, attributes)
+
+
+def _runs(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    if summary.totals is None:
+        return
+    for reading in overview.readings:
+        totals = summary.totals.get(reading.label, NO_TOTALS)
+        if totals is not UNKNOWN_TOTALS:
+            for outcome in Outcome:
+                yield Observation(totals.runs[outcome], {NAME: reading.label, "health_check.outcome": outcome.value})
+
+
+def _store(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    if overview.reports:
+        yield Observation(int(summary.up))
+
+
+def _draining(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    if overview.reports:
+        yield Observation(int(summary.draining))
+
+
+STATUS = "health_check.check.status"
+TIME_TAKEN = "health_check.check.time_taken"
+ENDPOINT_STATUS = "health_check.endpoint.status"
+
+INSTRUMENTS: Mapping[str, Instrument] = {
+    STATUS: Instrument(
+        kind="up_down_counter",
+        unit="{check}",
+        description="Which state a check is in: 1 for that state, 0 for the others.",
+        observed=_states,
+    ),
+    TIME_TAKEN: Instrument(
+        kind="gauge",
+        unit="s",
+        description="How long a check took, as of its last run.",
+        observed=_of_checks(lambda reading: reading.time_taken),
+    ),
+    "health_check.check.last_run.timestamp": Instrument(
+        kind="gauge",
+        unit="s",
+        description="When the last run of a check ended, Unix time.",
+        observed=_of_checks(lambda reading: reading.finished),
+    ),
+    "health_check.check.last_success.timestamp": Instrument(
+        kind="gauge",
+        unit="s",
+        description="When the last run of a check that was ok ended, Unix time.",
+        observed=_of_checks(lambda reading: reading.record.last_success if reading.record else None),
+    ),
+    "health_check.check.last_transition.timestamp": Instrument(
+        kind="gauge",
+        unit="s",
+        description="When the state of a check last became another one, Unix time.",
+        observed=_of_checks(lambda reading: reading.record.last_transition if reading.record else None),
+    ),
+    "health_check.check.timeout": Instrument(
+        kind="gauge",
+        unit="s",
+        description="The time budget of a run of a check.",
+        observed=_of_checks(lambda reading: reading.definition.timeout),
+    ),
+    "health_check.check.max_age": Instrument(
+        kind="gauge",
+        unit="s",
+        description="For how long a result of a check counts as fresh.",
+        observed=_of_checks(lambda reading: reading.definition.max_age),
+    ),
+    "health_check.check.in_progress": Instrument(
+        kind="up_down_counter",
+        unit="{run}",
+        description="Whether a run of a check is under way or stuck (1) or not (0).",
+        observed=_of_checks(lambda reading: int(reading.in_progress)),
+    ),
+    "health_check.check.runs": Instrument(
+        kind="counter",
+        unit="{run}",
+        description="How many runs of a check ended, by outcome, in all processes that share the records.",
+        observed=_runs,
+    ),
+    "health_check.check.info": Instrument(
+        kind="up_down_counter",
+        unit="{check}",
+        description="What a check is; always 1.",
+        observed=_infos,
+    ),
+    ENDPOINT_STATUS: Instrument(
+        kind="up_down_counter",
+        unit="{endpoint}",
+        description="Whether an endpoint answers 200 (1) or not (0).",
+        observed=_endpoints,
+    ),
+    "health_check.endpoint.check.info": Instrument(
+        kind="up_down_counter",
+        unit="{check}",
+        description="Which checks an endpoint has, and whether they are critical to it; always 1.",
+        observed=_members,
+    ),
+    "health_check.store.up": Instrument(
+        kind="up_down_counter",
+        unit="{store}",
+        description="Whether the store of the records could be read (1) or not (0).",
+        observed=_store,
+    ),
+    "health_check.draining": Instrument(
+        kind="up_down_counter",
+        unit="{host}",
+        description="Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0).",
+        observed=_draining,
+    ),
+}
+"""What is observed, by name."""

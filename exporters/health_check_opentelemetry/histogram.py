@@ -12,6 +12,7 @@ import health_check
 from health_check.conf import settings
 from health_check.extensions import Definition
 from health_check.records import Result
+from health_check_opentelemetry.schema import SCHEMA_URL
 
 DURATION = "health_check.check.duration"
 """The name of the histogram."""
@@ -31,7 +32,7 @@ class Durations:
 
     @cached_property
     def _histogram(self) -> Histogram:
-        meter = metrics.get_meter(self._scope, health_check.__version__, self._meter_provider)
+        meter = metrics.get_meter(self._scope, health_check.__version__, self._meter_provider, SCHEMA_URL)
         return meter.create_histogram(
             DURATION,
             unit="s",

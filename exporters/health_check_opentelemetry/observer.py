@@ -16,7 +16,8 @@ from health_check.conf import settings
 from health_check.extensions import Definition, Observer, RoundObserver, RunObserver, Trigger
 from health_check.records import Result, State
 from health_check_opentelemetry.histogram import Durations
-from health_check_opentelemetry.spans import RoundSpan, end_span, ids_of, nanoseconds, now, suppressed, untraced
+from health_check_opentelemetry.schema import SCHEMA_URL
+from health_check_opentelemetry.spans import RoundSpan, ids_of, nanoseconds, now, suppressed, untraced
 
 SCOPE = "health_check_opentelemetry"
 """The instrumentation scope of our spans and metrics."""
@@ -60,7 +61,7 @@ class SpanObserver(Observer):
     def _tracer_of(self, provider: TracerProvider) -> Tracer:
         """Return our tracer; the SDK changes the filters of warnings whenever it is asked for one."""
         if self._tracer is None or self._tracer[0] is not provider:
-            self._tracer = (provider, provider.get_tracer(SCOPE, health_check.__version__))
+            self._tracer = (provider, provider.get_tracer(SCOPE, health_check.__version__, SCHEMA_URL))
         return self._tracer[1]
 
 
@@ -77,7 +78,7 @@ class _Traced(RoundObserver):
         self._record = record
 
     def run(self, definition: Definition) -> RunObserver:
-        return _TracedRun(definition, self._span.run(definition), self._record)
+        return _TracedRun(definition, self._span, self._record)
 
     def waited(self) -> None:
         self._span.link_current()
@@ -87,11 +88,12 @@ class _Traced(RoundObserver):
 
 
 class _TracedRun(RunObserver):
-    def __init__(self, definition: Definition, span: Span, record: Record) -> None:
+    def __init__(self, definition: Definition, round_: RoundSpan, record: Record) -> None:
         self._definition = definition
-        self._span = span
+        self._round = round_
+        self._span = round_.run(definition)
         self._record = record
-        self._context = trace.set_span_in_context(span, Context())
+        self._context = trace.set_span_in_context(self._span, Context())
 
     def attach(self) -> contextlib.AbstractContextManager[object]:
         return _attached(self._context)
@@ -103,7 +105,7 @@ class _TracedRun(RunObserver):
         try:
             self._record(self._definition, result, self._context)
         finally:
-            end_span(self._span, result)
+            self._round.ended(self._span, result)
 
 
 class _Untraced(RoundObserver):
@@ -187,7 +189,7 @@ class _Afterwards:
 
 def _written(round_: RoundSpan, definition: Definition, result: Result) -> Span:
     span = round_.run(definition, nanoseconds(result.started))
-    end_span(span, result)
+    round_.ended(span, result)
     return span
 
 

@@ -18,7 +18,8 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
 
-from health_check.extensions import ShutDown, TelemetryError
+from health_check.conf import settings as health_check_settings
+from health_check.extensions import ShutDown, TelemetryError, process_role
 from health_check_opentelemetry.observer import is_of_the_api
 
 Provider = TracerProvider | MeterProvider
@@ -127,7 +128,8 @@ def _resource() -> Resource:
     found: dict[str, str] = {}
     if str(stated.get(SERVICE_NAME, UNNAMED)).startswith(UNNAMED):
         found[SERVICE_NAME] = project
-    if SERVICE_VERSION not in stated and (version := _version_of(project)):
+    found["health_check.role"] = process_role().value
+    if SERVICE_VERSION not in stated and (version := health_check_settings.RELEASE or _version_of(project)):
         found[SERVICE_VERSION] = version
     if SERVICE_INSTANCE_ID not in stated:
         found[SERVICE_INSTANCE_ID] = f"{socket.gethostname()}:{os.getpid()}"

@@ -48,6 +48,7 @@ class RoundSpan:
         attributes: dict[str, AttributeValue] = {"health_check.trigger": trigger.value}
         self._span = tracer.start_span(ROUND_SPAN, Context(), attributes=attributes, start_time=started)
         self._context = trace.set_span_in_context(self._span, Context())
+        self._states: list[State] = []
 
     def run(self, definition: Definition, started: int | None = None) -> Span:
         """Return the span of a run, started now or then."""
@@ -66,12 +67,32 @@ class RoundSpan:
         if current.is_recording() and own.is_valid and own.trace_flags.sampled:
             current.add_link(own)
 
+    def ended(self, span: Span, result: Result) -> None:
+        """End the span of a run with its outcome, on whatever thread that is."""
+        self._states.append(result.state)
+        _end_span(span, result)
+
     def end(self, at: int | None = None) -> None:
-        """End the span of the round, now or then."""
+        """End the span of the round, now or then, with the worst state and how many checks are in each.
+
+        Samplers that look at whole traces find rounds by that in which something was wrong.
+        """
+        states = tuple(self._states)
+        counts = {state: states.count(state) for state in WORST_FIRST}
+        worst = next((state for state, count in counts.items() if count), State.OK)
+        self._span.set_attribute("health_check.state", worst.value)
+        for state, count in counts.items():
+            self._span.set_attribute(f"health_check.checks.{state.value}", count)
+        if worst is State.ERROR:
+            self._span.set_status(Status(StatusCode.ERROR))
         self._span.end(at)
 
 
-def end_span(span: Span, result: Result) -> None:
+WORST_FIRST = (State.ERROR, State.WARNING, State.OK)
+"""The states that runs end in."""
+
+
+def _end_span(span: Span, result: Result) -> None:
     """End the span of a run with its outcome."""
     state = result.state
     span.set_attribute("health_check.state", state.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,11 +17,14 @@ from health_check.concurrency.futures import Future
 from health_check.concurrency.worker import Step, Worker
 from health_check.conf import settings
 from health_check.logs import log_once, logger
-from health_check.records import Record, State
+from health_check.records import Record, Result, State
 from health_check.redaction import escaped, escaped_lines
 from health_check.registry.definitions import Definition
 from health_check.runner.run import Run
 from health_check.signals import check_finished, state_changed
+
+EVENT_NAME = "health_check.state_change"
+"""What the log of a change of state is called, among other events."""
 
 MOST_WAITING = 1000
 """How many things may wait to be told to receivers or a log that hang; further ones are dropped."""
@@ -172,8 +176,26 @@ def log_transition(
             result.state.value,
             f": {texts}" if texts else "",
             f" ({escaped_lines(cause)})" if cause and not _repeating else traceback,
-            extra={"check": definition.label, "state": result.state.value, "previous_state": before.value},
+            extra={
+                "check": definition.label,
+                "state": result.state.value,
+                "previous_state": before.value,
+                **_attributes(definition, result, before, traceback),
+            },
         )
+
+
+def _attributes(definition: Definition, result: Result, before: State, traceback: str) -> dict[str, str]:
+    """Return what a log record says under the names of the spans' attributes, as OpenTelemetry has them."""
+    found = {
+        "event.name": EVENT_NAME,
+        "health_check.name": definition.label,
+        "health_check.state": result.state.value,
+        "health_check.previous_state": before.value,
+        "exception.type": result.error_type or "",
+        "exception.stacktrace": textwrap.dedent(traceback).strip(),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def _is_to_be_logged(previous: Record | None, record: Record) -> bool:

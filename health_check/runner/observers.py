@@ -24,6 +24,7 @@ class Trigger(enum.StrEnum):
 
     REQUEST = "request"
     SCRAPE = "scrape"
+    COLLECTION = "collection"
     SCHEDULER = "scheduler"
     COMMAND = "command"
 

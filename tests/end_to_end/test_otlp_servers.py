@@ -117,7 +117,7 @@ def test_gunicorn__each_run_arrives_once(tmp_path: pathlib.Path, set_up: str) ->
         assert_all_arrived(arrived, tmp_path)
     triggers = {span.attributes["health_check.trigger"] for span in arrived.named(ROUND)}
     assert "request" in triggers
-    assert triggers <= {"request", "scrape"}
+    assert triggers <= {"request", "collection"}
     assert {span.resource["service.name"] for span in arrived.spans} == {"shop"}
 
 

@@ -75,15 +75,15 @@ class Command(HealthCommand):
             where = where_records_are()
         except ImproperlyConfigured as error:
             raise CommandError(str(error), returncode=2) from error
-        shut_down = self._set_up_telemetry(demanded=options["otlp"])
-        try:
-            with extensions.running_as(extensions.Role.COMMAND if options["once"] else extensions.Role.EXPORTER):
+        with extensions.running_as(extensions.Role.COMMAND if options["once"] else extensions.Role.EXPORTER):
+            shut_down = self._set_up_telemetry(demanded=options["otlp"])
+            try:
                 if options["once"]:
                     self._print_once()
                 else:
                     self._serve(options["host"], options["port"], where)
-        finally:
-            shut_down(SHUT_DOWN_SECONDS)
+            finally:
+                shut_down(SHUT_DOWN_SECONDS)
 
     def _set_up_telemetry(self, *, demanded: bool) -> extensions.ShutDown:
         """Send telemetry if that is wanted, and return what sends the rest of it at the end."""

@@ -7,9 +7,16 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from health_check import extensions
 from tests.support.recording import Metrics, Spans, meter_provider, recording_spans
 
 THREADS = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+
+
+@pytest.fixture(autouse=True)
+def _is_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a process that has answered a request, as those are that send metrics."""
+    monkeypatch.setattr(extensions, "_served", [None])
 
 
 @pytest.fixture

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
+from django.core.signals import request_started
+from django.test import Client
 from django.urls import path
 from opentelemetry.sdk.metrics.export import Gauge, Metric, Sum
 from pytest_django import Settings
 
+from health_check import extensions
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
+from health_check_opentelemetry.gauges import INSTRUMENTS
 from tests.conftest import Mount
 from tests.support.bench import Held, Script
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
@@ -44,22 +50,101 @@ def test_gauges__of_a_site(metrics: Metrics, mount: Mount) -> None:
         path("ready/", HealthCheckView.as_view(checks=[Fine]), name="ready"),
     )
     found = metrics.collect()
-    assert set(found) == {STATUS, TIME_TAKEN, ENDPOINT_STATUS}
+    assert set(found) == set(INSTRUMENTS)
     expected = {"Fine": "ok", "AsyncFine": "ok", "Shaky": "warning", "Broken": "error"}
     assert values(found[STATUS]) == {(name, state): expected[name] == state for name in expected for state in STATES}
     assert values(found[ENDPOINT_STATUS]) == {("health",): 0, ("ready",): 1}
     assert {key for (key,) in values(found[TIME_TAKEN])} == set(expected)
 
 
+@pytest.mark.usefixtures("threads")
+def test_gauges__tell_what_alerts_need(metrics: Metrics, mount: Mount) -> None:
+    """They have what the rules of the alerts read: membership, times, budgets, runs, the store, draining, owners."""
+
+    class Owned(Broken):
+        tags: ClassVar = {"owner": "payments"}
+        runbook = "https://runbooks.example/owned"
+
+    mount(path("ready/", HealthCheckView.as_view(checks=[Fine, Owned], readiness=True), name="ready"))
+    before = time.time()
+    runtime.read()
+    runtime.drain()
+    found = {name: values(metric) for name, metric in metrics.collect().items()}
+    assert found["health_check.endpoint.check.info"] == {
+        ("true", "Fine", "ready"): 1,
+        ("true", "Owned", "ready"): 1,
+    }
+    for name in ("last_run", "last_transition"):
+        times = found[f"health_check.check.{name}.timestamp"]
+        assert set(times) == {("Fine",), ("Owned",)}
+        assert all(before <= moment <= time.time() for moment in times.values())
+    assert set(found["health_check.check.last_success.timestamp"]) == {("Fine",)}
+    assert found["health_check.check.timeout"] == {("Fine",): 5.0, ("Owned",): 5.0}
+    assert found["health_check.check.max_age"] == {("Fine",): 60.0, ("Owned",): 60.0}
+    assert found["health_check.check.in_progress"] == {("Fine",): 0, ("Owned",): 0}
+    assert {key: count for key, count in found["health_check.check.runs"].items() if count} == {
+        ("Fine", "ok"): 1,
+        ("Owned", "error"): 1,
+    }
+    assert found["health_check.store.up"] == {(): 1}
+    assert found["health_check.draining"] == {(): 1}
+    [owned] = [key for key in found["health_check.check.info"] if "Owned" in key]
+    assert {"payments", "https://runbooks.example/owned", "host"} < set(owned)
+
+
+@pytest.mark.parametrize(
+    ("which", "served", "sent"),
+    [
+        ("servers", [None], True),
+        ("servers", [], False),
+        ("all", [], True),
+        ("none", [None], False),
+    ],
+)
+def test_gauges__of_which_processes(
+    settings: Settings,
+    metrics: Metrics,
+    mount_checks: Mount,
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+    served: list[None],
+    sent: bool,
+) -> None:
+    """By default only a process that has answered a request sends metrics, and runs checks for that."""
+    script = Script()
+    mount_checks(script.define().check_class)
+    settings.HEALTH_CHECK = {"OTEL_METRICS": which}
+    monkeypatch.setattr(extensions, "_served", served)
+    assert bool(metrics.collect()) is sent
+    assert script.runs == int(sent)
+    assert extensions.sends_metrics() is sent
+    with extensions.running_as(extensions.Role.EXPORTER):
+        assert extensions.sends_metrics() is (which != "none")
+
+
+def test_server__is_what_has_answered_a_request(
+    mount_checks: Mount, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first request of a process, whatever it asks for, makes it a server."""
+    monkeypatch.setattr(extensions, "_served", [])
+    request_started.connect(extensions._note_request, dispatch_uid=extensions.NOTE_REQUEST)
+    mount_checks(Fine)
+    assert not extensions.sends_metrics()
+    client.get("/nothing/here/")
+    assert extensions.sends_metrics()
+    assert not request_started.disconnect(dispatch_uid=extensions.NOTE_REQUEST)
+
+
 def test_gauges__are_what_they_say_they_are(metrics: Metrics, mount_checks: Mount) -> None:
     """Types, units and attributes are as OpenTelemetry has them: states are up-down counters, times are gauges."""
     mount_checks(Fine)
     found = metrics.collect()
-    for name, unit in ((STATUS, "{check}"), (ENDPOINT_STATUS, "{endpoint}")):
-        data = found[name].data
-        assert isinstance(data, Sum)
-        assert (found[name].unit, data.is_monotonic) == (unit, False)
-    assert (found[TIME_TAKEN].unit, type(found[TIME_TAKEN].data)) == ("s", Gauge)
+    for name, instrument in INSTRUMENTS.items():
+        if name in found:  # nothing is known of a last success, say
+            data = found[name].data
+            assert isinstance(data, Gauge if instrument.kind == "gauge" else Sum), name
+            assert isinstance(data, Gauge) or data.is_monotonic is (instrument.kind == "counter"), name
+            assert found[name].unit == instrument.unit
     assert {tuple(sorted(point.attributes or {})) for point in found[STATUS].data.data_points} == {
         ("health_check.name", "health_check.state")
     }

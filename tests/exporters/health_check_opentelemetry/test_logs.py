@@ -89,13 +89,21 @@ def test_log__of_an_error(spans: Spans, mount_checks: Mount, logged: Logged, che
     assert record.log_record.severity_text == "ERROR"
     body = str(record.log_record.body)
     assert body.startswith(f"{label} is error: ")
-    behind = "(LookupError: no answer" if check is Wrapped else 'in raising\n    raise LookupError("no answer'
+    behind = "(LookupError: no answer" if check is Wrapped else 'raise LookupError("no answer'
     assert behind in body
     assert ("\n" in body) is (check is not Wrapped)
     assert "geheim" not in body
     assert "geheim" not in spans.of_check(label).to_json()
     found = {name: (record.log_record.attributes or {})[name] for name in ("check", "state", "previous_state")}
     assert found == {"check": label, "state": "error", "previous_state": "ok"}
+    attributes = record.log_record.attributes or {}
+    span = spans.of_check(label).attributes or {}
+    assert {name: attributes[name] for name in ("health_check.name", "health_check.state")} == {
+        name: span[name] for name in ("health_check.name", "health_check.state")
+    }
+    assert attributes["event.name"] == "health_check.state_change"
+    assert attributes["exception.type"] == span["error.type"]
+    assert "raise LookupError" in str(attributes["exception.stacktrace"])  # also where the text has its cause alone
 
 
 def test_log__of_a_hung_check(settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged) -> None:
@@ -124,7 +132,7 @@ def test_log__of_a_round_that_is_written_afterwards(
 
 @pytest.mark.usefixtures("anywhere")
 def test_log__of_a_change_for_the_better(spans: Spans, mount_checks: Mount, logged: Logged) -> None:
-    """That a check is in order again is logged within the span of that run."""
+    """That a check is ok again is logged within the span of that run."""
     outcomes = iter([ServiceUnavailable("down"), None])
 
     class Recovering(HealthCheck):

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pytest_django import Settings
 
 from health_check.monitor import runtime
-from health_check_opentelemetry.gauges import observe
+from health_check_opentelemetry.gauges import INSTRUMENTS, observe
 from health_check_opentelemetry.observer import SCOPE
 from health_check_prometheus import HealthCheckCollector
 from tests.conftest import Mount
@@ -42,12 +42,16 @@ def test_registry__has_both_under_names_of_their_own(registry: CollectorRegistry
     families = {family.name: family for family in parse_text(generate_latest(registry).decode())}
     ours = {name for name in families if name.startswith("django_health_check_")}
     others = {name for name in families if name.startswith("health_check_")}
-    assert others == {
+    assert {
         "health_check_check_duration_seconds",
         "health_check_check_status",
         "health_check_check_time_taken_seconds",
+        "health_check_check_last_run_timestamp_seconds",
+        "health_check_check_runs",
         "health_check_endpoint_status",
-    }
+        "health_check_store_up",
+    } < others
+    assert len(others) == 1 + len(INSTRUMENTS)
     assert set(families) - ours - others == {"target_info"}
     names = [name for family in families.values() for name in {sample.name for sample in family.samples}]
     assert len(names) == len(set(names))

@@ -19,6 +19,7 @@ from health_check.monitor import runtime
 from health_check.runner import observers
 from health_check_opentelemetry import SpanObserver
 from health_check_opentelemetry.registration import register
+from health_check_opentelemetry.schema import SCHEMA_URL
 from tests.conftest import Mount
 from tests.support.bench import eventually
 from tests.support.checks import AsyncBroken, AsyncFine, BaseBlown, Blown, Broken, Exiting, Fine, Shaky, TwiceBroken
@@ -155,7 +156,32 @@ def test_round__trigger(
     mount_checks(Fine, AsyncFine)
     ask(client)
     eventually(lambda: ROUND in spans.names)
-    assert attributes(spans.named(ROUND)) == {"health_check.trigger": trigger}
+    assert attributes(spans.named(ROUND))["health_check.trigger"] == trigger
+
+
+@pytest.mark.usefixtures("anywhere")
+@pytest.mark.parametrize(
+    ("checks", "worst", "counts"),
+    [
+        ((Fine, AsyncFine), "ok", (0, 0, 2)),
+        ((Fine, Shaky), "warning", (0, 1, 1)),
+        ((Broken, Shaky, Fine), "error", (1, 1, 1)),
+    ],
+)
+def test_round__says_how_bad_it_is(
+    spans: Spans, mount_checks: Mount, checks: tuple[type[HealthCheck], ...], worst: str, counts: tuple[int, ...]
+) -> None:
+    """The root span has the worst state and how many checks are in each, by which samplers find rounds that failed."""
+    mount_checks(*checks)
+    runtime.read()
+    root = spans.named(ROUND)
+    found = attributes(root)
+    assert found["health_check.state"] == worst
+    assert tuple(found[f"health_check.checks.{state}"] for state in ("error", "warning", "ok")) == counts
+    assert (root.status.status_code is StatusCode.ERROR) is (worst == "error")
+    scope = root.instrumentation_scope
+    assert scope is not None
+    assert scope.schema_url == SCHEMA_URL
 
 
 def times(span: ReadableSpan) -> tuple[int, int]:

@@ -103,7 +103,8 @@ def test_failures__first_one_is_written_afterwards(
     assert run() == {"Fails": "error", "Fine": "ok", "FineAsync": "ok"}
     assert spans.names == sorted([ROUND, *(f"health_check.check {name}" for name in ("Fails", "Fine", "FineAsync"))])
     root = spans.named(ROUND)
-    assert (root.parent, attributes(root)) == (None, {"health_check.trigger": "request"})
+    assert (root.parent, attributes(root)["health_check.trigger"]) == (None, "request")
+    assert attributes(root)["health_check.state"] == "error"
     for reading in runtime.read().readings:
         assert reading.record is not None
         result, span = reading.record.result, spans.of_check(reading.label)
