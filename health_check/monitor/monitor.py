@@ -31,8 +31,8 @@ class Monitor:
         create_store: Makes the store of the records.
         runner: Runs the checks.
         clock: Tells the time.
-        started: Tells when the server of this process started, Unix time in seconds: each check is run once after that
-            before it is answered for. Not asked in a command.
+        server_age: Tells for how many seconds the server of this process has been running: each check is run once after
+            its start before it is answered for. Not asked in a command.
     """
 
     def __init__(
@@ -40,10 +40,10 @@ class Monitor:
         create_store: Callable[[], Store],
         runner: Runner,
         clock: Clock,
-        started: Callable[[], float] = lambda: -math.inf,
+        server_age: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._clock = clock
-        self._started: Callable[[], float] | None = started
+        self._server_age: Callable[[], float] | None = server_age
         self._mark: object = None
         self._began = clock.monotonic()
         self._records = RecordCache()
@@ -187,8 +187,9 @@ class Monitor:
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
         self._refresher.rescue(leave=False)
-        if self._started is not None and current_trigger() is not Trigger.COMMAND:
-            self._refresher.not_before, self._started = self._started(), None
+        if self._server_age is not None and current_trigger() is not Trigger.COMMAND:
+            self._refresher.server_start = self._clock.monotonic() - self._server_age()
+            self._server_age = None
         with self._records.lock:
             now = self._clock.monotonic()
             is_start = now < self._began + patience_of(timeouts, None)

@@ -51,8 +51,8 @@ class Refresher:
         self.notifier = Notifier(clock)
         tell_by(self.notifier.tell)
         self.store_client = StoreClient(create_store, clock, observers.untraced, self.notifier.tell, self._give_up)
-        self.not_before = -math.inf
-        """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
+        self.server_start = -math.inf
+        """When the server of this process started, on the monotonic clock: the wall clock may be set meanwhile."""
         self._at_store: Refresh | None = None  # whose step is on the store's thread: if a call hangs, it is its call
 
     def forget(self, keys: Sequence[Key]) -> None:
@@ -224,6 +224,11 @@ class Refresher:
             flight.future.set_result(record)
         self.store_client.release([lease for lease in spare if lease.token != NO_STORE])
         return leased, held
+
+    @property
+    def not_before(self) -> float:
+        """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
+        return self._clock.now() - (self._clock.monotonic() - self.server_start)
 
     def _fresh_until(self, entry: StoreEntry, asked: float) -> float:
         is_old = entry.record is not None and entry.record.result.started < self.not_before

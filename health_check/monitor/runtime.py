@@ -18,7 +18,7 @@ from health_check.monitor.history import History, HistoryReader, StoreSummary, s
 from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
 from health_check.monitor.scheduler import Scheduler
-from health_check.monitor.server_start import server_start
+from health_check.monitor.server_start import server_age
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
@@ -86,7 +86,7 @@ class Runtime:
         if self._monitor is None:
             with self._lock:
                 if self._monitor is None:
-                    self._monitor = Monitor(create_store, self._runner, self._clock, server_start)
+                    self._monitor = Monitor(create_store, self._runner, self._clock, server_age)
         return self._monitor
 
     @property

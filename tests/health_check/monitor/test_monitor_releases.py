@@ -45,7 +45,7 @@ def process(tmp_path: pathlib.Path, clock: MovableClock) -> Iterator[Process]:
             return store
 
         start = clock.now() if started is None else started
-        made.append(Monitor(create_store, Runner(clock), clock, lambda: start))
+        made.append(Monitor(create_store, Runner(clock), clock, lambda: clock.now() - start))
         return made[-1]
 
     yield create
@@ -109,4 +109,20 @@ def test_forced__every_process_shows_it_at_once(process: Process) -> None:
         assert state(process(), definition, force=True) is State.OK
     assert [worker.stamp != stamp for worker, stamp in zip(workers, stamps, strict=True)] == [True] * 3
     assert [state(worker, definition) for worker in workers] == [State.OK] * 3
+    assert script.runs == 2
+
+
+def test_restart__clock_set_back(process: Process, clock: MovableClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall clock that is set back after the start of a server makes no result one of before the start."""
+    script = Script()
+    definition = script.define()
+    server = process()
+    assert state(server, definition) is State.OK
+    clock.forward(30)
+    now = MovableClock.now
+    monkeypatch.setattr(MovableClock, "now", lambda self: now(self) - 120)
+    clock.forward(31)
+    for _ in range(3):
+        assert state(server, definition) is State.OK
+        assert state(process(started=0.0), definition) is State.OK
     assert script.runs == 2
