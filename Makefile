@@ -75,7 +75,7 @@ architecture: $(VENV)/installed ## Print the rooms of the source, their levels a
 	@PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture
 
 .PHONY: dashboards
-dashboards: $(VENV)/installed ## Draw the Grafana dashboards anew
+dashboards: $(VENV)/installed ## Draw the Grafana dashboards again
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing
 
 .PHONY: bench
