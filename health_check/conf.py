@@ -237,9 +237,9 @@ class HealthCheckSettings:
         workers and shells, too; ``"none"``.
         """
         value = _configured().get("OTEL_METRICS", "servers")
-        if value not in ("servers", "all", "none"):
+        if not isinstance(value, str) or value not in ("servers", "all", "none"):
             raise _unusable("OTEL_METRICS", value, '"servers", "all" or "none"')
-        return str(value)
+        return value
 
     @staticmethod
     def _flag(key: str, *, default: bool) -> bool:

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m health_check.demo",
-        description="Serve a small site with /health/, /health/live/ and /metrics, and a check to break and mend.",
+        description="Serve a small site with /health/, /health/live/ and /metrics, and a check to break and fix.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
@@ -78,7 +78,7 @@ def _welcome(url: str) -> str:
     return f"""\
 The demo site is running. Open
 
-  {url}/               break and mend a check
+  {url}/               break and fix a check
   {url}/health/        the health page; ?format=json, text, health+json, rss, atom
   {url}/health/live/   liveness
   {url}/metrics        for Prometheus

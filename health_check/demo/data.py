@@ -1,4 +1,4 @@
-"""The demo's data: what its checks look at, to be broken and mended."""
+"""The demo's data: what its checks look at, to be broken and fixed."""
 
 import pathlib
 

@@ -48,10 +48,10 @@ class Catalogue:
         seconds: For how long to wait for constructors.
     """
 
-    def __init__(self, urlconf: str, start: Start, clock: Clock, seconds: float = CONSTRUCTION_SECONDS) -> None:
+    def __init__(self, urlconf: str, start: Start, clock: Clock, seconds: float | None = None) -> None:
         self._start = start
         self._clock = clock
-        self._seconds = seconds
+        self._seconds = CONSTRUCTION_SECONDS if seconds is None else seconds
         self._lock = threading.RLock()
         self._placed: dict[Endpoint, tuple[Item, ...]] = {}
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}

@@ -50,7 +50,7 @@ def test_constructors__that_hang__are_waited_for_once(
     monkeypatch: pytest.MonkeyPatch, mount: Mount, client: Client, gate: threading.Event, method: str, lag: Lag
 ) -> None:
     """However many endpoints have a check whose constructor hangs, all endpoints answer when its time is up."""
-    monkeypatch.setattr("health_check.monitor.runtime.CONSTRUCTION_SECONDS", CONSTRUCTION_SECONDS)
+    monkeypatch.setattr("health_check.registry.catalogue.CONSTRUCTION_SECONDS", CONSTRUCTION_SECONDS)
 
     def hang(*_: object) -> None:
         gate.wait(SECONDS)
