@@ -97,10 +97,10 @@ class StoreEntry:
         """Tell whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
         if self.record is None or self.record.result.backend != query.backend:
             return False
+        if query.seen is not None and self.record.result_id != query.seen:
+            return True  # whatever its clock says: two processes would outrun each other while a clock is set
         if self.record.result.started < query.not_before:
             return False
-        if query.seen is not None and self.record.result_id != query.seen:
-            return True
         return self.fresh_for > query.lead and not query.force
 
 

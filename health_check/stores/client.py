@@ -207,7 +207,10 @@ class StoreClient:
     def _follow_mark(self) -> None:
         """Ask for the mark once a second while somebody wants to know it; a step."""
         self._follows_mark = False  # where the call hangs, the next who asks begins again
-        self.call(lambda store: store.probe(), None)
+        try:
+            self.call(lambda store: store.probe(), None)
+        except SupersededError:  # it was left to its call, and others are asked since
+            return
         now = self._clock.monotonic()
         if self.up and not self._follows_mark and now < self._mark_asked_at + MARK_FOLLOWED_SECONDS:
             self._follows_mark = True

@@ -19,12 +19,14 @@ SERVERS = pytest.mark.parametrize("kind", ["gunicorn", long("uvicorn")])
 
 UNKNOWN = "unknown error"
 
+LACKING = "unavailable: this process has no memory left: it cannot judge, and tells no other process"
+
 SAID = {
     "tests.support.checks.Exiting": UNKNOWN,
     "tests.support.checks.AsyncExiting": UNKNOWN,
     "tests.support.checks.BaseBlown": UNKNOWN,
     "tests.support.site.hostile.Recursing": UNKNOWN,
-    "tests.support.site.hostile.Exhausting": UNKNOWN,
+    "tests.support.site.hostile.Exhausting": f"{UNKNOWN}\n{LACKING}",
     "tests.support.site.hostile.Mutating": "unavailable: mutated",
     "tests.support.site.hostile.LoggingMuch": "OK",
     "tests.support.site.hostile.StartingThreads": "OK",

@@ -119,7 +119,7 @@ def host(name: str, folder: pathlib.Path, cache: CacheServer, *, renamed: bool) 
         checks=CHECKS,
         max_age=MAX_AGE,
         caches={"default": cache.configuration()},
-        health_check={"STORE": {"BACKEND": store, "OPTIONS": {} if renamed else {"host": name}}},
+        health_check={"SITE": "shop", "STORE": {"BACKEND": store, "OPTIONS": {} if renamed else {"host": name}}},
     )
     with gunicorn_of_host(prefix, site, "--workers=2", "--threads=1") as server:
         yield Host(name=name, site=site, server=server)

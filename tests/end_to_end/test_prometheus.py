@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import psutil
 import pytest
 
+from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.client import eventually
 from tests.support.faces import query
 from tests.support.scraping import ask, prometheus_programs, scrape, scraping
@@ -34,7 +35,7 @@ LOST_PER_KILL = 1
 """How many runs of each check may be lost with a worker that is killed, or be counted twice."""
 
 HISTOGRAM = "django_health_check_duration_seconds"
-BOUNDS = 15
+BOUNDS = len(DEFAULT_DURATION_BUCKETS) + 1
 COUNTERS = {
     "django_health_check_runs_total": 4,
     f"{HISTOGRAM}_bucket": BOUNDS,
