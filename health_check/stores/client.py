@@ -133,8 +133,7 @@ class StoreClient:
         self._closed = False
         self._draining = self._store.draining
         self._draining_until = float("-inf")
-        self._mark_asked_at = float("-inf")
-        self._follows_mark = False
+        self._mark_wanted_at = self._mark_due_at = float("-inf")
         self.trouble = ""
         """Why the store cannot be used; empty while it can."""
 
@@ -197,24 +196,27 @@ class StoreClient:
         """Return another value after each forced run of any process, as soon as that is known; waits for nothing."""
         store = self._store
         if store.mark_seconds:
-            self._mark_asked_at = self._clock.monotonic()
-            if not self._follows_mark and self.up:
-                self._follows_mark = True
+            now = self._mark_wanted_at = self._clock.monotonic()
+            if self.up and now >= self._mark_due_at + MARK_SECONDS:  # nobody asks for it, or hangs in doing so
+                self._mark_due_at = now
                 with contextlib.suppress(RuntimeError):  # there is no thread
-                    self._worker.submit(self._follow_mark)
+                    self._worker.submit(lambda: self._follow_mark(now))
         return store.current_mark()
 
-    def _follow_mark(self) -> None:
-        """Ask for the mark once a second while somebody wants to know it; a step."""
-        self._follows_mark = False  # where the call hangs, the next who asks begins again
+    def _follow_mark(self, due_at: float) -> None:
+        """Ask for the mark, and once a second again while somebody wants to know it; a step.
+
+        Args:
+            due_at: When it was to be asked for; where that has changed, another step does so.
+        """
         try:
             self.call(lambda store: store.probe(), None)
-        except SupersededError:  # it was left to its call, and others are asked since
+        except SupersededError:  # this thread was left to its call, and the worker is another one now
             return
         now = self._clock.monotonic()
-        if self.up and not self._follows_mark and now < self._mark_asked_at + MARK_FOLLOWED_SECONDS:
-            self._follows_mark = True
-            self._worker.call_at(now + MARK_SECONDS, self._follow_mark)
+        if self.up and self._mark_due_at == due_at and now < self._mark_wanted_at + MARK_FOLLOWED_SECONDS:
+            self._mark_due_at = next_at = now + MARK_SECONDS
+            self._worker.call_at(next_at, lambda: self._follow_mark(next_at))
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back; where the store cannot be used, once it is back."""

@@ -18,6 +18,7 @@ from health_check.stores import Lease, Publication, Query, Store, StoreEntry, St
 from health_check.stores.client import (
     ANSWER_SECONDS,
     LOST_SECONDS,
+    MARK_SECONDS,
     MOST_ATTEMPTS,
     MOST_TRIES,
     STUCK_SECONDS,
@@ -107,6 +108,38 @@ def test_call__all_calls_on_one_thread(desk: Desk) -> None:
     (thread,) = desk.store.threads
     assert thread.name == "health-check-store"
     assert desk.store.calls == ["look", "publish", "release", "look"]
+
+
+def test_mark__is_asked_for_once_a_second(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many answers there are while the store is asked, it is asked for the mark no more than once a second."""
+    monkeypatch.setattr(desk.store, "mark_seconds", 2.0)
+    with desk.store.holding("probe") as held:
+        for _ in range(3):
+            desk.client.mark()
+        assert held.running.wait(SECONDS)
+        for _ in range(3):
+            desk.client.mark()
+    desk.client.look([QUERY])  # on the same thread: what was to be asked before has been
+    desk.client.mark()
+    desk.client.look([QUERY])
+    assert desk.store.calls.count("probe") == 1
+    desk.clock.forward(MARK_SECONDS)
+    desk.client.look([QUERY])
+    eventually(lambda: desk.store.calls.count("probe") == 2)
+
+
+def test_mark__is_asked_for_again_after_a_call_that_hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants to know the mark after the store was lost in such a call has it asked for again."""
+    monkeypatch.setattr(desk.store, "mark_seconds", 2.0)
+    with desk.store.holding("probe") as held:
+        desk.client.mark()
+        assert held.running.wait(SECONDS)
+        eventually(lambda: desk.client.rescue() is not None and not desk.client.up)
+        eventually(lambda: desk.client.up)
+        asked = desk.store.calls.count("probe")
+        desk.clock.forward(3 * MARK_SECONDS)
+        desk.client.mark()
+        eventually(lambda: desk.store.calls.count("probe") > asked)
 
 
 def test_call__store_of_one_process(
