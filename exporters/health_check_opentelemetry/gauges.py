@@ -26,9 +26,6 @@ NAME, STATE, URL_NAME = "health_check.name", "health_check.state", "health_check
 COLLECTION_SECONDS = 1.0
 """How long after a reading the next instrument may be asked and still be part of the same collection."""
 
-MOST_TAGS = 8
-"""How many attributes of a site's own the series of a check may have."""
-
 Read: TypeAlias = tuple[Overview, StoreSummary]
 Observed: TypeAlias = Callable[[Overview, StoreSummary], Iterator[Observation]]
 
@@ -129,11 +126,10 @@ def _members(overview: Overview, summary: StoreSummary) -> Iterator[Observation]
 
 
 def _infos(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
-    definitions = {reading.label: reading.definition for reading in overview.readings}
-    names = sorted({name for definition in definitions.values() for name in definition.tags})[:MOST_TAGS]
-    for label, definition in definitions.items():
+    names = overview.tag_names
+    for definition in (reading.definition for reading in overview.readings):
         attributes: Mapping[str, str] = {
-            NAME: label,
+            NAME: definition.label,
             "health_check.backend": definition.backend,
             "health_check.scope": definition.scope,
             **({"health_check.runbook": definition.runbook} if definition.runbook else {}),

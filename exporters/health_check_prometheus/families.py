@@ -23,7 +23,6 @@ from health_check import records
 from health_check._version import __version__
 from health_check.conf import settings
 from health_check.extensions import Role
-from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State, Totals
@@ -33,9 +32,6 @@ PREFIX = "django_health_check_"
 MOST_EXEMPLAR_CHARACTERS = 128
 """How long the labels of an exemplar may be together: OpenMetrics 1.0, Exemplars."""
 
-
-MOST_TAGS = 8
-"""How many labels of a site's own the series of a check may have."""
 
 BUILD_LABELS = ("role", "version", "django", "python", "store", "host")
 
@@ -161,12 +157,10 @@ def _info(overview: Overview | None) -> Metric:
     """Return what checks are; all have the same labels, as few as a site gives them."""
     family = InfoMetricFamily(PREFIX.rstrip("_"), "What the check is.", labels=["check"])
     definitions = {reading.label: reading.definition for reading in _readings(overview)}
-    names = sorted({name for definition in definitions.values() for name in definition.tags})
+    names = overview.tag_names if overview else ()
     with_runbook = any(definition.runbook for definition in definitions.values())
-    if len(names) > MOST_TAGS:
-        log_once("tags", f"Of the tags of checks, these are no labels of metrics: {', '.join(names[MOST_TAGS:])}.")
     for label, definition in definitions.items():
-        tags = {name: definition.tags.get(name, "") for name in names[:MOST_TAGS]}
+        tags = {name: definition.tags.get(name, "") for name in names}
         runbook = {"runbook": definition.runbook} if with_runbook else {}
         family.add_metric([label], {**tags, **runbook, "backend": definition.backend, "scope": definition.scope})
     return family

@@ -194,8 +194,10 @@ class Refresher:
     def _look(self, refresh: Refresh, asking: Sequence[Flight]) -> tuple[list[Flight], list[Flight]]:
         """Look in the store, wake who waits for what is fresh, and return what to run, and what others run."""
         asked = self._clock.monotonic()
+        not_before = self.not_before
+        queries = {flight: self._query(flight, not_before) for flight in asking}
         shared = [flight for flight in asking if not flight.cached.is_private]
-        found = self.store_client.look([self._query(flight) for flight in shared]) if shared else []
+        found = self.store_client.look([queries[flight] for flight in shared]) if shared else []
         known = dict(zip(shared, found, strict=True)) if found is not None else {}
         entries = [known.get(flight) or _granted(flight.cached) for flight in asking]
         leased: list[Flight] = []
@@ -205,14 +207,14 @@ class Refresher:
         with self._lock:
             for flight, entry in zip(asking, entries, strict=True):
                 cached = flight.cached
-                self._records.adopt(cached, entry.record, self._fresh_until(entry, asked))
+                self._records.adopt(cached, entry.record, _fresh_until(entry, asked, not_before))
                 if entry.lease is not None and not cached.is_stuck:
                     flight.lease, flight.previous = entry.lease, entry.record or entry.latest
                     leased.append(flight)
                     continue
                 if entry.lease is not None:
                     spare.append(entry.lease)
-                suffices = entry.suffices(dataclasses.replace(self._query(flight), lead=0.0))
+                suffices = entry.suffices(dataclasses.replace(queries[flight], lead=0.0))
                 if suffices or cached.is_stuck:
                     landed.append((flight, entry.record if suffices else None))
                 else:
@@ -230,11 +232,7 @@ class Refresher:
         """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
         return self._clock.now() - (self._clock.monotonic() - self.server_start)
 
-    def _fresh_until(self, entry: StoreEntry, asked: float) -> float:
-        is_old = entry.record is not None and entry.record.result.started < self.not_before
-        return -math.inf if is_old else asked + entry.fresh_for
-
-    def _query(self, flight: Flight) -> Query:
+    def _query(self, flight: Flight, not_before: float) -> Query:
         cached = flight.cached
         return Query(
             key=cached.key,
@@ -244,7 +242,7 @@ class Refresher:
             seen=flight.seen,
             lead=flight.lead,
             max_age=flight.max_age,
-            not_before=self.not_before,
+            not_before=not_before,
         )
 
     def _start(self, refresh: Refresh, leased: Sequence[Flight]) -> dict[Run, Flight]:
@@ -365,3 +363,9 @@ def _was_failing(record: Record | None) -> bool:
 def _granted(cached: CachedRecord) -> StoreEntry:
     """Return the entry of a check that this process runs without asking the store."""
     return StoreEntry(lease=Lease(key=cached.key, token=NO_STORE))
+
+
+def _fresh_until(entry: StoreEntry, asked: float, not_before: float) -> float:
+    """Return until when a record is fresh, on the monotonic clock."""
+    is_old = entry.record is not None and entry.record.result.started < not_before
+    return -math.inf if is_old else asked + entry.fresh_for

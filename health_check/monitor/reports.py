@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from health_check.conf import settings
+from health_check.logs import log_once
 from health_check.records import Message, Record, State, unavailable
 from health_check.registry.check_set import CheckSet, Member
 from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
+from health_check.registry.policies import MOST_TAGS
 
 OK_WORDS = {None: "OK", "3.20": "working"}
 """What is said of a check that is ok, by ``HEALTH_CHECK["COMPAT"]``."""
@@ -131,6 +133,14 @@ class Overview:
     """The checks."""
     reports: tuple[Report, ...]
     """The endpoints."""
+
+    @property
+    def tag_names(self) -> tuple[str, ...]:
+        """The names of the tags that any check has, ``MOST_TAGS`` at most: they are the same labels for all."""
+        names = sorted({name for reading in self.readings for name in reading.definition.tags})
+        if len(names) > MOST_TAGS:
+            log_once("tags", f"Of the tags of checks, these are no labels of metrics: {', '.join(names[MOST_TAGS:])}.")
+        return tuple(names[:MOST_TAGS])
 
 
 def overview_of(
