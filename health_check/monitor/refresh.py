@@ -24,6 +24,9 @@ from health_check.stores.client import StoreClient, SupersededError
 SLOWEST_POLL_SECONDS = 0.05
 """How long to wait at most before looking again for what another process is about to publish."""
 
+MOST_SLOWER = 50
+"""After how many looks the pauses get no longer, as the slowest one is reached long before."""
+
 
 MOST_AT_ONCE = 50
 """How many checks are looked for in the store at once: other refreshes go on in between."""
@@ -189,7 +192,7 @@ class Refresher:
 
     def _poll_seconds(self, asking: Sequence[Flight]) -> float:
         looks = max((flight.looks for flight in asking), default=0)
-        return min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3**looks)
+        return min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3 ** min(looks, MOST_SLOWER))
 
     def _look(self, refresh: Refresh, asking: Sequence[Flight]) -> tuple[list[Flight], list[Flight]]:
         """Look in the store, wake who waits for what is fresh, and return what to run, and what others run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import pathlib
 import sqlite3
 import threading
@@ -15,6 +16,8 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
+from health_check.monitor.record_cache import Flight, Refresh
+from health_check.monitor.refresh import SLOWEST_POLL_SECONDS
 from health_check.records import State
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
@@ -527,3 +530,14 @@ def test_trigger__early__its_deadline_has_passed_when_the_record_expires(site: S
     record = worker.read(definition).record
     assert record is not None
     assert record.seq == 2
+
+
+def test_poll__waits_no_longer_however_often_it_has_looked(worker: Worker) -> None:
+    """A check that another process runs for hours is looked for twenty times a second at most, and without an end."""
+    record_cache, refresh = worker.monitor._records, Refresh(context=contextvars.copy_context())
+    flight = Flight(record_cache.of(defined(lambda check: None), ()), refresh, timeout=5, max_age=10, force=False)
+    pauses = []
+    for flight.looks in (0, 10, 100, 1_000_000):
+        pauses.append(worker.monitor._refresher._poll_seconds([flight]))
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == SLOWEST_POLL_SECONDS
