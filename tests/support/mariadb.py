@@ -32,7 +32,7 @@ PACKAGE = "mariadb-server"
 
 SETTINGS = {
     "bind-address": "127.0.0.1",
-    "innodb-flush-log-at-trx-commit": "0",
+    "innodb-flush-log-at-trx-commit": "2",  # commits outlive a kill, as tables do: migrations are rows and tables
     "innodb-buffer-pool-size": "8M",
     "performance-schema": "OFF",
     "skip-name-resolve": "ON",
