@@ -110,7 +110,8 @@ def data(tmp_path: pathlib.Path) -> Iterator[list[Data]]:
     folder = written(tmp_path / "monitoring", AT_ONCE)
     nobody = written(tmp_path / "nobody", {**AT_ONCE, "job": "nobody"})
     with contextlib.ExitStack() as stack:
-        web = stack.enter_context(site_under_gunicorn(site, "--workers=2"))
+        # each probe of the page waits for the check of ten minutes, and holds a thread meanwhile
+        web = stack.enter_context(site_under_gunicorn(site, "--workers=2", "--threads=64"))
         sidecar = stack.enter_context(standalone_exporter(site))
         others = [stack.enter_context(standalone_exporter(one)) for one in (storeless, drained)]
         prober = stack.enter_context(blackbox_exporter(tmp_path / "blackbox", folder / "blackbox" / "blackbox.yml"))
