@@ -24,6 +24,12 @@ T = TypeVar("T")
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
 
+RELEASE_SECONDS = 3600
+"""For how many seconds the results of another release are kept without a run of it."""
+
+UNUSED_SECONDS = 7 * 86400
+"""After how many seconds without a write what is kept is nobody's any more."""
+
 FUTURE_SECONDS = 2.0
 """How far in the future a run may have ended: beyond that a clock was wrong, and the record counts as expired."""
 

@@ -17,7 +17,17 @@ from django.core.cache.backends.base import BaseCache
 from health_check.concurrency.clock import Clock
 from health_check.records import Record
 from health_check.stores import serializer
-from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored, StoreError
+from health_check.stores.base import (
+    RELEASE_SECONDS,
+    UNUSED_SECONDS,
+    Key,
+    Lease,
+    Publication,
+    Query,
+    Store,
+    Stored,
+    StoreError,
+)
 from health_check.stores.site import digest
 
 T = TypeVar("T")
@@ -34,12 +44,6 @@ MARK = "forced"
 
 HOST_KEY_SECONDS = 86400
 """After how many seconds without a write what is kept of a host expires."""
-
-FLEET_KEY_SECONDS = 7 * 86400
-"""After how many seconds without a write what is kept of all hosts expires."""
-
-RELEASE_SECONDS = 3600
-"""How many seconds the results of another release are kept without a run of it."""
 
 HOST_SECONDS = 600.0
 """For how long a host that publishes nothing is still shown."""
@@ -195,7 +199,7 @@ class DjangoCacheStore(Store):
             record = self._following(publication, latest)
             text = serializer.dump(record)
             self._memo.note(name, text, record)
-            documents.setdefault(FLEET_KEY_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS, {})[name] = text
+            documents.setdefault(UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS, {})[name] = text
             records.append(record)
         for seconds, some in sorted(documents.items()):
             self._set(some, seconds)

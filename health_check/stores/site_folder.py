@@ -8,10 +8,8 @@ import pathlib
 import re
 import secrets
 
+from health_check.stores.base import UNUSED_SECONDS
 from health_check.stores.site import base_folder, digest, facts, settings_module
-
-UNUSED_SECONDS = 7 * 86400.0
-"""After how many seconds without a write a file is one that nobody uses."""
 
 OURS = re.compile(r"[0-9a-f]{32}\.(site|v\d+\.sqlite3.*)")
 """The names of the files in the folder."""

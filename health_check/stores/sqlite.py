@@ -15,7 +15,18 @@ from health_check.concurrency.clock import Clock
 from health_check.records import Record, Result
 from health_check.redaction import shown
 from health_check.stores import serializer
-from health_check.stores.base import FUTURE_SECONDS, Key, Lease, Publication, Query, Store, Stored, StoreError
+from health_check.stores.base import (
+    FUTURE_SECONDS,
+    RELEASE_SECONDS,
+    UNUSED_SECONDS,
+    Key,
+    Lease,
+    Publication,
+    Query,
+    Store,
+    Stored,
+    StoreError,
+)
 from health_check.stores.site_folder import note_start, sweep
 from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
 
@@ -26,9 +37,6 @@ VERSION = 5
 
 BUSY_SECONDS = 0.2
 """How long to wait for another process that writes."""
-
-FORGET_AFTER_SECONDS = 7 * 86400.0
-"""How long a check keeps its record without a run."""
 
 LEAST_ROOM = 32768
 """How many bytes a file must be able to take in, to be used again after it could not be written."""
@@ -98,9 +106,6 @@ CLEAN = (
 
 MOST_VARIABLES = 500
 """How many variables a statement has at most: SQLite takes 999 in its older versions."""
-
-RELEASE_SECONDS = 3600.0
-"""How long the results of another release are kept without a run of it."""
 
 PRUNE_EVERY = 8
 """At each how many records of a check its old results are dropped."""
@@ -278,7 +283,7 @@ class SQLiteStore(Store):
             "own": f"{serializer.VERSION}:%",
             "release": self.site_release,
             "now": now,
-            "unused": now - FORGET_AFTER_SECONDS,
+            "unused": now - UNUSED_SECONDS,
             "released": now - RELEASE_SECONDS,
             "kept": now - self._history_seconds,
         }

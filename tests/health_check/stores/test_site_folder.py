@@ -11,7 +11,8 @@ import time
 import pytest
 from pytest_django import Settings
 
-from health_check.stores.site_folder import UNUSED_SECONDS, changed_since_last_start, note_start, sweep
+from health_check.stores.base import UNUSED_SECONDS
+from health_check.stores.site_folder import changed_since_last_start, note_start, sweep
 from health_check.stores.sqlite import SQLiteStore
 
 LONG_AGO = UNUSED_SECONDS + 60

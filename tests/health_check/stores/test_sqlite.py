@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from health_check.stores import Key, Query, Store, StoreError
-from health_check.stores.sqlite import FORGET_AFTER_SECONDS, MOST_VARIABLES, PRUNE_EVERY, SQLiteStore
+from health_check.stores.base import UNUSED_SECONDS
+from health_check.stores.sqlite import MOST_VARIABLES, PRUNE_EVERY, SQLiteStore
 from tests.support.bench import MovableClock
 from tests.support.places import (
     BACKEND,
@@ -145,7 +146,7 @@ def test_opened__what_nobody_runs_is_dropped(sqlite_place: Place) -> None:
     store = sqlite_place.open()
     run(store, sqlite_place.run(), key=OTHER)
     store.forget([OTHER])
-    sqlite_place.clock.forward(FORGET_AFTER_SECONDS - 60)
+    sqlite_place.clock.forward(UNUSED_SECONDS - 60)
     assert look(sqlite_place.open(), OTHER).record is not None
     run(store, sqlite_place.run())
     sqlite_place.clock.forward(120)

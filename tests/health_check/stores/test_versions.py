@@ -11,7 +11,7 @@ import pytest
 
 from health_check.records import Record
 from health_check.stores import Store, serializer
-from health_check.stores.sqlite import FORGET_AFTER_SECONDS
+from health_check.stores.base import UNUSED_SECONDS
 from tests.support.places import ERROR, KEY, MAX_AGE, Place, counted, lease_of, look, publish, record_of, result_at, run
 
 SHARED = [
@@ -88,10 +88,10 @@ def test_history__of_another_version(sqlite_place: Place, first: int, second: in
         other = sqlite_place.open()
         assert other.history([KEY]) == {KEY: ()}
         use(other, sqlite_place, 5)
-        sqlite_place.clock.forward(FORGET_AFTER_SECONDS / 2)
+        sqlite_place.clock.forward(UNUSED_SECONDS / 2)
         with contextlib.closing(sqlite_place.open()) as newcomer:
             newcomer.probe()
-        sqlite_place.clock.forward(-FORGET_AFTER_SECONDS / 2)
+        sqlite_place.clock.forward(-UNUSED_SECONDS / 2)
     with version(first):
         assert sqlite_place.open().history([KEY]) == before
         assert len(before[KEY]) == 3
@@ -103,7 +103,7 @@ def test_unused_for_long__is_kept_if_newer(sqlite_place: Place, first: int, kept
     store = sqlite_place.open()
     with version(first):
         run(store, sqlite_place.run())
-    sqlite_place.clock.forward(FORGET_AFTER_SECONDS + MAX_AGE)
+    sqlite_place.clock.forward(UNUSED_SECONDS + MAX_AGE)
     with contextlib.closing(sqlite_place.open()) as newcomer:
         newcomer.probe()
     with version(first):
