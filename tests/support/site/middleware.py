@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import types
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.asyncio import async_unsafe
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
@@ -79,11 +80,21 @@ def _user_of(request: HttpRequest) -> object:
     return USERS[name]
 
 
+def _close_connection_of_thread() -> None:
+    """Close what a thread of an ASGI handler has opened: Django keeps connections to a database in memory open."""
+    if threading.current_thread() is not threading.main_thread() and connection.connection is not None:
+        connection.connection.close()
+        connection.connection = None
+
+
 def touches_session(get_response: GetResponse) -> GetResponse:
     """Read the session of whoever asks, as shops do."""
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        request.session.get("basket")
+        try:
+            request.session.get("basket")
+        finally:
+            _close_connection_of_thread()
         return get_response(request)
 
     return middleware
