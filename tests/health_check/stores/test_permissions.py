@@ -107,7 +107,8 @@ def test_link_on_the_way__of_another_user(folder: pathlib.Path) -> None:
     target.mkdir()
     link = folder / "link"
     link.symlink_to(target)
-    SQLiteStore(path=link / "health.sqlite3").probe()
+    with contextlib.closing(SQLiteStore(path=link / "health.sqlite3")) as store:
+        store.probe()
     os.chown(link, OTHER, OTHER, follow_symlinks=False)
     store = SQLiteStore(path=link / "health.sqlite3")
     with pytest.raises(StoreError, match="link is a link of user 12345: remove it, or correct the path"):
@@ -118,9 +119,11 @@ def test_link_on_the_way__of_another_user(folder: pathlib.Path) -> None:
 def test_folder_of_one_user__root_leaves_files_to_its_owner(folder: pathlib.Path, owner: int) -> None:
     """A command that root runs makes a file that the site's user goes on with."""
     set_mode(folder, 0o755, owner, owner)
-    SQLiteStore(path=folder / "health.sqlite3").probe()
+    with contextlib.closing(SQLiteStore(path=folder / "health.sqlite3")) as store:
+        store.probe()
     assert {(found.stat().st_uid, stat.S_IMODE(found.stat().st_mode)) for found in folder.iterdir()} == {(owner, 0o600)}
-    SQLiteStore(path=folder / "health.sqlite3").probe()
+    with contextlib.closing(SQLiteStore(path=folder / "health.sqlite3")) as store:
+        store.probe()
 
 
 AS_USER = """
