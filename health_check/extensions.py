@@ -9,12 +9,16 @@ from __future__ import annotations
 import contextlib
 import enum
 import importlib
+import platform
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 
+from health_check._version import __version__
 from health_check.conf import nearest, settings
 from health_check.monitor.reports import Overview
 from health_check.redaction import mask
@@ -47,6 +51,7 @@ __all__ = [
     "load_exporters",
     "outputs",
     "pages",
+    "process_info",
     "process_role",
     "register_observer",
     "register_output",
@@ -206,6 +211,23 @@ def running_as(role: Role) -> Iterator[None]:
 def process_role() -> Role:
     """Return what this process is for: to serve the site, unless one of our commands runs it."""
     return _roles[-1]
+
+
+def process_info(role: Role | None = None) -> dict[str, str]:
+    """Return what a process is: its role, versions, store, and the host that the store knows it by.
+
+    Args:
+        role: What it is for; default what this process is for.
+    """
+    store = settings.STORE
+    return {
+        "role": (role or process_role()).value,
+        "version": __version__,
+        "django": django.get_version(),
+        "python": platform.python_version(),
+        "store": store["BACKEND"].rpartition(".")[2],
+        "host": str(store["OPTIONS"].get("host") or socket.gethostname()),
+    }
 
 
 _served: list[None] = []

@@ -13,7 +13,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observa
 
 import health_check
 from health_check.conf import settings
-from health_check.extensions import Trigger, sends_metrics, triggered_by
+from health_check.extensions import Trigger, process_info, sends_metrics, triggered_by
 from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
@@ -148,6 +148,22 @@ def _runs(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
                 yield Observation(totals.runs[outcome], {NAME: reading.label, "health_check.outcome": outcome.value})
 
 
+def _process(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
+    if overview.reports:
+        yield Observation(1, {PROCESS_ATTRIBUTES[name]: value for name, value in process_info().items()})
+
+
+PROCESS_ATTRIBUTES = {
+    "role": "health_check.role",
+    "version": "health_check.version",
+    "django": "health_check.django_version",
+    "python": "health_check.python_version",
+    "store": "health_check.store",
+    "host": "health_check.host",
+}
+"""The attributes that say what a process is."""
+
+
 def _store(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
     if overview.reports:
         yield Observation(int(summary.up))
@@ -211,6 +227,12 @@ INSTRUMENTS: Mapping[str, Instrument] = {
         description="Whether a run of a check is under way or stuck (1) or not (0).",
         observed=_of_checks(lambda reading: int(reading.in_progress)),
     ),
+    "health_check.check.stuck_pid": Instrument(
+        kind="gauge",
+        unit="{process}",
+        description="The id of the process in which a run of a check hangs beyond its time budget; absent else.",
+        observed=_of_checks(lambda reading: reading.stuck_pid),
+    ),
     "health_check.check.runs": Instrument(
         kind="counter",
         unit="{run}",
@@ -234,6 +256,12 @@ INSTRUMENTS: Mapping[str, Instrument] = {
         unit="{check}",
         description="Which checks an endpoint has, and whether they are critical to it; always 1.",
         observed=_members,
+    ),
+    "health_check.process.info": Instrument(
+        kind="up_down_counter",
+        unit="{process}",
+        description="What a process is: its role, versions, store and host; always 1.",
+        observed=_process,
     ),
     "health_check.store.up": Instrument(
         kind="up_down_counter",

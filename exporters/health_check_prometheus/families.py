@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import math
-import platform
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import django
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -20,9 +17,8 @@ from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 from health_check import records
-from health_check._version import __version__
 from health_check.conf import settings
-from health_check.extensions import Role
+from health_check.extensions import Role, process_info
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State, Totals
@@ -121,9 +117,8 @@ def _stuck_pid(overview: Overview | None) -> Metric:
     text = "The id of the process in which a run of the check hangs beyond its time budget; absent else."
     family = GaugeMetricFamily(f"{PREFIX}stuck_pid", text, labels=["check"])
     for reading in _readings(overview):
-        result = reading.record.result if reading.record else None
-        if result is not None and result.timed_out and reading.in_progress:
-            family.add_metric([reading.label], float(result.pid))
+        if reading.stuck_pid is not None:
+            family.add_metric([reading.label], float(reading.stuck_pid))
     return family
 
 
@@ -171,10 +166,7 @@ def _build_info(overview: Overview | None, role: Role) -> Metric:
     text = "What shows these metrics: a site, an exporter process or a command, its versions, store and host; always 1."
     family = GaugeMetricFamily(f"{PREFIX}build_info", text, labels=BUILD_LABELS)
     if overview is not None:
-        store = settings.STORE
-        host = str(store["OPTIONS"].get("host") or socket.gethostname())
-        versions = (__version__, django.get_version(), platform.python_version())
-        family.add_metric([role.value, *versions, store["BACKEND"].rpartition(".")[2], host], 1.0)
+        family.add_metric(list(process_info(role).values()), 1.0)
     return family
 
 

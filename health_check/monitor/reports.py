@@ -62,6 +62,12 @@ class Reading:
         """When the last run ended, Unix time in seconds; None if there was none."""
         return self.record.result.finished if self.record else None
 
+    @property
+    def stuck_pid(self) -> int | None:
+        """The id of the process in which a run hangs beyond its time budget; None if none does."""
+        result = self.record.result if self.record else None
+        return result.pid if result is not None and result.timed_out and self.in_progress else None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
@@ -15,17 +16,23 @@ from opentelemetry.sdk.metrics.export import Gauge, Metric, Sum
 from pytest_django import Settings
 
 from health_check import extensions
+from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
+from health_check.monitor.history import StoreSummary
+from health_check.monitor.reports import Overview
 from health_check.views import HealthCheckView
 from health_check_opentelemetry.gauges import INSTRUMENTS
 from tests.conftest import Mount
 from tests.support.bench import Held, Script
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
+from tests.support.readings import reading
 from tests.support.recording import Metrics, meter_provider, points
 
 STATUS = "health_check.check.status"
 TIME_TAKEN = "health_check.check.time_taken"
 ENDPOINT_STATUS = "health_check.endpoint.status"
+STUCK_PID = "health_check.check.stuck_pid"
+"""What is absent while no run hangs."""
 
 STATES = ("ok", "warning", "error", "unknown")
 
@@ -50,7 +57,7 @@ def test_gauges__of_a_site(metrics: Metrics, mount: Mount) -> None:
         path("ready/", HealthCheckView.as_view(checks=[Fine]), name="ready"),
     )
     found = metrics.collect()
-    assert set(found) == set(INSTRUMENTS)
+    assert set(found) == set(INSTRUMENTS) - {STUCK_PID}
     expected = {"Fine": "ok", "AsyncFine": "ok", "Shaky": "warning", "Broken": "error"}
     assert values(found[STATUS]) == {(name, state): expected[name] == state for name in expected for state in STATES}
     assert values(found[ENDPOINT_STATUS]) == {("health",): 0, ("ready",): 1}
@@ -88,8 +95,21 @@ def test_gauges__tell_what_alerts_need(metrics: Metrics, mount: Mount) -> None:
     }
     assert found["health_check.store.up"] == {(): 1}
     assert found["health_check.draining"] == {(): 1}
+    [process] = found["health_check.process.info"]
+    assert set(process) == set(extensions.process_info().values())
     [owned] = [key for key in found["health_check.check.info"] if "Owned" in key]
     assert {"payments", "https://runbooks.example/owned", "host"} < set(owned)
+
+
+def test_stuck_pid__while_a_run_hangs() -> None:
+    """The process in which a run hangs is told as long as it does."""
+    ok, late = reading("Database"), reading("Search", ServiceUnavailable("timed out after 5 s"))
+    assert late.record is not None
+    result = dataclasses.replace(late.record.result, timed_out=True, pid=4711)
+    stuck = dataclasses.replace(late, record=dataclasses.replace(late.record, result=result), in_progress=True)
+    overview = Overview(readings=(ok, late, stuck), reports=())
+    [found] = INSTRUMENTS[STUCK_PID].observed(overview, StoreSummary())
+    assert (found.value, found.attributes) == (4711, {"health_check.name": "Search"})
 
 
 @pytest.mark.parametrize(
