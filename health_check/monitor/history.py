@@ -1,13 +1,29 @@
-"""What the store knows beyond the last results: counts, former runs, and how other hosts are."""
+"""What the store knows beyond the last results: counts, the past of checks, and how other hosts are."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from health_check.monitor.reports import Reading
-from health_check.records import NO_TOTALS, Record, Result, Totals
+from health_check.past import (
+    DAY,
+    DAYS,
+    HALF_HOUR,
+    HALF_HOURS,
+    MOST_FAILURES,
+    Change,
+    Failure,
+    Incident,
+    Past,
+    Period,
+    gapless,
+    incidents_of,
+    merged,
+)
+from health_check.records import NO_TOTALS, Record, Result, State, Totals
 from health_check.stores import Key, Store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
@@ -16,6 +32,9 @@ MOST_AT_ONCE = 50
 
 MOST_KEPT = 1000
 """How many answers to keep."""
+
+KEPT_SECONDS = 30.0
+"""For how long to keep one: other hosts have new results meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,10 +51,18 @@ class StoreSummary:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class History:
-    """What a store knows of former runs, and of other hosts."""
+    """What a store knows of the past of checks, and of other hosts."""
 
     history: Mapping[str, tuple[Result, ...]] = dataclasses.field(default_factory=dict)
-    """The newest results, oldest first, by label."""
+    """The newest results, oldest first, by label; to go when the page shows half hours."""
+    half_hours: Mapping[str, tuple[Period, ...]] = dataclasses.field(default_factory=dict)
+    """The last 48 half hours of all hosts together, by label: oldest first, without gaps, the present one last.
+
+    A label is missing where nothing is known of its past."""
+    days: Mapping[str, tuple[Period, ...]] = dataclasses.field(default_factory=dict)
+    """The last 90 days likewise."""
+    incidents: tuple[Incident, ...] = ()
+    """The newest incidents of these checks, newest first; those of several hosts at one time are one."""
     elsewhere: Mapping[str, Mapping[str, Record]] = dataclasses.field(default_factory=dict)
     """The records of other hosts by label, by host."""
 
@@ -51,7 +78,9 @@ def summary_of(readings: Sequence[Reading], store_client: StoreClient) -> StoreS
 
 
 class HistoryReader:
-    """Ask the store for histories; nobody waits for it for long, and nothing is asked twice for the same records.
+    """Ask the store for the past; nobody waits for it for long, and nothing is asked twice for the same records.
+
+    Where the store is slow or cannot be used, what it said last is shown.
 
     Args:
         store_client: Asks it.
@@ -59,40 +88,75 @@ class HistoryReader:
 
     def __init__(self, store_client: StoreClient) -> None:
         self._store_client = store_client
-        self._kept: dict[tuple[Key, ...], tuple[object, History]] = {}
+        self._kept: dict[tuple[Key, ...], _Answer] = {}
 
     def history(self, readings: Sequence[Reading]) -> History:
-        """Return what is known of former runs of checks, and of other hosts; not of all where that takes long."""
+        """Return what is known of the past of checks, and of other hosts; not of all where that takes long."""
         end = time.monotonic() + ANSWER_SECONDS
         found: list[History] = []
         for first in range(0, len(readings), MOST_AT_ONCE):
             part = readings[first : first + MOST_AT_ONCE]
-            stamp = [reading.record.result_id if reading.record else None for reading in part]
-            labels = _labels(part)
-            kept = self._kept.get(tuple(labels))
-            if kept is not None and kept[0] == stamp:
-                found.append(kept[1])
+            kept = self._kept.get(tuple(_labels(part)))
+            if kept is not None and kept.stamp == _stamp(part) and time.monotonic() < kept.at + KEPT_SECONDS:
+                found.append(kept.history)
             elif time.monotonic() < end:
-                found.append(self._asked(labels, stamp))
-        return found[0] if len(found) == 1 else _merged(found)
+                found.append(self._asked(part))
+            elif kept is not None:
+                found.append(kept.history)
+        return found[0] if len(found) == 1 else _together(found)
 
-    def _asked(self, labels: Mapping[Key, str], stamp: object) -> History:
-        history = self._store_client.call(lambda store: _history(store, labels), NO_HISTORY)
-        if history is not NO_HISTORY:
+    def failures(self, readings: Sequence[Reading]) -> Mapping[str, tuple[Failure, ...]]:
+        """Return the last failures of checks on all hosts, newest first, by label; none while they cannot be read."""
+        labels = _labels(readings)
+        found: dict[str, list[Failure]] = {}
+        unknown: Mapping[Key, Sequence[Failure]] = {}
+        for key, some in self._store_client.call(lambda store: store.past_failures(tuple(labels)), unknown).items():
+            found.setdefault(labels[key], []).extend(some)
+        return {
+            label: tuple(sorted(some, key=lambda failure: failure.finished, reverse=True)[:MOST_FAILURES])
+            for label, some in found.items()
+        }
+
+    def _asked(self, readings: Sequence[Reading]) -> History:
+        """Ask the store; an answer that comes too late for this reader is there for the next one."""
+        labels, stamp = _labels(readings), _stamp(readings)
+
+        def ask(store: Store) -> History:
+            history = _history(store, readings, labels, self._store_client.now())
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[tuple(labels)] = stamp, history
-        return history
+            self._kept[tuple(labels)] = _Answer(stamp, time.monotonic(), history)
+            return history
+
+        history = self._store_client.call(ask, NO_HISTORY)
+        kept = self._kept.get(tuple(labels))
+        return kept.history if history is NO_HISTORY and kept is not None else history
 
 
-def _merged(parts: Sequence[History]) -> History:
-    history: dict[str, tuple[Result, ...]] = {}
+class _Answer(NamedTuple):
+    """What the store said, of which records, and when on the monotonic clock."""
+
+    stamp: object
+    at: float
+    history: History
+
+
+def _stamp(readings: Sequence[Reading]) -> object:
+    return [reading.record.result_id if reading.record else None for reading in readings]
+
+
+def _together(parts: Sequence[History]) -> History:
     elsewhere: dict[str, dict[str, Record]] = {}
     for part in parts:
-        history |= part.history
         for host, records in part.elsewhere.items():
             elsewhere.setdefault(host, {}).update(records)
-    return History(history=history, elsewhere=elsewhere)
+    return History(
+        history={label: results for part in parts for label, results in part.history.items()},
+        half_hours={label: periods for part in parts for label, periods in part.half_hours.items()},
+        days={label: periods for part in parts for label, periods in part.days.items()},
+        incidents=merged(incident for part in parts for incident in part.incidents),
+        elsewhere=elsewhere,
+    )
 
 
 def _labels(readings: Sequence[Reading]) -> Mapping[Key, str]:
@@ -102,18 +166,58 @@ def _labels(readings: Sequence[Reading]) -> Mapping[Key, str]:
         for reading in readings
         for alias in reading.definition.aliases
     }
-    return {**former, **{Key(label=r.label, scope=r.definition.scope): r.label for r in readings}}
+    return {**former, **{_key_of(reading): reading.label for reading in readings}}
 
 
-def _history(store: Store, labels: Mapping[Key, str]) -> History:
+def _key_of(reading: Reading) -> Key:
+    return Key(label=reading.label, scope=reading.definition.scope)
+
+
+def _history(store: Store, readings: Sequence[Reading], labels: Mapping[Key, str], now: float) -> History:
     keys = tuple(labels)
+    pasts, elsewhere = store.past(keys), store.elsewhere(keys)
+    half_hours: dict[str, list[Period]] = {}
+    days: dict[str, list[Period]] = {}
+    incidents: list[Incident] = []
+    records = {_key_of(reading): reading.record for reading in readings}
+    for key, past in pasts.items():
+        label = labels[key]
+        half_hours.setdefault(label, []).extend(period for some in past.half_hours.values() for period in some)
+        days.setdefault(label, []).extend(past.days)
+        current = {host: known[key] for host, known in elsewhere.items() if key in known}
+        own = records.get(key)
+        incidents += _incidents(label, past, {**current, past.here: own} if own is not None else current, now)
     history: dict[str, list[Result]] = {}
     for key, results in store.history(keys).items():
         history.setdefault(labels[key], []).extend(results)
     return History(
-        history={label: tuple(sorted(found, key=lambda result: result.finished)) for label, found in history.items()},
+        history={label: tuple(sorted(some, key=lambda result: result.finished)) for label, some in history.items()},
+        half_hours={
+            label: gapless(some, now, length=HALF_HOUR, count=HALF_HOURS) for label, some in half_hours.items()
+        },
+        days={label: gapless(some, now, length=DAY, count=DAYS) for label, some in days.items()},
+        incidents=merged(incident for incident in incidents if (incident.ended or now) > now - DAYS * DAY),
         elsewhere={
-            host: {labels[key]: records[key] for key in keys if key in records}
-            for host, records in store.elsewhere(keys).items()
+            host: {labels[key]: known[key] for key in keys if key in known} for host, known in elsewhere.items()
         },
     )
+
+
+def _incidents(label: str, past: Past, current: Mapping[str, Record], now: float) -> list[Incident]:
+    """Return the incidents of one check at each place, and have them agree with the records that are there now."""
+    found: list[Incident] = []
+    for place in {*past.changes, *current}:
+        record = current.get(place)
+        some = incidents_of(label, (change for change in past.changes.get(place, ()) if change.time <= now + 2))
+        is_open = bool(some) and some[-1].ended is None
+        if is_open and record is None:  # nobody has seen this host for long
+            ended = max((p.start + p.length for p in past.half_hours.get(place, ())), default=some[-1].began)
+            some[-1] = dataclasses.replace(some[-1], ended=min(now, max(ended, some[-1].began)))
+        elif is_open and record is not None and record.result.state is State.OK:
+            some[-1] = dataclasses.replace(some[-1], ended=max(some[-1].began, record.last_transition))
+        elif record is not None and not is_open and record.result.state is not State.OK:
+            message = record.result.messages[0].text if record.result.messages else ""
+            change = Change(record.last_transition, record.result.state, place, message)
+            some += incidents_of(label, [change])
+        found += some
+    return found

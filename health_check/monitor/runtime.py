@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -19,6 +19,7 @@ from health_check.monitor.monitor import Monitor
 from health_check.monitor.reports import Overview, Reading, overview_of
 from health_check.monitor.scheduler import Scheduler
 from health_check.monitor.server_start import server_age
+from health_check.past import Failure
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
@@ -224,8 +225,13 @@ def store_summary(readings: Sequence[Reading]) -> StoreSummary:
 
 
 def history(readings: Sequence[Reading]) -> History:
-    """Return what is known of former runs of checks that were read, and of other hosts."""
+    """Return what is known of the past of checks that were read, and of other hosts."""
     return get().history_reader.history(readings)
+
+
+def failures(readings: Sequence[Reading]) -> Mapping[str, tuple[Failure, ...]]:
+    """Return the last failures of checks that were read, newest first, by label."""
+    return get().history_reader.failures(readings)
 
 
 async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overview:

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from health_check.concurrency.clock import Clock
 from health_check.conf import settings
+from health_check.past import Addition, Failure, Past, addition_of, additions_of
 from health_check.records import NO_TOTALS, Record, Result
 from health_check.stores import serializer
 from health_check.stores.site import site
@@ -142,7 +143,7 @@ class Store(abc.ABC):
     The rules of freshness, leases and fencing are in this class: a backend only fetches, takes, writes and drops. It is
     used by one thread at a time, but for stores that are not ``shared``.
 
-    Records and leases belong to a site and a release of it. What is counted, and the history, go on through releases.
+    Records and leases belong to a site and a release of it. What is counted, and the past, go on through releases.
 
     Args:
         clock: Tells the time.
@@ -324,6 +325,40 @@ class Store(abc.ABC):
     def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
         """Return the newest results of checks, oldest first; none where the store keeps no history."""
         return {}
+
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        """Return what is kept of the past of checks; of none where the store keeps no past."""
+        return {}
+
+    def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
+        """Return the last runs of checks that did not end ok, in any order; none where the store keeps no past."""
+        return {}
+
+    def add_past(self, key: Key, results: Iterable[Result]) -> None:
+        """Add runs of former times to the past of a check, as for a demonstration; its record and counts stay.
+
+        Args:
+            key: The check.
+            results: The outcomes, oldest first; what is older than ``DAYS`` days is dropped sooner or later.
+
+        Raises:
+            StoreError: If the store cannot be used.
+        """
+        self._add(key, additions_of(results, self._host_of(key)))
+
+    def _add(self, key: Key, additions: Sequence[Addition]) -> None:  # noqa: B027 - a store may keep no past
+        """Add runs to the past of a check."""
+
+    def _host_of(self, key: Key) -> str | None:
+        """Return the host that a result says something about; None for the one that ran it."""
+        return "" if key.scope == "fleet" else None
+
+    def _addition(self, key: Key, result: Result, latest: Record | None) -> Addition:
+        """Return what a run adds to the past of a check, after the newest record of any release."""
+        is_same = latest is not None and latest.result.backend == result.backend
+        host = self._host_of(key)
+        before = latest.result.state if latest is not None and is_same else None
+        return addition_of(result, before, result.host if host is None else host)
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
         """Return the records that other hosts have of checks, by host; none where the store has but one host."""

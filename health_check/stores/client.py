@@ -192,6 +192,10 @@ class StoreClient:
             self._owed.update(publication.lease for publication in publications)
         return published
 
+    def now(self) -> float:
+        """Return the Unix time in seconds, by the clock of this process's records."""
+        return self._clock.now()
+
     def mark(self) -> object:
         """Return another value after each forced run of any process, as soon as that is known; waits for nothing."""
         store = self._store

@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
+from health_check.past import DAY, DAYS, MOST_FAILURES, Addition, Change, Failure, Past, Period
 from health_check.records import Record, Result
 from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored
 
-HISTORY_ROWS = 60
-"""How many results of a check to keep."""
+MOST_CHANGES = 400
+"""How many changes of a check to keep."""
+
+MOST_HALF_HOURS = 120
+"""How many half hours of a check to have before those are dropped that are no longer shown."""
 
 
 class MemoryStore(Store):
@@ -26,6 +30,7 @@ class MemoryStore(Store):
         self._records: dict[Key, Record] = {}
         self._leases: dict[Key, tuple[Lease, float]] = {}
         self._history: dict[Key, collections.deque[Result]] = {}
+        self._past: dict[Key, _Kept] = {}
 
     def describe(self) -> str:
         return "the memory of each process"
@@ -35,10 +40,24 @@ class MemoryStore(Store):
             for key in keys:
                 self._records.pop(key, None)
                 self._history.pop(key, None)
+                self._past.pop(key, None)
 
     def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
         with self._lock:
             return {key: tuple(self._history[key]) for key in keys if key in self._history}
+
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        with self._lock:
+            return {key: self._past[key].past() for key in keys if key in self._past}
+
+    def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
+        with self._lock:
+            return {key: tuple(self._past[key].failures) for key in keys if key in self._past}
+
+    def _add(self, key: Key, additions: Sequence[Addition]) -> None:
+        with self._lock:
+            for addition in additions:
+                self._past.setdefault(key, _Kept()).add(addition, self._clock.now())
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
         if not unless_said:
@@ -87,10 +106,44 @@ class MemoryStore(Store):
         if not self._holds(lease):
             return None
         del self._leases[lease.key]
-        record = self._records[lease.key] = self._following(publication, self._records.get(lease.key))
-        self._history.setdefault(lease.key, collections.deque(maxlen=HISTORY_ROWS)).append(record.result)
+        latest = self._records.get(lease.key)
+        record = self._records[lease.key] = self._following(publication, latest)
+        self._history.setdefault(lease.key, collections.deque(maxlen=60)).append(record.result)
+        added = self._addition(lease.key, record.result, latest)
+        self._past.setdefault(lease.key, _Kept()).add(added, self._clock.now())
         return record
 
     def _holds(self, lease: Lease) -> bool:
         held = self._leases.get(lease.key)
         return held is not None and held[0].token == lease.token
+
+
+class _Kept:
+    """What is kept of the past of one check."""
+
+    def __init__(self) -> None:
+        self._half_hours: dict[int, Period] = {}
+        self._days: dict[int, Period] = {}
+        self._changes: collections.deque[Change] = collections.deque(maxlen=MOST_CHANGES)
+        self.failures: collections.deque[Failure] = collections.deque(maxlen=MOST_FAILURES)
+
+    def add(self, addition: Addition, now: float) -> None:
+        """Add runs; those of a new half hour drop what is too old to be shown."""
+        period = addition.period
+        day = period._replace(start=period.start // DAY * DAY, length=DAY)
+        for kept, added in ((self._half_hours, period), (self._days, day)):
+            known = kept.get(added.start)
+            kept[added.start] = added if known is None else known.plus(added)
+        self._changes.extend(addition.changes)
+        self.failures.extend(addition.failures)
+        if len(self._half_hours) > MOST_HALF_HOURS:
+            self._half_hours = {start: kept for start, kept in self._half_hours.items() if start > now - 2 * DAY}
+            self._days = {start: kept for start, kept in self._days.items() if start > now - DAYS * DAY}
+
+    def past(self) -> Past:
+        """Return what is kept but for failures."""
+        return Past(
+            half_hours={"": tuple(self._half_hours.values())},
+            days=tuple(self._days.values()),
+            changes={"": tuple(self._changes)},
+        )

@@ -34,6 +34,7 @@ ROOMS = frozenset(
         "backends",
         "base",
         "exceptions",
+        "past",
         "records",
         "signals",
         "conf",

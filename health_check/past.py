@@ -1,0 +1,313 @@
+"""What is kept of a check's past: its runs by half hour and day, its incidents, and its last failures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from health_check.records import Outcome, Result, State
+
+HALF_HOUR = 1800
+DAY = 86400
+
+HALF_HOURS = 48
+"""How many half hours are shown, the present one among them."""
+
+DAYS = 90
+"""How many days are shown, the present one among them, and for how many days incidents are kept."""
+
+FLAPPING_SECONDS = 300.0
+"""How long a check may be ok between two departures that make one incident."""
+
+MOST_INCIDENTS = 100
+"""How many incidents are shown."""
+
+MOST_FAILURES = 20
+"""How many failures of a check are kept."""
+
+MOST_CHARACTERS = 300
+"""How many characters are kept of the messages of a run."""
+
+
+class Period(NamedTuple):
+    """The runs of a check that ended in one half hour, or one day."""
+
+    start: int
+    """When it began, Unix time in seconds, a multiple of its length: days are those of UTC."""
+    length: int = HALF_HOUR
+    """How many seconds it has: ``HALF_HOUR`` or ``DAY``."""
+    ok: int = 0
+    """How many runs ended ok."""
+    warning: int = 0
+    """How many ended with warnings."""
+    error: int = 0
+    """How many ended with errors."""
+    timeout: int = 0
+    """How many had not ended at their deadline."""
+    time_taken: float = 0.0
+    """How long all of them took together, in seconds."""
+    longest: float = 0.0
+    """How long the longest took, in seconds."""
+
+    @property
+    def runs(self) -> int:
+        """How many there were; 0 means that the check was not observed."""
+        return self.ok + self.warning + self.error + self.timeout
+
+    @property
+    def uptime(self) -> float | None:
+        """The share of runs without errors, from 0 to 1: warnings count as up; None without runs."""
+        return (self.ok + self.warning) / self.runs if self.runs else None
+
+    @property
+    def state(self) -> State:
+        """The worst state of all runs; unknown without runs."""
+        if self.error or self.timeout:
+            return State.ERROR
+        if self.warning:
+            return State.WARNING
+        return State.OK if self.ok else State.UNKNOWN
+
+    @property
+    def mean(self) -> float | None:
+        """How long a run took on average, in seconds; None without runs."""
+        return self.time_taken / self.runs if self.runs else None
+
+    def plus(self, other: Period) -> Period:
+        """Return this period with the runs of another one."""
+        return Period(
+            self.start,
+            self.length,
+            self.ok + other.ok,
+            self.warning + other.warning,
+            self.error + other.error,
+            self.timeout + other.timeout,
+            self.time_taken + other.time_taken,
+            max(self.longest, other.longest),
+        )
+
+
+def total_of(periods: Iterable[Period]) -> Period:
+    """Return the runs of several periods as one, as for the uptime of a week; it starts with the first."""
+    first, *others = periods
+    total = first
+    for period in others:
+        total = total.plus(period)
+    return total._replace(length=sum(period.length for period in (first, *others)))
+
+
+class Change(NamedTuple):
+    """A run that ended in another state than the one before."""
+
+    time: float
+    """When it ended, Unix time in seconds."""
+    state: str
+    """The state."""
+    host: str
+    """The host that it says something about; empty for a check that is the same on all hosts."""
+    message: str = ""
+    """What was wrong."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A run that did not end ok."""
+
+    finished: float
+    """When it ended, Unix time in seconds."""
+    state: State
+    """The state it ended in: warning or error."""
+    host: str
+    """The host that ran it."""
+    message: str
+    """What was wrong, the messages in one line each."""
+    trace_id: str | None = None
+    """The id of its trace, where there is a sampled one."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Incident:
+    """A time in which a check was not ok, on one host or several."""
+
+    label: str
+    """The check."""
+    began: float
+    """When its first bad run ended, Unix time in seconds."""
+    ended: float | None = None
+    """When the first good run after it ended; None while it goes on."""
+    hosts: tuple[str, ...] = ()
+    """The hosts that were affected, in alphabetic order; empty for a check that is the same on all hosts."""
+    worst: State = State.ERROR
+    """The worst state in that time: warning or error."""
+    message: str = ""
+    """What the first bad run said."""
+
+    def lasted(self, now: float) -> float:
+        """Return for how many seconds it lasted, or has lasted so far."""
+        return max(0.0, (now if self.ended is None else self.ended) - self.began)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Past:
+    """What a store has kept of one check: of a place for each host that has records of its own, or of one alone.
+
+    A place is the name of such a host, or empty where the check has but one record in this store.
+    """
+
+    half_hours: Mapping[str, Sequence[Period]] = dataclasses.field(default_factory=dict)
+    """The half hours with runs, of the last day at least, by place."""
+    days: Sequence[Period] = ()
+    """The days with runs, of all places together, the present one among them."""
+    changes: Mapping[str, Sequence[Change]] = dataclasses.field(default_factory=dict)
+    """The changes of the last ``DAYS`` days, by place, in any order."""
+    here: str = ""
+    """The place of the record that this host has."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Addition:
+    """What runs add to what is kept of one half hour of a check."""
+
+    period: Period
+    """How many there were, and how long they took."""
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    """Those that changed the state."""
+    failures: list[Failure] = dataclasses.field(default_factory=list)
+    """Those that did not end ok, oldest first."""
+
+
+def addition_of(result: Result, before: State | None, host: str) -> Addition:
+    """Return what one run adds.
+
+    Args:
+        result: Its outcome.
+        before: The state that the run before ended in; None if there was none.
+        host: The host that it says something about.
+    """
+    start = int(result.finished // HALF_HOUR) * HALF_HOUR
+    taken = result.time_taken
+    period = Period(start, time_taken=taken, longest=taken)._replace(**{Outcome(result.outcome).value: 1})
+    found = Addition(period=period)
+    message = _message_of(result) if result.state is not State.OK else ""
+    if result.state is not before:
+        found.changes.append(Change(result.finished, result.state.value, host, message))
+    if result.state is not State.OK:
+        trace_id = result.exemplar.get("trace_id")
+        failure = Failure(
+            finished=result.finished, state=result.state, host=result.host, message=message, trace_id=trace_id
+        )
+        found.failures.append(failure)
+    return found
+
+
+def additions_of(results: Iterable[Result], host: str | None = None) -> list[Addition]:
+    """Return what runs add, oldest first, a half hour each.
+
+    Args:
+        results: Their outcomes, oldest first.
+        host: The host that they say something about; default the one that ran each.
+    """
+    by_start: dict[int, Addition] = {}
+    before = None
+    for result in results:
+        added = addition_of(result, before, result.host if host is None else host)
+        before = result.state
+        known = by_start.setdefault(added.period.start, added)
+        if known is not added:
+            known.period = known.period.plus(added.period)
+            known.changes += added.changes
+            known.failures += added.failures
+    return list(by_start.values())
+
+
+def _message_of(result: Result) -> str:
+    text = "\n".join(message.text for message in result.messages)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 2]} …"
+
+
+def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -> tuple[Period, ...]:
+    """Return periods in order, one for each until now; those of the same time are added up.
+
+    Args:
+        periods: Those with runs, of this length or shorter.
+        now: Unix time in seconds.
+        length: How many seconds each has.
+        count: How many to return.
+    """
+    last = int(now // length)
+    found: list[Period | None] = [None] * count
+    for period in periods:
+        position = count - 1 - last + period.start // length
+        if 0 <= position < count:
+            known = found[position]
+            if known is not None:
+                found[position] = known.plus(period)
+            elif period.length == length:
+                found[position] = period
+            else:
+                found[position] = period._replace(start=period.start // length * length, length=length)
+    first = last - count + 1
+    return tuple(
+        Period((first + position) * length, length) if period is None else period
+        for position, period in enumerate(found)
+    )
+
+
+def incidents_of(label: str, changes: Iterable[Change]) -> list[Incident]:
+    """Return the incidents that the changes of one check at one place make, oldest first.
+
+    Args:
+        label: The check.
+        changes: Its changes, in any order.
+    """
+    found: list[Incident] = []
+    is_open = False
+    for change in sorted(changes, key=lambda change: change.time):
+        if change.state == State.OK:
+            if is_open:
+                found[-1] = dataclasses.replace(found[-1], ended=change.time)
+            is_open = False
+            continue
+        incident = Incident(
+            label=label,
+            began=change.time,
+            hosts=(change.host,) if change.host else (),
+            worst=State(change.state),
+            message=change.message,
+        )
+        if found and (is_open or _is_flapping(found[-1], incident)):
+            found[-1] = _joined(found[-1], incident)
+        else:
+            found.append(incident)
+        is_open = True
+    return found
+
+
+def merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """Return incidents, newest first, those of one check on several hosts at the same time as one."""
+    found: list[Incident] = []
+    last: dict[str, int] = {}
+    for incident in sorted(incidents, key=lambda incident: incident.began):
+        position = last.get(incident.label)
+        if position is not None and _is_flapping(found[position], incident):
+            found[position] = _joined(found[position], incident)
+        else:
+            last[incident.label] = len(found)
+            found.append(incident)
+    return tuple(sorted(found, key=lambda incident: incident.began, reverse=True)[:MOST_INCIDENTS])
+
+
+def _is_flapping(before: Incident, incident: Incident) -> bool:
+    """Tell whether an incident began while another one went on, or soon after."""
+    return before.ended is None or incident.began <= before.ended + FLAPPING_SECONDS
+
+
+def _joined(before: Incident, incident: Incident) -> Incident:
+    is_open = before.ended is None or incident.ended is None
+    return dataclasses.replace(
+        before,
+        ended=None if is_open else max(before.ended or 0.0, incident.ended or 0.0),
+        hosts=tuple(sorted({*before.hosts, *incident.hosts})),
+        worst=State.ERROR if State.ERROR in (before.worst, incident.worst) else before.worst,
+    )
