@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from health_check_prometheus import HealthCheckCollector
 
 ROOT = pathlib.Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 SETTINGS = """\
 import pathlib
@@ -134,7 +134,7 @@ def test_readme__answers_what_it_says(tmp_path: pathlib.Path) -> None:
 
 def test_testing__examples_pass(tmp_path: pathlib.Path) -> None:
     """The tests of the page on testing pass under pytest."""
-    document = ROOT / "docs" / "testing.md"
+    document = ROOT / "docs" / "how-to" / "testing.md"
     project(tmp_path, document, len(blocks_of(document)))
     python(tmp_path, "-m", "pytest", "-p", "no:randomly", "--rootdir", str(tmp_path), "tests.py", "tests_of_checks.py")
 
@@ -149,7 +149,7 @@ def test_links__lead_somewhere(document: pathlib.Path) -> None:
 
 def test_metrics__table_is_complete() -> None:
     """The page on Prometheus has a row for each metric there is, with its labels, and no other."""
-    page = (ROOT / "docs" / "prometheus.md").read_text()
+    page = (ROOT / "docs" / "reference" / "prometheus.md").read_text()
     rows = re.findall(r"^\| `(django_health_check_\w+)` \| (\w+) \| ([\w, ]*?) ?\|", page, re.MULTILINE)
     assert {name: ", ".join(sorted(labels.split(", "))) for name, _, labels in rows} == emitted()
 

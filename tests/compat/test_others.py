@@ -17,7 +17,7 @@ from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.servers import ROOT
 
-GUIDE = ROOT / "docs" / "migrate-others.md"
+GUIDE = ROOT / "docs" / "how-to" / "migrate-others.md"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from health_check_dashboards.options import OPTIONS, REPEATED, RUNBOOKS
 from tests.support.boards import alert_rules
 from tests.support.servers import ROOT
 
-PAGE = (ROOT / "docs" / "dashboards.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "dashboards.md").read_text()
 
 
 def test_options__have_a_row_each() -> None:

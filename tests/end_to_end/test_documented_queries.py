@@ -20,7 +20,7 @@ EMPTY_IN_ORDER = ("absent(", "(django_health_check_store_up)", "3 * max by", "> 
 
 def documented() -> list[str]:
     """Return the queries: each begins on a line of its own, and goes on where the next is indented."""
-    page = (ROOT / "docs" / "prometheus.md").read_text()
+    page = (ROOT / "docs" / "reference" / "prometheus.md").read_text()
     lines = [line for block in re.findall(r"```promql\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     text = "\n".join(line for line in lines if not line.startswith("#"))
     return re.sub(r"\n\s+", " ", text).splitlines()

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.server
 
 DURATION = "health_check.check.duration"
 
-DOCUMENT = ROOT / "docs" / "opentelemetry.md"
+DOCUMENT = ROOT / "docs" / "how-to" / "opentelemetry.md"
 
 NAMES = ("Counting", "CountingAsync", "Flip")
 

@@ -22,7 +22,7 @@ PACKAGES = sysconfig.get_paths()["platlib"]
 """The packages of the tests, which the system's Python may have without the rest of their environment."""
 
 FLAGS = ["--master", "--processes=2", "--enable-threads", "--die-on-term", "--need-app"]
-"""What docs/security.md says."""
+"""What docs/explanation/security.md says."""
 
 
 def plugin() -> str:

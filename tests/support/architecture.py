@@ -45,7 +45,7 @@ ROOMS = frozenset(
         "_version",
     ]
 )
-"""What may stand at the top of ``health_check/``; docs/architecture.md says what each is for."""
+"""What may stand at the top of ``health_check/``; docs/explanation/architecture.md says what each is for."""
 
 Arrows = Mapping[str, Mapping[str, int]]
 """How many imports lead from each room to others."""
@@ -102,7 +102,9 @@ def problems(arrows: Arrows) -> list[str]:
     """Return what is wrong, a sentence each."""
     circles = [f"A circle: {' -> '.join(circle)}." for circle in cycles(arrows)]
     names = {room.partition(".")[2] for room in arrows if room.startswith("health_check.")}
-    unknown = [f"health_check/{name} is no room that docs/architecture.md names." for name in sorted(names - ROOMS)]
+    unknown = [
+        f"health_check/{name} is no room that docs/explanation/architecture.md names." for name in sorted(names - ROOMS)
+    ]
     high = [] if circles or (most := max(levels(arrows).values())) <= MOST_LEVELS else [f"There are {most} levels."]
     return [*circles, *unknown, *high]
 

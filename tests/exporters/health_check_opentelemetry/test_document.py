@@ -13,7 +13,7 @@ from tests.conftest import Mount
 from tests.support.checks import Broken, Fine
 from tests.support.recording import attributes, meter_provider, recording_spans
 
-PAGE = (pathlib.Path(__file__).parents[3] / "docs" / "opentelemetry.md").read_text()
+PAGE = (pathlib.Path(__file__).parents[3] / "docs" / "how-to" / "opentelemetry.md").read_text()
 
 
 def table(heading: str) -> list[list[str]]:

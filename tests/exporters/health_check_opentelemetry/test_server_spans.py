@@ -19,7 +19,7 @@ from tests.conftest import Mount
 from tests.support.checks import Fine
 from tests.support.recording import Spans, an_sdk
 
-DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "opentelemetry.md"
+DOCUMENT = pathlib.Path(__file__).parents[3] / "docs" / "how-to" / "opentelemetry.md"
 
 FORMATS = ("", "?format=json", "?format=health%2Bjson")
 

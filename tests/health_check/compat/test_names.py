@@ -16,7 +16,7 @@ from health_check.backends import HealthCheck
 from health_check.compat import finder, names
 from tests.support.servers import ROOT
 
-GUIDE = (ROOT / "docs" / "migrate.md").read_text()
+GUIDE = (ROOT / "docs" / "how-to" / "migrate.md").read_text()
 
 OF_VERSION_4 = [
     f"health_check.{module}{name}"

@@ -162,7 +162,9 @@ def test_endpoints_with_mistakes__keep_no_command_from_its_work(tmp_path: pathli
 
 def documented() -> set[str]:
     """Return the numbers of the messages that the documentation lists."""
-    rows = re.findall(r"^\| `health_check\.([EW]\d{3})` \| .+ \| .+ \|$", (ROOT / "docs/settings.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| `health_check\.([EW]\d{3})` \| .+ \| .+ \|$", (ROOT / "docs/reference/settings.md").read_text(), re.M
+    )
     assert len(rows) == len(set(rows))
     return set(rows)
 
