@@ -21,7 +21,7 @@ from health_check_opentelemetry import SpanObserver
 from health_check_opentelemetry.registration import register
 from health_check_opentelemetry.schema import SCHEMA_URL
 from tests.conftest import Mount
-from tests.support.bench import eventually
+from tests.support.bench import SECONDS, eventually
 from tests.support.checks import AsyncBroken, AsyncFine, BaseBlown, Blown, Broken, Exiting, Fine, Shaky, TwiceBroken
 from tests.support.recording import ROUND, Spans, attributes, following, ids, is_child
 
@@ -235,6 +235,7 @@ def test_observer__of_a_bad_setting(
         shown = runtime.read(force=True).readings
         assert [reading.pretty_status for reading in shown] == ["OK", "OK"]
     assert spans.names == []
+    runtime.flush(SECONDS)  # the log is written on a thread of its own
     assert caplog.text.count("An observer of health checks failed.") == 1
     assert "HEALTH_CHECK['TRACES'] is " in caplog.text
 

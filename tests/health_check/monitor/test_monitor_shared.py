@@ -400,6 +400,7 @@ def test_aread__waits_for_another_process__and_does_not_block_the_loop(site: Sit
 def test_aread__cancelled__its_run_goes_on(site: Site, held: Held) -> None:
     """The run that a cancelled reader began is there for whoever asks next, in any process."""
     one, two = site.worker(), site.worker()
+    two.read(Script().define())  # opens the store: a reader who can be shown nothing waits for that for a moment only
     definition = defined(held)
 
     async def main() -> None:
