@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,17 +15,16 @@ from django.utils.functional import cached_property  # that of functools holds o
 from django.views.generic import TemplateView
 
 from health_check.concurrency.futures import call
-from health_check.conf import nearest, settings
+from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
 from health_check.logs import log_once
 from health_check.monitor import runtime
 from health_check.monitor.reports import Report
-from health_check.registry.check_set import CheckSet
-from health_check.registry.definitions import UnusableEntry
-from health_check.registry.endpoints import OPTIONS, Endpoint, EndpointOptions, endpoint_of, items_of
+from health_check.registry.endpoints import EndpointOptions
 from health_check.registry.identity import equal_values
 from health_check.views import renderers
-from health_check.views.access import ACCESS_ARGUMENTS, AccessMixin, stated_by
+from health_check.views.arguments import has_no_code, only_says_what_to_check, refuse_unusable
+from health_check.views.endpoint import EndpointMixin, UnknownCheckError, unknown_check
 from health_check.views.html import render_page
 from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
@@ -49,7 +46,7 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
-class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
+class HealthCheckView(EndpointMixin, TemplateView):
     """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
 
     The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
@@ -93,13 +90,13 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             )
         if isinstance(initkwargs.get("checks"), Iterator):
             initkwargs["checks"] = tuple(initkwargs["checks"])
-        _refuse_unusable(cls, initkwargs)
+        refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
         if overridden:
             ordinary: Callable[..., HttpResponse] = issue(view)
             return ordinary
-        response_cache = ResponseCache(enabled=_only_says_what_to_check(cls, initkwargs))
+        response_cache = ResponseCache(enabled=only_says_what_to_check(cls, HealthCheckView, initkwargs))
         issued: Callable[..., HttpResponse] = issue(
             Callback(view, cls._async_view(view, initkwargs, response_cache), response_cache.answer)
         )
@@ -126,12 +123,12 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
                     if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
                         return await sync_to_async(view)(request, *args, **kwargs)
                     await runtime.prepare()
-                    found = self._listed()
-                    if found is None:
-                        found = await call(self._placed, "catalogue")
-                    endpoint, check_set = found
+                    listed = self._listed()
+                    if listed is None:
+                        listed = await call(self._placed, "catalogue")
+                    endpoint, check_set = self._restricted(*listed)
                     self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
-            except (ImproperlyConfigured, RuntimeError):  # dispatch turns it into an answer
+            except (ImproperlyConfigured, RuntimeError, UnknownCheckError):  # dispatch turns it into an answer
                 return await sync_to_async(view)(request, *args, **kwargs)
             if chosen_format(request) == "html":  # the project's template may use the ORM
                 return await sync_to_async(
@@ -150,6 +147,8 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
             log_once("configuration", "The health checks are not configured properly.", error)
             status = 200 if self._needs_nothing else self._status_of_errors()
             response = HttpResponse(self.explanation(error), status=status, content_type="text/plain; charset=utf-8")
+        except UnknownCheckError as error:
+            response = self.refusal() or _response(f"{error}\n", 404, "text/plain")
         except _RefusedError:
             response = self.refusal() or self.http_method_not_allowed(request)
         if response.status_code >= 500:
@@ -192,8 +191,10 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
 
     def _read(self) -> Report:
         if self._needs_nothing:
+            if self.query.checks:
+                raise unknown_check(self.query.checks[0], ())
             return Report(name=self._own_endpoint().name, rows=(), status_code=200)
-        endpoint, check_set = self._listed() or self._placed()
+        endpoint, check_set = self._found()
         return runtime.read([endpoint], check_set=check_set).reports[0]
 
     @property
@@ -313,7 +314,10 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
     def _shown(self, report: Report) -> Report:
         if self.access_decision.status != 200:  # as the view says by now
             raise _RefusedError
-        report = report if self._subset is None else in_subset(report, self._subset)
+        if self._subset is not None:
+            report = in_subset(report, self._subset)
+            if self.query.checks and not report.rows:
+                raise unknown_check(self.query.checks[0], ())
         return report if self.access_decision.details else report.without_details()
 
     def _link(self) -> str:
@@ -322,117 +326,10 @@ class HealthCheckView(AccessMixin, EndpointOptions, TemplateView):
         except DisallowedHost:
             return self.request.path
 
-    def _listed(self) -> tuple[Endpoint, CheckSet] | None:
-        """Return the endpoint that this request is for, and the check set that has its checks, if both are known."""
-        endpoint = endpoint_of(self.request.resolver_match)
-        if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
-            return None
-        found = runtime.get().catalogue.listed(endpoint)
-        return found if found is None or self._is_plain else self._as_said(*found)
-
-    def _as_said(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet] | None:
-        """Return an endpoint as this view says that it is; None if it says that its checks are others."""
-        if not equal_values(self._checks(), runtime.get().catalogue.items_of(known)):
-            return None
-        return self._with_options(known, check_set)
-
-    def _with_options(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet]:
-        endpoint = dataclasses.replace(known, stated=self._options())
-        members = {**check_set.members, endpoint: check_set.members[known]}
-        return endpoint, dataclasses.replace(check_set, members=members)
-
-    def _placed(self) -> tuple[Endpoint, CheckSet]:
-        """Return the same where the checks have to be found out for this request, which may take a while."""
-        catalogue = runtime.get().catalogue
-        match = self.request.resolver_match
-        if match is None:
-            endpoint = self._own_endpoint()
-            return endpoint, catalogue.with_chosen(endpoint, self._items(endpoint))
-        listed = endpoint_of(match)
-        if listed is None or listed.view_class is not type(self):
-            listed = self._own_endpoint()
-        elif not listed.has_own_plugins:
-            if self._is_plain:
-                return catalogue.add(listed)
-            found = catalogue.add(listed) if catalogue.knows(listed) else catalogue.place(listed, self._checks())
-            if (said := self._as_said(*found)) is not None:
-                return said
-            endpoint = dataclasses.replace(found[0], stated=self._options())
-            return endpoint, catalogue.with_chosen(endpoint, self._checks())
-        found = catalogue.place(listed, self._items(listed))
-        return found if self._is_plain else self._with_options(*found)
-
     @property
     def _is_plain(self) -> bool:
-        """Whether there is no code but ours, so that the class and ``as_view`` say all there is to say."""
         own: Any = type(self)
-        return _has_no_code(own)
-
-    def _said(self) -> object:
-        """Return what this view says of itself by now."""
-        if self._is_plain:
-            return None
-        checks = None if type(self).get_plugins is not EndpointOptions.get_plugins else self._checks()
-        return checks, self._options(), self.access_policy
-
-    def _options(self) -> dict[str, Any]:
-        """Return how this view says that checks count.
-
-        Raises:
-            ImproperlyConfigured: If that cannot be used.
-        """
-        options = stated_by(self, OPTIONS)
-        _refuse_unusable_options(type(self).__name__, options)
-        return options
-
-    def _checks(self) -> tuple[object, ...]:
-        """Return the items of ``checks``, as this view says by now."""
-        try:
-            checks = self.checks
-            if isinstance(checks, Iterator) and "checks" in vars(self):  # it can be gone through once
-                checks = vars(self)["checks"] = tuple(checks)
-            return items_of(checks)
-        except Exception as error:
-            return (self._failed("checks", error),)
-
-    def _failed(self, name: str, error: Exception) -> UnusableEntry:
-        what = f"{type(self).__name__}.{name}"
-        log_once(what, f"{what} failed.", error)
-        return UnusableEntry(what, f"{what} raised {type(error).__name__}: see the log, and correct it.")
-
-    def _status_of_errors(self) -> int:
-        """Return the status that tells of an error, also where the view says one that cannot be used."""
-        try:
-            return int(self._options()["error_status_code"])
-        except ImproperlyConfigured:
-            return EndpointOptions.error_status_code
-
-    @property
-    def _needs_nothing(self) -> bool:
-        """Whether the process answers for itself: there are no checks, and it matters to nobody that it is drained."""
-        if not self._is_plain and self._checks():
-            return False
-        endpoint = self._own_endpoint()
-        is_empty = not self._is_plain or (isinstance(self.checks, list | tuple) and not self.checks)
-        return is_empty and not endpoint.has_own_plugins and not endpoint.is_readiness
-
-    def _own_endpoint(self) -> Endpoint:
-        match = self.request.resolver_match
-        if match is None:
-            return self._as_endpoint(url_name="", route=self.request.path)
-        return self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
-
-    def _as_endpoint(self, *, url_name: str, route: str) -> Endpoint:
-        options = {**self._options(), "checks": self._checks()}
-        return Endpoint(name=url_name, url_name=url_name, route=route, view_class=type(self), initkwargs=options)
-
-    def _items(self, endpoint: Endpoint) -> list[Any]:
-        if not endpoint.has_own_plugins:
-            return list(self._checks())
-        try:
-            return list(self.get_plugins())
-        except Exception as error:
-            return [self._failed("get_plugins", error)]
+        return has_no_code(own, HealthCheckView)
 
 
 def _asks_for_status(request: HttpRequest) -> bool:
@@ -444,64 +341,6 @@ def _asks_for_status(request: HttpRequest) -> bool:
 
 class _RefusedError(Exception):
     """Tell that the view has said, while it answered, that it does not answer this request."""
-
-
-DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
-"""The attributes of a view that say what it checks, and how that counts."""
-
-
-PLAIN = frozenset({*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"})
-"""The attributes of a view without code of its own."""
-
-
-def _only_says_what_to_check(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a view adds no code of its own to this class, so that its report says all there is to say."""
-    own: Any = view_class
-    return not set(initkwargs) - PLAIN and _has_no_code(own)
-
-
-@functools.lru_cache(maxsize=1000)
-def _has_no_code(view_class: type[HealthCheckView]) -> bool:
-    """Tell whether a view has nothing of its own but attributes that say what it checks, and how."""
-    mro = view_class.__mro__
-    own = [pair for base in mro[: mro.index(HealthCheckView)] for pair in vars(base).items()]
-    return not any(
-        name not in PLAIN or (name != "is_authorized" and _is_computed(value))
-        for name, value in own
-        if not name.startswith("__") or name in ("__init__", "__getattribute__", "__getattr__")
-    )
-
-
-def _is_computed(value: object) -> bool:
-    """Tell whether an attribute of a class may be another for each request, as that of a property is."""
-    return hasattr(type(value), "__get__") and not getattr(value, "is_the_same_for_all", False)
-
-
-def _refuse_unusable(view_class: type[HealthCheckView], initkwargs: Mapping[str, Any]) -> None:
-    """Refuse arguments of ``as_view`` that are none, or would give a wrong answer."""
-    name = view_class.__name__
-    for argument in initkwargs:
-        if not hasattr(view_class, argument):
-            known = sorted(name for name in (*DATA, *ACCESS_ARGUMENTS, "template_name") if not name.startswith("_"))
-            remedy = nearest(argument, known) or f" Use {', '.join(known)}."
-            raise ImproperlyConfigured(f"{name}.as_view() has no argument {argument!r}.{remedy}")
-    options = {option: initkwargs.get(option, getattr(view_class, option)) for option in OPTIONS}
-    _refuse_unusable_options(name, {key: value for key, value in options.items() if not _is_computed(value)})
-
-
-def _refuse_unusable_options(name: str, options: Mapping[str, Any]) -> None:
-    status = options.get("error_status_code", 500)
-    if not isinstance(status, int) or not 400 <= status <= 599:
-        raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
-    strict = options.get("warnings_as_errors")
-    if strict is not None and not isinstance(strict, bool):
-        raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
-    marks = {mark: options.get(mark) for mark in ("readiness", "liveness")}
-    for mark, value in marks.items():
-        if value is not None and not isinstance(value, bool):
-            raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")
-    if all(marks.values()):
-        raise ImproperlyConfigured(f"{name}: it is marked as readiness and liveness: mount a view for each.")
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

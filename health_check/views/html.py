@@ -14,6 +14,7 @@ from django.template import Context, Engine, Template, TemplateDoesNotExist, loa
 from django.template.response import TemplateResponse
 from django.utils import translation
 from django.utils.timesince import timesince
+from django.utils.translation import gettext, ngettext
 
 from health_check.conf import settings
 from health_check.monitor import runtime
@@ -79,6 +80,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "hosts": hosts_of(history),
         "summary": summary_of(report),
         "mood": mood_of(report),
+        "headline": headline_of(report),
     }
 
 
@@ -139,6 +141,34 @@ def mood_of(report: Report) -> str:
     if report.draining:
         return "draining"
     return "ok" if all(reading.state is State.OK for reading in report.readings) else "warning"
+
+
+MOST_NAMES = 3
+"""How many failing checks a headline names."""
+
+
+def headline_of(report: Report) -> str:
+    """Return how the endpoint is, in a few words: what fails, by name, or that all checks pass."""
+    failing = [row.reading.label for row in report.rows if row.counts]
+    if failing:
+        names, more = ", ".join(failing[:MOST_NAMES]), len(failing) - MOST_NAMES
+        return gettext("Failing: %(names)s and %(more)d more" if more > 0 else "Failing: %(names)s") % {
+            "names": names,
+            "more": more,
+        }
+    if report.draining:
+        return gettext("Drained: this host is to get no new requests")
+    if not report.rows:
+        return gettext("Answering, without checks")
+    warnings = sum(reading.state is State.WARNING for reading in report.readings)
+    others = sum(reading.state in (State.ERROR, State.UNKNOWN) for reading in report.readings)
+    told = []
+    if others:
+        text = ngettext("%(number)d optional check failing", "%(number)d optional checks failing", others)
+        told.append(text % {"number": others})
+    if warnings:
+        told.append(ngettext("%(number)d warning", "%(number)d warnings", warnings) % {"number": warnings})
+    return gettext("Working, %(told)s") % {"told": ", ".join(told)} if told else gettext("All checks pass")
 
 
 def summary_of(report: Report) -> str:

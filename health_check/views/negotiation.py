@@ -37,10 +37,15 @@ def chosen_format(request: HttpRequest) -> str | None:
         name = request.GET.get("format", "")
     except SuspiciousOperation:  # more parameters than Django reads
         name = ""
+    return format_of(name, request.META.get("HTTP_ACCEPT", ""))
+
+
+def format_of(name: str, accept: str) -> str | None:
+    """Return the format that ``?format=`` names, else the one that an ``Accept`` header prefers; None for no format."""
     name = VARIANTS.get(name, name)
     if name:
         return name if name in FORMATS else None
-    return acceptable_format(request.META.get("HTTP_ACCEPT", ""))
+    return acceptable_format(accept)
 
 
 @functools.lru_cache(maxsize=256)

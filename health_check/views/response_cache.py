@@ -19,11 +19,10 @@ from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.views import renderers
 from health_check.views.access import policy_for
+from health_check.views.endpoint import UnknownCheckError, restricted
 from health_check.views.html import our_page
-from health_check.views.negotiation import acceptable_format
-
-QUERIES = {"": "", "format=html": "html", "format=json": "json", "format=text": "text"}
-"""The query strings that are understood here, with the formats that they ask for."""
+from health_check.views.negotiation import format_of
+from health_check.views.query import NO_QUERY, Query, query_of
 
 CONTENT_TYPES: Mapping[str, str] = {
     "html": "text/html; charset=utf-8",
@@ -32,6 +31,9 @@ CONTENT_TYPES: Mapping[str, str] = {
     "text": "text/plain; charset=utf-8",
 }
 """The formats that depend on nothing but the report; feeds have the address of the request in them."""
+
+MOST_OTHERS = 32
+"""How many answers to keep for each view, besides those to requests without filters and labels."""
 
 HTML_SECONDS = 1.0
 """For how long a page is cached at most: it tells ages, in seconds."""
@@ -91,7 +93,8 @@ class ResponseCache:
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._cached: dict[str, CachedResponse] = {}
+        self._plain: dict[str, CachedResponse] = {}
+        self._others: dict[tuple[str, Query], CachedResponse] = {}
 
     def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
         """Return the answer to a request; None where the view has to find it.
@@ -104,21 +107,28 @@ class ResponseCache:
             return None
         if request.resolver_match is not None and "subset" in request.resolver_match.kwargs:
             return None
-        asked = QUERIES.get(request.META.get("QUERY_STRING", ""))
-        if asked is None:
-            return None
-        chosen = asked or acceptable_format(request.META.get("HTTP_ACCEPT", "")) or ""
+        query = query_of(request)
+        chosen = format_of(query.format, request.META.get("HTTP_ACCEPT", "")) or ""
         if chosen not in CONTENT_TYPES:
             return None
+        if chosen != "html":  # filters are for pages
+            query = Query(checks=query.checks) if query.checks else NO_QUERY
         try:
-            cached = self._cached.get(chosen)
+            cached = self._plain.get(chosen) if query == NO_QUERY else self._others.get((chosen, query))
             if cached is None or not cached.holds():
-                cached = self._made(request, chosen) if may_wait or chosen != "html" else None
-        except ImproperlyConfigured:  # the view says so
+                cached = self._made(request, chosen, query) if may_wait or chosen != "html" else None
+        except (ImproperlyConfigured, UnknownCheckError):  # the view says so
             return None
         return None if cached is None else _response(cached, CONTENT_TYPES[chosen])
 
-    def _made(self, request: HttpRequest, chosen: str) -> CachedResponse | None:
+    def _keep(self, chosen: str, query: Query, cached: CachedResponse) -> None:
+        if query == NO_QUERY:
+            self._plain[chosen] = cached
+        else:  # another dict each time: other threads may be at this one
+            kept = {key: value for key, value in list(self._others.items()) if key != (chosen, query)}
+            self._others = dict([*kept.items(), ((chosen, query), cached)][-MOST_OTHERS:])
+
+    def _made(self, request: HttpRequest, chosen: str, query: Query) -> CachedResponse | None:
         """Make and keep an answer, if all records are fresh."""
         current, configured = runtime.get(), _configured()
         if not current.prepared:
@@ -129,22 +139,23 @@ class ResponseCache:
         if found is None:
             return None
         endpoint, check_set = found
+        shown = restricted(check_set, endpoint, query.checks) if query.checks else check_set
         policy = policy_for(endpoint.view_class, endpoint.initkwargs)
         if policy.needs_authority() or policy.details != "always":
             return None
         draining_until = monitor.store_client.draining_until if endpoint.is_readiness else math.inf
         if draining_until <= time.monotonic():  # it has to be asked
             return None
-        fresh = monitor.fresh(check_set.checks_of([endpoint]))
+        fresh = monitor.fresh(shown.checks_of([endpoint]))
         if fresh is None:
             return None
         readings, until = fresh
         until = min(until, draining_until)
-        report = overview_of([endpoint], check_set, readings, draining=bool(draining)).reports[0]
+        report = overview_of([endpoint], shown, readings, draining=bool(draining)).reports[0]
         body = _rendered(report, chosen, endpoint)
         if body is None:
             return None
-        cached = self._cached[chosen] = CachedResponse(
+        cached = CachedResponse(
             body=body,
             status=report.status_code,
             until=min(until, time.monotonic() + (HTML_SECONDS if chosen == "html" else math.inf)),
@@ -155,6 +166,7 @@ class ResponseCache:
             configured=configured,
             draining=bool(draining),
         )
+        self._keep(chosen, query, cached)
         return cached
 
 

@@ -170,14 +170,6 @@ def test_page__responsive_and_accessible() -> None:
     assert document.count("<h1") == 1
 
 
-@pytest.mark.parametrize(("rows", "title"), [([], "Healthy"), ([row(reading("A", "gone"))], "Failing")])
-def test_page__title(rows: list[Row], title: str) -> None:
-    """The title says whether all is in order."""
-    match = re.search(r"<title>(.*?)</title>", page(*rows))
-    assert match is not None
-    assert title in match[1]
-
-
 OwnTemplates = Callable[..., None]
 
 

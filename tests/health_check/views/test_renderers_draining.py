@@ -25,6 +25,7 @@ NOTICE = "unavailable: this host is drained"
 OK = row(reading("Database"))
 ERROR = row(reading("Cache", ServiceUnavailable("gone")))
 WARNING = row(reading("Disk", ServiceWarning("95 % in use")), critical=False)
+OPTIONAL = row(reading("Search", ServiceUnavailable("gone")), critical=False)
 
 
 def drained(*rows: Row) -> Report:
@@ -97,22 +98,26 @@ def page(shown: Report) -> str:
 
 
 @pytest.mark.parametrize(
-    ("shown", "mood", "title", "heading"),
+    ("shown", "mood", "heading"),
     [
-        (drained(OK), "draining", "Draining", "– Drained This host is drained: load balancers"),
-        (drained(), "draining", "Draining", "– Drained This host is drained: load balancers"),
-        (drained(WARNING), "draining", "Draining", "– Drained This host is drained: load balancers"),
-        (drained(ERROR), "error", "Failing", "✗ Not in order This host is drained: load balancers"),
-        (report(OK), "ok", "Healthy", "✓ All in order 1 ok"),
-        (report(WARNING), "warning", "Healthy", "! Working, with something to look at 1 warning"),
-        (report(ERROR), "error", "Failing", "✗ Not in order 1 error"),
+        (drained(OK), "draining", "! Drained: this host is to get no new requests"),
+        (drained(), "draining", "! Drained: this host is to get no new requests"),
+        (drained(WARNING), "draining", "! Drained: this host is to get no new requests"),
+        (drained(ERROR), "error", "✗ Failing: Cache"),
+        (report(), "ok", "✓ Answering, without checks"),
+        (report(OK), "ok", "✓ All checks pass"),
+        (report(WARNING), "warning", "! Working, 1 warning"),
+        (report(OPTIONAL, WARNING, WARNING), "warning", "! Working, 1 optional check failing, 2 warnings"),
+        (report(ERROR), "error", "✗ Failing: Cache"),
+        (report(*[ERROR] * 5), "error", "✗ Failing: Cache, Cache, Cache and 2 more"),
     ],
 )
-def test_page__heading_and_title(shown: Report, mood: str, title: str, heading: str) -> None:
-    """Both say it first, unless something fails besides; then the heading says both."""
+def test_page__heading_and_title(shown: Report, mood: str, heading: str) -> None:
+    """Both say in plain words what fails, or that nothing does; a drained host is said in any case."""
     document = page(shown)
     assert mood_of(shown) == mood
-    assert f"<title>{title}: system status</title>" in document
+    assert f"<title>{heading}</title>" in document
+    assert ("This host is drained" in document) == shown.draining
     found = re.search(r'(?s)<h1 class="(\w+)">(.*?)</h1>', document)
     assert found is not None
     assert found[1] == mood

@@ -1,0 +1,78 @@
+"""The arguments of ``as_view``: which there are, and whether a view is made of such arguments alone."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from health_check.conf import nearest
+from health_check.registry.endpoints import OPTIONS, EndpointOptions
+from health_check.views.access import ACCESS_ARGUMENTS
+
+DATA = frozenset(name for name in vars(EndpointOptions) if not callable(getattr(EndpointOptions, name)))
+"""The attributes of a view that say what it checks, and how that counts."""
+
+
+PLAIN = frozenset({*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"})
+"""The attributes of a view without code of its own."""
+
+
+def only_says_what_to_check(view_class: type, base: type, initkwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a view adds no code to a class of ours, so that its report says all there is to say."""
+    return not set(initkwargs) - PLAIN and has_no_code(view_class, base)
+
+
+@functools.lru_cache(maxsize=1000)
+def has_no_code(view_class: type, base: type) -> bool:
+    """Tell whether a view adds nothing to a class of ours but attributes that say what it checks, and how."""
+    mro = view_class.__mro__
+    own = [pair for each in mro[: mro.index(base)] for pair in vars(each).items()]
+    return not any(
+        name not in PLAIN or (name != "is_authorized" and _is_computed(value))
+        for name, value in own
+        if not name.startswith("__") or name in ("__init__", "__getattribute__", "__getattr__")
+    )
+
+
+def _is_computed(value: object) -> bool:
+    """Tell whether an attribute of a class may be another for each request, as that of a property is."""
+    return hasattr(type(value), "__get__") and not getattr(value, "is_the_same_for_all", False)
+
+
+def refuse_unusable(view_class: type[EndpointOptions], initkwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments of ``as_view`` that are none, or would give a wrong answer.
+
+    Raises:
+        ImproperlyConfigured: If one is such.
+    """
+    name = view_class.__name__
+    for argument in initkwargs:
+        if not hasattr(view_class, argument):
+            known = sorted(name for name in (*DATA, *ACCESS_ARGUMENTS, "template_name") if not name.startswith("_"))
+            remedy = nearest(argument, known) or f" Use {', '.join(known)}."
+            raise ImproperlyConfigured(f"{name}.as_view() has no argument {argument!r}.{remedy}")
+    options = {option: initkwargs.get(option, getattr(view_class, option)) for option in OPTIONS}
+    refuse_unusable_options(name, {key: value for key, value in options.items() if not _is_computed(value)})
+
+
+def refuse_unusable_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that would give a wrong answer.
+
+    Raises:
+        ImproperlyConfigured: If one is such.
+    """
+    status = options.get("error_status_code", 500)
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        raise ImproperlyConfigured(f"{name}: error_status_code is {status!r}: use a status from 400 to 599.")
+    strict = options.get("warnings_as_errors")
+    if strict is not None and not isinstance(strict, bool):
+        raise ImproperlyConfigured(f"{name}: warnings_as_errors is {strict!r}: use True, False or None.")
+    marks = {mark: options.get(mark) for mark in ("readiness", "liveness")}
+    for mark, value in marks.items():
+        if value is not None and not isinstance(value, bool):
+            raise ImproperlyConfigured(f"{name}: {mark} is {value!r}: use True or False.")
+    if all(marks.values()):
+        raise ImproperlyConfigured(f"{name}: it is marked as readiness and liveness: mount a view for each.")
