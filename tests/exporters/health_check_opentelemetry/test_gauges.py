@@ -23,7 +23,7 @@ from health_check.monitor.reports import Overview
 from health_check.views import HealthCheckView
 from health_check_opentelemetry.gauges import INSTRUMENTS
 from tests.conftest import Mount
-from tests.support.bench import Held, Script
+from tests.support.bench import Held, eventually, Script
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.readings import reading
 from tests.support.recording import Metrics, meter_provider, points
@@ -202,11 +202,11 @@ def test_gauges__of_what_is_not_known(settings: Settings, metrics: Metrics, moun
     slow = type("Slow", (Fine,), {"check_status": lambda self: held.wait()})
     mount_checks(slow, Broken)
     try:
+        eventually(lambda: values(metrics.collect()[STATUS])["Broken", "error"] == 1)
         found = metrics.collect()
     finally:
         held.let_go.set()
     assert values(found[STATUS])["Slow", "unknown"] == 1
-    assert values(found[STATUS])["Broken", "error"] == 1
     assert ("Slow",) not in values(found[TIME_TAKEN])
 
 
