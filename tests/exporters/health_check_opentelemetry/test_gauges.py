@@ -23,7 +23,7 @@ from health_check.monitor.reports import Overview
 from health_check.views import HealthCheckView
 from health_check_opentelemetry.gauges import INSTRUMENTS
 from tests.conftest import Mount
-from tests.support.bench import Held, eventually, Script
+from tests.support.bench import Held, Script, eventually
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.readings import reading
 from tests.support.recording import Metrics, meter_provider, points
