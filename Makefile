@@ -57,7 +57,7 @@ first-five-minutes: $(VENV)/installed ## Do what the README says on a new projec
 test-newest: ## Run what the newest Python and Django may change, without servers
 	@test -x $(NEWEST_VENV)/bin/python || $(NEWEST_PYTHON) -m venv $(NEWEST_VENV)
 	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable . --group test
+	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable . 'Django$(NEWEST_DJANGO)' --group test
 	@$(NEWEST_VENV)/bin/python -c 'import django, sys; print("Python", sys.version.split()[0], "Django", django.__version__)'
 	$(NEWEST_VENV)/bin/python $(PYTEST) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
 
@@ -67,6 +67,7 @@ lint: $(VENV)/installed ## Check style, types, the direction of imports, and tha
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture --check
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing --check
 
@@ -86,6 +87,16 @@ bench: $(VENV)/installed ## Measure what answers cost, against a bare view and o
 format: $(VENV)/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: release
+release: $(VENV)/installed ## Build the release into dist/, check it, and try the wheel in a clean environment
+	rm -rf dist build/release
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+	$(PYTHON) -m venv build/release
+	build/release/bin/python -m pip install --quiet --disable-pip-version-check dist/*.whl
+	build/release/bin/python -I tests/support/smoke.py
+	@echo "dist/ is ready: git tag v$$(build/release/bin/python -I -c 'import health_check; print(health_check.__version__)')"
 
 .PHONY: services
 services: ## Install the servers that the tests start (Debian)

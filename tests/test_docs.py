@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from health_check import __version__
 from health_check_prometheus import HealthCheckCollector
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -145,6 +146,12 @@ def test_links__lead_somewhere(document: pathlib.Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
     missing = [target for target in targets if not (document.parent / target).exists()]
     assert missing == []
+
+
+def test_changelog__has_a_section_of_this_version() -> None:
+    """The newest release in the changelog is the version of the package."""
+    versions = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == __version__
 
 
 def test_metrics__table_is_complete() -> None:
