@@ -7,10 +7,11 @@ import functools
 import importlib.resources
 import json
 import re
+import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from health_check_dashboards.options import DEFAULTS, Options, error_budget
+from health_check_dashboards.options import DEFAULTS, HEALTH_PAGE, Options, error_budget
 from health_check_dashboards.templating import adapt, with_labels
 
 DASHBOARDS = ("health.json", "fleet.json", "now.json")
@@ -37,6 +38,8 @@ def dashboard(path: str, options: Options) -> str:
     """Return the JSON of a dashboard, adapted."""
     text = with_labels(packaged(path), options.labels)
     text = text.replace(DEFAULTS["runbook-base"], options["runbook-base"])
+    page = urllib.parse.urlsplit(options["health-url"])
+    text = text.replace(HEALTH_PAGE, page._replace(netloc="${__value.raw}").geturl())
     model = json.loads(text.replace(f"[{DEFAULTS['window']}]", f"[{options['window']}]"))
     variables = model["templating"]["list"]
     for variable in variables:
@@ -45,6 +48,8 @@ def dashboard(path: str, options: Options) -> str:
     for panel in model["panels"]:
         if panel["title"] == "Availability":
             panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1:] = _steps(options["objective"])
+        for step in panel.get("transformations", []):
+            _name_columns(step["options"], options.labels)
         if "description" in panel:
             panel["description"] = panel["description"].replace("30 days", _in_words(options["window"]))
     variables[1:1] = [_variable(label, variables) for label in options.labels]
@@ -52,6 +57,17 @@ def dashboard(path: str, options: Options) -> str:
         if link["title"] == "Runbook":
             link["url"] = options["runbook-base"]
     return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+
+def _name_columns(step: dict[str, Any], labels: tuple[str, ...]) -> None:
+    """Give the labels that tell sites apart a column each, before the one of namespaces."""
+    names, order = step.get("renameByName", {}), step.get("indexByName", {})
+    if "namespace" not in names:
+        return
+    first = order["namespace"]
+    order |= {name: index + len(labels) for name, index in order.items() if index >= first}
+    order |= {label: first + number for number, label in enumerate(labels)}
+    names |= {label: label.capitalize() for label in labels}
 
 
 def _steps(objective: str) -> list[dict[str, Any]]:

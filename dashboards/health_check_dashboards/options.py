@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 RUNBOOKS = "https://github.com/django-health-exporter/django-health-exporter/blob/main/docs/alerts.md"
 """Where docs/alerts.md can be read."""
 
+HEALTH_PAGE = "http://${__value.raw}/health/"
+"""The health page of an instance, as links of dashboards have it."""
+
 DURATION = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?", re.ASCII)
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 

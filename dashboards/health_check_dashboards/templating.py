@@ -9,6 +9,7 @@ the job in expressions is replaced everywhere, the labels ``namespace, job`` by 
 
 from __future__ import annotations
 
+import functools
 import re
 
 from health_check_dashboards.options import DEFAULTS, Options, error_budget, seconds
@@ -139,4 +140,18 @@ def with_labels(text: str, labels: tuple[str, ...]) -> str:
         text = text.replace('\\"namespace\\", \\"job\\"', f'\\"{label}\\", \\"namespace\\", \\"job\\"')
         text = text.replace("namespace=%q,job=%q", f"{label}=%q,namespace=%q,job=%q")
         text = re.sub(r"(\$labels|\.Labels)\.namespace \1\.job", rf"\1.{label} \g<0>", text)
+        text = IN_NAMESPACE.sub(functools.partial(_named_by, label), text)
+        text = text.replace("{{namespace}}", f"{{{{{label}}}}} {{{{namespace}}}}")  # legends
     return text
+
+
+def _named_by(label: str, match: re.Match[str]) -> str:
+    return match[0].replace("namespace", label).replace("Namespace", label.capitalize()) + match[0]
+
+
+IN_NAMESPACE = re.compile(
+    r"\{\{ with (?:\$labels|\.Labels)\.namespace \}\}.*?\{\{ end \}\}"  # where a text names the site
+    r"|var-namespace=\{\{ \$labels\.namespace \| urlquery \}\}&"  # links of alerts to dashboards
+    r"|var-namespace=\$\{__data\.fields\.Namespace\b[^}]*\}&"  # links between dashboards
+)
+"""Where a site is named by its namespace, outside of expressions."""

@@ -15,6 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from health_check_dashboards.drawing import __main__ as drawing
 from health_check_dashboards.drawing.health import health
+from health_check_dashboards.options import RUNBOOKS
 from tests.support.boards import BOARDS, Target, board, grouped_labels, panels, targets, variables
 from tests.support.servers import clean_environment
 
@@ -77,8 +78,10 @@ def test_board__is_of_the_schema(name: str) -> None:
 
 
 def without_queries(model: dict[str, Any]) -> dict[str, Any]:
-    """Return a dashboard without the queries of its panels, whose type depends on the data source."""
-    return {**model, "panels": [{**panel, "targets": None} for panel in model["panels"]]}
+    """Return a dashboard without its queries, whose type depends on the data source."""
+    annotations = [{key: one[key] for key in ("name", "enable", "iconColor")} for one in model["annotations"]["list"]]
+    panels = [{**panel, "targets": None} for panel in model["panels"]]
+    return {**model, "annotations": annotations, "panels": panels}
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -97,6 +100,9 @@ def test_board__has_what_every_board_has(name: str) -> None:
     assert alerts["datasource"] == deployments["datasource"] == SOURCE
     assert "ALERTS{" in alerts["expr"]
     assert "build_info{" in deployments["expr"]
+    assert alerts["titleFormat"] == "{{alertname}}"
+    shown = set(re.findall(r"\{\{(\w+)\}\}", deployments["titleFormat"] + deployments["textFormat"]))
+    assert shown <= grouped_labels([deployments["expr"]])
     assert len({board(other)["uid"] for other in BOARDS}) == len(BOARDS)
 
 
@@ -148,7 +154,7 @@ def test_panel__names_columns_that_it_has(name: str, panel: dict[str, Any]) -> N
     for step in panel.get("transformations", []):
         names = step["options"].get("renameByName", {})
         made |= {"{rowField}\\{columnField}".format_map(step["options"])} if "rowField" in step["options"] else set()
-        made |= set(names.values())
+        made |= {*names.values(), step["options"].get("stringField")}
         queries = {f"Value #{target['refId']}" for target in panel["targets"]}
         assert {column for column in names if column.startswith("Value #")} <= queries
     own = {override["matcher"]["options"] for override in panel["fieldConfig"].get("overrides", [])}
@@ -224,9 +230,30 @@ def test_variables__are_chosen_from_data(name: str) -> None:
 
 
 def test_links__lead_to_the_other_board() -> None:
-    """The sites of the fleet lead to the dashboard of a site."""
-    links = re.findall(r"/d/([\w-]+)\?", json.dumps([board(name) for name in BOARDS]))
-    assert set(links) == {board("health")["uid"]}
+    """Links between dashboards lead to the one of a site, and choose in it what the row is about, encoded."""
+    links = re.findall(r'"(/d/[^"]+)"', json.dumps([board(name) for name in BOARDS]))
+    known = {f"var-{variable['name']}" for variable in variables(board("health"))}
+    assert len(links) > 4
+    for link in links:
+        path, _, query = link.partition("?")
+        assert path == f"/d/{board('health')['uid']}"
+        *chosen, time_range = query.split("&")
+        assert time_range == "${__url_time_range}"
+        for pair in chosen:
+            name, _, value = pair.partition("=")
+            assert name in known if value else re.fullmatch(r"\$\{(namespace|job):queryparam\}", name)
+            assert not value or value.endswith(":percentencode}")
+
+
+def test_alerts__lead_to_their_sections() -> None:
+    """An alert leads to its anchor in the runbook, which has the name in small letters; a check to its own runbook."""
+    text = json.dumps(board("now"))
+    assert f'"{RUNBOOKS}#${{__data.fields.anchor}}"' in text
+    (panel,) = [one for one in panels(board("now")) if one["title"] == "Firing alerts"]
+    assert {"id": "formatString", "options": {"stringField": "anchor", "outputFormat": "Lower Case"}} in (
+        panel["transformations"]
+    )
+    assert '"anchor", "$1", "alertname"' in panel["targets"][0]["expr"]
 
 
 def test_exemplars__are_asked_for_where_they_are() -> None:

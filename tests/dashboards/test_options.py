@@ -6,8 +6,9 @@ import json
 import re
 
 import pytest
+import yaml
 
-from health_check_dashboards.files import ADAPTED, FILES, packaged
+from health_check_dashboards.files import ADAPTED, FILES, dashboard, packaged
 from health_check_dashboards.options import DEFAULTS, OPTIONS, Option, options_of, seconds
 from health_check_dashboards.templating import MARKS, adapt
 from tests.support.boards import PACKAGE
@@ -88,7 +89,8 @@ def test_labels__tell_sites_apart_everywhere() -> None:
     for path, text in texts.items():
         assert not re.search(r"(?<!env, )namespace, job", text), path
     rules = texts["prometheus/alerts.yml"]
-    assert len(re.findall(r"env=%q,namespace=%q,job=%q", rules)) == len(re.findall(r"\$labels\.env", rules)) > 5
+    queries = len(re.findall(r"env=%q,namespace=%q,job=%q", rules))
+    assert queries == len(re.findall(r"\$labels\.env \$labels\.namespace \$labels\.job", rules)) > 5
     assert ".Labels.env .Labels.namespace .Labels.job" in texts["prometheus/consoles/health.html"]
     assert "group_by: [env, namespace, job]" in texts["alertmanager/alertmanager.yml"]
     board = texts["grafana/dashboards/health.json"]
@@ -96,6 +98,35 @@ def test_labels__tell_sites_apart_everywhere() -> None:
     assert board.count('env=~\\"$env\\", namespace') == board.count('namespace=~\\"$namespace\\"') > 20
     assert [one["name"] for one in json.loads(board)["templating"]["list"]][:3] == ["datasource", "env", "namespace"]
     assert '\\"env\\", \\"namespace\\", \\"job\\"' in texts["grafana/dashboards/fleet.json"]
+
+
+def test_labels__are_said_and_linked() -> None:
+    """Alerts name the site by all labels, links between dashboards choose it by them, and tables have a column each."""
+    texts = {file.path: file.render(options_of({}, ("env", "cell"))) for file in FILES}
+    for rule in [one for group in yaml.safe_load(texts["prometheus/alerts.yml"])["groups"] for one in group["rules"]]:
+        if "alert" in rule:
+            said = rule["annotations"]
+            assert (
+                "?var-env={{ $labels.env | urlquery }}&var-cell={{ $labels.cell | urlquery }}&var-namespace"
+                in (said["dashboard_url"])
+            )
+            assert "{{ with $labels.env }} in {{ . }}{{ end }}" in said["summary"] or "Probe" in rule["alert"]
+    for name in ("health", "fleet", "now"):
+        links = re.findall(r"/d/django-health\?[^\"]*Namespace[^\"]*", texts[f"grafana/dashboards/{name}.json"])
+        assert links
+        for link in links:
+            assert "var-env=${__data.fields.Env:percentencode}&var-cell=${__data.fields.Cell:percentencode}&" in link
+        for step in re.findall(r'"renameByName": \{[^}]*', texts[f"grafana/dashboards/{name}.json"]):
+            assert '"env": "Env"' in step
+    assert "{{job}} {{env}} {{cell}} {{namespace}}" in texts["grafana/dashboards/health.json"]
+    assert "{{ with .Labels.env }}" in texts["prometheus/consoles/health.html"]
+
+
+def test_health_url__is_how_instances_are_asked() -> None:
+    """Links to an instance's health page have the scheme and the path of the site's."""
+    text = dashboard("grafana/dashboards/now.json", options_of({"health-url": "https://shop.example/status/"}))
+    assert '"https://${__value.raw}/status/"' in text
+    assert "http://${__value.raw}" not in text
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import subprocess
 
 import pytest
-import yaml
 
 from health_check_dashboards.__main__ import write
 from health_check_dashboards.options import SOURCES, options_of
@@ -24,23 +24,23 @@ STEPS = {
 SECONDS = 300.0
 """How long promtool may take."""
 
-EVERY = [(source, step) for source in SOURCES for step in STEPS]
+EVERY = [(source, step, labels) for source in SOURCES for step in STEPS for labels in ((), ("env",))]
 
 
-def chosen(source: str, step: int) -> list[Scenario]:
-    """Return the scenarios of a source."""
-    return [one for one in scenarios() if source in one.sources and one.step == step]
+def chosen(source: str, step: int, labels: tuple[str, ...]) -> list[Scenario]:
+    """Return the scenarios that the same options of the rules are for."""
+    return [one for one in scenarios() if source in one.sources and (one.step, one.labels) == (step, labels)]
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.parametrize(("source", "step"), [one for one in EVERY if chosen(*one)])
-def test_alerts__fire_when_they_should(source: str, step: int, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(("source", "step", "labels"), [one for one in EVERY if chosen(*one)])
+def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
     """At each minute those alerts fire that a scenario names, and no others."""
-    options = options_of({**STEPS[step], "source": source})
+    options = options_of({**STEPS[step], "source": source}, labels)
     write(tmp_path, options, force=False)
     file = tmp_path / "scenarios.yml"
     rules = tmp_path / "prometheus" / "alerts.yml"
-    file.write_text(yaml.safe_dump(promtool_tests(chosen(source, step), source, rules, step), sort_keys=False))
+    file.write_text(json.dumps(promtool_tests(chosen(source, step, labels), source, rules, step)))
     for program in promtool_programs():
         done = subprocess.run(
             [program, "test", "rules", file], capture_output=True, text=True, timeout=SECONDS, check=False

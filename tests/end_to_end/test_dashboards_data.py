@@ -210,6 +210,8 @@ def every_panel_has_data(data: Data, model: Mapping[str, Any], at: float) -> Non
     everything = values_of(data, model)
     empty = [target for target in boards.targets(model) if not shown(data, target, everything, at)]
     assert empty == []
+    for annotation in model["annotations"]["list"]:
+        assert data.series(boards.substituted(annotation["expr"], everything), at=at), annotation["name"]
     for label in ("Disk(path='/')", "HangAsync"):
         if "check" in everything:
             one = values_of(data, model, check=label, endpoint="health_check")
@@ -276,7 +278,10 @@ def grafana_shows_it(data: Data, at: float) -> None:
     assert {"Check", "State", "In this state for", "Critical"} <= found["What is wrong now"].keys()
     grid = found["Checks by instances"]
     assert grid[data.web][grid["check\\instance"].index("PriceList")] == 3
-    assert "HealthCheckFailing" in found["Firing alerts"]["Alert"]
+    firing = found["Firing alerts"]
+    assert "HealthCheckFailing" in firing["Alert"]
+    assert firing["anchor"] == [name.lower() for name in firing["Alert"]]
+    assert firing["Runbook"][firing["Check"].index("PriceList")] == OWNED["runbook"]
 
 
 def tables_of(data: Data, model: Mapping[str, Any], at: float) -> dict[str, grafana.Table]:

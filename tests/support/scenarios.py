@@ -23,7 +23,7 @@ import yaml
 PREFIX = "django_health_check_"
 FOLDER = pathlib.Path(__file__).parents[1] / "dashboards" / "scenarios"
 TARGET_LABELS = ("namespace", "job", "instance")
-ALERT_LABELS = ("alertname", "namespace", "instance", "check", "url_name")
+ALERT_LABELS = ("alertname", "env", "namespace", "instance", "check", "url_name")
 STATES = ("ok", "warning", "error", "unknown")
 FAILING = ("error", "unknown")
 
@@ -49,6 +49,11 @@ class Scenario:
         """The values of ``--source`` for which it holds."""
         found: list[str] = self.model["sources"]
         return found
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The values of ``--label``: ``env``, where targets differ by that."""
+        return ("env",) if any("env" in (target or {}) for target in self.model["targets"].values()) else ()
 
     @property
     def step(self) -> int:
@@ -199,7 +204,8 @@ def _names(text: str) -> list[str]:
 def _target(scenario: Scenario, source: str, name: str, target: Mapping[str, Any]) -> Iterator[Series]:
     up = scenario.course(target.get("up"), "up")
     namespace = str(target.get("namespace", scenario.namespace))
-    labels = {**({"namespace": namespace} if namespace else {}), "job": "django", "instance": name}
+    own = {"namespace": namespace, "env": str(target.get("env", ""))}
+    labels = {**{label: value for label, value in own.items() if value}, "job": "django", "instance": name}
 
     def shown(values: Iterable[float | None]) -> list[float | None]:
         return [value if state == "up" else None for value, state in zip(values, up, strict=True)]

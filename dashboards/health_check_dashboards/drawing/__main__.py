@@ -25,7 +25,21 @@ def drawn() -> dict[str, str]:
 
 
 def _json(board: object) -> str:
-    return json.dumps(board, cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
+    model = json.loads(json.dumps(board, cls=JSONEncoder))
+    for annotation in model["annotations"]["list"]:
+        annotation |= ANNOTATIONS[annotation["name"]]
+    return json.dumps(model, indent=2, ensure_ascii=False) + "\n"
+
+
+ANNOTATIONS = {
+    "Alerts": {"titleFormat": "{{alertname}}", "tagKeys": "severity,check,url_name,instance,job,namespace"},
+    "Deployments": {
+        "titleFormat": "New process of {{job}}",
+        "textFormat": "On {{host}}: django-health-exporter {{version}}, Django {{django}}, Python {{python}}",
+        "tagKeys": "namespace",
+    },
+}
+"""What annotations say, which is Prometheus' own and which the SDK has no fields for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,13 +31,27 @@ from health_check_dashboards.drawing.panels import (
     timeline,
     transformed,
 )
-from health_check_dashboards.options import RUNBOOKS
+from health_check_dashboards.options import HEALTH_PAGE, RUNBOOKS
 
 SITE_LABELS = {"namespace": "Namespace", "job": "Job"}
 
-TO_CHECK = {"title": "This check alone", "url": "/d/django-health?var-check=${__value.raw}&${__url_time_range}"}
-TO_INSTANCE = {"title": "Its health page", "url": "http://${__value.raw}/health/", "targetBlank": True}
-TO_RUNBOOK = {"title": "What it means, and what to do", "url": f"{RUNBOOKS}#${{__value.raw}}", "targetBlank": True}
+SITE_OF_ROW = "var-namespace=${__data.fields.Namespace:percentencode}&var-job=${__data.fields.Job:percentencode}&"
+SITES_CHOSEN = "${namespace:queryparam}&${job:queryparam}&"
+
+
+def to_check(site: str) -> dict[str, object]:
+    """Return the link to the dashboard of a site that shows the check of the cell alone."""
+    check = "var-check=${__value.raw:percentencode}&${__url_time_range}"
+    return {"title": "This check alone", "url": f"/d/django-health?{site}{check}"}
+
+
+TO_INSTANCE = {"title": "Its health page", "url": HEALTH_PAGE, "targetBlank": True}
+TO_RUNBOOK = {
+    "title": "What it means, and what to do",
+    "url": f"{RUNBOOKS}#${{__data.fields.anchor}}",
+    "targetBlank": True,
+}
+TO_OWN_RUNBOOK = {"title": "What to do", "url": "${__value.raw:raw}", "targetBlank": True}
 
 
 def now() -> Iterator[Drawn]:
@@ -59,7 +73,7 @@ def now() -> Iterator[Drawn]:
         stats(
             "Endpoints",
             "Whether each endpoint answers 200 on all instances; a drained host does not.",
-            Query(expr=queries.ENDPOINT_STATUS, legend="{{url_name}} {{job}}"),
+            Query(expr=queries.ENDPOINT_STATUS, legend="{{url_name}} {{job}} {{namespace}}"),
             size=(8, 4),
             empty=NO_ENDPOINT,
         )
@@ -114,7 +128,7 @@ def _alerts() -> table.Panel:
     panel = rows(
         "Firing alerts",
         "The alerts of this package that fire. Which of them are silenced only Alertmanager knows.",
-        Query(expr=queries.FIRING, name="alerts"),
+        Query(expr=queries.FIRING_ROWS, name="alerts"),
         size=(10, 8),
         empty="No alert fires",
     )
@@ -125,11 +139,15 @@ def _alerts() -> table.Panel:
         "url_name": "Endpoint",
         "instance": "Instance",
         **SITE_LABELS,
+        "runbook": "Runbook",
     }
-    panel = transformed(panel, renamed(names, without=["Value"]))
+    lower = {"stringField": "anchor", "outputFormat": "Lower Case"}  # as anchors of pages are
+    panel = transformed(panel, ("formatString", dict(lower)), renamed(names, without=["Value"]))
+    panel = column(panel, "anchor", custom__hidden=True)
+    panel = column(panel, "Runbook", links=[TO_OWN_RUNBOOK])
     severities = mapping({"critical": ("critical", RED), "warning": ("warning", YELLOW)})
     panel = column(panel, "Alert", links=[TO_RUNBOOK])
-    panel = column(panel, "Check", links=[TO_CHECK])
+    panel = column(panel, "Check", links=[to_check(SITE_OF_ROW)])
     panel = column(panel, "Instance", links=[TO_INSTANCE])
     return column(panel, "Severity", mappings=severities, custom__cellOptions=COLORED, custom__width=90)
 
@@ -139,7 +157,7 @@ def history() -> Iterator[Drawn]:
     yield timeline(
         "Checks",
         "The state of each check, on whichever instance is worst.",
-        Query(expr=queries.CHECK_SEVERITY, legend="{{check}} {{job}}"),
+        Query(expr=queries.CHECK_SEVERITY, legend="{{check}} {{job}} {{namespace}}"),
         size=(24, 9),
         values=SEVERITY,
         empty=NO_CHECK,
@@ -147,7 +165,7 @@ def history() -> Iterator[Drawn]:
     yield timeline(
         "Endpoints",
         "Whether each endpoint answers 200 on all instances.",
-        Query(expr=queries.ENDPOINT_STATUS, legend="{{url_name}} {{job}}"),
+        Query(expr=queries.ENDPOINT_STATUS, legend="{{url_name}} {{job}} {{namespace}}"),
         size=(24, 5),
         values=ANSWER,
         empty=NO_ENDPOINT,
@@ -167,10 +185,8 @@ def _grid() -> table.Panel:
     panel = panel.mappings(SEVERITY).cell_options(TableColoredBackgroundCellOptions())
     grid = {"columnField": "instance", "rowField": "check", "valueField": "Value", "emptyValue": "null"}
     panel = transformed(panel, ("groupingToMatrix", dict(grid)))
-    plain = {"type": "auto"}
-    return column(
-        panel, "check\\instance", displayName="Check", mappings=[], custom__cellOptions=plain, links=[TO_CHECK]
-    )
+    plain, link = {"type": "auto"}, to_check(SITES_CHOSEN)
+    return column(panel, "check\\instance", displayName="Check", mappings=[], custom__cellOptions=plain, links=[link])
 
 
 def _every_check() -> table.Panel:
@@ -199,7 +215,7 @@ def _every_check() -> table.Panel:
 
 
 def _check_columns(panel: table.Panel) -> table.Panel:
-    panel = column(panel, "Check", links=[TO_CHECK])
+    panel = column(panel, "Check", links=[to_check(SITE_OF_ROW)])
     panel = column(panel, "State", mappings=SEVERITY, custom__cellOptions=COLORED, custom__width=100)
     for name in ("In this state for", "Last success", "Last run"):
         panel = column(panel, name, unit="dtdurations", decimals=0)

@@ -77,7 +77,8 @@ def _sites() -> table.Panel:
 
 LINK = {
     "title": "The health of this site",
-    "url": f"/d/{HEALTH_UID}?var-namespace=${{__data.fields.Namespace}}&var-job=${{__value.raw}}&${{__url_time_range}}",
+    "url": f"/d/{HEALTH_UID}?var-namespace=${{__data.fields.Namespace:percentencode}}"
+    "&var-job=${__value.raw:percentencode}&${__url_time_range}",
 }
 
 

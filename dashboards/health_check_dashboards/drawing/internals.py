@@ -31,8 +31,8 @@ def time_taken() -> Iterator[Drawn]:
         "Time taken, p50 and p95",
         "Below these times stayed half of the runs, and 95 percent of them, on the slowest instance. Exemplars lead to"
         " traces.",
-        Query(expr=queries.quantile("0.5"), legend="{{check}} p50", name="p50"),
-        Query(expr=queries.quantile("0.95"), legend="{{check}} p95", name="p95", exemplars=True),
+        Query(expr=queries.quantile("0.5"), legend="{{check}} p50 {{job}} {{namespace}}", name="p50"),
+        Query(expr=queries.quantile("0.95"), legend="{{check}} p95 {{job}} {{namespace}}", name="p95", exemplars=True),
         size=(12, 9),
         unit="s",
         empty="No run in this time",
@@ -49,7 +49,7 @@ def time_taken() -> Iterator[Drawn]:
         graph(
             "Share of the time budget",
             "How much of its time budget the last run of each check took. At 100% it is cut short, and in error.",
-            Query(expr=queries.BUDGET_SHARE, legend="{{check}} {{job}}"),
+            Query(expr=queries.BUDGET_SHARE, legend="{{check}} {{job}} {{namespace}}"),
             size=(24, 7),
             unit="percentunit",
             empty=NO_CHECK,
@@ -66,7 +66,7 @@ def availability() -> Iterator[Drawn]:
             "Availability",
             "The share of 30 days in which each endpoint answered 200 on some target. A site that is down counts as"
             " failing. Red is below the objective.",
-            Query(expr=queries.AVAILABILITY, legend="{{url_name}} {{job}}"),
+            Query(expr=queries.AVAILABILITY, legend="{{url_name}} {{job}} {{namespace}}"),
             size=(8, 7),
             unit="percentunit",
             empty=NO_RECORD,
@@ -78,7 +78,7 @@ def availability() -> Iterator[Drawn]:
         stats(
             "Error budget left",
             "Which share of the failures that the objective allows in 30 days is left. Below 0 it is missed.",
-            Query(expr=queries.BUDGET_LEFT, legend="{{url_name}} {{job}}"),
+            Query(expr=queries.BUDGET_LEFT, legend="{{url_name}} {{job}} {{namespace}}"),
             size=(8, 7),
             unit="percentunit",
             empty=NO_RECORD,
@@ -91,7 +91,7 @@ def availability() -> Iterator[Drawn]:
             "Burn rate",
             "How many times faster than allowed the error budget is spent, over an hour each. At 14.4, the budget of 30"
             " days is gone in two, and HealthCheckErrorBudgetBurnFast fires; at 6, in five.",
-            Query(expr=queries.BURN_RATE, legend="{{url_name}} {{job}}"),
+            Query(expr=queries.BURN_RATE, legend="{{url_name}} {{job}} {{namespace}}"),
             size=(8, 7),
             unit="suffix:x",
             empty=NO_RECORD,
@@ -108,7 +108,7 @@ def machinery() -> Iterator[Drawn]:
             "Age of results",
             "How old the last result of each check is, in times of its max_age. Above three it is not shown any more,"
             " and the check is unknown.",
-            Query(expr=queries.STALENESS, legend="{{check}} {{job}}"),
+            Query(expr=queries.STALENESS, legend="{{check}} {{job}} {{namespace}}"),
             size=(12, 8),
             unit="suffix:x",
             empty=NO_CHECK,
@@ -129,7 +129,7 @@ def machinery() -> Iterator[Drawn]:
     yield graph(
         "Runs under way",
         "For checks with a run under way: how long the last one has been over. What goes on growing hangs.",
-        Query(expr=queries.UNDER_WAY, legend="{{check}} {{job}}"),
+        Query(expr=queries.UNDER_WAY, legend="{{check}} {{job}} {{namespace}}"),
         size=(12, 7),
         unit="s",
         empty="No run is under way at the time of a scrape",

@@ -66,9 +66,12 @@ NOT_OK = f"{CHECK_SEVERITY} > 0"
 ENDPOINT_STATUS = f"min {BY_ENDPOINT} ({of_endpoints('endpoint_status')})"
 
 FIRING = (
-    "max by (alertname, severity, namespace, job, instance, check, url_name)"
+    "max by (alertname, severity, namespace, job, instance, check, url_name, runbook)"
     f' (ALERTS{{alertname=~"HealthCheck.+", alertstate="firing", {SITE}}})'
 )
+
+FIRING_ROWS = f'label_replace({FIRING}, "anchor", "$1", "alertname", "(.*)")'
+"""The same with the name a second time, of which the anchor in the page on alerts is made."""
 
 TIME_TAKEN = f"max {BY_CHECK} ({of_checks('time_taken_seconds')})"
 
