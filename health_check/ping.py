@@ -22,6 +22,7 @@ examples:
   HEALTHCHECK --timeout=10s CMD ["python", "-m", "health_check.ping", "http://127.0.0.1:8000/health/"]
   python -m health_check.ping http://127.0.0.1:8000/health/live/ --header "Host: shop.example"
   python -m health_check.ping http://localhost/health/ --unix-socket /run/gunicorn.sock
+  python -m health_check.ping https://127.0.0.1:8443/health/ --server-name shop.example
 """
 
 BODY_BYTES = 4096
@@ -51,7 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         status, body = ping(
-            options.url, headers=options.header, timeout=options.timeout, unix_socket=options.unix_socket
+            options.url,
+            headers=options.header,
+            timeout=options.timeout,
+            unix_socket=options.unix_socket,
+            server_name=options.server_name,
+            insecure=options.insecure,
         )
     except PingError as error:
         print(error, file=sys.stderr)
@@ -62,7 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def ping(
-    url: str, *, headers: Sequence[str] = (), timeout: float = 5.0, unix_socket: str | None = None
+    url: str,
+    *,
+    headers: Sequence[str] = (),
+    timeout: float = 5.0,
+    unix_socket: str | None = None,
+    server_name: str | None = None,
+    insecure: bool = False,
 ) -> tuple[int, str]:
     """Return the status and the beginning of the body that an endpoint answers with.
 
@@ -71,6 +83,8 @@ def ping(
         headers: More request headers, as in ``"Host: shop.example"``.
         timeout: For how many seconds to wait for all of it; default 5.
         unix_socket: The socket of the server, where it listens on no port.
+        server_name: The name to ask for, and to verify, over TLS; default the host of the URL.
+        insecure: Whether the certificate may be any; default False.
 
     Raises:
         PingError: If there is no answer in time, or not one of a health endpoint.
@@ -79,12 +93,19 @@ def ping(
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
     until = time.monotonic() + timeout
     try:
-        with _connect(parts, timeout, unix_socket) as connection:
-            connection.sendall(_request(parts, headers))
+        with (
+            _connect(parts, timeout, unix_socket) as plain,
+            _secured(plain, parts, server_name, insecure) as connection,
+        ):
+            connection.sendall(_request(parts, headers, server_name))
             status, body = _answer(connection, until)
     except TimeoutError as error:
         raise PingError(f"{shown} did not answer within {timeout:g} s.") from error
     except (OSError, UnicodeError) as error:
+        untrusted = getattr(error, "verify_message", "")  # of a class of ssl's, which may not be loaded
+        if untrusted:
+            remedy = "Add --server-name NAME, as in its certificate, or --insecure."
+            raise PingError(f"{shown} has a certificate that does not hold: {untrusted}. {remedy}") from error
         raise PingError(f"{shown} cannot be reached: {error}. Does the server listen there?") from error
     except ValueError as error:
         raise PingError(f"{shown} does not answer as a web server does: {error}") from error
@@ -108,28 +129,43 @@ def _parts(url: str) -> urllib.parse.SplitResult:
 
 
 def _connect(parts: urllib.parse.SplitResult, timeout: float, unix_socket: str | None) -> socket.socket:
-    host = parts.hostname or ""
-    if unix_socket is not None:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(timeout)
-        connection.connect(unix_socket)
-    else:
+    if unix_socket is None:
+        host = parts.hostname or ""
         address = host.encode() if host.isascii() else host  # of a text Python would load its tables of host names
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        connection = socket.create_connection((address, port), timeout)  # type: ignore[arg-type]
+        return socket.create_connection((address, port), timeout)  # type: ignore[arg-type]
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError("Python has no unix sockets on this system")
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(unix_socket)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _secured(
+    connection: socket.socket, parts: urllib.parse.SplitResult, server_name: str | None, insecure: bool
+) -> socket.socket:
+    """Return the connection, over TLS where the URL says so."""
     if parts.scheme == "http":
         return connection
     import ssl  # loads OpenSSL, which costs more than all else here
 
-    return ssl.create_default_context().wrap_socket(connection, server_hostname=host)
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(connection, server_hostname=server_name or parts.hostname)
 
 
-def _request(parts: urllib.parse.SplitResult, headers: Sequence[str]) -> bytes:
+def _request(parts: urllib.parse.SplitResult, headers: Sequence[str], server_name: str | None) -> bytes:
     """Return a request in HTTP/1.0: the answer then ends with the connection, and is not in chunks."""
     path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{urllib.parse.quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
     own = {
-        "host": f"Host: {parts.netloc}",
+        "host": f"Host: {server_name or parts.netloc}",
         "accept": "Accept: text/plain",
         "user-agent": "User-Agent: health_check.ping",
     }
@@ -182,6 +218,10 @@ def _parser() -> argparse.ArgumentParser:
         "--header", type=_header, action="append", default=[], metavar="'NAME: VALUE'", help="send this header, too"
     )
     parser.add_argument("--unix-socket", metavar="PATH", help="connect to this socket of the server instead of a port")
+    parser.add_argument(
+        "--server-name", metavar="NAME", help="name to ask for, and to verify, over TLS (default: the host of the URL)"
+    )
+    parser.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
     return parser
 
 

@@ -12,6 +12,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.utils.module_loading import import_string
 
 from health_check.backends import HealthCheck
+from health_check.concurrency.connections import close_cache
 from health_check.conf import seconds, settings
 
 TIMEOUTS: tuple[tuple[type[BaseCache], tuple[str, ...]], ...] = (
@@ -49,7 +50,7 @@ def limited(alias: str, limit: float) -> Iterator[BaseCache]:
         yield made
     finally:
         with contextlib.suppress(Exception):  # what is left of a connection that failed
-            _close(made)
+            close_cache(made)
 
 
 def _backend(path: object) -> type[Any]:
@@ -59,12 +60,6 @@ def _backend(path: object) -> type[Any]:
     except ImportError:
         return object
     return found if isinstance(found, type) else object
-
-
-def _close(cache: Any) -> None:
-    cache.close()
-    for pool in getattr(cache._cache, "_pools", {}).values():  # noqa: SLF001 - Django closes no Redis
-        pool.disconnect()
 
 
 CLIENT_SHARE = 0.8

@@ -1,9 +1,10 @@
-"""Django's database connections of a thread of ours: closed after each run, and kept from what a check does in them."""
+"""Connections of Django's: closed when a run or a client of ours is done, and kept from what a check does in them."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 from django.db import Error, connections, transaction
 
@@ -14,6 +15,13 @@ def close_connections() -> None:
         connection.in_atomic_block = connection.closed_in_transaction = False  # of a transaction that was left open
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def close_cache(cache: Any) -> None:
+    """Close the connections of a cache that only the caller has."""
+    cache.close()
+    for pool in getattr(cache._cache, "_pools", {}).values():  # noqa: SLF001 - Django closes no Redis
+        pool.disconnect()
 
 
 @contextlib.contextmanager

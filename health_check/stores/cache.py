@@ -15,7 +15,8 @@ from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
 
 from health_check.concurrency.clock import Clock
-from health_check.records import Record
+from health_check.concurrency.connections import close_cache
+from health_check.records import Kind, Record
 from health_check.stores import serializer
 from health_check.stores.base import (
     RELEASE_SECONDS,
@@ -41,6 +42,9 @@ LEAST_SECONDS = 2
 HOSTS = "hosts"
 DRAINING = "draining"
 MARK = "forced"
+
+MOST_MESSAGES, MOST_CHARACTERS = 3, 100
+"""How many messages of a record a cache gets that does not take all of it, and how much of each."""
 
 HOST_KEY_SECONDS = 86400
 """After how many seconds without a write what is kept of a host expires."""
@@ -127,11 +131,11 @@ class DjangoCacheStore(Store):
         self.probe()
 
     def close(self) -> None:
-        self._is_proven = False
+        self._is_proven, self._host_noted_at = False, -math.inf  # the server may have lost what it knew
         cache, self._cache = self._cache, None
         if cache is not None:
             with contextlib.suppress(Exception):  # the client of a server that is gone
-                cache.close()
+                close_cache(cache)
 
     def _do(self, work: Callable[[BaseCache], T]) -> T:
         try:
@@ -189,33 +193,64 @@ class DjangoCacheStore(Store):
         """Write records; that their leases are in force is known without asking: they have not ended."""
         names = [self._record_key(each.lease.key) for each in publications]
         found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
-        records: list[Record | None] = []
+        records: dict[str, Record] = {}
         documents: dict[int, dict[str, str]] = {}
         for name, publication in zip(names, publications, strict=True):
             key, text = publication.lease.key, found.get(name)
             latest = self._memo.load(name, text)
             if latest is not None and latest.release != self.site_release:
                 documents.setdefault(RELEASE_SECONDS, {})[self._own_key(key, latest.release)] = str(text)
-            record = self._following(publication, latest)
-            text = serializer.dump(record)
-            self._memo.note(name, text, record)
-            documents.setdefault(UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS, {})[name] = text
-            records.append(record)
+            records[name] = self._following(publication, latest)
+            seconds = UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS
+            documents.setdefault(seconds, {})[name] = self._text_of(name, records[name])
         for seconds, some in sorted(documents.items()):
-            self._set(some, seconds)
+            for name in self._refused(some, seconds):
+                if name in records:
+                    records[name] = self._shorter(name, records[name], seconds)
         with contextlib.suppress(StoreError):  # what matters is written
             self._do(self._note_host)
-        return records
+        return [records[name] for name in names]
 
-    def _set(self, documents: dict[str, str], seconds: int) -> None:
-        """Write documents; the first time after connecting one is read again, as a client may hide that it failed."""
-        if failed := self._do(lambda cache: cache.set_many(documents, seconds)):
-            raise StoreError(f"the cache {self._alias!r} did not take {len(failed)} records")
-        if not self._is_proven:
-            name = next(iter(documents))
+    def _text_of(self, name: str, record: Record) -> str:
+        text = serializer.dump(record)
+        self._memo.note(name, text, record)
+        return text
+
+    def _refused(self, documents: dict[str, str], seconds: int) -> list[str]:
+        """Write documents at once, or else one by one, and return which ones the cache refuses, as those too large."""
+        try:
+            failed = self._do(lambda cache: cache.set_many(documents, seconds))
+        except StoreError:
+            self._do(lambda cache: cache.get(next(iter(documents))))  # or else the server is gone
+            failed = list(documents)
+        refused = [name for name in failed if not self._keeps(name, documents[name], seconds)]
+        name = next((name for name in documents if name not in refused), "")
+        if name and not self._is_proven:  # the first time after connecting, as a client may hide that it failed
             if self._do(lambda cache: cache.get(name)) is None:
                 raise StoreError(f"the cache {self._alias!r} does not keep what is written")
             self._is_proven = True
+        return refused
+
+    def _keeps(self, name: str, text: str, seconds: int) -> bool:
+        """Write one document, and tell whether it is there then."""
+        with contextlib.suppress(StoreError):
+            self._do(lambda cache: cache.set(name, text, seconds))
+            return bool(self._do(lambda cache: cache.get(name)) == text)
+        return False
+
+    def _shorter(self, name: str, record: Record, seconds: int) -> Record:
+        """Write a record with less to say, as the cache refuses it, and return it.
+
+        Raises:
+            StoreError: If it refuses that, too.
+        """
+        messages = sorted(record.result.messages, key=lambda message: message.kind is Kind.WARNING)[:MOST_MESSAGES]
+        short = tuple(dataclasses.replace(each, text=f"{each.text[:MOST_CHARACTERS]} …") for each in messages)
+        result = dataclasses.replace(record.result, messages=short, pretty_status=None, exemplar={})
+        record = dataclasses.replace(record, result=result, totals=dataclasses.replace(record.totals, exemplars={}))
+        if not self._keeps(name, self._text_of(name, record), seconds):
+            raise StoreError(f"the cache {self._alias!r} does not take a record of {record.result.backend}")
+        return record
 
     def _raise_mark(self) -> None:
         self._do(lambda cache: cache.set(self._named(MARK), secrets.token_hex(8), HOST_KEY_SECONDS))

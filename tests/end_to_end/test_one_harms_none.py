@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import resource
 import time
 
@@ -12,6 +13,7 @@ import pytest
 from tests.support.caches import memcached_server, redis_server
 from tests.support.client import eventually, get
 from tests.support.servers import site_under_gunicorn
+from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
 
@@ -67,9 +69,13 @@ def test_verbose_check__fits_a_memcached(tmp_path: pathlib.Path) -> None:
         )
         with site_under_gunicorn(site, "--workers=2", "--threads=1") as server:
             for _ in range(20):
-                assert "django_health_check_store_up 1.0" in get(f"{server.url}/metrics").body
+                metrics = get(f"{server.url}/metrics").body
+                assert "django_health_check_store_up 1.0" in metrics
                 time.sleep(MAX_AGE / 2)
             page = get(f"{server.url}/health/", format="html")
             assert "… and 9" in page.body
             assert len(page.body) < MOST_PAGE_BYTES
+            for label in ("Verbose", "Counting"):
+                runs = re.findall(rf'runs_total{{check="{label}",outcome="\w+"}} (\S+)', metrics)
+                assert len(noted_runs(tmp_path, label)) - 3 <= sum(map(float, runs)), "all runs are counted"
             assert "cannot be used" not in server.output()

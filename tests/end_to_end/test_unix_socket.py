@@ -16,10 +16,11 @@ from django.core.management import CommandError, call_command
 from django.urls import path as django_path
 from pytest_django import Settings
 
+from health_check import ping
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.client import eventually, get
-from tests.support.servers import Server, free_port, running
+from tests.support.servers import Server, await_output, free_port, manage, running
 from tests.support.services import require
 from tests.support.site.configuration import Site
 from tests.support.small_servers import says, serving
@@ -170,6 +171,89 @@ def test_command__asks_over_tls_by_address(asked: Behind, monkeypatch: pytest.Mo
     assert "Add --server-name NAME" in outcome(address)
     assert outcome(address, "--server-name", "shop.example") == ""
     assert "cannot be reached" in outcome(asked.urls["one"].replace("http:", "https:"), "--insecure")
+
+
+def test_ping__asks_over_tls_by_address(
+    asked: Behind, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The probe verifies a certificate for a name by that name, or not at all; also at a socket it needs no port."""
+    url = f"{asked.urls['tls'].replace('http:', 'https:')}/health/live/"
+    assert ping.main([url]) == 2
+    assert "Add --server-name NAME, as in its certificate, or --insecure." in capsys.readouterr().err
+    assert ping.main([url, "--insecure"]) == 0
+    monkeypatch.setenv("SSL_CERT_FILE", asked.authority.ca_file)
+    assert ping.main([url]) == 2
+    assert "has a certificate that does not hold" in capsys.readouterr().err
+    assert ping.main([url, "--server-name", "shop.example"]) == 0
+    assert ping.main(["http://localhost/health/live/", "--unix-socket", str(asked.socket)]) == 2
+    assert "answers HTTP 403" in capsys.readouterr().err  # of a client whom no proxy tells of
+    assert ping.main(["http://localhost/health/live/", "--unix-socket", f"{asked.socket}.missing"]) == 2
+    assert "cannot be reached" in capsys.readouterr().err
+
+
+PREFIXED = """
+    server {{
+        listen 127.0.0.1:{port};
+        location /shop/ {{ proxy_pass http://{address}{path}; }}
+    }}
+"""
+
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+frontend site
+    bind 127.0.0.1:{port}
+    http-request deny deny_status 404 unless {{ path_beg /shop/ }}
+    {strip}
+    default_backend hosts
+backend hosts
+    server site {address}
+"""
+
+
+@contextlib.contextmanager
+def prefixing(kind: str, folder: pathlib.Path, address: str, *, strips: bool) -> Iterator[str]:
+    """Run a proxy that serves a site under ``/shop/`` alone, and may take that off; yield its address."""
+    folder.mkdir()
+    port = free_port()
+    if kind == "nginx":
+        text = PREFIXED.format(port=port, address=address, path="/" if strips else "")
+        (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, servers=text))
+        program = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
+        command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", "stderr"]
+    else:
+        strip = r"http-request replace-path /shop(/.*) \1" if strips else ""
+        (folder / "haproxy.cfg").write_text(HAPROXY.format(port=port, address=address, strip=strip))
+        command = [require("haproxy", package="haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
+    with running(command, folder):
+        eventually(lambda: get(f"http://127.0.0.1:{port}/shop/health/live/").status != 502, what="an answer through it")
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+@pytest.mark.parametrize("name", ["FORCE_SCRIPT_NAME", "SCRIPT_NAME"])
+def test_command__asks_a_site_under_a_prefix_by_its_name(kind: str, name: str, tmp_path: pathlib.Path) -> None:
+    """An endpoint's name is enough, at the server and at its proxy: of one that takes the prefix off, or leaves it."""
+    is_forced = name == "FORCE_SCRIPT_NAME"
+    site = Site(
+        folder=tmp_path / "site",
+        checks=["tests.support.site.checks.Counting"],
+        settings={"FORCE_SCRIPT_NAME": "/shop"} if is_forced else {},
+    )
+    environment = {} if is_forced else {"SCRIPT_NAME": "/shop"}
+    bind = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind={bind}", "health_check.demo.wsgi"]
+    with (
+        running(command, site.folder, {**site.environment(), **environment}) as server,
+        prefixing(kind, tmp_path / "proxy", bind, strips=is_forced) as proxy,
+    ):
+        await_output(server, "Listening at")
+        for address in (bind, proxy):
+            done = manage(site, "health_check", "health_check", address, environment=environment)
+            assert (done.returncode, " ".join(done.stdout.split())) == (0, "Counting ... OK"), done.stderr
 
 
 @pytest.mark.parametrize("prefix", ["FORCE_SCRIPT_NAME", "SCRIPT_NAME", "none"])

@@ -253,18 +253,21 @@ def site_under_gunicorn(site: Site, *arguments: str, application: str = "health_
         yield server
 
 
-def manage(site: Site, *arguments: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+def manage(
+    site: Site, *arguments: str, seconds: float = 60.0, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a management command of a site, as ``manage.py`` does, and wait for its end.
 
     Args:
         site: The site.
         arguments: The command and its arguments.
         seconds: How long it may take.
+        environment: More environment variables.
     """
     return subprocess.run(
         [sys.executable, "-m", "django", *arguments],
         cwd=site.folder,
-        env={**clean_environment(), **site.environment()},
+        env={**clean_environment(), **site.environment(), **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

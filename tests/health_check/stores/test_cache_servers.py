@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import pathlib
 from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
 
-from health_check.stores import Key, Query, StoreError
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.records import Message, Record, State
+from health_check.stores import Key, Publication, Query, StoreError
 from health_check.stores import cache as module
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
@@ -18,9 +21,12 @@ from tests.support.client import eventually
 from tests.support.hosts import FLEET, SITE, on
 from tests.support.places import (
     BACKEND,
+    ERROR,
     KEY,
+    OTHER,
     Place,
     ask,
+    counted,
     ended,
     lease_of,
     look,
@@ -104,6 +110,53 @@ def test_expiry__of_a_lease_whose_holder_is_gone(place: Place) -> None:
     eventually(lambda: ask(second).lease, what="the lease", seconds=10)
     assert not publish(first, place.run(), lease=late)
     assert look(second).record is None
+
+
+def test_close__leaves_no_connection(redis_place: Place, client: Redis) -> None:
+    """A store that is closed has no connection left, whether or not its garbage is collected."""
+    store = redis_place.open()
+    gc.disable()
+    try:
+        for _ in range(3):
+            store.probe()
+            store.close()
+        found = client.info("clients")
+    finally:
+        gc.enable()
+    assert isinstance(found, dict)
+    assert found["connected_clients"] == 1
+
+
+def test_hosts__are_noted_again_in_a_server_that_lost_all(redis_place: Place, client: Redis) -> None:
+    """A host is among the hosts as soon as the store is used again after it could not be."""
+    store = redis_place.open()
+    assert isinstance(store, DjangoCacheStore)
+    run(store, redis_place.run())
+    client.flushall()
+    store.close()
+    run(store, redis_place.run())
+    assert seconds_left(client, store, store._named("hosts")) > 0
+
+
+def test_publish__a_record_larger_than_an_item(tmp_path: pathlib.Path, use_cache: UseCache) -> None:
+    """One that the cache refuses is kept with less to say; others are published with it, all of their runs counted."""
+    long = [Message.of(ServiceWarning("minor")), *(Message.of(ServiceUnavailable("x" * 9000)) for _ in range(80))]
+    with memcached_server(tmp_path / "memcached", "-I", "512k") as server:
+        use_cache(server.configuration())
+        place = Place(create_store=lambda clock: DjangoCacheStore(site=SITE, clock=clock))
+        store = place.open()
+        for number in (1, 2):
+            publications = [
+                Publication(lease=lease_of(store, key, force=True), record=Record.after(None, result, max_age=10))
+                for key, result in ((KEY, place.run(*long)), (OTHER, place.run(ERROR)))
+            ]
+            published = store.publish(publications)
+            for reader in (store, place.open()):
+                assert [record_of(reader, key) for key in (KEY, OTHER)] == published
+                assert [counted(record_of(reader, key)) for key in (KEY, OTHER)] == [number] * 2
+        assert [len(message.text) for message in record_of(store).result.messages] == [102] * 3
+        assert record_of(store).result.state is State.ERROR
+        place.close()
 
 
 @pytest.mark.parametrize("start", [redis_server, memcached_server])

@@ -262,5 +262,6 @@ class Verbose(Noting):
     critical_service = False
 
     def check_status(self) -> None:
+        self.note()
         for number in range(100):
             self.add_error(ServiceUnavailable(f"shard {number} \N{GRINNING FACE}{'x' * 9900}"))

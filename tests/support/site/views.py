@@ -8,12 +8,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
@@ -30,15 +32,28 @@ THREADS = 8
 _all_here = threading.Barrier(THREADS)
 
 
-def name_process(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
-    """Say in each answer which process gave it."""
+SECONDS_HEADER = "X-Seconds"
+"""How long the application took to answer."""
 
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
+
+@sync_and_async_middleware
+def name_process(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Say in each answer which process gave it, and how long that took."""
+
+    def named(response: HttpResponseBase, began: float) -> HttpResponseBase:
         response.headers[PROCESS_HEADER] = str(os.getpid())
+        response.headers[SECONDS_HEADER] = f"{time.monotonic() - began:.6f}"
         return response
 
-    return middleware
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        began = time.monotonic()
+        return named(get_response(request), began)
+
+    async def on_loop(request: HttpRequest) -> HttpResponseBase:
+        began = time.monotonic()
+        return named(await get_response(request), began)
+
+    return on_loop if iscoroutinefunction(get_response) else middleware
 
 
 def gather(request: HttpRequest) -> HttpResponse:

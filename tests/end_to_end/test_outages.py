@@ -1,0 +1,275 @@
+"""Thousands of requests while Redis goes up and down and PostgreSQL hangs now and then: nothing grows.
+
+Under ``make test-long`` there are 20,000 requests for each kind of server; ``-s`` shows the figures.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import itertools
+import json
+import pathlib
+import re
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import psutil
+import pytest
+import redis as redis_client
+
+from tests.support.caches import CacheServer, redis_server
+from tests.support.client import Answer, Lag, eventually, get
+from tests.support.databases import PREFIX, DatabaseSite, database, make_table
+from tests.support.postgres import Postgres, postgres_server
+from tests.support.repetitions import LONG, long
+from tests.support.servers import Server, site_under_gunicorn, uvicorn
+from tests.support.site.views import SECONDS_HEADER
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1800)]
+
+REQUESTS = 20_000 if LONG else 1_000
+WARM_UP = 300
+CLIENTS = 6
+MAX_AGE = 0.3
+BUDGET = 1.0
+PATIENCE = BUDGET + 0.9
+"""How long a reader waits at most: as long as the slowest check may take, and 0.9 s."""
+
+DOWN_SECONDS = UP_SECONDS = 1.0
+PAUSE_SECONDS, PAUSE_EVERY = 1.5, 5.0
+
+PATHS = ["/health/?format=json", "/metrics", "/health/", "/health/live/"]
+CHECKS = ["Counting", "CountingAsync"]
+RUNS = re.compile(
+    r'^(django_health_check_(?:runs_total|duration_seconds_\w+)\{check="(?!Dat)[^}]+\}) (\S+)$', re.MULTILINE
+)
+
+SERVERS: dict[str, Sequence[str]] = {
+    "sync": ["--workers=2", "--threads=1"],
+    "gthread": ["--workers=2", "--threads=4"],
+    "gevent": ["--workers=2", "--worker-class=gevent"],
+    "uvicorn": [],
+}
+
+NOISE = {"threads": 4, "descriptors": 6, "connections": 3, "megabytes": 12}
+"""By how much each may be more afterwards: which process runs a check, on how many threads, is decided by lot."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scrape:
+    """What one scrape said of what is counted."""
+
+    asked: float
+    """When, on the monotonic clock."""
+    answered: float
+    """When the answer was there, on the same."""
+    counters: dict[str, float]
+    """The counters by series; none while the store is down."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Outages:
+    """What the servers go through meanwhile."""
+
+    redis: CacheServer
+    postgres: Postgres
+    emptied: list[float] = dataclasses.field(default_factory=list)
+    """When Redis was started again, and knew nothing, on the monotonic clock."""
+    pauses: int = 0
+    """How often PostgreSQL was paused."""
+
+    @contextlib.contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Have Redis go down and up each second, and PostgreSQL be paused now and then; both are up in the end."""
+        done = threading.Event()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(self._restart, done), pool.submit(self._pause, done)]
+            try:
+                yield
+            finally:
+                done.set()
+        for each in both:
+            each.result()
+
+    def _restart(self, done: threading.Event) -> None:
+        while not done.wait(UP_SECONDS):
+            self.redis.kill()
+            done.wait(DOWN_SECONDS)
+            self.emptied.append(time.monotonic())
+            self.redis.start()
+
+    def _pause(self, done: threading.Event) -> None:
+        while not done.is_set():
+            self.pauses += 1
+            self.postgres.pause()
+            done.wait(PAUSE_SECONDS)
+            self.postgres.resume()
+            done.wait(PAUSE_EVERY)
+
+
+@pytest.mark.parametrize("kind", [long("sync"), "gthread", long("gevent"), long("uvicorn")])
+def test_outages__nothing_grows_and_nobody_waits_long(kind: str, tmp_path: pathlib.Path) -> None:
+    """What is well is 200 all the while, no answer takes longer than the patience, and no counter goes back."""
+    lag = Lag()
+    with postgres_server() as postgres, redis_server(tmp_path / "redis") as redis:
+        make_table(postgres)
+        site = site_of(tmp_path, postgres, redis)
+        with serving(kind, site) as server:
+            list(asked(server, WARM_UP))
+            before, keys_before = figures_of(server, redis, postgres), keys_of(redis)
+            outages = Outages(redis=redis, postgres=postgres)
+            began = time.monotonic()
+            with lag.measured(), scraping(server) as scrapes, outages.going_on():
+                answers = list(asked(server, REQUESTS))
+            seconds = time.monotonic() - began
+            eventually(lambda: is_settled(server), what="a site that has its store back")
+            list(asked(server, WARM_UP))
+            after, keys_after = figures_of(server, redis, postgres), keys_of(redis)
+            output = server.output()
+
+    taken = sorted(float(answer.headers[SECONDS_HEADER]) for _, answer in answers)
+    waited = sorted(answer.seconds for _, answer in answers)
+    print(f"{kind}: {len(answers)} requests in {seconds:.0f} s, {len(outages.emptied)} restarts of Redis,")
+    print(f"{outages.pauses} pauses of PostgreSQL, {len(scrapes)} scrapes, slack {lag.slack:.2f} s")
+    print(f"application: median {statistics.median(taken):.4f}, 99 % {percentile(taken)}, slowest {taken[-1]:.3f} s")
+    print(f"client: median {statistics.median(waited):.4f}, 99 % {percentile(waited)}, slowest {waited[-1]:.3f} s")
+    for name, value in before.items():
+        print(f"{name:12} before {value:.0f}, after {after[name]:.0f}")
+    assert "Traceback" not in output
+    assert wrong_answers(answers) == []
+    assert taken[-1] <= PATIENCE + lag.slack
+    assert went_back(scrapes, outages.emptied) == []
+    assert keys_before == keys_after
+    assert {name: value for name, value in after.items() if value > before[name] + NOISE.get(name, 0)} == {}
+
+
+def site_of(folder: pathlib.Path, postgres: Postgres, redis: CacheServer) -> DatabaseSite:
+    """Return a site on PostgreSQL, with its records in Redis."""
+    return DatabaseSite(
+        folder=folder,
+        checks=[*(f"tests.support.site.checks.{name}" for name in CHECKS), "health_check.Database"],
+        max_age=MAX_AGE,
+        databases={"default": database(postgres, "default")},
+        caches={"default": redis.configuration()},
+        health_check={
+            "TIMEOUT": BUDGET,
+            "STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"},
+            "DURATION_BUCKETS": [0.1, 1.0],
+        },
+    )
+
+
+def serving(kind: str, site: DatabaseSite) -> contextlib.AbstractContextManager[Server]:
+    """Serve the site with a kind of server."""
+    if kind == "uvicorn":
+        return uvicorn(site.folder, site.environment())
+    return site_under_gunicorn(site, *SERVERS[kind])
+
+
+def asked(server: Server, requests: int) -> Iterator[tuple[str, Answer]]:
+    """Ask for all kinds of pages, each on a connection of its own, and yield path and answer."""
+
+    def ask(path: str) -> tuple[str, Answer]:
+        return path, get(server.url + path)
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        yield from pool.map(ask, itertools.islice(itertools.cycle(PATHS), requests))
+
+
+@contextlib.contextmanager
+def scraping(server: Server) -> Iterator[list[Scrape]]:
+    """Scrape again and again meanwhile, one after the other."""
+    done, found = threading.Event(), list[Scrape]()
+
+    def scrape() -> None:
+        while not done.wait(0.05):
+            began = time.monotonic()
+            counters = {series: float(value) for series, value in RUNS.findall(get(f"{server.url}/metrics").body)}
+            found.append(Scrape(asked=began, answered=time.monotonic(), counters=counters))
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        scraped = pool.submit(scrape)
+        try:
+            yield found
+        finally:
+            done.set()
+    scraped.result()
+
+
+def wrong_answers(answers: Sequence[tuple[str, Answer]]) -> list[str]:
+    """Return the answers that are not right: only ``Database`` may fail."""
+    wrong = []
+    for path, answer in answers:
+        if path.endswith("json"):
+            health = json.loads(answer.body)
+            failing = {label for label, text in health.items() if text != "OK"}
+            is_right = failing <= {"Database"} and answer.status == (500 if failing else 200)
+        else:
+            is_right = answer.status == 200 or (path == "/health/" and answer.status == 500)
+        if not is_right:
+            wrong.append(f"{path} {answer.status} {answer.body[:200]}")
+    return wrong
+
+
+def went_back(scrapes: Sequence[Scrape], emptied: Sequence[float]) -> list[str]:
+    """Return where a counter went back, but for beginning at zero again after its store had lost it."""
+    seen: dict[str, tuple[float, Scrape]] = {}
+    found = []
+    for scrape in scrapes:
+        for series, value in scrape.counters.items():
+            former, since = seen.get(series, (0.0, scrape))
+            began = [moment for moment in emptied if since.asked - MAX_AGE <= moment <= scrape.answered]
+            most = (scrape.answered - began[0]) / MAX_AGE + 2 if began else former - 1
+            if value < former and value > most:
+                found.append(f"{series} from {former} to {value}")
+            seen[series] = value, scrape
+    return found
+
+
+def is_settled(server: Server) -> bool:
+    """Tell whether all is well again, in whichever process answers."""
+    answers = [get(server.url + path) for path in PATHS for _ in range(8)]
+    scraped = [answer.body for answer in answers if "django_health_check_store_up" in answer.body]
+    return {answer.status for answer in answers} == {200} and all("store_up 1.0" in body for body in scraped)
+
+
+def figures_of(server: Server, redis: CacheServer, postgres: Postgres) -> dict[str, float]:
+    """Return what the site's processes use when they are idle, and how many connections they have elsewhere."""
+    parent = psutil.Process(server.process.pid)
+    processes = parent.children() or [parent]
+    looks = []
+    for _ in range(20):
+        looks.append({name: measure(processes) for name, measure in MEASURES.items()})
+        time.sleep(0.1)
+    with contextlib.closing(redis_client.Redis(port=redis.port)) as client:
+        connected = client.info("clients")
+    assert isinstance(connected, dict)
+    return {
+        **{name: min(look[name] for look in looks) for name in MEASURES},
+        "redis": connected["connected_clients"] - 1.0,
+        "postgres": float(len(postgres.sessions(PREFIX))),
+        "keys": float(len(keys_of(redis))),
+    }
+
+
+def keys_of(redis: CacheServer) -> list[str]:
+    """Return the keys in Redis, but for those of leases, which come and go."""
+    with contextlib.closing(redis_client.Redis(port=redis.port, decode_responses=True)) as client:
+        return sorted(key for key in client.scan_iter() if ":lease:" not in key)
+
+
+MEASURES: dict[str, Callable[[list[psutil.Process]], float]] = {
+    "threads": lambda processes: max(process.num_threads() for process in processes),
+    "descriptors": lambda processes: max(process.num_fds() for process in processes),
+    "connections": lambda processes: max(len(process.net_connections()) for process in processes),
+    "megabytes": lambda processes: max(process.memory_info().rss / 2**20 for process in processes),
+}
+
+
+def percentile(values: Sequence[float]) -> str:
+    """Return what 99 % of sorted values are at most."""
+    return f"{values[int(0.99 * (len(values) - 1))]:.4f}"
