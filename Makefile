@@ -88,6 +88,18 @@ format: $(VENV)/installed ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+DOCS_VENV := .venv-docs
+
+$(DOCS_VENV)/installed: pyproject.toml
+	@test -x $(DOCS_VENV)/bin/python || $(PYTHON) -m venv $(DOCS_VENV)
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(DOCS_VENV)/bin/python -m pip install --quiet --group docs
+	@touch $@
+
+.PHONY: docs
+docs: $(DOCS_VENV)/installed ## Build the documentation site into build/site; a link that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --strict
+
 .PHONY: release
 release: $(VENV)/installed ## Build the release into dist/, check it, and try the wheel in a clean environment
 	rm -rf dist build/release
@@ -121,4 +133,4 @@ build/prometheus-3/promtool-3:
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) $(NEWEST_VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEWEST_VENV) $(DOCS_VENV) build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache

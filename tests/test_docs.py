@@ -142,10 +142,28 @@ def test_testing__examples_pass(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_links__lead_somewhere(document: pathlib.Path) -> None:
-    """Every link to a file of the repository finds it."""
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text())
-    missing = [target for target in targets if not (document.parent / target).exists()]
+    """Every link to a file of the repository finds it, and the heading that it names."""
+    missing = []
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)", document.read_text()):
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        is_there = file.exists() or file == ROOT / "docs" / "reference" / "python.md"  # which make docs writes
+        if not is_there or (anchor and file.suffix == ".md" and anchor not in anchors_of(file)):
+            missing.append(target)
     assert missing == []
+
+
+def anchors_of(document: pathlib.Path) -> set[str]:
+    """Return the anchors of a document's headings, as the repository and the site make them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_site__has_every_page() -> None:
+    """The menu of the site names each page of the documentation."""
+    listed = set(re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]))
+    pages = {str(page.relative_to(ROOT / "docs")) for page in DOCUMENTS[1:]}
+    assert listed - {"reference/python.md"} == pages
 
 
 def test_changelog__has_a_section_of_this_version() -> None:
