@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.client import get
-from tests.support.readiness import workers_of
-from tests.support.servers import ROOT, await_answer, free_port, running
+from tests.support.client import eventually, get
+from tests.support.readiness import statuses_of_all, workers_of
+from tests.support.servers import ROOT, Server, await_answer, free_port, running
 from tests.support.services import require
+from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
 
@@ -37,16 +41,23 @@ def plugin() -> str:
     return program
 
 
+@contextlib.contextmanager
+def uwsgi(site: Site, module: str) -> Iterator[Server]:
+    """Serve a site."""
+    port = free_port()
+    command = [plugin(), "--plugin=python3", f"--http-socket=127.0.0.1:{port}", f"--pythonpath={PACKAGES}", *FLAGS]
+    with running([*command, f"--chdir={ROOT}", f"--module={module}"], site.folder, site.environment()) as server:
+        server.url = f"http://127.0.0.1:{port}"
+        await_answer(server, "/health/live/")
+        yield server
+
+
 @pytest.mark.parametrize("module", ["tests.support.site.warm_wsgi", "health_check.demo.wsgi"])
 def test_uwsgi__workers_start_afresh(tmp_path: pathlib.Path, module: str) -> None:
     """A site that has read its checks as it was loaded reads them in every worker, and shares the records."""
     checks = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Database"]
     site = Site(folder=tmp_path, checks=checks, max_age=0.5)
-    port = free_port()
-    command = [plugin(), "--plugin=python3", f"--http-socket=127.0.0.1:{port}", f"--pythonpath={PACKAGES}", *FLAGS]
-    with running([*command, f"--chdir={ROOT}", f"--module={module}"], tmp_path, site.environment()) as server:
-        server.url = f"http://127.0.0.1:{port}"
-        await_answer(server, "/health/live/")
+    with uwsgi(site, module) as server:
         workers, answered = workers_of(server), set()
         for _ in range(200):
             answer = get(f"{server.url}/health/", format="json")
@@ -56,3 +67,19 @@ def test_uwsgi__workers_start_afresh(tmp_path: pathlib.Path, module: str) -> Non
                 break
         assert answered == workers
         assert "django_health_check_store_up 1.0" in get(f"{server.url}/metrics").body
+
+
+@pytest.mark.long
+def test_uwsgi__reload(tmp_path: pathlib.Path) -> None:
+    """``kill -HUP`` has the same master load the site again: each check runs once after that, for all workers."""
+    site = Site(folder=tmp_path, checks=["tests.support.site.checks.FailingWhile"], max_age=60.0)
+    (tmp_path / "broken").touch()
+    with uwsgi(site, "health_check.demo.wsgi") as server:
+        assert statuses_of_all(server, "/health/") == {500}
+        (tmp_path / "broken").unlink()
+        before = workers_of(server)
+        server.process.send_signal(signal.SIGHUP)
+        eventually(lambda: not workers_of(server) & before, what="other workers")
+        await_answer(server, "/health/live/")
+        assert statuses_of_all(server, "/health/") == {200}
+        assert len(noted_runs(tmp_path, "FailingWhile")) == 2
