@@ -254,6 +254,27 @@ def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -
     )
 
 
+def compacted(changes: Iterable[Change]) -> list[Change]:
+    """Return changes of one check, oldest first, without those that make no difference to its incidents.
+
+    Args:
+        changes: The changes, oldest first.
+    """
+    found: list[Change] = []
+    last: dict[str, list[Change]] = {}
+    for change in changes:
+        before = last.setdefault(change.host, [])
+        is_bad = change.state != State.OK
+        is_again = is_bad and len(before) > 1 and before[-1].state == State.OK
+        if is_again and change.time <= before[-1].time + FLAPPING_SECONDS:
+            found.remove(before.pop())
+        if before and (before[-1].state == change.state or (is_bad and before[-1].state == State.ERROR)):
+            continue
+        found.append(change)
+        before.append(change)
+    return found
+
+
 def incidents_of(label: str, changes: Iterable[Change]) -> list[Incident]:
     """Return the incidents that the changes of one check at one place make, oldest first.
 

@@ -23,7 +23,7 @@ from health_check.past import (
     incidents_of,
     merged,
 )
-from health_check.records import NO_TOTALS, Record, Result, State, Totals
+from health_check.records import NO_TOTALS, Record, State, Totals
 from health_check.stores import Key, Store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
@@ -53,8 +53,6 @@ class StoreSummary:
 class History:
     """What a store knows of the past of checks, and of other hosts."""
 
-    history: Mapping[str, tuple[Result, ...]] = dataclasses.field(default_factory=dict)
-    """The newest results, oldest first, by label; to go when the page shows half hours."""
     half_hours: Mapping[str, tuple[Period, ...]] = dataclasses.field(default_factory=dict)
     """The last 48 half hours of all hosts together, by label: oldest first, without gaps, the present one last.
 
@@ -151,7 +149,6 @@ def _together(parts: Sequence[History]) -> History:
         for host, records in part.elsewhere.items():
             elsewhere.setdefault(host, {}).update(records)
     return History(
-        history={label: results for part in parts for label, results in part.history.items()},
         half_hours={label: periods for part in parts for label, periods in part.half_hours.items()},
         days={label: periods for part in parts for label, periods in part.days.items()},
         incidents=merged(incident for part in parts for incident in part.incidents),
@@ -187,11 +184,7 @@ def _history(store: Store, readings: Sequence[Reading], labels: Mapping[Key, str
         current = {host: known[key] for host, known in elsewhere.items() if key in known}
         own = records.get(key)
         incidents += _incidents(label, past, {**current, past.here: own} if own is not None else current, now)
-    history: dict[str, list[Result]] = {}
-    for key, results in store.history(keys).items():
-        history.setdefault(labels[key], []).extend(results)
     return History(
-        history={label: tuple(sorted(some, key=lambda result: result.finished)) for label, some in history.items()},
         half_hours={
             label: gapless(some, now, length=HALF_HOUR, count=HALF_HOURS) for label, some in half_hours.items()
         },

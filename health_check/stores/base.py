@@ -322,10 +322,6 @@ class Store(abc.ABC):
     def forget(self, keys: Iterable[Key]) -> None:  # noqa: B027 - there is nothing to do where others may know them
         """Drop what is known of checks in this process's memory: they may be no more."""
 
-    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
-        """Return the newest results of checks, oldest first; none where the store keeps no history."""
-        return {}
-
     def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
         """Return what is kept of the past of checks; of none where the store keeps no past."""
         return {}

@@ -16,8 +16,9 @@ from django.core.cache.backends.base import BaseCache
 
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_cache
-from health_check.records import Kind, Record
-from health_check.stores import serializer
+from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Failure, Past
+from health_check.records import Kind, Record, State
+from health_check.stores import cache_past, serializer
 from health_check.stores.base import (
     RELEASE_SECONDS,
     UNUSED_SECONDS,
@@ -29,6 +30,7 @@ from health_check.stores.base import (
     Stored,
     StoreError,
 )
+from health_check.stores.cache_past import Document
 from health_check.stores.site import digest
 
 T = TypeVar("T")
@@ -40,14 +42,28 @@ LEAST_SECONDS = 2
 """The shortest time that a key can expire after: Django's backends drop fractions, and take zero for "delete"."""
 
 HOSTS = "hosts"
+CHECKS = "checks"
+TIDIED = "tidied"
 DRAINING = "draining"
 MARK = "forced"
 
 MOST_MESSAGES, MOST_CHARACTERS = 3, 100
 """How many messages of a record a cache gets that does not take all of it, and how much of each."""
 
-HOST_KEY_SECONDS = 86400
+HOST_KEY_SECONDS = 2 * DAY
 """After how many seconds without a write what is kept of a host expires."""
+
+SITE_KEY_SECONDS = DAYS * DAY
+"""After how many seconds without a write what is kept of the former days of a site expires."""
+
+HOSTS_SECONDS = 1.0
+"""For how long it is known which hosts there are."""
+
+TIDY_SECONDS = 60
+"""For how long a process may add the hosts' days up to the site's, before another one does so."""
+
+LATE_SECONDS = 300.0
+"""How long after its end a day is added up: runs may be published late."""
 
 HOST_SECONDS = 600.0
 """For how long a host that publishes nothing is still shown."""
@@ -96,7 +112,9 @@ class DjangoCacheStore(Store):
         )  # one of our own: Django closes those of requests
         self._memo = serializer.Memo()
         self._numbers: dict[Key, int] = {}
-        self._host_noted_at = -math.inf
+        self._published: set[Key] = set()
+        self._hosts: dict[str, float] = {}
+        self._hosts_read_at = self._host_noted_at = -math.inf
         self._is_proven = False
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
@@ -110,6 +128,93 @@ class DjangoCacheStore(Store):
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
         return self._do(lambda cache: self._elsewhere(cache, [key for key in keys if key.scope == "host"]))
+
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        """Return the past of checks, in one round trip if no host is new."""
+        former = {key: self._days_key(key) for key in keys}
+        today = int(self._clock.now() // DAY)
+        names = self._day_names(keys, (today - 1, today))
+        asked = [self._named(HOSTS), *former.values(), *names]
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many(asked))
+        self._note_hosts(found.get(self._named(HOSTS)))
+        self._hosts_read_at = self._clock.monotonic()
+        known, names = names, self._day_names(keys, (today - 1, today))
+        if new := [name for name in names if name not in known]:
+            found |= self._do(lambda cache: cache.get_many(new))
+        documents: dict[Key, dict[str, list[Document]]] = {key: {} for key in keys}
+        for name, (key, place) in names.items():
+            if name in found:
+                documents[key].setdefault(place, []).append(Document.load(found[name], HALF_HOUR))
+        pasts = {key: self._past_of(key, Document.load(found.get(former[key]), DAY), documents[key]) for key in keys}
+        return {key: past for key, past in pasts.items() if past.days}
+
+    def _day_names(self, keys: Sequence[Key], days: Sequence[int]) -> dict[str, tuple[Key, str]]:
+        """Return the names of documents of some days, with the check and the host that each is of."""
+        return {
+            self._day_key(key, day, place): (key, place) for key in keys for place in self._places(key) for day in days
+        }
+
+    def _past_of(self, key: Key, former: Document, documents: Mapping[str, Sequence[Document]]) -> Past:
+        half_hours = {
+            place: [period for document in some for period in document.periods.values()]
+            for place, some in documents.items()
+        }
+        changes: dict[str, dict[Change, None]] = {}
+        for change in [
+            *former.changes,
+            *(c for some in documents.values() for document in some for c in document.changes),
+        ]:
+            changes.setdefault(change.host, {})[change] = None
+        return Past(
+            half_hours=half_hours,
+            days=cache_past.days_of(former, (p for some in half_hours.values() for p in some), self._clock.now()),
+            changes={place: list(some) for place, some in changes.items()},
+            here=self._host_of(key),
+        )
+
+    def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
+        names = {self._failures_key(key, place): key for key in keys for place in self._places(key)}
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many(list(names)))
+        failures: dict[Key, list[Failure]] = {}
+        for name, text in found.items():
+            failures.setdefault(names[name], []).extend(cache_past.failures_in(text))
+        return failures
+
+    def _add(self, key: Key, additions: Sequence[Addition]) -> None:
+        yesterday = int(self._clock.now() // DAY) - 1
+        days = self._days_key(key)
+        failures = self._failures_key(key)
+        names = {
+            addition.period.start: self._day_key(key, addition.period.start // DAY)
+            if addition.period.start // DAY >= yesterday
+            else days
+            for addition in additions
+        }
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many([days, failures, *names.values()]))
+        documents = {
+            name: Document.load(found.get(name), DAY if name == days else HALF_HOUR) for name in names.values()
+        }
+        for addition in additions:
+            documents[names[addition.period.start]].add([addition.period], addition.changes)
+        if days in documents:
+            self._set({days: documents.pop(days).dump()}, SITE_KEY_SECONDS)
+        texts = {name: document.dump() for name, document in documents.items()}
+        new = [failure for addition in additions for failure in addition.failures]
+        texts[failures] = cache_past.with_failures("", [*new, *cache_past.failures_in(found.get(failures))])
+        self._set(texts, self._seconds(key))
+        self._published.add(key)
+        self._host_noted_at = -math.inf
+
+    def _host_of(self, key: Key) -> str:
+        return "" if key.scope == "fleet" else self._host
+
+    def _places(self, key: Key) -> Iterable[str]:
+        """Return the hosts that have had records of their own of a check, as far as they are known."""
+        return ("",) if key.scope == "fleet" else {self._host: 0.0, **self._hosts}
+
+    def _note_hosts(self, text: object) -> None:
+        since = self._clock.now() - HOST_KEY_SECONDS
+        self._hosts = {host: seen for host, seen in _numbers(text).items() if seen > since}
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
         def note(cache: BaseCache) -> None:
@@ -191,25 +296,42 @@ class DjangoCacheStore(Store):
 
     def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         """Write records; that their leases are in force is known without asking: they have not ended."""
-        names = [self._record_key(each.lease.key) for each in publications]
+        keys = {self._record_key(each.lease.key): each.lease.key for each in publications}
+        days = {
+            each.lease.key: self._day_key(each.lease.key, int(each.record.result.finished // DAY))
+            for each in publications
+        }
+        bad = {
+            each.lease.key: self._failures_key(each.lease.key)
+            for each in publications
+            if each.record.result.state is not State.OK
+        }
+        names = [*keys, *days.values(), *bad.values()]
         found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
         records: dict[str, Record] = {}
         documents: dict[int, dict[str, str]] = {}
-        for name, publication in zip(names, publications, strict=True):
-            key, text = publication.lease.key, found.get(name)
-            latest = self._memo.load(name, text)
+        for (name, key), publication in zip(keys.items(), publications, strict=True):
+            latest = self._memo.load(name, text := found.get(name))
             if latest is not None and latest.release != self.site_release:
                 documents.setdefault(RELEASE_SECONDS, {})[self._own_key(key, latest.release)] = str(text)
             records[name] = self._following(publication, latest)
-            seconds = UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS
-            documents.setdefault(seconds, {})[name] = self._text_of(name, records[name])
+            addition = self._addition(key, records[name].result, latest)
+            written = documents.setdefault(self._seconds(key), {})
+            written[name] = self._text_of(name, records[name])
+            written[days[key]] = cache_past.added(found.get(days[key]), addition)
+            if key in bad:
+                written[bad[key]] = cache_past.with_failures(found.get(bad[key]), addition.failures)
         for seconds, some in sorted(documents.items()):
             for name in self._refused(some, seconds):
                 if name in records:
                     records[name] = self._shorter(name, records[name], seconds)
+        self._published.update(days)
         with contextlib.suppress(StoreError):  # what matters is written
             self._do(self._note_host)
-        return [records[name] for name in names]
+        return [records[name] for name in keys]
+
+    def _seconds(self, key: Key) -> int:
+        return UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS
 
     def _text_of(self, name: str, record: Record) -> str:
         text = serializer.dump(record)
@@ -230,6 +352,10 @@ class DjangoCacheStore(Store):
                 raise StoreError(f"the cache {self._alias!r} does not keep what is written")
             self._is_proven = True
         return refused
+
+    def _set(self, documents: dict[str, str], seconds: int) -> None:
+        if refused := self._refused(documents, seconds):
+            raise StoreError(f"the cache {self._alias!r} does not take {len(refused)} of {len(documents)} documents")
 
     def _keeps(self, name: str, text: str, seconds: int) -> bool:
         """Write one document, and tell whether it is there then."""
@@ -259,8 +385,10 @@ class DjangoCacheStore(Store):
         self._do(lambda cache: cache.delete_many([self._lease_key(lease.key, lease.seq) for lease in leases]))
 
     def _elsewhere(self, cache: BaseCache, keys: Sequence[Key]) -> dict[str, dict[Key, Record]]:
+        if self._clock.monotonic() >= self._hosts_read_at + HOSTS_SECONDS:
+            self._note_hosts(cache.get(self._named(HOSTS)))
         since = self._clock.now() - HOST_SECONDS
-        hosts = [host for host, seen in _hosts(cache.get(self._named(HOSTS))).items() if seen > since]
+        hosts = [host for host, seen in self._hosts.items() if seen > since]
         names = {self._record_key(key, host): (host, key) for host in hosts if host != self._host for key in keys}
         found: dict[str, dict[Key, Record]] = {host: {} for host, _ in names.values()}
         for name, text in cache.get_many(list(names)).items() if names else ():
@@ -270,14 +398,46 @@ class DjangoCacheStore(Store):
         return {host: records for host, records in sorted(found.items()) if records}
 
     def _note_host(self, cache: BaseCache) -> None:
+        """Note once a minute that this host is there, and which checks it has; see to former days."""
         if self._clock.monotonic() < self._host_noted_at + NOTE_HOST_SECONDS:
             return
         self._host_noted_at = self._clock.monotonic()
         now = self._clock.now()
-        hosts = {host: seen for host, seen in _hosts(cache.get(self._named(HOSTS))).items() if seen > now - 86400.0}
-        cache.set(self._named(HOSTS), json.dumps({**hosts, self._host: now}), HOST_KEY_SECONDS)
+        today = int(now // DAY)
+        found = cache.get_many([self._named(name) for name in (HOSTS, CHECKS, TIDIED)])
+        self._note_hosts(found.get(self._named(HOSTS)))
+        self._hosts[self._host] = now
+        cache.set(self._named(HOSTS), json.dumps(self._hosts), HOST_KEY_SECONDS)
         if self.draining is not None:
             cache.touch(self._drain_key(), HOST_KEY_SECONDS)
+        checks = {name: day for name, day in _numbers(found.get(self._named(CHECKS))).items() if day > today - DAYS}
+        own = {f"{key.scope}:{key.label}": float(today) for key in self._published}
+        if any(checks.get(name) != day for name, day in own.items()):
+            checks |= own
+            cache.set(self._named(CHECKS), json.dumps(checks), SITE_KEY_SECONDS)
+        if found.get(self._named(TIDIED)) != today and now % DAY >= LATE_SECONDS:
+            self._tidy(cache, [_key(name) for name in checks], today)
+
+    def _tidy(self, cache: BaseCache, keys: Sequence[Key], today: int) -> None:
+        """Add the hosts' runs of yesterday up to the site's, if no other process does so."""
+        if not cache.add(self._named(f"{TIDIED}:lease"), self._host, TIDY_SECONDS):
+            return
+        for key in keys:
+            days, names = self._days_key(key), self._day_names([key], (today - 2, today - 1))
+            found = cache.get_many([days, *names])
+            self.progressed()
+            former = Document.load(found.get(days), DAY)
+            documents = [(place, Document.load(found.get(name), HALF_HOUR)) for name, (_, place) in names.items()]
+            cache_past.add_up(former, documents, self._silent(key), now=self._clock.now())
+            if former.periods or former.changes:
+                cache.set(days, former.dump(), SITE_KEY_SECONDS)
+        cache.set(self._named(TIDIED), today, SITE_KEY_SECONDS)
+        cache.delete(self._named(f"{TIDIED}:lease"))
+
+    def _silent(self, key: Key) -> set[str]:
+        """Return the hosts that have not been heard of for long."""
+        since = self._clock.now() - HOST_SECONDS
+        return {place for place in self._places(key) if place and self._hosts.get(place, 0.0) < since}
 
     def _named(self, name: str) -> str:
         return f"health-check:{self.site}:{name}"
@@ -295,6 +455,15 @@ class DjangoCacheStore(Store):
     def _record_key(self, key: Key, host: str | None = None) -> str:
         return f"{self._of(key, host)}:record"
 
+    def _day_key(self, key: Key, day: int, host: str | None = None) -> str:
+        return f"{self._of(key, host)}:day:{day}"
+
+    def _days_key(self, key: Key) -> str:
+        return self._named(digest(f"days\n{key.scope}\n{self._name(key)}"))
+
+    def _failures_key(self, key: Key, host: str | None = None) -> str:
+        return f"{self._of(key, host)}:failures"
+
     def _own_key(self, key: Key, release: str) -> str:
         return f"{self._of(key)}:of:{digest(release)}"
 
@@ -309,9 +478,14 @@ def _since(held: object, now: float) -> float:
         return now
 
 
-def _hosts(text: object) -> dict[str, float]:
+def _numbers(text: object) -> dict[str, float]:
     try:
-        hosts = json.loads(text) if isinstance(text, str) else {}
-        return {str(host): float(seen) for host, seen in hosts.items()}
+        found = json.loads(text) if isinstance(text, str) else {}
+        return {str(name): float(number) for name, number in found.items()}
     except (AttributeError, TypeError, ValueError):
         return {}
+
+
+def _key(name: str) -> Key:
+    scope, _, label = name.partition(":")
+    return Key(label=label, scope=scope)

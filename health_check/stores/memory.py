@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
-from health_check.past import DAY, DAYS, MOST_FAILURES, Addition, Change, Failure, Past, Period
-from health_check.records import Record, Result
+from health_check.past import DAY, DAYS, MOST_FAILURES, Addition, Change, Failure, Past, Period, compacted
+from health_check.records import Record
 from health_check.stores.base import Key, Lease, Publication, Query, Store, Stored
 
 MOST_CHANGES = 400
@@ -29,7 +29,6 @@ class MemoryStore(Store):
         self._lock = new_lock()
         self._records: dict[Key, Record] = {}
         self._leases: dict[Key, tuple[Lease, float]] = {}
-        self._history: dict[Key, collections.deque[Result]] = {}
         self._past: dict[Key, _Kept] = {}
 
     def describe(self) -> str:
@@ -39,12 +38,7 @@ class MemoryStore(Store):
         with self._lock:
             for key in keys:
                 self._records.pop(key, None)
-                self._history.pop(key, None)
                 self._past.pop(key, None)
-
-    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
-        with self._lock:
-            return {key: tuple(self._history[key]) for key in keys if key in self._history}
 
     def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
         with self._lock:
@@ -108,7 +102,6 @@ class MemoryStore(Store):
         del self._leases[lease.key]
         latest = self._records.get(lease.key)
         record = self._records[lease.key] = self._following(publication, latest)
-        self._history.setdefault(lease.key, collections.deque(maxlen=60)).append(record.result)
         added = self._addition(lease.key, record.result, latest)
         self._past.setdefault(lease.key, _Kept()).add(added, self._clock.now())
         return record
@@ -124,7 +117,7 @@ class _Kept:
     def __init__(self) -> None:
         self._half_hours: dict[int, Period] = {}
         self._days: dict[int, Period] = {}
-        self._changes: collections.deque[Change] = collections.deque(maxlen=MOST_CHANGES)
+        self._changes: list[Change] = []
         self.failures: collections.deque[Failure] = collections.deque(maxlen=MOST_FAILURES)
 
     def add(self, addition: Addition, now: float) -> None:
@@ -134,7 +127,8 @@ class _Kept:
         for kept, added in ((self._half_hours, period), (self._days, day)):
             known = kept.get(added.start)
             kept[added.start] = added if known is None else known.plus(added)
-        self._changes.extend(addition.changes)
+        if addition.changes:
+            self._changes = compacted([*self._changes, *addition.changes])[-MOST_CHANGES:]
         self.failures.extend(addition.failures)
         if len(self._half_hours) > MOST_HALF_HOURS:
             self._half_hours = {start: kept for start, kept in self._half_hours.items() if start > now - 2 * DAY}

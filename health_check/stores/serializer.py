@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, Totals
+from health_check.past import Change, Failure
+from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, State, Totals
 
 T = TypeVar("T")
 
@@ -18,23 +20,9 @@ MOST_REMEMBERED = 10_000
 VERSION = 2
 """The version of the schema of records and results, to be raised with every change of what is written here.
 
-It is part of the name under which a store keeps a record, its lease and its history (``Store._name``), so that two
+It is part of the name under which a store keeps a record, its lease and its past (``Store._name``), so that two
 versions of this package side by side each have their own: neither reads, overwrites or deletes the other's.
 """
-
-
-def dump_result(result: Result) -> str:
-    """Return a result as JSON."""
-    return _text(_of_result(result))
-
-
-def load_result(text: str) -> Result:
-    """Return the result that a JSON text is.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    return _loaded(text, _to_result)
 
 
 def dump(record: Record) -> str:
@@ -69,6 +57,48 @@ def load(text: str) -> Record:
     return _loaded(text, _to_record)
 
 
+def dump_lines(items: Iterable[Change | Failure]) -> str:
+    """Return changes or failures as lines of JSON, each with its end: such texts can be put together, and cut."""
+    return "".join(f"{_text(_of_change(item) if isinstance(item, Change) else _of_failure(item))}\n" for item in items)
+
+
+def load_changes(text: str) -> list[Change]:
+    """Return the changes that lines of JSON are; what is none is left out."""
+    return _lines(text, lambda line: Change(float(line[0]), State(line[1]).value, str(line[2]), str(line[3])))
+
+
+def load_failures(text: str) -> list[Failure]:
+    """Return the failures that lines of JSON are; what is none is left out."""
+    return _lines(text, _to_failure)
+
+
+def _lines(text: str, convert: Callable[[Any], T]) -> list[T]:
+    found = []
+    for line in text.split("\n"):
+        with contextlib.suppress(ValueError, IndexError):
+            found.append(_loaded(line, convert))
+    return found
+
+
+def _of_change(change: Change) -> tuple[float, str, str, str]:
+    return round(change.time, 3), change.state, change.host, change.message
+
+
+def _of_failure(failure: Failure) -> tuple[float, str, str, str, str | None]:
+    return round(failure.finished, 3), failure.state.value, failure.host, failure.message, failure.trace_id
+
+
+def _to_failure(line: Any) -> Failure:
+    finished, state, host, message, trace_id = line
+    return Failure(
+        finished=float(finished),
+        state=State(state),
+        host=str(host),
+        message=str(message),
+        trace_id=_to_text(trace_id),
+    )
+
+
 class Memo:
     """Remember what the documents of records said last: most are read again and again before they change."""
 
@@ -101,7 +131,7 @@ class Memo:
         self._loaded[name] = text, record
 
 
-def _text(document: Mapping[str, Any]) -> str:
+def _text(document: object) -> str:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace").decode()  # what UTF-8 cannot say becomes an escape of JSON's
 

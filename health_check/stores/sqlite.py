@@ -7,14 +7,14 @@ import dataclasses
 import os
 import pathlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from health_check import conf
 from health_check.concurrency.clock import Clock
-from health_check.records import Record, Result
+from health_check.past import DAY, Addition, Failure, Past
+from health_check.records import Record
 from health_check.redaction import shown
-from health_check.stores import serializer
+from health_check.stores import serializer, sqlite_past
 from health_check.stores.base import (
     FUTURE_SECONDS,
     RELEASE_SECONDS,
@@ -32,7 +32,7 @@ from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError,
 
 T = TypeVar("T")
 
-VERSION = 5
+VERSION = 6
 """The version of the tables, to be raised with every change of them; it is part of the default file's name."""
 
 BUSY_SECONDS = 0.2
@@ -46,18 +46,19 @@ APPLICATION = int.from_bytes(b"dhex", "big")
 
 MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
 
-TABLES = """
+TABLES = f"""
+{sqlite_past.TABLES}
 CREATE TABLE sites (site TEXT PRIMARY KEY, draining INTEGER) WITHOUT ROWID;
-CREATE TABLE latest (name TEXT PRIMARY KEY, release TEXT NOT NULL, document TEXT NOT NULL, written REAL NOT NULL);
+CREATE TABLE latest (
+    name TEXT PRIMARY KEY, release TEXT NOT NULL, document TEXT NOT NULL, written REAL NOT NULL, failures TEXT NOT NULL
+);
 CREATE TABLE checks (
     name TEXT NOT NULL, release TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
     token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL, PRIMARY KEY (name, release)
 ) WITHOUT ROWID;
-CREATE TABLE history (id INTEGER PRIMARY KEY, name TEXT NOT NULL, finished REAL NOT NULL, document TEXT NOT NULL);
-CREATE INDEX history_of ON history (name, id);
 """
-"""``latest`` has the newest record of each check, with all that is counted. ``checks`` has the lease of each release,
-and its record where that in ``latest`` is of another one."""
+"""``latest`` has the newest record of each check, with all that is counted, and its last failures. ``checks`` has the
+lease of each release, and its record where that in ``latest`` is of another one."""
 
 FETCH = """
 SELECT NULL, draining, NULL, NULL, NULL, NULL FROM sites WHERE site = ?2
@@ -82,8 +83,9 @@ KEEP = "UPDATE checks SET document = ? WHERE name = ? AND release = ?"
 """Keeps the record of another release, which ``latest`` is about to lose."""
 
 REPLACE = """
-INSERT INTO latest VALUES (:name, :release, :document, :now)
-ON CONFLICT (name) DO UPDATE SET release = :release, document = :document, written = :now
+INSERT INTO latest VALUES (:name, :release, :document, :now, :failures)
+ON CONFLICT (name) DO UPDATE SET release = :release, document = :document, written = :now,
+failures = CASE :failures WHEN '' THEN failures ELSE substr(failures || :failures, -:most) END
 """
 
 DRAIN = """
@@ -97,22 +99,12 @@ CLEAN = (
     DELETE FROM checks WHERE CAST(name AS INTEGER) <= :version AND ends <= :now
     AND written < CASE release WHEN :release THEN :unused ELSE :released END
     """,
-    """
-    DELETE FROM history WHERE CAST(name AS INTEGER) <= :version
-    AND ((name LIKE :own AND finished < :kept) OR finished < min(:kept, :unused))
-    """,
 )
 """Names begin with a version: what a newer one has written is not ours to delete."""
 
-MOST_VARIABLES = 500
-"""How many variables a statement has at most: SQLite takes 999 in its older versions."""
-
-PRUNE_EVERY = 8
-"""At each how many records of a check its old results are dropped."""
-
 
 class SQLiteStore(Store):
-    """Share records, leases and history among the processes of a host.
+    """Share records, leases and the past among the processes of a host.
 
     A refresh of one check is a statement that reads, one that takes the lease, and a transaction that publishes the
     record and gives the lease back.
@@ -120,8 +112,6 @@ class SQLiteStore(Store):
     Args:
         path: The file, in a folder that is there; default one for this site and user in the folder for temporary
             files.
-        history_rows: How many results of a check to keep at most.
-        history_seconds: For how long to keep them.
         clock: Tells the time.
 
     Raises:
@@ -134,17 +124,16 @@ class SQLiteStore(Store):
         self,
         *,
         path: str | os.PathLike[str] | None = None,
-        history_rows: int = 60,
-        history_seconds: float = 86400.0,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(clock=clock)
-        _refuse_unusable(path, history_rows, history_seconds)
+        given: object = path
+        if given is not None and (not isinstance(given, str | os.PathLike) or given == ""):
+            raise TypeError(f"path is {shown(path)}, use the name of a file")
         self._file = SharedFile(
             None if path is None else pathlib.Path(path), build=_build, refuse=_refusal, version=VERSION
         )
-        self._history_rows = history_rows
-        self._history_seconds = history_seconds
+        self._tidied_day = -1.0
         self._connection: sqlite3.Connection | None = None
         self._memo = serializer.Memo()
 
@@ -170,23 +159,34 @@ class SQLiteStore(Store):
     def trouble(self) -> str:
         return self._file.problem()
 
-    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
-        def read(database: sqlite3.Connection) -> dict[Key, tuple[Result, ...]]:
-            query = "SELECT document FROM history WHERE name = ? AND finished > ? ORDER BY id"
-            since = self._clock.now() - self._history_seconds
-            found = {key: _results(database.execute(query, (self._name(key), since))) for key in self._counted(keys)}
-            return {key: results[max(0, len(results) - self._history_rows) :] for key, results in found.items()}
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        names = {self._name(key): key for key in keys}
+        found = self._do(lambda database: sqlite_past.past_of(database, list(names), self._clock.now()))
+        return {names[name]: past for name, past in found.items()}
 
-        return self._do(read)
+    def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
+        names = {self._name(key): key for key in keys}
+        found = self._do(lambda database: sqlite_past.failures_of(database, list(names)))
+        return {names[name]: failures for name, failures in found.items()}
+
+    def _add(self, key: Key, additions: Sequence[Addition]) -> None:
+        name = self._name(key)
+        failures = [failure for addition in additions for failure in addition.failures]
+
+        def add(database: sqlite3.Connection) -> None:
+            for addition in self._counted(additions):
+                sqlite_past.add(database, name, addition)
+            sqlite_past.add_failures(database, name, failures, self._clock.now())
+
+        self._do(add, writes=True)
 
     def verify(self) -> None:
-        def write(database: sqlite3.Connection) -> int | None:
+        def write(database: sqlite3.Connection) -> None:
             database.execute("UPDATE checks SET ends = ends")
-            row = "INSERT INTO history (name, finished, document) VALUES ('', 0, zeroblob(?))"
-            return database.execute(row, (LEAST_ROOM,)).lastrowid
+            database.execute("INSERT OR REPLACE INTO latest VALUES ('', '', zeroblob(?), 0, '')", (LEAST_ROOM,))
 
-        row = self._do(write, writes=True)  # not in one transaction: the room stays in the file, for what comes next
-        self._do(lambda database: database.execute("DELETE FROM history WHERE id = ?", (row,)), writes=True)
+        self._do(write, writes=True)  # not in one transaction: the room stays in the file, for what comes next
+        self._do(lambda database: database.execute("DELETE FROM latest WHERE name = ''"), writes=True)
         self.probe()
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
@@ -219,6 +219,7 @@ class SQLiteStore(Store):
 
     def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         def write(database: sqlite3.Connection) -> list[Record | None]:
+            self._tidy(database)
             return [self._wrote(database, each) for each in self._counted(publications)]
 
         return self._do(write, writes=True)
@@ -280,15 +281,21 @@ class SQLiteStore(Store):
         now = self._clock.now()
         row = {
             "version": serializer.VERSION,
-            "own": f"{serializer.VERSION}:%",
             "release": self.site_release,
             "now": now,
             "unused": now - UNUSED_SECONDS,
             "released": now - RELEASE_SECONDS,
-            "kept": now - self._history_seconds,
         }
         for statement in CLEAN:
             database.execute(statement, row)
+        self._tidy(database)
+
+    def _tidy(self, database: sqlite3.Connection) -> None:
+        """Tidy the past up, once a day."""
+        now = self._clock.now()
+        if self._tidied_day != now // DAY:
+            self._tidied_day = now // DAY
+            sqlite_past.tidy(database, now)
 
     def _stored(self, name: str, latest_row: Row | None, own_row: Row | None) -> Stored:
         _, _, document, _, _, release = latest_row or NO_ROW
@@ -330,34 +337,19 @@ class SQLiteStore(Store):
         release, document = database.execute(query, (name,)).fetchone() or (self.site_release, None)
         if release != self.site_release:
             database.execute(KEEP, (document, name, release))
-        record = self._following(publication, self._memo.load(name, document))
+        latest = self._memo.load(name, document)
+        record = self._following(publication, latest)
+        added = self._addition(lease.key, record.result, latest)
         text = serializer.dump(record)
-        database.execute(REPLACE, {**row, "document": text})
+        failures = {"failures": serializer.dump_lines(added.failures), "most": sqlite_past.MOST_FAILURES}
+        database.execute(REPLACE, {**row, "document": text, **failures})
         self._memo.note(name, text, record)
-        database.execute(
-            "INSERT INTO history (name, finished, document) VALUES (?, ?, ?)",
-            (name, record.result.finished, serializer.dump_result(record.result)),
-        )
-        if record.seq % PRUNE_EVERY == 0:
-            database.execute(
-                "DELETE FROM history WHERE name = ?1 AND id <= (SELECT id FROM history WHERE name = ?1 "
-                "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (name, self._history_rows),
-            )
+        sqlite_past.add(database, name, added)
         return record
 
 
 Row = tuple[Any, ...]
 NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
-
-
-def _refuse_unusable(path: object, rows: object, seconds: object) -> None:
-    if path is not None and (not isinstance(path, str | os.PathLike) or path == ""):
-        raise TypeError(f"path is {shown(path)}, use the name of a file")
-    if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
-        raise TypeError(f"history_rows is {shown(rows)}, use a whole number from 0 up")
-    if conf.seconds(seconds) is None:
-        raise TypeError(f"history_seconds is {shown(seconds)}, use a number from 0 up")
 
 
 class _ReplacedError(sqlite3.OperationalError):
@@ -382,8 +374,8 @@ def _rows_of(
     draining = None
     latest: dict[str, Row] = {}
     own: dict[str, Row] = {}
-    for first in range(0, max(1, len(names)), MOST_VARIABLES):
-        part = names[first : first + MOST_VARIABLES]
+    for first in range(0, max(1, len(names)), sqlite_past.MOST_VARIABLES):
+        part = names[first : first + sqlite_past.MOST_VARIABLES]
         places = ", ".join(f"?{number}" for number in range(3, 3 + len(part)))
         for row in database.execute(FETCH.format(places), (release, site, *part)):
             if row[0] is None:
@@ -391,14 +383,6 @@ def _rows_of(
             else:
                 (own if row[5] is None else latest)[row[0]] = row
     return draining, latest, own
-
-
-def _results(rows: Iterable[Row]) -> tuple[Result, ...]:
-    found = []
-    for (document,) in rows:
-        with contextlib.suppress(ValueError):
-            found.append(serializer.load_result(document))
-    return tuple(found)
 
 
 def _connect(path: pathlib.Path) -> sqlite3.Connection:

@@ -20,14 +20,9 @@ from health_check.conf import settings
 from health_check.monitor import runtime
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import OK_WORDS, Report
-from health_check.records import Result, State
+from health_check.past import Period
+from health_check.records import State
 from health_check.views.renderers import timestamp
-
-MOST_BARS = 30
-"""How many former runs of a check to show."""
-
-MOST_BAR_CHARACTERS = 200
-"""How much of what was wrong a bar tells: the page has many of them."""
 
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 
@@ -111,7 +106,7 @@ def lines_of(report: Report, history: History = NO_HISTORY) -> list[dict[str, An
             "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
             "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
             "age": _age(row.reading.finished, now),
-            "past": [_bar(result, now) for result in history.history.get(row.reading.label, ())[-MOST_BARS:]],
+            "past": [_bar(period) for period in history.half_hours.get(row.reading.label, ()) if period.runs],
         }
         for row in report.rows
     ]
@@ -184,12 +179,11 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
-def _bar(result: Result, now: float) -> dict[str, str]:
-    """Return what stands for a former run."""
-    text = "; ".join([result.state.value, *(message.text for message in result.messages)])
-    text = text if len(text) <= MOST_BAR_CHARACTERS else f"{text[:MOST_BAR_CHARACTERS]} …"
-    title = f"{_age(result.finished, now)}: {text}, {duration(result.time_taken)}"
-    return {"state": result.state.value, "title": title}
+def _bar(period: Period) -> dict[str, str]:
+    """Return what stands for the runs of a half hour."""
+    counts = (("ok", period.ok), ("warning", period.warning), ("error", period.error), ("timeout", period.timeout))
+    text = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
+    return {"state": period.state.value, "title": f"{timestamp(period.start):%H:%M}: {text}"}
 
 
 def _age(finished: float | None, now: float) -> str:

@@ -149,7 +149,7 @@ class SharedStore(MemoryStore):
         with self._lock:
             self._records.clear()
             self._leases.clear()
-            self._history.clear()
+            self._past.clear()
 
     def _meet(self, method: str) -> None:
         self.calls.append(method)

@@ -36,8 +36,6 @@ class Place:
     """Make a store there."""
     clock: MovableClock = dataclasses.field(default_factory=MovableClock)
     """What its stores tell the time by, unless they have clocks of their own."""
-    keeps_history: bool = True
-    """Whether results are kept."""
     _made: list[Store] = dataclasses.field(default_factory=list)
 
     def open(self, clock: MovableClock | None = None) -> Store:

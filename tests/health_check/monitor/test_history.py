@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import pytest
 from pytest_django import Settings
 
-from health_check.monitor.history import NO_HISTORY, HistoryReader, StoreSummary, summary_of
+from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor.history import NO_HISTORY, History, HistoryReader, StoreSummary, summary_of
 from health_check.monitor.reports import Reading
-from health_check.records import NO_TOTALS, Outcome, Record, Result, State
+from health_check.past import DAYS, HALF_HOURS, Past, total_of
+from health_check.records import NO_TOTALS, Outcome, Record, State
 from health_check.stores import Key, StoreError
 from tests.support.bench import MovableClock, Script, SharedStore, Worker, eventually
 from tests.support.places import ERROR, MAX_AGE, result_at
@@ -24,11 +26,11 @@ def _real_defaults(settings: Settings) -> None:
 
 
 class Archive(SharedStore):
-    """A store that keeps history, and the records of another host."""
+    """A store that keeps a past, and the records of another host."""
 
-    def history(self, keys: Sequence[Key]) -> Mapping[Key, tuple[Result, ...]]:
-        self._meet("history")
-        return super().history(keys)
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        self._meet("past")
+        return super().past(keys)
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
         record = Record.after(None, result_at(100.0, ERROR), max_age=MAX_AGE)
@@ -100,13 +102,20 @@ def test_summary__after_a_loss__starts_at_0(shelf: Archive, worker: Worker) -> N
     assert runs_of(worker.read(definition), worker) == 1
 
 
-def test_history__history_and_other_hosts(worker: Worker, history_reader: HistoryReader) -> None:
-    """What the store has is there by label, the history oldest first."""
+def runs_in(history: History, reading: Reading) -> int:
+    """Return how many runs of a check there were in the last half hours, and days."""
+    half_hours, days = history.half_hours[reading.label], history.days[reading.label]
+    assert (len(half_hours), len(days)) == (HALF_HOURS, DAYS)
+    assert total_of(half_hours).runs == total_of(days).runs
+    return total_of(half_hours).runs
+
+
+def test_history__past_and_other_hosts(worker: Worker, history_reader: HistoryReader) -> None:
+    """What the store has is there by label, without gaps, the present time last."""
     definition = Script().define(max_age=0)
     readings = [worker.read(definition) for _ in range(3)]
-    results = [reading.record.result for reading in readings if reading.record is not None]
     history = history_reader.history(readings[-1:])
-    assert history.history == {definition.label: tuple(results)}
+    assert runs_in(history, readings[0]) == history.half_hours[definition.label][-1].ok == 3
     assert history.elsewhere["there"][definition.label].result.messages == (ERROR,)
 
 
@@ -116,8 +125,44 @@ def test_history__under_a_former_label(worker: Worker, history_reader: HistoryRe
         worker.read(Script().define(max_age=0, **policy))
         for policy in ({"name": "old"}, {"name": "other"}, {"name": "new", "aliases": ["old", "other"]})
     ]
-    old, other, new = (reading.record.result for reading in readings if reading.record is not None)
-    assert history_reader.history(readings[1:]).history == {"other": (other,), "new": (old, new)}
+    history = history_reader.history(readings[1:])
+    assert [runs_in(history, reading) for reading in readings[1:]] == [1, 2]
+
+
+def test_history__incidents_and_failures(
+    shelf: Archive, worker: Worker, history_reader: HistoryReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Incidents are those of the checks asked for; failures are the newest first."""
+    monkeypatch.setattr(shelf, "elsewhere", lambda keys: {})
+    gone, slow = ServiceUnavailable("gone"), ServiceWarning("slow")
+    definition, moments = Script(None, slow, gone, None, None, gone).define(max_age=0), []
+    for _ in range(6):
+        reading = worker.read(definition)
+        moments.append(reading.finished)
+        shelf.clock.forward(400)
+    (other,) = worker.monitor.read([Script().define()])
+    incidents = history_reader.history([reading]).incidents
+    assert [(each.began, each.ended, each.worst, each.message) for each in incidents] == [
+        (moments[5], None, State.ERROR, "unavailable: gone"),
+        (moments[1], moments[3], State.ERROR, "warning: slow"),
+    ]
+    assert history_reader.history([other]).incidents == ()
+    failures = history_reader.failures([reading, other])
+    assert [failure.message.split()[-1] for failure in failures[reading.label]] == ["gone", "gone", "slow"]
+    assert not failures.get(other.label)
+
+
+def test_history__slow_once__is_what_was_known_last(
+    shelf: Archive, worker: Worker, history_reader: HistoryReader
+) -> None:
+    """A store that hangs costs the news, not the past; what it says later is there for the next reader."""
+    definition = Script().define(max_age=0)
+    reading = worker.read(definition)
+    before = history_reader.history([reading])
+    reading = worker.read(definition)
+    with shelf.holding("past"):
+        assert history_reader.history([reading]) is before
+    eventually(lambda: runs_in(history_reader.history([reading]), reading) == 2)
 
 
 def test_history__is_kept_until_there_is_something_new(
@@ -128,24 +173,24 @@ def test_history__is_kept_until_there_is_something_new(
     readings = [worker.read(one), worker.read(two)]
     first = history_reader.history(readings[:1])
     assert history_reader.history(readings[:1]) is first
-    assert shelf.calls.count("history") == 1
+    assert shelf.calls.count("past") == 1
     assert set(history_reader.history(readings).elsewhere["there"]) == {one.label, two.label}
     again = history_reader.history([worker.read(one)])
-    assert len(again.history[one.label]) == len(first.history[one.label]) + 1
-    assert shelf.calls.count("history") == 3
+    assert runs_in(again, readings[0]) == runs_in(first, readings[0]) + 1
+    assert shelf.calls.count("past") == 3
 
 
 def test_history__down__is_nothing_and_not_kept(shelf: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page is there without its history while the store is not, and has it again afterwards."""
+    """A page is there without a past while the store is not, and has it again afterwards."""
     monkeypatch.setattr("health_check.stores.client.RETRY_SECONDS", 0.02)
     with contextlib.closing(Worker(shelf.clock, lambda: shelf)) as worker:
         history_reader = HistoryReader(worker.store_client)
         reading = worker.read(Script().define())
-        shelf.fail(StoreError("gone"), "history", "probe")
+        shelf.fail(StoreError("gone"), "past", "probe")
         for _ in range(2):
             assert history_reader.history([reading]) is NO_HISTORY
         shelf.recover()
-        eventually(lambda: history_reader.history([reading]).history)
+        eventually(lambda: history_reader.history([reading]).half_hours)
 
 
 def test_history__of_many_endpoints__does_not_fill_the_memory(

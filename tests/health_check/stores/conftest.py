@@ -138,4 +138,4 @@ def place(request: pytest.FixtureRequest) -> Place:
 
 def cache_place() -> Place:
     """Return what is kept in the default cache."""
-    return Place(create_store=lambda clock: DjangoCacheStore(site=SITE, host="here", clock=clock), keeps_history=False)
+    return Place(create_store=lambda clock: DjangoCacheStore(site=SITE, host="here", clock=clock))

@@ -123,8 +123,8 @@ def test_create_store__as_configured(configured: dict[str, object], store_class:
             "HEALTH_CHECK['STORE'] cannot be used: health_check.stores.memory.MemoryStore: ",
         ),
         (
-            {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"history_rows": -1}},
-            "history_rows is -1, use a whole number",
+            {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": ""}},
+            "path is '', use the name of a file",
         ),
         (
             {"BACKEND": "health_check.concurrency.clock.Clock"},

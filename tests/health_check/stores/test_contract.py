@@ -1,4 +1,4 @@
-"""What every store promises, whatever it keeps records in: leases, freshness, fencing, counts and history."""
+"""What every store promises, whatever it keeps records in: leases, freshness, fencing and counts."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_publish__not_the_holder(place: Place) -> None:
     """Nobody publishes under a lease that was never granted, was given back, or was used."""
     first, second = place.open(), place.open()
     assert not publish(first, place.run(), lease=Lease(key=KEY, token="invented"))
-    assert first.history([KEY]).get(KEY, ()) == ()
+    assert first.past([KEY]) == {}
     given_back = lease_of(first)
     first.release([given_back])
     used = lease_of(second)
@@ -260,20 +260,6 @@ def test_labels__any_text(place: Place, label: str) -> None:
     assert look(place.open(), key).record == record
     assert look(place.open(), Key(label=f"{label}!")).record is None
     assert look(place.open(), Key(label=label.upper() if label != label.upper() else "other")).record is None
-
-
-def test_history__is_bounded_and_oldest_first(place: Place) -> None:
-    """The newest results are kept, in the order of their runs."""
-    store = place.open()
-    results = []
-    for _ in range(63):
-        place.clock.forward(0.5)
-        results.append(place.run(ERROR))
-        run(store, results[-1])
-    history = place.open().history([KEY, OTHER])
-    expected = tuple(results[-60:]) if place.keeps_history else ()
-    assert history.get(KEY, ()) == expected
-    assert history.get(OTHER, ()) == ()
 
 
 def test_close__the_next_use_opens_again(place: Place) -> None:

@@ -9,14 +9,14 @@ from health_check.stores.memory import MemoryStore
 from tests.support.places import KEY, Place, ask, counted, look, publish, record_of, run
 
 
-def test_forget__drops_the_record_and_the_history(memory_place: Place) -> None:
+def test_forget__drops_the_record_and_the_past(memory_place: Place) -> None:
     """What is forgotten is gone, others stay; what is not known is forgotten without harm."""
     store, other = memory_place.open(), Key(label="Cache")
     run(store, memory_place.run())
     run(store, memory_place.run(), key=other)
     store.forget([KEY, Key(label="Mail")])
     assert look(store).record is None
-    assert list(store.history([KEY, other])) == [other]
+    assert list(store.past([KEY, other])) == list(store.past_failures([KEY, other])) == [other]
     assert look(store, other).record is not None
 
 

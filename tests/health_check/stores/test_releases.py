@@ -9,7 +9,7 @@ import pytest
 from health_check.records import State
 from health_check.stores import Query, Store
 from health_check.stores.base import RELEASE_SECONDS
-from health_check.stores.cache import HOST_KEY_SECONDS, DjangoCacheStore
+from health_check.stores.cache import CHECKS, HOST_KEY_SECONDS, TIDIED, DjangoCacheStore
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.hosts import on
 from tests.support.places import BACKEND, ERROR, KEY, MAX_AGE, Place, ask, counted, lease_of, look, publish, run
@@ -77,11 +77,13 @@ def test_release__has_leases_of_its_own(place: Place) -> None:
     assert ask(released(place, "1")).lease is not None
 
 
-def test_release__history_goes_on(sqlite_place: Place) -> None:
+def test_release__past_goes_on(place: Place) -> None:
     """Former runs are those of the check, whichever release ran it."""
-    for release in ("1", "2"):
-        run(released(sqlite_place, release), sqlite_place.run())
-    assert len(sqlite_place.open().history([KEY])[KEY]) == 2
+    for release in ("1", "2", "1"):
+        run(released(place, release), place.run())
+    past = place.open().past([KEY])[KEY]
+    assert sum(day.ok for day in past.days) == 3
+    assert [change.state for some in past.changes.values() for change in some] == ["ok"]
 
 
 def test_release__is_dropped_after_an_hour(sqlite_place: Place) -> None:
@@ -122,7 +124,7 @@ def test_freshness__is_the_reader_s_word(place: Place, claimed: float) -> None:
 
 
 def test_sites__on_one_file(sqlite_place: Place) -> None:
-    """Two sites whose operator gave them one file have records, leases, history and draining of their own."""
+    """Two sites whose operator gave them one file have records, leases, a past and draining of their own."""
     first, second = sqlite_place.open(), sqlite_place.open()
     second.site = "another"
     run(first, sqlite_place.run(ERROR))
@@ -130,7 +132,7 @@ def test_sites__on_one_file(sqlite_place: Place) -> None:
     second.probe()
     assert look(second).record is None
     assert second.draining is None
-    assert second.history([KEY]) == {KEY: ()}
+    assert second.past([KEY]) == {}
     run(second, sqlite_place.run())
     assert [look(store).record.result.state.value for store in (first, second)] == ["error", "ok"]  # type: ignore[union-attr]
 
@@ -156,7 +158,7 @@ def mark_of(store: Store) -> object:
 
 
 def test_expiry__of_what_a_host_leaves(locmem_place: Place) -> None:
-    """A host that is gone leaves keys that expire a day after their last write, and nothing else."""
+    """A host that is gone leaves keys that expire two days after their last write; the site's, a handful, stay."""
     store = on("gone")
     run(store, locmem_place.run())
     store.drain(True)
@@ -164,6 +166,8 @@ def test_expiry__of_what_a_host_leaves(locmem_place: Place) -> None:
     other.probe()
     assert isinstance(store, DjangoCacheStore)
     assert store._cache is not None
-    expiries = list(store._cache._expire_info.values())  # type: ignore[attr-defined]
+    kept: dict[str, float] = store._cache._expire_info  # type: ignore[attr-defined]
+    of_site = {store._cache.make_key(name) for name in (store._named(CHECKS), store._named(TIDIED))}
+    expiries = [expiry for name, expiry in kept.items() if name not in of_site]
     assert all(expiry is not None for expiry in expiries)
     assert max(expiries) <= locmem_place.clock.now() + HOST_KEY_SECONDS + 5

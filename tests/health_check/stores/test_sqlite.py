@@ -12,11 +12,10 @@ import pytest
 
 from health_check.stores import Key, Query, Store, StoreError
 from health_check.stores.base import UNUSED_SECONDS
-from health_check.stores.sqlite import MOST_VARIABLES, PRUNE_EVERY, SQLiteStore
-from tests.support.bench import MovableClock
+from health_check.stores.sqlite import SQLiteStore
+from health_check.stores.sqlite_past import MOST_VARIABLES
 from tests.support.places import (
     BACKEND,
-    KEY,
     MAX_AGE,
     OTHER,
     Place,
@@ -92,33 +91,6 @@ def test_publish__a_result_that_took_its_time(sqlite_place: Place) -> None:
     assert look(store).fresh_for == pytest.approx(MAX_AGE - 4, abs=1)
 
 
-def test_history__by_number_and_by_age(file: pathlib.Path) -> None:
-    """History is bounded by both, for each check on its own."""
-    clock = MovableClock()
-    with contextlib.closing(SQLiteStore(path=file, history_rows=3, history_seconds=60, clock=clock)) as store:
-        place = Place(create_store=lambda clock: store, clock=clock)
-        old, results = place.run(), [place.run() for _ in range(5 * PRUNE_EVERY)]
-        run(store, old, key=OTHER)
-        for result in results:
-            run(store, result)
-        assert store.history([KEY, OTHER]) == {KEY: tuple(results[-3:]), OTHER: (old,)}
-        assert rows_of(file, KEY) < 3 + PRUNE_EVERY
-        clock.forward(61)
-        assert store.history([KEY, OTHER]) == {KEY: (), OTHER: ()}
-        store.close()
-        store.probe()
-        assert rows_of(file, OTHER) == 0
-
-
-def rows_of(file: pathlib.Path, key: Key) -> int:
-    """Return how many results of a check are in the file."""
-    with contextlib.closing(sqlite3.connect(file)) as database:
-        (rows,) = database.execute(
-            "SELECT count(*) FROM history WHERE name = ?", (SQLiteStore()._name(key),)
-        ).fetchone()
-        return int(rows)
-
-
 def test_verify__needs_room_and_leaves_nothing(sqlite_place: Place, file: pathlib.Path) -> None:
     """A file without room for what comes next is not usable again; one with room is as it was."""
     with contextlib.closing(SQLiteStore(path=file)) as store:
@@ -131,14 +103,7 @@ def test_verify__needs_room_and_leaves_nothing(sqlite_place: Place, file: pathli
         with pytest.raises(StoreError, match="full"):
             store.verify()
     with contextlib.closing(sqlite3.connect(file)) as database:
-        assert database.execute("SELECT count(*) FROM history WHERE name = ''").fetchone() == (0,)
-
-
-def test_history__none_is_wanted(file: pathlib.Path) -> None:
-    """With no rows to keep, nothing is kept."""
-    with contextlib.closing(SQLiteStore(path=file, history_rows=0)) as store:
-        run(store, Place(create_store=lambda clock: store).run())
-        assert store.history([KEY]) == {KEY: ()}
+        assert database.execute("SELECT count(*) FROM latest WHERE name = ''").fetchone() == (0,)
 
 
 def test_opened__what_nobody_runs_is_dropped(sqlite_place: Place) -> None:
@@ -213,12 +178,6 @@ def test_path__its_folder_is_missing(file: pathlib.Path) -> None:
     [
         ({"path": ""}, "path is '', use the name of a file"),
         ({"path": 3}, "path is 3, use the name of a file"),
-        ({"history_rows": -1}, "history_rows is -1, use a whole number from 0 up"),
-        ({"history_rows": True}, "history_rows is True, use a whole number"),
-        ({"history_rows": 1.5}, "history_rows is 1.5, use a whole number"),
-        ({"history_seconds": -1}, "history_seconds is -1, use a number from 0 up"),
-        ({"history_seconds": "1"}, "history_seconds is '1', use a number"),
-        ({"history_seconds": float("nan")}, "history_seconds is nan, use a number"),
         ({"paht": "x"}, "paht"),
     ],
 )

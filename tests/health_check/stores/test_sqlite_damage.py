@@ -17,7 +17,7 @@ from health_check.stores import StoreError
 from health_check.stores.sqlite import VERSION, SQLiteStore
 from tests.support.client import Lag
 from tests.support.peer import peer
-from tests.support.places import KEY, Place, counted, lease_of, look, publish, record_of, run
+from tests.support.places import ERROR, KEY, Place, counted, lease_of, look, publish, record_of, run
 
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 """Gives a command mounts of its own."""
@@ -158,11 +158,14 @@ def test_damage__deleted_while_it_is_written(used: SQLiteStore, sqlite_place: Pl
 
 
 def test_damage__document_that_is_none(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
-    """A record that cannot be read is as good as none, and so are results of the history."""
-    history = used.history([KEY])[KEY]
+    """A record that cannot be read is as good as none, and so are changes and failures."""
+    run(used, sqlite_place.run(ERROR))
+    before = used.past([KEY])[KEY]
     execute(file, "UPDATE latest SET document = '{}'")
-    execute(file, "UPDATE history SET document = 'x' WHERE id % 2")
-    assert len(used.history([KEY])[KEY]) == len(history) / 2
+    execute(file, "UPDATE latest SET failures = 'x' || failures || '[1, 2]'")
+    execute(file, "UPDATE periods SET changes = '{}\n[1]\n' || changes WHERE changes <> ''")
+    assert used.past([KEY])[KEY] == before
+    assert used.past_failures([KEY]) == {KEY: []}
     works(used, sqlite_place)
 
 
@@ -179,9 +182,9 @@ def test_damage__noise_somewhere_in_the_middle(
     for store in (used, sqlite_place.open()):
         with contextlib.suppress(StoreError):
             run(store, sqlite_place.run())
-            store.history([KEY])
+            store.past([KEY])
     run(used, sqlite_place.run())
-    used.history([KEY])
+    used.past([KEY])
 
 
 def test_damage__a_folder_in_its_place(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:

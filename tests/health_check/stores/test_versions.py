@@ -79,22 +79,23 @@ def test_lease__of_another_version__does_not_block(place: Place, first: int, sec
 
 
 @PAIRS
-def test_history__of_another_version(sqlite_place: Place, first: int, second: int) -> None:
+def test_past__of_another_version(sqlite_place: Place, first: int, second: int) -> None:
     """Each version reads its own former runs; a file that the other opens, as at a restart, still has them."""
     with version(first):
         use(sqlite_place.open(), sqlite_place, 3)
-        before = sqlite_place.open().history([KEY])
+        before = sqlite_place.open().past([KEY])[KEY]
     with version(second):
         other = sqlite_place.open()
-        assert other.history([KEY]) == {KEY: ()}
+        assert other.past([KEY]) == {}
         use(other, sqlite_place, 5)
         sqlite_place.clock.forward(UNUSED_SECONDS / 2)
         with contextlib.closing(sqlite_place.open()) as newcomer:
             newcomer.probe()
         sqlite_place.clock.forward(-UNUSED_SECONDS / 2)
     with version(first):
-        assert sqlite_place.open().history([KEY]) == before
-        assert len(before[KEY]) == 3
+        past = sqlite_place.open().past([KEY])[KEY]
+        assert (past.days, past.changes) == (before.days, before.changes)
+        assert sum(day.runs for day in past.days) == 3
 
 
 @pytest.mark.parametrize(("first", "kept"), [(OURS + 1, True), (OURS, False)])

@@ -19,6 +19,7 @@ from health_check.exceptions import (
 )
 from health_check.monitor import runtime
 from health_check.monitor.history import History
+from health_check.past import Period
 from health_check.records import Message, Record
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
@@ -118,11 +119,11 @@ def test_page__neither_past_nor_other_hosts(
     """The page has no titles of former runs, and no other hosts; with details it has both."""
     result = result_at(1.0, Message.of(ServiceUnavailable(f"{PLANTED} before")))
     record = Record.after(None, result, max_age=10)
-    known = History(history={"Fine": (result,)}, elsewhere={f"{PLANTED}-host": {"Fine": record}})
+    known = History(half_hours={"Fine": (Period(0, ok=1),)}, elsewhere={f"{PLANTED}-host": {"Fine": record}})
     monkeypatch.setattr(runtime, "history", lambda readings: known)
     mounted(mount, checks=[Fine], details=details)
     body = ask("/health/").content.decode()
-    assert [f"{PLANTED} before" in body, f"{PLANTED}-host" in body, "Other hosts" in body] == [details == "always"] * 3
+    assert ["00:00: 1 ok" in body, f"{PLANTED}-host" in body, "Other hosts" in body] == [details == "always"] * 3
 
 
 TEMPLATE = """

@@ -67,7 +67,7 @@ def test_e001__unusable_access(access: object, words: str, settings: Settings) -
         {"BACKEND": "no.such.Store"},
         {"BACKEND": "tests.support.checks.Fine"},
         {"BACKEND": "health_check.stores.memory.MemoryStore", "OPTIONS": {"x": 1}},
-        {"BACKEND": SQLITE, "OPTIONS": {"history_rows": -1}},
+        {"BACKEND": SQLITE, "OPTIONS": {"path": ""}},
         {"BACKEND": CACHE, "OPTIONS": {"alias": "nowhere"}},
         {"BACKEND": CACHE, "OPTIONS": {"host": ""}},
     ],

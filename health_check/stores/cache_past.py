@@ -1,0 +1,112 @@
+"""The past of checks as documents of a cache: one for each host, check and day, one of former days for each check."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+from health_check.past import DAY, DAYS, HALF_HOUR, MOST_FAILURES, Addition, Change, Failure, Period, compacted, gapless
+from health_check.records import State
+from health_check.stores import serializer
+
+MOST_CHANGES = 300
+"""How many changes to keep of a check and host in a day, and of a check in all former days: the newest."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class Document:
+    """Periods of one length of a check, and its changes in that time."""
+
+    length: int
+    """How many seconds each period has."""
+    periods: dict[int, Period] = dataclasses.field(default_factory=dict)
+    """The periods with runs, by start."""
+    changes: list[Change] = dataclasses.field(default_factory=list)
+    """The changes, oldest first."""
+
+    @classmethod
+    def load(cls, text: object, length: int) -> Document:
+        """Return the document that a text is; an empty one if it is none."""
+        found = cls(length=length)
+        try:
+            periods, changes = json.loads(text) if isinstance(text, str) else ((), "")
+            for start, *numbers in periods:
+                found.periods[int(start)] = _period(int(start), length, numbers)
+            found.changes = serializer.load_changes(changes)
+        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+            return cls(length=length)
+        return found
+
+    def dump(self) -> str:
+        """Return the document as text."""
+        periods = [[period.start, *period[2:6], *_rounded(period)] for period in self.periods.values()]
+        return json.dumps([periods, serializer.dump_lines(self.changes)], separators=(",", ":"))
+
+    def add(self, periods: Iterable[Period], changes: Iterable[Change]) -> None:
+        """Add runs, and drop changes that say nothing new."""
+        for period in periods:
+            start = period.start // self.length * self.length
+            known = self.periods.get(start, Period(start, self.length))
+            self.periods[start] = known.plus(period)
+        self.changes = compacted([*self.changes, *changes])[-MOST_CHANGES:]
+
+
+def added(text: object, addition: Addition) -> str:
+    """Return the document of a day with more runs."""
+    document = Document.load(text, HALF_HOUR)
+    document.add([addition.period], addition.changes)
+    return document.dump()
+
+
+def with_failures(text: object, failures: Sequence[Failure]) -> str:
+    """Return the last failures of a check as text, more of them than are in one."""
+    return serializer.dump_lines([*failures_in(text), *failures][-MOST_FAILURES:])
+
+
+def failures_in(text: object) -> list[Failure]:
+    """Return the failures that a text tells of."""
+    return serializer.load_failures(text) if isinstance(text, str) else []
+
+
+def days_of(former: Document, half_hours: Iterable[Period], now: float) -> list[Period]:
+    """Return the days with runs: those of a document of former days, or the sums of half hours, whichever is more."""
+    sums = {day.start: day for day in gapless(half_hours, now, length=DAY, count=DAYS) if day.runs}
+    for start, day in former.periods.items():
+        if start not in sums or day.runs > sums[start].runs:
+            sums[start] = day
+    return list(sums.values())
+
+
+def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: Container[str], *, now: float) -> None:
+    """Add the last days of hosts up to the former days of a site; to do so again changes nothing.
+
+    Args:
+        former: The former days.
+        documents: The documents of hosts, oldest first, with their names.
+        silent: Hosts that are gone: an incident that they were in has ended.
+        now: Unix time in seconds.
+    """
+    oldest = now // DAY * DAY - DAYS * DAY
+    half_hours = [period for _, document in documents for period in document.periods.values()]
+    days = days_of(former, half_hours, now)
+    former.periods = {day.start: day for day in sorted(days) if day.start >= oldest}
+    found = dict.fromkeys([*former.changes, *(change for _, document in documents for change in document.changes)])
+    last = {change.host: change for change in found}
+    for host, document in documents:
+        if host in silent and last.get(host) and last[host].state != State.OK and document.periods:
+            end = max(period.start + period.length for period in document.periods.values())
+            last[host] = Change(max(end, last[host].time), State.OK.value, host)
+            found[last[host]] = None
+    changes = sorted((change for change in found if change.time >= oldest), key=lambda change: change.time)
+    former.changes = compacted(changes)[-MOST_CHANGES:]
+
+
+def _period(start: int, length: int, numbers: Sequence[Any]) -> Period:
+    ok, warning, error, timeout, taken, longest = numbers
+    return Period(start, length, int(ok), int(warning), int(error), int(timeout), float(taken), float(longest))
+
+
+def _rounded(period: Period) -> tuple[float, float]:
+    return round(period.time_taken, 6), round(period.longest, 6)

@@ -1,0 +1,119 @@
+"""The past of checks in an SQLite file: a row for each half hour or day of a check, to which runs are only added."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Addition, Change, Failure, Past, Period
+from health_check.stores import serializer
+
+MOST_VARIABLES = 500
+"""How many variables a statement has at most: SQLite takes 999 in its older versions."""
+
+MOST_CHANGES = 8000
+"""After how many characters of changes in a period no more are kept: a check that flaps has one incident anyway."""
+
+MOST_FAILURES = 9000
+"""How many characters of failures are kept of a check: enough for the last 20, however long their messages."""
+
+TABLES = """
+CREATE TABLE periods (
+    name TEXT NOT NULL, length INTEGER NOT NULL, start INTEGER NOT NULL,
+    ok INTEGER NOT NULL, warning INTEGER NOT NULL, error INTEGER NOT NULL, timeout INTEGER NOT NULL,
+    time_taken REAL NOT NULL, longest REAL NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (name, length, start)
+) WITHOUT ROWID;
+CREATE INDEX changed ON periods (name) WHERE changes <> '';
+"""
+
+PLUS = f"""
+ON CONFLICT (name, length, start) DO UPDATE SET
+ok = ok + excluded.ok, warning = warning + excluded.warning,
+error = error + excluded.error, timeout = timeout + excluded.timeout,
+time_taken = time_taken + excluded.time_taken, longest = max(longest, excluded.longest),
+changes = CASE WHEN length(changes) < {MOST_CHANGES} THEN changes || excluded.changes ELSE changes END
+"""
+
+ADD = f"INSERT INTO periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {PLUS}"
+
+SUMS = "sum(ok), sum(warning), sum(error), sum(timeout), sum(time_taken), max(longest)"
+
+TIDY = (
+    f"""
+    INSERT INTO periods
+    SELECT name, {DAY}, start / {DAY} * {DAY}, {SUMS}, substr(group_concat(changes, ''), 1, {MOST_CHANGES})
+    FROM (SELECT * FROM periods WHERE length = {HALF_HOUR} AND start < :day ORDER BY name, start)
+    WHERE CAST(name AS INTEGER) <= :version GROUP BY name, start / {DAY} {PLUS}
+    """,
+    f"""
+    DELETE FROM periods WHERE CAST(name AS INTEGER) <= :version
+    AND (start < :oldest OR (length = {HALF_HOUR} AND start < :day))
+    """,
+)
+"""Makes days of half hours, once they are of the day before yesterday, and drops what is no longer shown."""
+
+HALF_HOURS_OF = f"""
+SELECT name, start, length, ok, warning, error, timeout, time_taken, longest FROM periods
+WHERE length = {HALF_HOUR} AND start >= ? AND name IN ({{}})
+"""
+DAYS_OF = f"""
+SELECT name, start / {DAY} * {DAY}, {DAY}, {SUMS} FROM periods
+WHERE start >= ? AND name IN ({{}}) GROUP BY name, start / {DAY}
+"""
+CHANGES_OF = "SELECT name, changes FROM periods WHERE changes <> '' AND start >= ? AND name IN ({})"
+FAILURES_OF = "SELECT name, failures FROM latest WHERE written >= ? AND name IN ({})"
+
+KEEP_FAILURES = f"""
+INSERT INTO latest VALUES (:name, '', '', :now, :failures)
+ON CONFLICT (name) DO UPDATE SET failures = substr(:failures || failures, -{MOST_FAILURES})
+"""
+"""Those of former times: they go before what is there."""
+
+
+def add(database: sqlite3.Connection, name: str, addition: Addition) -> None:
+    """Add runs to a half hour, in one statement."""
+    start, *counts = addition.period
+    database.execute(ADD, (name, counts[0], start, *counts[1:], serializer.dump_lines(addition.changes)))
+
+
+def add_failures(database: sqlite3.Connection, name: str, failures: Sequence[Failure], now: float) -> None:
+    """Add failures of former times, of a check that may not have run yet."""
+    database.execute(KEEP_FAILURES, {"name": name, "now": now, "failures": serializer.dump_lines(failures)})
+
+
+def tidy(database: sqlite3.Connection, now: float) -> None:
+    """Drop what is no longer shown, as is due each day."""
+    today = int(now // DAY) * DAY
+    row = {"version": serializer.VERSION, "day": today - DAY, "oldest": today - DAYS * DAY}
+    for statement in TIDY:
+        database.execute(statement, row)
+
+
+def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> dict[str, Past]:
+    """Return the past of checks, by name."""
+    half_hours: dict[str, list[Period]] = {}
+    days: dict[str, list[Period]] = {}
+    changes: dict[str, list[Change]] = {}
+    today = now // DAY * DAY
+    for name, *period in _rows(database, HALF_HOURS_OF, names, now // HALF_HOUR * HALF_HOUR - HALF_HOURS * HALF_HOUR):
+        half_hours.setdefault(name, []).append(Period._make(period))
+    for name, *period in _rows(database, DAYS_OF, names, today - DAYS * DAY):
+        days.setdefault(name, []).append(Period._make(period))
+    for name, text in _rows(database, CHANGES_OF, names, today - DAYS * DAY):
+        changes.setdefault(name, []).extend(serializer.load_changes(text))
+    return {
+        name: Past(half_hours={"": half_hours.get(name, ())}, days=days[name], changes={"": changes.get(name, ())})
+        for name in days
+    }
+
+
+def failures_of(database: sqlite3.Connection, names: Sequence[str]) -> dict[str, list[Failure]]:
+    """Return the last failures of checks, by name."""
+    return {name: serializer.load_failures(text) for name, text in _rows(database, FAILURES_OF, names, 0)}
+
+
+def _rows(database: sqlite3.Connection, query: str, names: Sequence[str], since: float) -> Iterator[tuple[Any, ...]]:
+    for first in range(0, len(names), MOST_VARIABLES):
+        part = names[first : first + MOST_VARIABLES]
+        yield from database.execute(query.format(", ".join("?" * len(part))), (since, *part))
