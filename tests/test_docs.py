@@ -80,7 +80,7 @@ def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
     for name, code in blocks_of(document)[: last + 1]:
         if name != "settings.py":
             files[name] = NEW_URLS + code if "urlpatterns +=" in code else code
-        elif document is not readme:
+        elif code not in settings:
             settings += code
     for name, code in {**files, "settings.py": settings}.items():
         (folder / name).write_text(code)
