@@ -8,7 +8,7 @@ import pathlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from health_check_dashboards.files import FILES, File
+from health_check_dashboards.files import File, files_of
 from health_check_dashboards.options import OPTIONS, REPEATED, Options, options_of
 
 FOLDER = "monitoring"
@@ -29,10 +29,20 @@ exit codes:
 
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "the site": ("job", "source", "target", "probe", "health-url", "credentials-file", "objective", "window"),
+    "the site": (
+        "job",
+        "source",
+        "metrics",
+        "target",
+        "probe",
+        "health-url",
+        "credentials-file",
+        "objective",
+        "window",
+    ),
     "where the others are": ("alertmanager", "blackbox", "webhook", "tempo-uid"),
     "pages": ("runbook-base", "dashboard-base", "grafana-folder"),
-    "how often": ("scrape-interval", "evaluation-interval", "gap", "remember"),
+    "how often": ("scrape-interval", "export-interval", "evaluation-interval", "gap", "remember"),
     "whom to tell when": ("page-share", "keep-firing", "group-wait", "group-interval", "repeat-interval"),
 }
 """The options by what they are about, for the help; all others are about alerts."""
@@ -48,13 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     said = parser.parse_args(arguments)
-    if said.list:
-        print("\n".join(f"{file.path:<50}{file.text}" for file in FILES))
-        return 0
     try:
         options = options_of(_values(said), **{field: tuple(getattr(said, field)) for field in REPEATED})
+        if said.list:
+            print("\n".join(f"{file.path:<50}{file.text}" for file in files_of(options)))
+            return 0
         if said.print is not None:
-            print(_file(said.print).render(options), end="")
+            print(_file(said.print, options).render(options), end="")
             return 0
         if said.diff:
             found = "".join(diff(pathlib.Path(said.folder), options))
@@ -68,17 +78,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _file(path: str) -> File:
+def _file(path: str, options: Options) -> File:
     """Return the file of a path.
 
     Raises:
         ValueError: If there is none.
     """
-    paths = [file.path for file in FILES]
+    files = files_of(options)
+    paths = [file.path for file in files]
     if path not in paths:
         meant = difflib.get_close_matches(path, paths, n=1)
         raise ValueError(f"--print {path!r}: {f'did you mean {meant[0]!r}?' if meant else 'use one of --list.'}")
-    return FILES[paths.index(path)]
+    return files[paths.index(path)]
 
 
 def diff(folder: pathlib.Path, options: Options) -> Iterator[str]:
@@ -88,7 +99,7 @@ def diff(folder: pathlib.Path, options: Options) -> Iterator[str]:
         folder: Where the files are, if they are.
         options: What was said of the site.
     """
-    for file in FILES:
+    for file in files_of(options):
         path = folder / file.path
         before = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
         names = str(path) if path.exists() else "/dev/null", str(path)
@@ -109,7 +120,7 @@ def write(folder: pathlib.Path, options: Options, *, force: bool) -> list[pathli
         FileExistsError: If there are such files; then nothing is written.
         OSError: If a file cannot be written.
     """
-    texts = {folder / file.path: file.render(options) for file in FILES}
+    texts = {folder / file.path: file.render(options) for file in files_of(options)}
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is no folder: choose another one.")
     others = [path for path, text in texts.items() if _is_other(path, text)]

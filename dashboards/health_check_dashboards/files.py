@@ -11,7 +11,8 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from health_check_dashboards.options import DEFAULTS, HEALTH_PAGE, Options, error_budget
+from health_check_dashboards import otlp
+from health_check_dashboards.options import DEFAULTS, HEALTH_PAGE, OTLP, Options, error_budget
 from health_check_dashboards.templating import adapt, with_labels
 
 DASHBOARDS = ("health.json", "fleet.json", "now.json")
@@ -36,7 +37,9 @@ def packaged(path: str) -> str:
 
 def dashboard(path: str, options: Options) -> str:
     """Return the JSON of a dashboard, adapted."""
-    text = with_labels(packaged(path), options.labels)
+    of_otlp = options.source == OTLP
+    text = with_labels(otlp.adapted(packaged(path)) if of_otlp else packaged(path), options.labels)
+    text = otlp.renamed(text) if of_otlp else text
     text = text.replace(DEFAULTS["runbook-base"], options["runbook-base"])
     page = urllib.parse.urlsplit(options["health-url"])
     text = text.replace(HEALTH_PAGE, page._replace(netloc="${__value.raw}").geturl())
@@ -52,7 +55,7 @@ def dashboard(path: str, options: Options) -> str:
             _name_columns(step["options"], options.labels)
         if "description" in panel:
             panel["description"] = panel["description"].replace("30 days", _in_words(options["window"]))
-    variables[1:1] = [_variable(label, variables) for label in options.labels]
+    variables[1:1] = [_variable(label, variables, options) for label in options.labels]
     for link in model["links"]:
         if link["title"] == "Runbook":
             link["url"] = options["runbook-base"]
@@ -81,10 +84,12 @@ def _in_words(duration: str) -> str:
     return re.sub(r"(\d+)d$", r"\1 days", duration)
 
 
-def _variable(label: str, variables: list[dict[str, Any]]) -> dict[str, Any]:
+def _variable(label: str, variables: list[dict[str, Any]], options: Options) -> dict[str, Any]:
     """Return the variable of a label, which is like the one of namespaces."""
     like = next(variable for variable in variables if variable["name"] == "namespace")
-    query = {"query": f"label_values(django_health_check_store_up, {label})", "refId": f"variable-{label}"}
+    metric = "django_health_check_store_up"
+    values = f"label_values({otlp.renamed(metric) if options.source == OTLP else metric}, {label})"
+    query = {"query": values, "refId": f"variable-{label}"}
     text = f"Values of the label {label}"
     return {**like, "name": label, "label": label.capitalize(), "description": text, "query": query}
 
@@ -173,8 +178,23 @@ ADAPTED = {
     "kubernetes/probe.yaml": "probes the site from outside, for the Prometheus operator",
     "kubernetes/deployment.yaml": "probes, draining, a folder for the store, for a Deployment of your own",
     "kubernetes/sidecar.yaml": "the same with an exporter process in each pod",
+    "victoriametrics/relabel.yml": "labels job and instance of metrics that come by OTLP, for VictoriaMetrics",
     "compose.yaml": "all of it, for docker compose",
 }
 """Files that are packaged, and what they are for."""
 
-FILES = tuple(_files())
+OF_METRICS = {
+    "kubernetes/service-monitor.yaml": "prometheus",
+    "kubernetes/pod-monitor.yaml": "prometheus",
+    "victoriametrics/relabel.yml": OTLP,
+}
+"""Files that hold for one value of ``--metrics`` only."""
+
+
+def files_of(options: Options) -> tuple[File, ...]:
+    """Return the files of a site."""
+    return tuple(file for file in _files() if OF_METRICS.get(file.path, options["metrics"]) == options["metrics"])
+
+
+FILES = files_of(Options())
+"""The files of a site with the defaults."""

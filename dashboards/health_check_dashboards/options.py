@@ -138,7 +138,18 @@ def _source(value: str) -> str:
 
 
 SOURCES = ("scrape", "textfile", "push")
-"""How the metrics come to Prometheus."""
+"""How the metrics come to Prometheus, by the names of ``/metrics``."""
+
+
+def _metrics(value: str) -> str:
+    if value not in METRICS:
+        raise ValueError(f"use {' or '.join(METRICS)}")
+    return value
+
+
+OTLP = "otlp"
+METRICS = ("prometheus", OTLP)
+"""Whose names the metrics have: those of ``/metrics``, or those that arrive by OpenTelemetry's protocol."""
 
 
 def _target(value: str) -> str:
@@ -160,6 +171,7 @@ def _option(name: str, default: str, text: str, check: Callable[[str], str], met
 OPTIONS = (
     _option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
     _option("source", "scrape", "how the metrics come: scrape, textfile or push", _source, "SOURCE"),
+    _option("metrics", "prometheus", "the names that the metrics have: prometheus or otlp", _metrics, "NAMES"),
     _option("runbook-base", RUNBOOKS, "where the page on the alerts is; #alertname is appended", _url, "URL"),
     _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
     _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for their links", _url, "URL"),
@@ -172,6 +184,7 @@ OPTIONS = (
     _option("tempo-uid", "", "the uid of Grafana's data source of traces, for links from exemplars", _uid, "UID"),
     _option("webhook", "http://host.docker.internal:9099/", "whom Alertmanager tells", _url, "URL"),
     _option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
+    _option("export-interval", "1m", "how often processes send metrics by OTLP", _duration, "TIME"),
     _option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
     _option("gap", "3m", "for how long missed scrapes are bridged", _duration, "TIME"),
     _option("remember", "1d", "for how long to remember targets, sites and probes that are gone", _duration, "TIME"),
@@ -235,6 +248,11 @@ class Options:
     def __getitem__(self, name: str) -> str:
         return self.values[name]
 
+    @property
+    def source(self) -> str:
+        """How the metrics come: one of ``SOURCES``, or ``otlp``."""
+        return OTLP if self["metrics"] == OTLP else self["source"]
+
 
 def options_of(said: Mapping[str, str], labels: tuple[str, ...] = (), **several: tuple[str, ...]) -> Options:
     """Return the options of a site.
@@ -252,7 +270,9 @@ def options_of(said: Mapping[str, str], labels: tuple[str, ...] = (), **several:
         field: tuple(dict.fromkeys(_checked(option, value) for value in {**several, "labels": labels}.get(field, ())))
         for field, option in REPEATED.items()
     }
-    for smaller, larger, times, reason in PAIRS:
+    if values["metrics"] == OTLP and values["source"] != DEFAULTS["source"]:
+        raise ValueError(f"--source is {values['source']}: leave it out; with --metrics {OTLP} metrics are sent.")
+    for smaller, larger, times, reason in (*PAIRS, *(OTLP_PAIRS if values["metrics"] == OTLP else ())):
         if seconds(values[larger]) <= times * seconds(values[smaller]):
             least = f"{'twice ' if times > 1 else ''}--{smaller}, {values[smaller]}"
             raise ValueError(f"--{larger} is {values[larger]}: use more than {least}; {reason}.")
@@ -273,6 +293,9 @@ PAIRS = (
     ("down-for", "probe-for", 1, "else the probe's alert comes before the one that silences it"),
 )
 """Which durations have to be shorter than which, how many times, and why."""
+
+OTLP_PAIRS = (("export-interval", "gap", 2, "it has to bridge metrics that were not sent"),)
+"""The same, of metrics that come by OTLP."""
 
 
 def _checked(option: Option, value: str) -> str:

@@ -2,9 +2,9 @@
 
 The files of this package are what a site with the defaults gets, and work as they are. Where another value may stand, a
 line ends in a mark, such as ``# --failing-for``: there the default of that option is replaced. What is marked
-``# only: scrape`` is left out for another ``--source``: a line, or the rule after a mark on a line of its own. Besides,
-the job in expressions is replaced everywhere, the labels ``namespace, job`` by which rules aggregate, and the tags
-``owner, tier`` of checks.
+``# only: scrape`` is left out for another ``--source``: a line, or the rule after a mark on a line of its own; what has
+``# otlp:`` before it holds for ``--metrics otlp`` only. Besides, the job in expressions is replaced everywhere, the
+labels ``namespace, job`` by which rules aggregate, and the tags ``owner, tier`` of checks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from __future__ import annotations
 import functools
 import re
 
-from health_check_dashboards.options import DEFAULTS, Options, error_budget, seconds
+from health_check_dashboards import otlp
+from health_check_dashboards.options import DEFAULTS, OTLP, Options, error_budget, seconds
 
 KUBERNETES_LABEL = "app.kubernetes.io/name"
 """The label of Kubernetes whose value is the job, as far as Kubernetes takes that."""
@@ -22,8 +23,9 @@ KUBERNETES_NAME = re.compile(r"^ *(?:- )?(?:name|image|url|secret): ")
 
 MARKS = re.compile(r"#(?P<names>(?: --[a-z-]+)+)$")
 
-SCRAPE_RULE = re.compile(r"^ *# only: scrape\n(?:.+\n)+\n?", re.MULTILINE)
-SCRAPE_LINE = re.compile(r"^.*  # only: scrape\n", re.MULTILINE)
+ONLY_RULE = re.compile(r"^ *# only: (?P<sources>[a-z ]+)\n(?P<kept>(?:.+\n)+\n?)", re.MULTILINE)
+ONLY_LINE = re.compile(r"^(?P<kept>.*)  # only: (?P<sources>[a-z ]+?)(?P<marks>(?:  # .*)?\n)", re.MULTILINE)
+OTLP_LINE = re.compile(r"^( *)# otlp: ?(.*\n)", re.MULTILINE)
 
 TAGS = ("owner", "tier")
 """The tags of checks that alerts have where no others are named."""
@@ -31,14 +33,32 @@ TAGS = ("owner", "tier")
 
 def adapt(text: str, options: Options) -> str:
     """Return the text of a file, adapted."""
-    if options["source"] != DEFAULTS["source"]:
-        text = SCRAPE_LINE.sub("", SCRAPE_RULE.sub("", text))
+    text = _of_source(text, options.source)
     text = "".join(_adapt_line(line, options) for line in text.splitlines(keepends=True))
     text = text.replace('job="django"', f'job="{options["job"]}"')
-    text = text.replace(", ".join(TAGS), ", ".join(options.tags or TAGS))
+    tags = options.tags or TAGS
+    if options.source == OTLP:
+        text = otlp.adapted(otlp.with_alert_labels(text, tags))
+        tags = tuple(otlp.tag_label(tag) for tag in tags)
+    text = text.replace(", ".join(TAGS), ", ".join(tags))
     text = _with_exemplars(_with_credentials(text, options["credentials-file"]), options["tempo-uid"])
     text = with_resource_labels(_with_owners(text, options.owners), options.k8s_labels)
-    return with_labels(text, options.labels)
+    text = with_labels(text, options.labels)
+    return otlp.renamed(text) if options.source == OTLP else text
+
+
+def _of_source(text: str, source: str) -> str:
+    """Return a text without what does not hold where metrics come so."""
+    if source == DEFAULTS["source"]:
+        return text
+    for marked in (ONLY_RULE, ONLY_LINE):
+        text = marked.sub(lambda match: _kept(match) if source in match["sources"].split() else "", text)
+    return OTLP_LINE.sub(r"\1\2" if source == OTLP else "", text)
+
+
+def _kept(match: re.Match[str]) -> str:
+    """Return what was marked, without the mark of a source."""
+    return match["kept"] + match.groupdict().get("marks", "")
 
 
 def _adapt_line(line: str, options: Options) -> str:
@@ -56,7 +76,7 @@ def _literals(name: str, code: str, options: Options) -> list[tuple[str, str]]:
     """Return what stands in a line for an option, and what is to stand there."""
     default, value = DEFAULTS[name], options[name]
     if name == "source":
-        return _source(code, options) if value != default else []
+        return _source(code, options) if options.source != default else []
     if name == "objective":
         return [(error_budget(default), error_budget(value))]
     if name == "job" and KUBERNETES_LABEL in code:
@@ -70,8 +90,10 @@ def _literals(name: str, code: str, options: Options) -> list[tuple[str, str]]:
 
 def _source(code: str, options: Options) -> list[tuple[str, str]]:
     """Return what tells that a target is there, where ``up`` is not of the site: that its metrics are."""
-    there = f'last_over_time(django_health_check_store_up{{job="django"}}[{options["gap"]}])'
-    pairs = [('up{job="django"}', there), ('role="site"', 'role="command"')]
+    is_otlp = options.source == OTLP
+    window = f"{1.5 * seconds(options['export-interval']):g}s" if is_otlp else options["gap"]
+    there = f'last_over_time(django_health_check_store_up{{job="django"}}[{window}])'
+    pairs = [('up{job="django"}', there), ('role="site"', 'role="site"' if is_otlp else 'role="command"')]
     return [(old, new) for old, new in pairs if old in code]
 
 

@@ -22,6 +22,7 @@ OTHERS = {
     "COUNT": "9",
     "PERCENT": "99.95",
     "SOURCE": "push",
+    "NAMES": "otlp",
     "FILE": "/etc/prometheus/shop.token",
     "UID": "tempo",
 }
@@ -44,13 +45,13 @@ def test_dashboards__are_what_a_site_with_the_defaults_gets() -> None:
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 def test_option__changes_something_and_nothing_of_the_default_remains(option: Option) -> None:
     """A value takes the place of the default wherever that stands in a marked line."""
-    said = {option.name: OTHERS[option.metavar]}
-    if option.name == "scrape-interval":
-        said["gap"] = "15h"
-    if option.name == "down-for":
-        said["probe-for"] = "8h"
-    options = options_of(said)
-    assert [file.path for file in FILES if file.render(options) != file.render(options_of({}))]
+    others = {
+        "scrape-interval": {"gap": "15h"},
+        "down-for": {"probe-for": "8h"},
+        "export-interval": {"metrics": "otlp", "gap": "15h"},
+    }.get(option.name, {})
+    options = options_of({option.name: OTHERS[option.metavar], **others})
+    assert [file.path for file in FILES if file.render(options) != file.render(options_of(others))]
     for path in ADAPTED:
         for line in adapt(packaged(path), options).splitlines():
             mark = MARKS.search(line)
@@ -194,10 +195,21 @@ def test_source__leaves_out_what_stands_on_scrapes(source: str) -> None:
     """Where a command brings the metrics, no rule looks at ``up`` of the job; nor is a mark of that left."""
     text = adapt(packaged("prometheus/alerts.yml"), options_of({"source": source}))
     assert 'up{job="django"}' not in text.replace("store_up", "")
-    assert "only: scrape" not in text.partition("groups:")[2]
+    assert not re.search("only: scrape|# otlp:", text.partition("groups:")[2])
     for alert in ("SiteDown", "TargetDown", "MostTargetsDown", "MetricsAbsent"):
         assert f"- alert: HealthCheck{alert}\n" not in text
     assert "- alert: HealthCheckFrozen\n" in text
+
+
+def test_otlp__is_a_source_of_its_own() -> None:
+    """Where metrics come by OTLP there is no source to choose, and the gap has to be longer than two exports."""
+    with pytest.raises(ValueError, match="--source is push: leave it out; with --metrics otlp"):
+        options_of({"metrics": "otlp", "source": "push"})
+    with pytest.raises(ValueError, match=r"--gap is 3m: use more than twice --export-interval, 2m; it has to bridge"):
+        options_of({"metrics": "otlp", "export-interval": "2m"})
+    with pytest.raises(ValueError, match="--metrics is 'statsd': use prometheus or otlp"):
+        options_of({"metrics": "statsd"})
+    assert options_of({"export-interval": "2m"})["gap"] == "3m"
 
 
 def test_pair__is_refused_with_a_remedy() -> None:
