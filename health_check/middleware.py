@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver, resolve
 from django.utils import translation
 
-from health_check import extensions
+from health_check import extensions, logs
 from health_check.conf import settings
 from health_check.registry.endpoints import EndpointOptions, patterns_of
 from health_check.views.access import AccessMixin, policy_for
@@ -91,6 +91,11 @@ class HealthCheckMiddleware:
         """Note that a later middleware has chosen another URLconf, in a way that its code did not show."""
         if getattr(request, "urlconf", None) not in (None, before, getattr(django_settings, "ROOT_URLCONF", None)):
             self._is_chosen_later = True
+            logs.warn_once(
+                "urlconf",
+                "A middleware after HealthCheckMiddleware chooses the URLconf by the request: from now on requests for "
+                "health pass all middleware. Put HealthCheckMiddleware right after that one.",
+            )
 
 
 class Tails:

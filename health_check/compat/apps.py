@@ -25,6 +25,7 @@ class FormerConfig(AppConfig):
 
         import_string("health_check.management.system_checks.register_all")()  # by name: that room looks at this one
         warnings.warn(f"{problem_of(self)} {remedy_of(self)}", DeprecationWarning, stacklevel=2)
+        plugin_dir.entries = plugin_dir.entries or []  # also where the app registers nothing, as it is set up
         for path, options in self.entries():
             plugin_dir.add(path, options)
 

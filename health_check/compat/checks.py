@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import warnings
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.files.storage import Storage as DjangoStorage
+from django.utils.module_loading import import_string
 
 from health_check.checks.cache import Cache
 from health_check.checks.migrations import Migrations
 from health_check.checks.storage import Storage
+from health_check.exceptions import ServiceUnavailable
 
 
 @dataclasses.dataclass(repr=False)
@@ -40,12 +44,39 @@ class CacheBackend(Cache):
 
 @dataclasses.dataclass(repr=False)
 class StorageHealthCheck(Storage):
-    """Check a file storage; see Storage. A subclass may say which one as ``storage_alias``."""
+    """Check a file storage; see Storage. A subclass may name it by ``storage_alias``, or its backend by ``storage``."""
 
     storage_alias: ClassVar[str | None] = None
 
     def __post_init__(self) -> None:
         self.alias = type(self).storage_alias or self.alias
+
+    def get_storage(self) -> DjangoStorage:
+        """Return the storage.
+
+        Raises:
+            ServiceUnavailable: If it cannot be used.
+        """
+        backend = inspect.getattr_static(type(self), "storage")
+        if not isinstance(backend, str) or type(self).storage_alias is not None:
+            return super().get_storage()
+        try:
+            storage: DjangoStorage = import_string(backend)()
+        except Exception as error:  # its backend may refuse its settings
+            raise ServiceUnavailable(f"the storage {backend} cannot be used ({type(error).__name__})") from error
+        return storage
+
+
+class DefaultFileStorageHealthCheck(StorageHealthCheck):
+    """Check the default storage; see Storage."""
+
+
+class S3Boto3StorageHealthCheck(StorageHealthCheck):
+    """Check the default storage, whatever backend it has; see Storage."""
+
+
+class S3BotoStorageHealthCheck(StorageHealthCheck):
+    """Check the default storage, whatever backend it has; see Storage."""
 
 
 @dataclasses.dataclass(repr=False)

@@ -18,7 +18,7 @@ CHECKS: Mapping[str, str] = {
     "health_check.contrib.psutil.backends.MemoryUsage": "health_check.Memory",
     "health_check.contrib.rabbitmq.backends.RabbitMQHealthCheck": "health_check.contrib.rabbitmq.RabbitMQ",
     "health_check.contrib.redis.backends.RedisHealthCheck": "health_check.contrib.redis.Redis",
-    "health_check.contrib.s3boto3_storage.backends.S3Boto3StorageHealthCheck": "health_check.contrib.s3.S3",
+    "health_check.contrib.s3boto3_storage.backends.S3Boto3StorageHealthCheck": "health_check.Storage",
     "health_check.contrib.s3boto_storage.backends.S3BotoStorageHealthCheck": "health_check.Storage",
 }
 """The checks of 3.x, and their names here."""
@@ -27,10 +27,12 @@ ADAPTERS: Mapping[str, str] = {
     "CacheBackend": "health_check.compat.checks.CacheBackend",
     "CeleryHealthCheck": "health_check.compat.celery.CeleryHealthCheck",
     "CeleryPingHealthCheck": "health_check.compat.celery.CeleryPingHealthCheck",
-    "DefaultFileStorageHealthCheck": "health_check.compat.checks.StorageHealthCheck",
+    "DefaultFileStorageHealthCheck": "health_check.compat.checks.DefaultFileStorageHealthCheck",
     "MigrationsHealthCheck": "health_check.compat.checks.MigrationsHealthCheck",
     "RabbitMQHealthCheck": "health_check.compat.rabbitmq.RabbitMQHealthCheck",
     "RedisHealthCheck": "health_check.compat.redis.RedisHealthCheck",
+    "S3Boto3StorageHealthCheck": "health_check.compat.checks.S3Boto3StorageHealthCheck",
+    "S3BotoStorageHealthCheck": "health_check.compat.checks.S3BotoStorageHealthCheck",
     "StorageHealthCheck": "health_check.compat.checks.StorageHealthCheck",
 }
 """The checks among them whose options had other names, too, and what understands these."""
@@ -47,8 +49,8 @@ APPS: Mapping[str, tuple[str, ...]] = {
     "health_check.contrib.psutil": ("health_check.Disk", "health_check.Memory"),
     "health_check.contrib.rabbitmq": (ADAPTERS["RabbitMQHealthCheck"],),
     "health_check.contrib.redis": (ADAPTERS["RedisHealthCheck"],),
-    "health_check.contrib.s3boto3_storage": ("health_check.Storage",),
-    "health_check.contrib.s3boto_storage": ("health_check.Storage",),
+    "health_check.contrib.s3boto3_storage": (ADAPTERS["S3Boto3StorageHealthCheck"],),
+    "health_check.contrib.s3boto_storage": (ADAPTERS["S3BotoStorageHealthCheck"],),
 }
 """The apps of 3.x, and the checks that stand for those that they registered; that of a cache once for each alias."""
 

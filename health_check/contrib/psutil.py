@@ -43,7 +43,7 @@ class Disk(ConciseRepr, HealthCheck):
 
     Args:
         path: A path on the file system; default the working directory.
-        max_disk_usage_percent: From which percentage in use on to warn; None never does. Default 90.
+        max_disk_usage_percent: From which percentage in use on to warn; None and 0 never do. Default 90.
     """
 
     path: pathlib.Path | str = dataclasses.field(default_factory=os.getcwd)
@@ -54,7 +54,7 @@ class Disk(ConciseRepr, HealthCheck):
             used = psutil.disk_usage(str(self.path)).percent
         except OSError as error:
             raise ServiceUnavailable(f"cannot read the usage of the disk ({type(error).__name__})") from error
-        if self.max_disk_usage_percent is not None and used >= self.max_disk_usage_percent:
+        if self.max_disk_usage_percent and used >= self.max_disk_usage_percent:
             raise ServiceWarning(f"{used:.1f} % of the disk in use")
 
 
@@ -67,7 +67,7 @@ class Memory(ConciseRepr, HealthCheck):
 
     Args:
         min_gibibytes_available: Below how much available memory, in GiB, to warn; default None, never.
-        max_memory_usage_percent: From which percentage in use on to warn; None never does. Default 90.
+        max_memory_usage_percent: From which percentage in use on to warn; None and 0 never do. Default 90.
     """
 
     min_gibibytes_available: float | None = dataclasses.field(default_factory=_min_gibibytes_available, repr=False)
@@ -81,7 +81,7 @@ class Memory(ConciseRepr, HealthCheck):
             percent = 100 * (total - free) / total
         available = free / GIBIBYTE
         short = self.min_gibibytes_available is not None and available < self.min_gibibytes_available
-        full = self.max_memory_usage_percent is not None and percent >= self.max_memory_usage_percent
+        full = self.max_memory_usage_percent and percent >= self.max_memory_usage_percent
         if short or full:
             size = total / GIBIBYTE
             raise ServiceWarning(f"{available:.1f} of {size:.1f} GiB available, {percent:.1f} % in use ({of})")
@@ -95,7 +95,7 @@ class CPU(ConciseRepr, HealthCheck):
     a container those are the host's. That costs a read of the system's counters a run.
 
     Args:
-        max_usage_percent: From which percentage on to warn; None never does. Default 80.
+        max_usage_percent: From which percentage on to warn; None and 0 never do. Default 80.
         interval: For how long to measure, in seconds or as a timedelta, while the run waits; default None, since
             the last run, or for a tenth of a second where there was none.
     """
@@ -105,7 +105,7 @@ class CPU(ConciseRepr, HealthCheck):
 
     def check_status(self) -> None:
         used = _usage.percent(None if self.interval is None else seconds(self.interval))
-        if self.max_usage_percent is not None and used >= self.max_usage_percent:
+        if self.max_usage_percent and used >= self.max_usage_percent:
             raise ServiceWarning(f"the processors are {used:.1f} % busy")
 
 

@@ -82,7 +82,8 @@ def _key_320(check: HealthCheck) -> str | None:
         return None
     if former[0] == "CacheBackend":
         return f"Cache backend: {getattr(check, 'alias', 'default')}"
-    return former[0]
+    own = type(check).__name__  # of one under its old name
+    return own if own in former else former[0]
 
 
 def _former_classes(check: HealthCheck) -> tuple[str, ...]:

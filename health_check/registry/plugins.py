@@ -31,8 +31,11 @@ class PluginDirectory:
     """What django-health-check 3.x calls its registry."""
 
     def __init__(self) -> None:
-        self.entries: tuple[Any, ...] = ()
-        """What was registered, as items of ``checks``; another tuple after every change."""
+        self.entries: list[Any] | None = None
+        """What was registered, as items of ``checks``; another list after every change.
+
+        None while the site has never used the registry: then the views that go by it have the default checks.
+        """
 
     @property
     def _registry(self) -> tuple[Any, ...]:
@@ -41,7 +44,7 @@ class PluginDirectory:
             DeprecationWarning,
             stacklevel=2,
         )
-        return tuple((_class_of(plugin), options) for plugin, options in self.entries)
+        return tuple((_class_of(plugin), options) for plugin, options in self.entries or ())
 
     def register(self, plugin: type[HealthCheck] | str, **options: Any) -> None:
         """Register a check; deprecated.
@@ -59,12 +62,13 @@ class PluginDirectory:
 
     def add(self, plugin: type[HealthCheck] | str, options: Mapping[str, Any]) -> None:
         """Register a check, unless it is there."""
-        if (plugin, options) not in self.entries:
-            self.entries = (*self.entries, (plugin, options))
+        before = self.entries or []
+        if (plugin, options) not in before:
+            self.entries = [*before, (plugin, options)]
 
     def reset(self) -> None:
-        """Take out all that were registered."""
-        self.entries = ()
+        """Take out all that were registered: the views that go by it then have no checks, as in 3.x."""
+        self.entries = []
 
 
 plugin_dir = PluginDirectory()

@@ -15,12 +15,12 @@ from health_check.views.health import HealthCheckView
 
 
 class _Registered:
-    """The checks that apps of 3.x and ``plugin_dir.register`` have registered; without any, the default ones."""
+    """The checks that were registered; the default ones where neither apps of 3.x nor ``plugin_dir`` are used."""
 
     is_the_same_for_all = True
 
     def __get__(self, instance: object, owner: type) -> Sequence[Any]:
-        return plugin_dir.entries or DEFAULT_CHECKS
+        return DEFAULT_CHECKS if plugin_dir.entries is None else plugin_dir.entries
 
 
 class RegisteredView(HealthCheckView):

@@ -12,6 +12,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.urls import path
+from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
 from health_check.management.system_checks import check_middleware
@@ -52,10 +53,58 @@ def hidden(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest]
     """Choose in a way that the code does not show."""
 
     def middleware(request: HttpRequest) -> Any:
-        setattr(request, "urlconf", BLOG)  # noqa: B010
+        vars(request).update(urlconf=BLOG)
         return get_response(request)
 
     return middleware
+
+
+def choose(request: HttpRequest) -> None:
+    """Choose, for others."""
+    Chooser(request).choose()
+
+
+class Chooser:
+    """Chooses by a method, in the way of getters and setters."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+
+    def choose(self) -> None:
+        """Choose."""
+        setattr(self.request, "urlconf", BLOG)  # noqa: B010
+
+
+def calls_a_function(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Have a function of a module choose, which has an object do so."""
+
+    def middleware(request: HttpRequest) -> Any:
+        helpers.choose(request)
+        return get_response(request)
+
+    return middleware
+
+
+class CallsAnObject:
+    """Has an object choose that it made when the site started."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response, self.chooser = get_response, CHOOSER
+
+    def __call__(self, request: HttpRequest) -> Any:
+        self.chooser.process_request(request)
+        return self.get_response(request)
+
+
+class Remembers:
+    """Has an attribute of the name itself, and a global that must not be evaluated."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response, self.urlconf = get_response, BLOG
+
+    def __call__(self, request: HttpRequest) -> Any:
+        request.user = LAZY
+        return self.get_response(request)
 
 
 class Inherits(Hosts):
@@ -81,6 +130,11 @@ def refusing(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpReques
     return middleware
 
 
+CHOOSER = Hosts(lambda request: None)
+LAZY: Any = None
+helpers = sys.modules[__name__]
+
+
 @pytest.fixture(autouse=True)
 def _site(mount: Mount, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A site whose blog has an endpoint of its own, and a page where the shop has one."""
@@ -90,6 +144,7 @@ def _site(mount: Mount, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> 
         path("up/", HealthCheckView.as_view(checks=[Down]), name="up"),
     ]
     monkeypatch.setitem(sys.modules, BLOG, blog)
+    monkeypatch.setattr(helpers, "LAZY", SimpleLazyObject(lambda: pytest.fail("evaluated")))
     settings.ALLOWED_HOSTS = ["*"]
     mount(
         path("health/", HealthCheckView.as_view(checks=[Up]), name="health"),
@@ -131,13 +186,18 @@ def test_order__before_the_choice(ask: Ask, settings: Settings, chooser: type) -
     assert f"HealthCheckMiddleware stands before {name(chooser)}" in message.msg
 
 
-def test_order__before_a_choice_that_the_code_does_not_show(settings: Settings) -> None:
-    """What the code does not show is learnt from the first request that is not ours."""
+def test_order__before_a_choice_that_the_code_does_not_show(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the code does not show is learnt from the first request that is not ours, and logged with the remedy."""
     settings.MIDDLEWARE = [OURS, name(hidden)]
     assert check_middleware() == []
     handler = HealthCheckMiddleware(hidden(lambda request: HttpResponse("a post about health")))
     handler(_request("/other/"))
-    assert handler(_request("/health/")).content == b"a post about health"  # type: ignore[union-attr]
+    for _ in range(2):
+        assert handler(_request("/health/")).content == b"a post about health"  # type: ignore[union-attr]
+    [message] = caplog.messages
+    assert message.endswith("Put HealthCheckMiddleware right after that one.")
 
 
 def _request(place: str) -> HttpRequest:
@@ -150,6 +210,10 @@ def _request(place: str) -> HttpRequest:
         ([OURS, name(Hosts)], [name(Hosts)]),
         ([name(Hosts), OURS], []),
         ([OURS, name(closure), name(hidden), name(refusing), "no.such.Middleware"], [name(closure)]),
+        (
+            [OURS, name(calls_a_function), name(CallsAnObject), name(Remembers)],
+            [name(calls_a_function), name(CallsAnObject)],
+        ),
         ([OURS, "django_tenants.middleware.main.TenantMainMiddleware"], None),
         ([OURS, "django.middleware.common.CommonMiddleware", "django.middleware.locale.LocaleMiddleware"], []),
     ],

@@ -160,7 +160,7 @@ def test_ready__of_registered_checks(mount: Mount, settings: Settings) -> None:
         ready = next(endpoint for endpoint in discover(settings.ROOT_URLCONF) if endpoint.name == READY)
         assert ready.items() == ()
     finally:
-        plugin_dir.reset()
+        plugin_dir.entries = None
 
 
 def test_w025__route_that_is_there_twice(mount: Mount) -> None:

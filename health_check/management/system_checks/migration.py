@@ -38,7 +38,7 @@ TAG = re.compile(rf"""\{{%\s*url\s+["']({"|".join(BARE_NAMES)})["']""")
 def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report apps and registered checks of django-health-check 3.x, and which endpoints have them (W014)."""
     apps = former.installed()
-    registered = [entry for entry in plugin_dir.entries if not any(entry in app.entries() for app in apps)]
+    registered = [entry for entry in plugin_dir.entries or () if not any(entry in app.entries() for app in apps)]
     found = {former.problem_of(app): former.remedy_of(app) for app in apps}
     for entry in registered:
         problem = f"{describe(entry)} is added with plugin_dir.register(), as in django-health-check 3.x."
@@ -52,7 +52,7 @@ def check_former(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> lis
 
 def _endpoints_with_registered_checks() -> Iterator[tuple[str, str]]:
     """Yield what is said of endpoints that have the registered checks, and what they would be without them."""
-    catalogue = current_catalogue() if plugin_dir.entries else None
+    catalogue = current_catalogue() if plugin_dir.entries is not None else None
     members = catalogue.check_set.members if catalogue is not None else {}
     found = {one: members[one] for one in members if one.option("checks") is plugin_dir.entries}
     if not found:
@@ -63,10 +63,11 @@ def _endpoints_with_registered_checks() -> Iterator[tuple[str, str]]:
     lost = ", ".join(label for label in labels if label not in defaults) or "none of these"
     names = ", ".join(repr(endpoint.name) for endpoint in found)
     hint = (
-        "Name the checks in the `checks` of a HealthCheckView there: once nothing is registered any more, they have "
+        "Name the checks in the `checks` of a HealthCheckView there: once the site registers none, they have "
         f"the default checks, which lack {lost}, and add {gained}."
     )
-    yield f"These health endpoints have the checks that were registered, {', '.join(labels)}: {names}.", hint
+    had = ", ".join(labels) or "none"
+    yield f"These health endpoints have the checks that were registered, {had}: {names}.", hint
 
 
 def check_subsets(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:

@@ -111,7 +111,10 @@ def answer(folder: pathlib.Path, apps: list[str], settings: str = "") -> tuple[d
 def test_apps__all(tmp_path: pathlib.Path) -> None:
     """A site with all apps starts, serves its page, and checks what the apps checked."""
     said, printed = answer(tmp_path, ["health_check", *names.APPS])
-    added = ["CeleryPingHealthCheck", "MigrationsHealthCheck", "RabbitMQHealthCheck", "RedisHealthCheck"]
+    added = [
+        f"{name}HealthCheck"
+        for name in ("CeleryPing", "Migrations", "RabbitMQ", "Redis", "S3Boto3Storage", "S3BotoStorage")
+    ]
     assert sorted(said) == sorted([*DEFAULT, "Cache(alias='sessions')", *added])
     assert said["Cache(alias='sessions')"] == "OK"
     for app in names.APPS:
@@ -144,9 +147,12 @@ def test_apps__their_checks_and_no_others(tmp_path: pathlib.Path, apps: list[str
 
 
 def test_apps__switched_off(tmp_path: pathlib.Path) -> None:
-    """A limit that is None left the check of psutil out."""
+    """A limit that is None left the check of psutil out; where that leaves none, there is none."""
     said, _ = answer(tmp_path, ["health_check", "health_check.contrib.psutil"], 'HEALTH_CHECK["DISK_USAGE_MAX"] = None')
     assert list(said) == ["Memory"]
+    both = "HEALTH_CHECK.update(DISK_USAGE_MAX=None, MEMORY_MIN=None)"
+    said, _ = answer(tmp_path, ["health_check", "health_check.contrib.psutil"], both)
+    assert said == {}
 
 
 def test_apps__without_the_main_one(tmp_path: pathlib.Path) -> None:

@@ -27,7 +27,7 @@ DEFAULT = ["Cache", "Database", "Disk", "Mail", "Memory", "Storage"]
 def _as_before() -> Iterator[None]:
     """Leave nothing registered to the next test."""
     yield
-    plugin_dir.reset()
+    plugin_dir.entries = None
 
 
 def labels(client: Client, place: str) -> list[str]:
@@ -72,7 +72,11 @@ def test_register__after_the_first_request(max_age: int, mount: Mount, client: C
         assert client.get("/health/").status_code == (500 if check is Broken else 200)
     assert set(re.findall(r'_status{check="(\w+)"}', client.get("/metrics").text)) == {"Fine", "Broken"}
     plugin_dir.reset()
-    assert labels(client, "/health/") == DEFAULT
+    assert (labels(client, "/health/"), client.get("/health/").status_code) == ([], 200)
+    [message] = check_former()
+    assert message.msg == (
+        "These health endpoints have the checks that were registered, none: 'health_check:health_check_home'."
+    )
     plugin_dir.register(Fine)
     assert labels(client, "/health/") == ["Fine"]
 
@@ -98,7 +102,7 @@ def test_register__twice() -> None:
     """The same check with the same options is there once."""
     for alias in ("one", "two", "one"):
         plugin_dir.register(Alias, alias=alias)
-    assert plugin_dir.entries == ((Alias, {"alias": "one"}), (Alias, {"alias": "two"}))
+    assert plugin_dir.entries == [(Alias, {"alias": "one"}), (Alias, {"alias": "two"})]
 
 
 def test_w014__registered_check(mount: Mount) -> None:

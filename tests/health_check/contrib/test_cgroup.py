@@ -89,7 +89,7 @@ def test_memory__says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     for unlimited in (None, larger):
         monkeypatch.setattr(_cgroup, "limited", lambda found=unlimited: found)
         with pytest.raises(ServiceWarning, match=r"\(host\)"):
-            Memory(max_memory_usage_percent=0).check_status()
+            Memory(max_memory_usage_percent=-1).check_status()
 
 
 PROGRAM = """

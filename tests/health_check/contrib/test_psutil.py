@@ -23,7 +23,7 @@ def errors_of(check: HealthCheck) -> list[str]:
     return [str(error) for error in check.errors]
 
 
-@pytest.mark.parametrize("limit", [101, None])
+@pytest.mark.parametrize("limit", [101, None, 0])
 def test_disk__ok(tmp_path: pathlib.Path, limit: float | None) -> None:
     """A disk with room, or without a limit, is in order."""
     assert errors_of(Disk(path=tmp_path, max_disk_usage_percent=limit)) == []
@@ -32,7 +32,7 @@ def test_disk__ok(tmp_path: pathlib.Path, limit: float | None) -> None:
 
 def test_disk__limit_is_reached(tmp_path: pathlib.Path) -> None:
     """From the limit on there is a warning, which says how full the disk is."""
-    [error] = errors_of(Disk(path=tmp_path, max_disk_usage_percent=0))
+    [error] = errors_of(Disk(path=tmp_path, max_disk_usage_percent=-1))
     assert error.startswith("warning: ")
     assert "%" in error
 
@@ -56,15 +56,16 @@ def test_disk__defaults() -> None:
     [
         ({"max_memory_usage_percent": None}, True),
         ({"max_memory_usage_percent": 101}, True),
-        ({"max_memory_usage_percent": 0}, False),
+        ({"max_memory_usage_percent": 0}, True),
+        ({"max_memory_usage_percent": -1}, False),
         ({"max_memory_usage_percent": None, "min_gibibytes_available": 0}, True),
         ({"max_memory_usage_percent": None, "min_gibibytes_available": 10**6}, False),
         ({"max_memory_usage_percent": 101, "min_gibibytes_available": 10**6}, False),
-        ({"max_memory_usage_percent": 0, "min_gibibytes_available": 0}, False),
+        ({"max_memory_usage_percent": -1, "min_gibibytes_available": 0}, False),
     ],
 )
 def test_memory__limits(options: dict[str, Any], fine: bool) -> None:
-    """Either limit gives a warning, which says how much there is of how much; None sets no limit."""
+    """Either limit gives a warning, which says how much there is of how much; None and 0 set no limit."""
     errors = errors_of(Memory(**options))
     assert len(errors) == (0 if fine else 1)
     for error in errors:

@@ -73,7 +73,7 @@ def test_cpu__waiting_for_disks_and_guests(monkeypatch: pytest.MonkeyPatch) -> N
     """Waiting for a disk is no work, and that of guests, which users' time has in it already, counts once."""
     with monkeypatch.context() as patch:
         spend(patch, Times(0, 0, 0), Times(50, 0, 25, iowait=25, guest=40))
-        found = errors_of(CPU(max_usage_percent=0))
+        found = errors_of(CPU(max_usage_percent=-1))
     assert found == ["warning: the processors are 50.0 % busy"]
 
 
@@ -90,7 +90,7 @@ def test_cpu__clock_of_the_system_stands_still(monkeypatch: pytest.MonkeyPatch) 
 def test_cpu__interval(interval: float | datetime.timedelta) -> None:
     """An interval is measured while the run waits."""
     start = time.monotonic()
-    assert len(errors_of(CPU(max_usage_percent=0, interval=interval))) == 1
+    assert len(errors_of(CPU(max_usage_percent=-1, interval=interval))) == 1
     assert time.monotonic() - start >= 0.2
 
 
@@ -103,7 +103,7 @@ def test_cpu__no_limit(limit: float | None) -> None:
 def test_cpu__one_run_after_the_other() -> None:
     """Runs that follow each other at once still measure for a moment."""
     for _ in range(3):
-        [error] = errors_of(CPU(max_usage_percent=0))
+        [error] = errors_of(CPU(max_usage_percent=-1))
         assert error.startswith("warning: the processors are ")
 
 
