@@ -105,6 +105,8 @@ def _url(value: str) -> str:
 def _pair(value: str) -> str:
     if not re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?=[\w.-]*", value, re.ASCII):
         raise ValueError("use a label of Kubernetes, like release=monitoring")
+    if value.startswith("app.kubernetes.io/name="):
+        raise ValueError("app.kubernetes.io/name is there already, with the job as its value")
     return value
 
 

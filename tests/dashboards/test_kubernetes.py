@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shlex
 import subprocess
+import sys
 from typing import Any
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
+from django.core.management import load_command_class
 
 from health_check.conf import settings
 from health_check_dashboards.__main__ import write
 from health_check_dashboards.options import options_of
+from tests.support import operator_schemas
 from tests.support.boards import PACKAGE
 from tests.support.services import require
 
@@ -34,13 +38,57 @@ def resources(folder: pathlib.Path, name: str) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all((folder / "kubernetes" / name).read_text()))
 
 
-@pytest.mark.parametrize("name", ["deployment.yaml", "grafana-dashboards.yaml"])
+@pytest.mark.parametrize("name", ["deployment.yaml", "sidecar.yaml", "grafana-dashboards.yaml"])
 def test_resources__are_of_the_schema(folder: pathlib.Path, name: str) -> None:
     """Kubernetes knows each of their fields, and a field that it does not know is found."""
     for resource in resources(folder, name):
         kubernetes_validate.validate(resource, VERSION, strict=True)
         with pytest.raises(kubernetes_validate.ValidationError):
             kubernetes_validate.validate({**resource, "specs": {}}, VERSION, strict=True)
+
+
+OPERATOR_FILES = ("service-monitor.yaml", "pod-monitor.yaml", "probe.yaml", "prometheus-rule.yaml")
+
+
+def test_operator__knows_each_field(tmp_path: pathlib.Path) -> None:
+    """The Prometheus operator takes each resource, and what it does not know is found, wherever it stands."""
+    write(tmp_path, options_of({"job": "shop/web"}, ("env",), k8s_labels=("release=monitoring",)), force=False)
+    for name in OPERATOR_FILES:
+        (resource,) = resources(tmp_path, name)
+        assert resource["apiVersion"] == "monitoring.coreos.com/v1"
+        assert operator_schemas.errors(resource) == []
+        for broken in ({**resource["spec"], "intervall": "15s"}, *broken_within(resource["spec"])):
+            assert operator_schemas.errors({**resource, "spec": broken}), broken
+
+
+def broken_within(value: Any) -> list[Any]:
+    """Return a value with an unknown field in each object of its lists, one at a time."""
+    return [
+        {**value, key: [{**each[0], "unknown": "x"}, *each[1:]]}
+        for key, each in value.items()
+        if isinstance(each, list) and isinstance(each[0], dict)
+    ]
+
+
+@pytest.mark.parametrize("name", OPERATOR_FILES)
+def test_operator__selects_by_labels_that_were_said(tmp_path: pathlib.Path, name: str) -> None:
+    """Each resource of the operator has the labels of ``--k8s-label``, beside that of the job."""
+    labels = ("release=monitoring", "example.com/team=web")
+    write(tmp_path, options_of({"job": "shop"}, k8s_labels=labels), force=False)
+    (resource,) = resources(tmp_path, name)
+    expected = {"app.kubernetes.io/name": "shop", "release": "monitoring", "example.com/team": "web"}
+    assert resource["metadata"]["labels"] == expected
+
+
+def test_names__differ_between_sites(tmp_path: pathlib.Path) -> None:
+    """Two sites share no resource, so that applying one replaces nothing of the other."""
+    named = []
+    for job in ("shop", "blog"):
+        write(tmp_path / job, options_of({"job": job}), force=False)
+        found = [each for name in (*OPERATOR_FILES, "deployment.yaml") for each in resources(tmp_path / job, name)]
+        named.append({(each["kind"], each["metadata"]["name"]) for each in found})
+        assert len(named[-1]) == len(found)
+    assert not named[0] & named[1]
 
 
 def test_probes__suit_what_they_ask() -> None:
@@ -88,6 +136,83 @@ def test_service_monitor__finds_the_service_under_the_name_of_the_job(tmp_path: 
     ]
     for value in [value for each in labelled for value in each["metadata"]["labels"].values()]:
         assert LABEL_VALUE.fullmatch(value), value
+
+
+def test_pod_monitor__scrapes_site_and_exporter(folder: pathlib.Path) -> None:
+    """It selects the pods of both Deployments, and both ports of the one with an exporter process, as one job."""
+    (monitor,) = resources(folder, "pod-monitor.yaml")
+    for name in ("deployment.yaml", "sidecar.yaml"):
+        pods = resources(folder, name)[0]["spec"]["template"]
+        assert monitor["spec"]["selector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
+    ports = [port["name"] for container in pods["spec"]["containers"] for port in container["ports"]]
+    scraped = monitor["spec"]["podMetricsEndpoints"]
+    assert [endpoint["port"] for endpoint in scraped] == ports == ["http", "metrics"]
+    for endpoint in scraped:
+        assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "shop"}]
+        assert endpoint["path"] == "/metrics"
+
+
+def test_probe__is_the_one_that_the_alert_expects(folder: pathlib.Path) -> None:
+    """Its job, module and address are those of the rules, of the blackbox exporter and of what was said."""
+    options = {"job": "shop", "blackbox": "prober:9115", "probe": "https://shop.example/health/"}
+    write(folder / "other", options_of(options), force=False)
+    (probe,) = resources(folder / "other", "probe.yaml")
+    assert f'probe_success{{job="{probe["spec"]["jobName"]}"}}' in (
+        (folder / "other" / "prometheus" / "alerts.yml").read_text()
+    )
+    assert probe["spec"]["module"] in yaml.safe_load((folder / "blackbox" / "blackbox.yml").read_text())["modules"]
+    assert probe["spec"]["prober"]["url"] == "prober:9115"
+    assert probe["spec"]["targets"]["staticConfig"]["static"] == ["https://shop.example/health/"]
+
+
+def test_sidecar__shares_the_store_of_the_site(folder: pathlib.Path) -> None:
+    """The site is as without it; beside it runs a command that there is, of the same image, user and folder."""
+    alone = resources(folder, "deployment.yaml")[0]["spec"]["template"]["spec"]
+    pod = resources(folder, "sidecar.yaml")[0]["spec"]["template"]["spec"]
+    web, exporter = pod["containers"]
+    assert {**pod, "containers": [web]} == alone
+    for field in ("image", "securityContext", "volumeMounts"):
+        assert exporter[field] == web[field]
+    assert "lifecycle" not in exporter
+    asked = arguments_of(exporter["command"])
+    assert asked["host"] == "0.0.0.0"
+    assert [port["containerPort"] for port in exporter["ports"]] == [asked["port"]]
+
+
+def arguments_of(command: list[str]) -> dict[str, Any]:
+    """Return what a management command makes of the arguments of a container's command."""
+    python, manage, name, *arguments = command
+    assert (python, manage) == ("python", "manage.py")
+    parser = load_command_class("health_check", name).create_parser(manage, name)
+    return vars(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize("name", ["deployment.yaml", "sidecar.yaml"])
+def test_pods__drain_and_write_to_one_folder_only(folder: pathlib.Path, name: str) -> None:
+    """A pod fails its readiness before it ends, and has the time; no process is root, nor writes but to its folder."""
+    pod = resources(folder, name)[0]["spec"]["template"]["spec"]
+    web = pod["containers"][0]
+    asked = arguments_of(web["lifecycle"]["preStop"]["exec"]["command"])
+    ready = web["readinessProbe"]
+    assert asked["wait"] >= ready["periodSeconds"] * ready["failureThreshold"]
+    assert pod["terminationGracePeriodSeconds"] >= asked["wait"] + 30
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["volumes"] == [{"name": "tmp", "emptyDir": {}}]
+    for container in pod["containers"]:
+        assert container["volumeMounts"] == [{"name": "tmp", "mountPath": "/tmp"}]  # noqa: S108 - of the pod
+        restricted = container["securityContext"]
+        assert (restricted["readOnlyRootFilesystem"], restricted["allowPrivilegeEscalation"]) == (True, False)
+        assert restricted["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_compose__is_of_the_schema(folder: pathlib.Path) -> None:
+    """It is as the Compose specification has it, and a field that this does not know is found."""
+    file = folder / "compose.yaml"
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    for text, code in ((file.read_text(), 0), (file.read_text().replace("restart:", "restarts:", 1), 1)):
+        file.write_text(text)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, f"{shlex.join(command)}: {done.stdout}"
 
 
 def test_prometheus_rule__has_the_rules(folder: pathlib.Path, tmp_path: pathlib.Path) -> None:
