@@ -14,6 +14,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.checks.clients import client_timeout
+from health_check.concurrency.connections import unpooled
 from health_check.conf import seconds
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
@@ -23,12 +24,6 @@ TIMEOUTS = {
     "sqlite": ("timeout",),
 }
 """The options of each vendor's client that end its waiting, SQLite's that for a lock, in whole seconds."""
-
-POOLS = ("django_db_geventpool.", "dj_db_conn_pool.")
-"""Packages whose backends take connections from a pool of their own."""
-
-POOL_OPTIONS = ("MAX_CONNS", "REUSE_CONNS")
-"""What is in OPTIONS for them, and which no client knows."""
 
 
 @dataclasses.dataclass(repr=False)
@@ -51,7 +46,7 @@ class Database(ConciseRepr, HealthCheck):
         connection = self._connection()
         if connection.connection is not None and self._answers_in_use(connection):
             return
-        connection = _unpooled(connection)
+        connection = unpooled(connection)
         with _of_its_own(connection, client_timeout(self)):
             self._connect(connection)
             self._ask(connection)
@@ -98,22 +93,11 @@ class Database(ConciseRepr, HealthCheck):
         return ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log")
 
 
-def _unpooled(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
-    """Return a connection of Django's own backend in place of one that other packages pool, for greenlets say."""
-    classes = type(connection).__mro__
-    if not any(each.__module__.startswith(POOLS) for each in classes):
-        return connection
-    own = next(each for each in classes if each.__module__.startswith("django.db.backends."))
-    options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name not in POOL_OPTIONS}
-    unpooled: BaseDatabaseWrapper = own({**connection.settings_dict, "OPTIONS": options}, connection.alias)
-    return unpooled
-
-
 @contextlib.contextmanager
 def _of_its_own(connection: BaseDatabaseWrapper, timeout: float) -> Iterator[None]:
     """Have this thread connect past any pool, within some seconds, and close the connection afterwards."""
     settings = connection.settings_dict
-    options = {name: value for name, value in settings["OPTIONS"].items() if name != "pool"}
+    options = dict(settings["OPTIONS"])
     for name in TIMEOUTS.get(connection.vendor, ()):
         configured = seconds(options.get(name)) or timeout
         options[name] = max(1, int(min(configured, timeout)))

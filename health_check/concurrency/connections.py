@@ -7,6 +7,31 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.db import Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+POOLS = ("django_db_geventpool.", "dj_db_conn_pool.")
+"""Packages whose backends take connections from a pool of their own."""
+
+POOL_OPTIONS = ("pool", "MAX_CONNS", "REUSE_CONNS")
+"""What is in OPTIONS for pools, Django's own among them."""
+
+
+def unpooled(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
+    """Return a connection that is made past any pool, in place of one that would be taken from there."""
+    classes, options = type(connection).__mro__, connection.settings_dict["OPTIONS"]
+    if not (options.get("pool") or any(each.__module__.startswith(POOLS) for each in classes)):
+        return connection
+    own = next(each for each in classes if each.__module__.startswith("django."))
+    options = {name: value for name, value in options.items() if name not in POOL_OPTIONS}
+    made: BaseDatabaseWrapper = own({**connection.settings_dict, "OPTIONS": options}, connection.alias)
+    return made
+
+
+def leave_pools() -> None:
+    """Have this thread connect past all pools: where gevent is in force, they are for greenlets of other threads."""
+    for alias in connections.settings:
+        with contextlib.suppress(Exception):  # what cannot be configured is told to who uses it
+            connections[alias] = unpooled(connections[alias])
 
 
 def close_connections() -> None:

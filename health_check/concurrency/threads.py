@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from health_check.concurrency.connections import leave_pools
+
 T = TypeVar("T")
 
 
@@ -135,6 +137,7 @@ def start(target: Callable[[], None], name: str) -> None:
 def _without_gevent(target: Callable[[], None], name: str) -> None:
     """Be a thread that gevent knows nothing of, until something there waits and makes it have a hub of its own."""
     threading.current_thread().name = name
+    leave_pools()
     try:
         target()
     finally:

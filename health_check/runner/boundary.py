@@ -98,7 +98,7 @@ class _Execution:
     def _result(self) -> ExecutionResult:
         errors: list[object] = list(_errors_of(self._check))
         if (raised := self._unexpected) is not None:
-            errors.append(_GreenletsNeeded(raised) if explain(raised) == LOOP_EXIT else raised)
+            errors.append(_GreenletsNeeded(raised) if _is_loop_exit(raised) else raised)
         messages = [Message.of(error) for error in errors[:MOST_ERRORS]]
         error = _first(errors, messages)
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
@@ -124,6 +124,11 @@ class _Execution:
 
 LOOP_EXIT = "gevent.exceptions.LoopExit"
 """What gevent raises where somebody waits for greenlets on a thread that has no others."""
+
+
+def _is_loop_exit(error: BaseException) -> bool:
+    """Tell whether an error is that, also where it kept the check from being constructed."""
+    return any(each is not None and explain(each) == LOOP_EXIT for each in (error, error.__cause__))
 
 
 class _GreenletsNeeded(Misconfigured):

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -23,6 +24,13 @@ VERSION = 2
 It is part of the name under which a store keeps a record, its lease and its past (``Store._name``), so that two
 versions of this package side by side each have their own: neither reads, overwrites or deletes the other's.
 """
+
+
+LAST_MOMENT = 253_402_300_799.0
+"""The end of the year 9999, in Unix time: nothing can show a later one."""
+
+MOST_COUNTED = 2**62
+"""Larger numbers do not fit where they are shown and stored."""
 
 
 def dump(record: Record) -> str:
@@ -156,20 +164,41 @@ def _of_result(result: Result) -> dict[str, Any]:
 def _to_result(document: Mapping[str, Any]) -> Result:
     return Result(
         messages=tuple(
-            Message(kind=Kind(kind), text=str(text), time=None if moment is None else float(moment))
+            Message(kind=Kind(kind), text=str(text), time=None if moment is None else _moment(moment))
             for (kind, text), moment in itertools.zip_longest(document["messages"], document.get("times", ()))
         ),
         timed_out=bool(document["timed_out"]),
-        error_type=document["error_type"],
-        time_taken=float(document["time_taken"]),
-        started=float(document["started"]),
-        finished=float(document["finished"]),
+        error_type=_to_text(document["error_type"]),
+        time_taken=_finite(document["time_taken"]),
+        started=_moment(document["started"]),
+        finished=_moment(document["finished"]),
         host=str(document["host"]),
-        pid=int(document["pid"]),
+        pid=_count(document["pid"]),
         backend=str(document["backend"]),
         exemplar=_to_labels(document.get("exemplar", {})),
         pretty_status=_to_text(document.get("pretty_status")),
     )
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no number of seconds")
+    return number
+
+
+def _moment(value: Any) -> float:
+    number = _finite(value)
+    if abs(number) > LAST_MOMENT:
+        raise ValueError(f"{number} is no time")
+    return number
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if abs(number) > MOST_COUNTED:
+        raise ValueError("a count is too large")
+    return number
 
 
 def _to_text(value: object) -> str | None:
@@ -182,7 +211,7 @@ def _of_exemplar(example: Exemplar) -> tuple[dict[str, str], float, float]:
 
 def _to_exemplar(document: tuple[Mapping[str, Any], Any, Any]) -> Exemplar:
     labels, seconds, finished = document
-    return Exemplar(labels=_to_labels(labels), seconds=float(seconds), finished=float(finished))
+    return Exemplar(labels=_to_labels(labels), seconds=_finite(seconds), finished=_moment(finished))
 
 
 def _to_labels(document: Mapping[str, Any]) -> dict[str, str]:
@@ -195,16 +224,16 @@ def _to_record(document: Mapping[str, Any]) -> Record:
     totals, success = document["totals"], document["last_success"]
     return Record(
         result=_to_result(document["result"]),
-        fresh_until=float(document["fresh_until"]),
-        seq=int(document["seq"]),
+        fresh_until=_finite(document["fresh_until"]),
+        seq=_count(document["seq"]),
         totals=Totals(
-            runs={**NO_RUNS, **{Outcome(outcome): int(count) for outcome, count in totals["runs"].items()}},
-            durations={float(bound): int(count) for bound, count in totals["durations"].items()},
-            seconds=float(totals["seconds"]),
+            runs={**NO_RUNS, **{Outcome(outcome): _count(count) for outcome, count in totals["runs"].items()}},
+            durations={float(bound): _count(count) for bound, count in totals["durations"].items()},
+            seconds=_finite(totals["seconds"]),
             exemplars={float(bound): _to_exemplar(e) for bound, e in totals.get("exemplars", {}).items()},
         ),
-        last_success=None if success is None else float(success),
-        last_transition=float(document["last_transition"]),
-        streak=int(document["streak"]),
+        last_success=None if success is None else _moment(success),
+        last_transition=_moment(document["last_transition"]),
+        streak=_count(document["streak"]),
         release=str(document["release"]),
     )

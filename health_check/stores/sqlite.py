@@ -299,14 +299,14 @@ class SQLiteStore(Store):
 
     def _stored(self, name: str, latest_row: Row | None, own_row: Row | None) -> Stored:
         _, _, document, _, _, release = latest_row or NO_ROW
-        _, seq, kept, since, ends, _ = own_row or NO_ROW
+        _, seq, kept, since, ends, _ = own_row if own_row is not None and _is_lease(own_row) else NO_ROW
         latest = record = self._memo.load(name, document)
         if release != self.site_release:
             record = self._memo.load(f"{name}\n{self.site_release}", kept)
         if record is not None and latest is not None and record is not latest:
             record = dataclasses.replace(record, totals=latest.totals)
         now = self._clock.now()
-        is_held = own_row is not None and since - FUTURE_SECONDS <= now < ends
+        is_held = since - FUTURE_SECONDS <= now < ends
         if own_row is None and record is not None:
             seq = record.seq
         return Stored(record=record, latest=latest, seq=seq, held_since=since if is_held else None)
@@ -350,6 +350,12 @@ class SQLiteStore(Store):
 
 Row = tuple[Any, ...]
 NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
+
+
+def _is_lease(row: Row) -> bool:
+    """Tell whether there are numbers where numbers belong: SQLite takes anything, whatever a column is for."""
+    _, seq, _, since, ends, _ = row
+    return isinstance(seq, int) and isinstance(since, float) and isinstance(ends, float)
 
 
 class _ReplacedError(sqlite3.OperationalError):

@@ -25,14 +25,36 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def test_geventpool__database_takes_no_pool(postgres: Postgres, tmp_path: pathlib.Path) -> None:
-    """``Database`` is right at each run, while pages use up the pool."""
+def pool_of(kind: str) -> dict[str, object]:
+    """Return what makes a database a pool of one connection."""
+    if kind == "django":
+        return {"OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 20}}}
     pytest.importorskip("django_db_geventpool")
-    configured = database(postgres, "default", ENGINE=ENGINE, CONN_MAX_AGE=0, OPTIONS={"MAX_CONNS": 1})
-    site = DatabaseSite(folder=tmp_path, checks=["health_check.Database"], max_age=0, databases={"default": configured})
+    return {"ENGINE": ENGINE, "CONN_MAX_AGE": 0, "OPTIONS": {"MAX_CONNS": 1}}
+
+
+OWN = ["Asking", "AskingAsync", "AskingAtConstruction", "RaisingWithCursor", "LeavingTransaction"]
+"""Checks of a user's own that use the ORM, and what they do."""
+
+
+@pytest.mark.parametrize("kind", ["geventpool", "django"])
+def test_pool_of_greenlets__is_left_to_them(kind: str, postgres: Postgres, tmp_path: pathlib.Path) -> None:
+    """``Database``, and checks of the site's own, are right at each run, while pages use up the pool; no page hangs."""
+    site = DatabaseSite(
+        folder=tmp_path,
+        checks=["health_check.Database", *(f"tests.support.site.database_checks.{name}" for name in OWN)],
+        max_age=0,
+        databases={"default": database(postgres, "default", **pool_of(kind))},
+    )
     with site_under_gunicorn(site, "--worker-class=gevent") as server:
         pages, health = [f"{server.url}{path}" for path in ("/orm/", "/health/")]
         for _ in range(12):
             answers = get_at_once([*[pages] * 4, *[f"{health}?format=json"] * 2])
             assert [answer.status for answer in answers[:4]] == [200] * 4
-            assert [answer.json() for answer in answers[4:]] == [{"Database": "OK"}] * 2
+            for answer in answers[4:]:
+                assert {label.partition("(")[0]: text for label, text in answer.json().items()} == {
+                    "Database": "OK",
+                    **dict.fromkeys(OWN, "OK"),
+                    "RaisingWithCursor": "unavailable: raised with an open cursor",
+                }
+        assert "gevent" not in server.output().partition("Booting worker")[2]

@@ -39,6 +39,9 @@ BUDGET = 1.0
 PATIENCE = BUDGET + 0.9
 """How long a reader waits at most: as long as the slowest check may take, and 0.9 s."""
 
+SHOWN_SECONDS = 3 * MAX_AGE + 0.8
+"""How old a record may be that is shown while a new one is awaited, and for how long it is awaited."""
+
 DOWN_SECONDS = UP_SECONDS = 1.0
 PAUSE_SECONDS, PAUSE_EVERY = 1.5, 5.0
 
@@ -142,7 +145,7 @@ def test_outages__nothing_grows_and_nobody_waits_long(kind: str, tmp_path: pathl
     assert "Traceback" not in output
     assert wrong_answers(answers) == []
     assert taken[-1] <= PATIENCE + lag.slack
-    assert went_back(scrapes, outages.emptied) == []
+    assert went_back(scrapes, outages.emptied, lag.slack) == []
     assert keys_before == keys_after
     assert {name: value for name, value in after.items() if value > before[name] + NOISE.get(name, 0)} == {}
 
@@ -215,16 +218,22 @@ def wrong_answers(answers: Sequence[tuple[str, Answer]]) -> list[str]:
     return wrong
 
 
-def went_back(scrapes: Sequence[Scrape], emptied: Sequence[float]) -> list[str]:
-    """Return where a counter went back, but for beginning at zero again after its store had lost it."""
+def went_back(scrapes: Sequence[Scrape], emptied: Sequence[float], slack: float) -> list[str]:
+    """Return where a counter went back, but for beginning at zero again after its store had lost it, or was too high.
+
+    A process may show a last record, with what was counted until then, while it waits for what the store has now.
+    """
     seen: dict[str, tuple[float, Scrape]] = {}
     found = []
     for scrape in scrapes:
         for series, value in scrape.counters.items():
-            former, since = seen.get(series, (0.0, scrape))
-            began = [moment for moment in emptied if since.asked - MAX_AGE <= moment <= scrape.answered]
-            most = (scrape.answered - began[0]) / MAX_AGE + 2 if began else former - 1
-            if value < former and value > most:
+            former, since = seen.get(series, (value, scrape))
+            start = since.asked - SHOWN_SECONDS - slack
+            at_most = former + (scrape.answered - start) / MAX_AGE
+            if value < former:
+                lost = [moment for moment in emptied if start <= moment <= scrape.answered]
+                at_most = (scrape.answered - lost[0]) / MAX_AGE + 1 if lost else -1.0
+            if value > at_most:
                 found.append(f"{series} from {former} to {value}")
             seen[series] = value, scrape
     return found

@@ -38,13 +38,18 @@ def plain_body(answer: Answer) -> bytes:
 def assert_well_formed(answer: Answer) -> None:
     """Assert that a body is a complete health answer of the type that it says it is."""
     media_type = answer.header("Content-Type").partition(";")[0]
-    [check] = [check for known, check in _WELL_FORMED.values() if known == media_type]
-    check(plain_body(answer).decode())
+    [kind] = [kind for kind, (known, _) in _WELL_FORMED.items() if known == media_type]
+    assert_form(kind, plain_body(answer).decode())
+
+
+def assert_form(kind: str, text: str) -> None:
+    """Assert that a body is complete and of a format, by the name that that has in ``?format=``."""
+    _WELL_FORMED[kind][1](text)
 
 
 def _html(text: str) -> None:
     assert text.startswith("<!doctype html>")
-    assert "system status</title>" in text
+    assert "</title>" in text
     assert text.rstrip().endswith("</html>")
 
 

@@ -63,5 +63,9 @@ def test_messages__of_a_check_that_waits_for_greenlets() -> None:
     """What uses a pool of gevent's on a thread is told what to do; gevent only says that it would wait for ever."""
     loop_exit = pytest.importorskip("gevent.exceptions").LoopExit
 
-    (message,) = ending_of(loop_exit("This operation would block forever")).messages
-    assert message.text.startswith("misconfigured: the check waits for greenlets")
+    waits = loop_exit("This operation would block forever")
+    wrapped = ServiceUnavailable("could not be constructed")
+    wrapped.__cause__ = waits
+    for error in (waits, wrapped):
+        (message,) = ending_of(error).messages
+        assert message.text.startswith("misconfigured: the check waits for greenlets")

@@ -122,7 +122,8 @@ NUMBERS = ("fresh_until", "last_transition", "seq", "streak")
     ("name", "value"),
     [(name, value) for name in (*NUMBERS, "result", "totals", "version") for value in NOTHINGS]
     + [("seq", math.inf), ("streak", math.inf), ("seq", math.nan)]
-    + [("fresh_until", 10**400), ("last_transition", 10**400), ("last_success", 10**400)],
+    + [("fresh_until", 10**400), ("last_transition", 10**400), ("last_success", 10**400)]
+    + [("seq", 10**400), ("fresh_until", math.inf), ("last_transition", math.nan), ("last_success", 1e15)],
     ids=lambda value: str(value)[:10],
 )
 def test_load__a_field_that_is_none(name: str, value: object) -> None:
@@ -140,6 +141,9 @@ def test_load__a_field_that_is_none(name: str, value: object) -> None:
         lambda document: document["result"].pop("host"),
         lambda document: document["totals"].update(runs={"nonsense": 1}),
         lambda document: document["totals"].update(runs=[1]),
+        lambda document: document["totals"].update(runs={"ok": 10**400}),
+        lambda document: document["totals"].update(seconds=math.inf),
+        lambda document: document["result"].update(finished=math.nan),
         lambda document: document["totals"].update(durations={"x": 1}),
         lambda document: document["totals"].pop("seconds"),
         lambda document: document.update(last_success="x"),
