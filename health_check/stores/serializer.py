@@ -72,7 +72,7 @@ def dump_lines(items: Iterable[Change | Failure]) -> str:
 
 def load_changes(text: str) -> list[Change]:
     """Return the changes that lines of JSON are; what is none is left out."""
-    return _lines(text, lambda line: Change(float(line[0]), State(line[1]).value, str(line[2]), str(line[3])))
+    return _lines(text, lambda line: Change(_moment(line[0]), State(line[1]).value, str(line[2]), str(line[3])))
 
 
 def load_failures(text: str) -> list[Failure]:
@@ -99,7 +99,7 @@ def _of_failure(failure: Failure) -> tuple[float, str, str, str, str | None]:
 def _to_failure(line: Any) -> Failure:
     finished, state, host, message, trace_id = line
     return Failure(
-        finished=float(finished),
+        finished=_moment(finished),
         state=State(state),
         host=str(host),
         message=str(message),
@@ -169,7 +169,7 @@ def _to_result(document: Mapping[str, Any]) -> Result:
         ),
         timed_out=bool(document["timed_out"]),
         error_type=_to_text(document["error_type"]),
-        time_taken=_finite(document["time_taken"]),
+        time_taken=_seconds(document["time_taken"]),
         started=_moment(document["started"]),
         finished=_moment(document["finished"]),
         host=str(document["host"]),
@@ -187,6 +187,13 @@ def _finite(value: Any) -> float:
     return number
 
 
+def _bound(value: Any) -> float:
+    number = float(value)  # may be infinite
+    if math.isnan(number):
+        raise ValueError("a bucket has no bound")
+    return number
+
+
 def _moment(value: Any) -> float:
     number = _finite(value)
     if abs(number) > LAST_MOMENT:
@@ -194,10 +201,17 @@ def _moment(value: Any) -> float:
     return number
 
 
+def _seconds(value: Any) -> float:
+    number = _finite(value)
+    if number < 0:
+        raise ValueError(f"{number} seconds cannot be taken")
+    return number
+
+
 def _count(value: Any) -> int:
     number = int(value)
-    if abs(number) > MOST_COUNTED:
-        raise ValueError("a count is too large")
+    if not 0 <= number <= MOST_COUNTED:
+        raise ValueError("so many cannot be counted")
     return number
 
 
@@ -211,7 +225,7 @@ def _of_exemplar(example: Exemplar) -> tuple[dict[str, str], float, float]:
 
 def _to_exemplar(document: tuple[Mapping[str, Any], Any, Any]) -> Exemplar:
     labels, seconds, finished = document
-    return Exemplar(labels=_to_labels(labels), seconds=_finite(seconds), finished=_moment(finished))
+    return Exemplar(labels=_to_labels(labels), seconds=_seconds(seconds), finished=_moment(finished))
 
 
 def _to_labels(document: Mapping[str, Any]) -> dict[str, str]:
@@ -228,9 +242,9 @@ def _to_record(document: Mapping[str, Any]) -> Record:
         seq=_count(document["seq"]),
         totals=Totals(
             runs={**NO_RUNS, **{Outcome(outcome): _count(count) for outcome, count in totals["runs"].items()}},
-            durations={float(bound): _count(count) for bound, count in totals["durations"].items()},
-            seconds=_finite(totals["seconds"]),
-            exemplars={float(bound): _to_exemplar(e) for bound, e in totals.get("exemplars", {}).items()},
+            durations={_bound(bound): _count(count) for bound, count in totals["durations"].items()},
+            seconds=_seconds(totals["seconds"]),
+            exemplars={_bound(bound): _to_exemplar(e) for bound, e in totals.get("exemplars", {}).items()},
         ),
         last_success=None if success is None else _moment(success),
         last_transition=_moment(document["last_transition"]),

@@ -63,9 +63,14 @@ def test_messages__of_a_check_that_waits_for_greenlets() -> None:
     """What uses a pool of gevent's on a thread is told what to do; gevent only says that it would wait for ever."""
     loop_exit = pytest.importorskip("gevent.exceptions").LoopExit
 
-    waits = loop_exit("This operation would block forever")
-    wrapped = ServiceUnavailable("could not be constructed")
-    wrapped.__cause__ = waits
-    for error in (waits, wrapped):
-        (message,) = ending_of(error).messages
+    class Constructed(HealthCheck):
+        def __init__(self) -> None:
+            if is_defined:
+                raise loop_exit("This operation would block forever")
+
+    is_defined = False
+    definition = parse(Constructed).define()
+    is_defined = True
+    for ending in (ending_of(loop_exit("This operation would block forever")), execute(definition)):
+        (message,) = ending.messages
         assert message.text.startswith("misconfigured: the check waits for greenlets")
