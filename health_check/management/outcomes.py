@@ -15,9 +15,6 @@ from typing import Any
 from health_check.monitor.reports import OK_WORDS, Overview, Reading, Report
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
-from health_check.registry.check_set import Member
-from health_check.registry.definitions import Definition
-from health_check.registry.endpoints import Endpoint
 from health_check.views.renderers import iso
 
 MOST_SEVERE_FIRST = (State.ERROR, State.UNKNOWN, State.WARNING, State.OK)
@@ -285,25 +282,3 @@ def _count(outcome: Outcome) -> str:
     found = [(failures, "fail"), (warnings, "warn")]
     parts = [f"{number} of {count} {verb}{'s' if number == 1 else ''}" for number, verb in found if number]
     return ", ".join(parts) or (f"All {count} are ok" if count != 1 else "1 of 1 is ok")
-
-
-def as_list(definitions: Sequence[Definition], members: Mapping[Endpoint, Sequence[Member]]) -> str:
-    """Return a table of checks: their budgets, and the endpoints they are on.
-
-    Args:
-        definitions: The checks.
-        members: The endpoints, with the checks of each.
-    """
-    rows = [("CHECK", "TIMEOUT", "MAX AGE", "ENDPOINTS")]
-    for definition in definitions:
-        places = [
-            endpoint.name if member.critical else f"{endpoint.name} (not critical)"
-            for endpoint, found in members.items()
-            for member in found
-            if member.label == definition.label
-        ]
-        rows.append((definition.label, f"{definition.timeout:g} s", f"{definition.max_age:g} s", ", ".join(places)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )

@@ -25,6 +25,9 @@ BODY_BYTES = 4 * 1024 * 1024
 UNIX = "unix:"
 """What an address begins with that is a socket in the file system."""
 
+NO_CHECK = b"There is no check "
+"""What an endpoint begins to say with of a check that it does not have."""
+
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104 - listened on, never by us
 """Where a server can be asked that listens at all addresses of its host."""
 
@@ -119,6 +122,8 @@ def ask(
         other = "Check the path, its trailing slash, and whether the site asks for a login."
         remedy = https if location.startswith("https:") else other
         raise ProbeError(f"{url} redirects to {location} (HTTP {status}). {remedy}")
+    if status == 404 and body.startswith(NO_CHECK):
+        raise ProbeError(f"{url.partition('?')[0]} answers: {body.decode(errors='replace').strip()}")
     if status in (401, 403, 404, 405, 406):
         raise NoEndpointError(
             f"{url} answers HTTP {status}: no health endpoint answers there. Check the path and the port."
@@ -140,7 +145,8 @@ def _fetch(url: str, headers: Mapping[str, str], timeout: float, transport: Tran
     try:
         with contextlib.closing(connection):
             connection.sock = transport.connect(parts, timeout)
-            connection.request("GET", parts.path, headers={"Connection": "close", **headers})
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            connection.request("GET", path, headers={"Connection": "close", **headers})
             response = connection.getresponse()
             return response.status, _read(response, until), mask(response.headers.get("Location", ""))
     except TimeoutError as error:

@@ -80,6 +80,11 @@ class Row:
     counts: bool
     """Whether it makes the endpoint fail now."""
 
+    @property
+    def is_fine(self) -> bool:
+        """Whether nobody need look at it: it is ok, or it warns where it is not critical."""
+        return self.reading.state is State.OK or (self.reading.state is State.WARNING and not self.critical)
+
 
 DRAINING_STATUS = 503
 """The HTTP status of readiness endpoints while their host is drained."""

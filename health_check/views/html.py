@@ -130,12 +130,12 @@ def hosts_of(history: History) -> list[dict[str, Any]]:
 
 
 def mood_of(report: Report) -> str:
-    """Return ``"ok"``, ``"warning"`` where something is wrong that does not count, ``"draining"``, or ``"error"``."""
+    """Return ``"ok"``, ``"draining"``, ``"error"``, or ``"warning"``: to be looked at, though it does not count."""
     if any(row.counts for row in report.rows):
         return "error"
     if report.draining:
         return "draining"
-    return "ok" if all(reading.state is State.OK for reading in report.readings) else "warning"
+    return "ok" if all(row.is_fine for row in report.rows) else "warning"
 
 
 MOST_NAMES = 3

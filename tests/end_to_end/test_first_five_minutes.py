@@ -33,7 +33,8 @@ from django.test import Client
 client = Client(headers={"host": "localhost"})
 health = client.get("/health/", {"format": "json"})
 metrics = client.get("/metrics").content.decode()
-print(json.dumps([health.status_code, health.json(), client.get("/health/ready/").status_code, metrics]))
+page = client.get("/health/", headers={"accept": "text/html"}).content.decode()
+print(json.dumps([health.status_code, health.json(), client.get("/health/ready/").status_code, metrics, page]))
 """
 
 
@@ -58,12 +59,13 @@ def test_readme__on_a_new_project(tmp_path: pathlib.Path) -> None:
     warned = run([*command, "check", "--tag", "health_check", "--deploy"], project.folder, environment=environment)
     assert ("health_check.W022" in warned) is ("MAILERS" not in (project.folder / "shop" / "settings.py").read_text())
     shown = run([sys.executable, "-W", "ignore", "-c", SHOWS], project.folder, environment=environment)
-    status, health, ready, metrics = json.loads(shown.splitlines()[-1])
+    status, health, ready, metrics, page = json.loads(shown.splitlines()[-1])
     readme = (ROOT / "README.md").read_text()
     expected = json.loads(re.search(r"^\{.*\}$", readme, re.MULTILINE)[0])  # type: ignore[index]
     assert (status, ready, list(health)) == (200, 200, list(expected))
     assert {label for label, text in health.items() if text != "OK"} <= {"Mail"}
     assert health["Mail"] == "OK" or health["Mail"].startswith("warning: mail is not set up")
+    assert re.search(r"<title>\s*✓ ", page)
     for name in re.findall(r"^(django_health_check_\w+\{[^}]*\})", readme, re.MULTILINE):
         assert f"{name} " in metrics
 

@@ -7,8 +7,11 @@ import http.server
 import json
 import socket
 import threading
+import wsgiref.simple_server
 from collections.abc import Callable, Iterator
 from email.message import Message
+
+from django.core.handlers.wsgi import WSGIHandler
 
 Send = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -59,6 +62,26 @@ def serving(answer: Send) -> Iterator[Server]:
         yield server
     finally:
         server.done.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
+        """Be quiet."""
+
+
+@contextlib.contextmanager
+def serving_site() -> Iterator[str]:
+    """Serve the site of this process on a free port of this host, and yield its address."""
+    address = "127.0.0.1"
+    server = wsgiref.simple_server.make_server(address, 0, WSGIHandler(), handler_class=_QuietHandler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"{address}:{server.server_port}"
+    finally:
         server.shutdown()
         thread.join()
         server.server_close()

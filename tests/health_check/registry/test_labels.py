@@ -128,6 +128,19 @@ def test_labels__stay_when_others_are_reordered(seed: int) -> None:
     assert labels([DECLARATIONS[number] for number in FIRSTS] + rest) == labels(DECLARATIONS)
 
 
+def test_labels__stay_when_one_is_declared_before() -> None:
+    """A new one changes labels only where it takes the plain one of the first, and only of those with that."""
+    plain = {number: labels([DECLARATIONS[number]])[number] for number in range(len(DECLARATIONS))}
+    for added in range(len(DECLARATIONS)):
+        others = DECLARATIONS[:added] + DECLARATIONS[added + 1 :]
+        before = labels(others)
+        for place in range(0, len(others) + 1, 3):
+            found = labels([*others[:place], DECLARATIONS[added], *others[place:]])
+            changed = {number for number, label in before.items() if found[number] != label}
+            assert {plain[number] for number in changed} <= {plain[added]}, (added, place)
+            assert not changed or (found[added] == plain[added] and plain[added] in before.values()), (added, place)
+
+
 def test_labels__without_the_first() -> None:
     """Where the first of a label goes, the next has it, and of that class alone labels may change."""
     whole = labels(DECLARATIONS)

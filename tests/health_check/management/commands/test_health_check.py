@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import http.server
-import io
 import json
 import os
 import pathlib
@@ -13,8 +10,6 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.core.management import ManagementUtility, call_command
-from django.db import connections
 from django.urls import path
 from pytest_django import Settings
 
@@ -22,19 +17,10 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 from tests.support.checks import Alias, Blown, Fine, Shaky, TwiceBroken
+from tests.support.commands import Run, Terminal, on
 from tests.support.small_servers import free_address, says, serving, silent_address, stalls_after_headers
 
 Mount = Callable[..., None]
-Run = Callable[..., "Ran"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 class Database(Fine):
@@ -55,26 +41,6 @@ class Counting(HealthCheck):
 
     def check_status(self) -> None:
         Counting.runs += 1
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """A function that runs the command as ``manage.py`` does."""
-    monkeypatch.delenv("HOST", raising=False)
-    monkeypatch.delenv("PORT", raising=False)
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run_command(*args: str) -> Ran:
-        code: object = 0
-        try:
-            ManagementUtility(["manage.py", "health_check", *args]).execute()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        assert isinstance(code, int)
-        return Ran(code, *capsys.readouterr())
-
-    yield run_command
-    connections.close_all()
 
 
 @pytest.fixture
@@ -198,7 +164,6 @@ def test_fresh__runs_now(run: Run, mount: Mount, settings: Settings, monkeypatch
         (["health", "web:80/health/"], "'web:80/health/' is no address"),
         (["--check", "database"], "no check 'database'. Did you mean 'Database'? Known checks: Database, Custom"),
         (["live", "--no-http", "--check", "Fine"], "no check 'Fine'. Known checks: none."),
-        (["health", "--check", "Database"], "--check chooses checks that run in this process: add --no-http"),
         (["--watch=0"], "'0' is no number of seconds above 0"),
         (["live", "--list"], "'live' has no checks"),
     ],
@@ -344,31 +309,6 @@ def test_http__headers_for_sites_behind_a_proxy(
     assert {name: sent.get(name) for name in headers} == headers
 
 
-class Terminal(io.StringIO):
-    """A standard output that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Standard output, as a terminal of 80 columns without colours."""
-    found = Terminal()
-    monkeypatch.setenv("DJANGO_COLORS", "nocolor")
-    monkeypatch.setenv("COLUMNS", "80")
-    return found
-
-
-def on(terminal: Terminal, *args: str) -> list[str]:
-    """Run the command on a terminal, and return the lines that it shows."""
-    terminal.truncate(0)
-    terminal.seek(0)
-    with contextlib.suppress(SystemExit):
-        call_command("health_check", *args, stdout=terminal)
-    return terminal.getvalue().splitlines()
-
-
 @site
 def test_terminal__table(terminal: Terminal) -> None:
     """On a terminal what fails comes first, and the last line sums it up."""
@@ -401,41 +341,6 @@ def test_terminal__of_a_server(terminal: Terminal) -> None:
     assert headers["Accept"] == "application/health+json, application/json;q=0.9"
     with serving(says(500, {"Search": "unavailable: gone"})) as server:
         assert on(terminal, "health", server.address)[-1] == "1 of 1 fails: 500 on health"
-
-
-@site
-def test_check__only_these(run: Run) -> None:
-    """``--check`` runs the checks of these labels and no others, and the exit code is theirs."""
-    ran = run("--check", "Database", "--check", "Fine")
-    assert ran == Ran(0, "Database                 ... OK\nFine                     ... OK\n", "")
-    assert run("--check", "CustomHealthCheck").code == 1
-    assert run("ready", "--no-http", "--check", "Database").code == 0
-
-
-def test_check__runs_no_other(run: Run, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check that was not asked for does not run; with ``--list`` none does."""
-    mount(path("health/", HealthCheckView.as_view(checks=[Counting, Fine]), name="health"))
-    monkeypatch.setattr(Counting, "runs", 0)
-    assert run("--check", "Fine").code == 0
-    assert run("--list").code == 0
-    assert Counting.runs == 0
-
-
-@site
-def test_list__labels_and_endpoints(run: Run, terminal: Terminal) -> None:
-    """``--list`` is a label a line for scripts, and a table on a terminal."""
-    assert run("--list").out.splitlines() == [
-        "Database",
-        "CustomHealthCheck",
-        "Alias(alias='default')",
-        "Shaky",
-        "Fine",
-    ]
-    assert json.loads(run("ready", "--list", "--format", "json").out) == ["Database", "Alias(alias='default')"]
-    assert on(terminal, "--list")[:2] == [
-        "CHECK                   TIMEOUT  MAX AGE  ENDPOINTS",
-        "Database                5 s      0 s      health, ready",
-    ]
 
 
 @site

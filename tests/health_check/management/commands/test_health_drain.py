@@ -17,8 +17,8 @@ from health_check.management.commands import health_drain
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
-from tests.health_check.management.commands.test_health_check import Ran
 from tests.support.checks import Broken, Fine
+from tests.support.commands import Ran
 from tests.support.draining import DRAINED, Host
 
 Run = Callable[..., Ran]
