@@ -37,6 +37,12 @@ $(VENV)/demo-installed: pyproject.toml
 demo: $(VENV)/demo-installed ## Serve the demo site (PORT=8000, ARGS=--spans)
 	@$(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
 
+.PHONY: demo-stack
+demo-stack: $(VENV)/demo-installed ## Serve it with a Prometheus and an Alertmanager beside it (Debian)
+	@command -v prometheus prometheus-alertmanager > /dev/null || $(MAKE) --no-print-directory services \
+		SERVICES='prometheus prometheus-alertmanager'
+	@$(BIN)/python -m health_check.demo --port $(PORT) --stack $(ARGS)
+
 .PHONY: test
 test: $(VENV)/installed ## Run the tests (REQUIRE_SERVICES=1 fails where a server is missing)
 	$(BIN)/python $(PYTEST) $(ARGS)

@@ -1,11 +1,10 @@
-"""Set up the OpenTelemetry SDK, for processes that are ours; the one module that imports it."""
+"""Set up the OpenTelemetry SDK, for the standalone exporter; the demo has its own."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVICE_VERSION, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from health_check.conf import settings as health_check_settings
 from health_check.extensions import ShutDown, TelemetryError, process_role
@@ -36,23 +35,6 @@ PROTOCOLS = (
 
 UNNAMED = "unknown_service"
 """What the SDK calls a service that nobody has named."""
-
-
-def trace_to_console(service_name: str) -> bool:
-    """Print each span to standard error as it ends, as JSON.
-
-    Args:
-        service_name: What the resource is called.
-
-    Returns:
-        False, with nothing changed, if somebody has set up an SDK already.
-    """
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        return False
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAME: service_name}))
-    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
-    trace.set_tracer_provider(provider)
-    return True
 
 
 def export_by_otlp() -> ShutDown | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import secrets
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 
 from django.core.handlers.wsgi import WSGIHandler
@@ -19,11 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the demo site until it is interrupted.
 
     Returns:
-        The exit code: 0 after Ctrl-C or SIGTERM, 2 if the port cannot be had.
+        The exit code: 0 after Ctrl-C or SIGTERM, 2 if the port cannot be had or a program is missing.
     """
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="health-check-demo-") as folder:
+    if options.second_host:
+        return _second_host()
+    with tempfile.TemporaryDirectory(prefix="health-check-demo-", ignore_cleanup_errors=True) as folder:
         try:
             return _serve(pathlib.Path(folder), options)
         except KeyboardInterrupt:
@@ -34,13 +38,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m health_check.demo",
-        description="Serve a small site with /health/, /health/live/ and /metrics, and a check to break and fix.",
+        description="Serve a small shop on two hosts, with levers that break things and the status page beside them.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one (default: 8000)")
     parser.add_argument(
         "--spans", action="store_true", help="print the OpenTelemetry span of every run to standard error"
     )
+    parser.add_argument(
+        "--stack",
+        action="store_true",
+        help="start Prometheus and Alertmanager, too, which have to be installed; the page shows what they tell",
+    )
+    parser.add_argument("--second-host", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
@@ -57,33 +67,74 @@ def _serve(folder: pathlib.Path, options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    with server:
+    with server, contextlib.ExitStack() as stack:
         server.set_app(_application(spans=options.spans))
-        print(_welcome(f"http://{options.host}:{server.server_port}"), flush=True)
+        from health_check.demo import hosts
+
+        stack.callback(hosts.kill)
+        hosts.start()
+        others: dict[str, str] = {}
+        if options.stack:
+            from health_check.demo.stack import StackError, running
+
+            try:
+                others = stack.enter_context(running(folder, f"{options.host}:{server.server_port}"))
+            except StackError as error:
+                print(error, file=sys.stderr)
+                return 2
+        print(_welcome(f"http://{options.host}:{server.server_port}", others), flush=True)
         server.serve_forever()
     return 0
 
 
 def _application(*, spans: bool) -> WSGIHandler:
+    from health_check.demo.spans import collect
+
+    collect(to_console=spans)
     from health_check.demo.wsgi import application  # it reads the environment that was set just now
 
-    if spans:
-        from health_check_opentelemetry.sdk import trace_to_console
-
-        trace_to_console("health-check-demo")
+    _begin()
     return application
 
 
-def _welcome(url: str) -> str:
+def _begin() -> None:
+    """Write the past, print what changes from now on, and have the checks run without being asked."""
+    from health_check.demo import past, terminal
+    from health_check.monitor import runtime
+
+    terminal.print_changes()
+    labels = [reading.label for reading in runtime.read().readings]
+    past.write(labels, time.time())
+
+
+def _second_host() -> int:
+    """Serve the site as web-2 on a free port, until the process that started this one is gone."""
+    from health_check.demo import hosts, terminal
+    from health_check.demo.wsgi import application
+    from health_check.monitor import runtime
+
+    hosts.end_with_parent()
+    terminal.print_changes()
+    with contextlib.suppress(KeyboardInterrupt), _Server(("127.0.0.1", 0), _Handler) as server:
+        server.set_app(application)
+        runtime.read()
+        hosts.address_file().write_text(f"127.0.0.1:{server.server_port}")
+        server.serve_forever()
+    return 0
+
+
+def _welcome(url: str, others: dict[str, str]) -> str:
+    more = "".join(f"  {address + '/':<36} {name}\n" for name, address in others.items())
     return f"""\
 The demo site is running. Open
 
-  {url}/               break and fix a check
-  {url}/health/        the health page; ?format=json, text, health+json, rss, atom
-  {url}/health/live/   liveness
-  {url}/metrics        for Prometheus
-
-Stop it with Ctrl-C."""
+  {url + "/":<36} levers that break things, and the status page beside them
+  {url + "/health/":<36} the status page; ?format=json, text, health+json, rss, atom
+  {url + "/health/ready/":<36} readiness
+  {url + "/health/live/":<36} liveness
+  {url + "/metrics":<36} for Prometheus
+{more}
+A line is printed for each change of state. Stop it with Ctrl-C."""
 
 
 class _Server(ThreadedWSGIServer):

@@ -1,33 +1,51 @@
-"""The demo's data: what its checks look at, to be broken and fixed."""
+"""The demo's data, which its checks look at: a table, a folder of uploads, a document, and the levers' marks."""
+
+from __future__ import annotations
 
 import pathlib
+import secrets
 
-from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+
+from health_check.demo.settings import FOLDER, HOST
+
+ORDERS = "shop_order"
 
 
-def folder() -> pathlib.Path:
-    """Return where the site keeps its data."""
-    return pathlib.Path(settings.DATABASES["default"]["NAME"]).parent.parent
+def marks() -> pathlib.Path:
+    """Return the folder with a file for each lever that is pulled: both hosts look there."""
+    return FOLDER / "levers"
+
+
+def uploads() -> pathlib.Path:
+    """Return the folder that customers' files go to."""
+    return FOLDER / "uploads"
 
 
 def price_list() -> pathlib.Path:
-    """Return the file that the demo's shop depends on."""
-    return folder() / "prices.csv"
+    """Return the document that the site reads from a mount of each host."""
+    return FOLDER / "mount" / HOST / "prices.csv"
 
 
 def prepare() -> None:
-    """Make the folders and the price list, unless they were made before."""
-    if not (folder() / "db").exists():
-        for name in ("db", "media"):
-            (folder() / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        mend()
+    """Make the folders, the tables and the documents, unless they were made before."""
+    for path in (FOLDER / "db", FOLDER / "media", marks(), uploads(), price_list().parent):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not price_list().exists():
+        price_list().write_text("tea,2.50\ncoffee,3.00\n")
+    call_command("createcachetable", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {ORDERS} (number INTEGER PRIMARY KEY, total REAL)")
+    connection.close()
 
 
-def mend() -> None:
-    """Put the price list in its place."""
-    price_list().write_text("tea,2.50\ncoffee,3.00\n")
+def fill_uploads(megabytes: int) -> None:
+    """Write a file of this size to the folder of uploads."""
+    (uploads() / f"{secrets.token_hex(4)}.bin").write_bytes(bytes(megabytes * 1_000_000))
 
 
-def break_it() -> None:
-    """Take the price list away."""
-    price_list().unlink(missing_ok=True)
+def empty_uploads() -> None:
+    """Remove what is in the folder of uploads."""
+    for path in uploads().iterdir():
+        path.unlink()

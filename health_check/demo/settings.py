@@ -1,4 +1,4 @@
-"""The settings of the demo site: SQLite, local memory cache, a folder for files."""
+"""The settings of the demo site: SQLite, a cache in it that two hosts share, a folder for files."""
 
 import getpass
 import os
@@ -10,6 +10,9 @@ FOLDER = pathlib.Path(
 )
 """Where the site keeps its data; made by ``health_check.demo.data.prepare``."""
 
+HOST = os.environ.get("HEALTH_CHECK_DEMO_HOST") or "web-1"
+"""The host that this process plays: ``web-1``, which has the levers, or ``web-2``."""
+
 SECRET_KEY = os.environ.get("HEALTH_CHECK_DEMO_SECRET_KEY") or f"no secret: the demo of {FOLDER} signs nothing"
 DEBUG = False
 ALLOWED_HOSTS = ["*"]
@@ -17,6 +20,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 ROOT_URLCONF = "health_check.demo.urls"
 WSGI_APPLICATION = "health_check.demo.wsgi.application"
+X_FRAME_OPTIONS = "SAMEORIGIN"  # the home page shows the status page in a frame
 
 INSTALLED_APPS = [
     "health_check",
@@ -37,8 +41,21 @@ TEMPLATES = [
         "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }
 ]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FOLDER / "db" / "demo.sqlite3"}}
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": FOLDER / "db" / "demo.sqlite3",
+        "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF", "transaction_mode": "IMMEDIATE"},
+    }
+}
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "records": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "records",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    },
+}
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -48,11 +65,24 @@ STORAGES = {
 }
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGGING = {
+    "version": 1,
+    "filters": {
+        "unprinted": {  # the terminal has a line of its own for a change of state
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: record.module != "state_changes",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "filters": ["unprinted"]}},
+    "loggers": {"health_check": {"handlers": ["stderr"], "propagate": False}},
+}
 
 HEALTH_CHECK = {
-    "MAX_AGE": 5,
+    "SITE": "shop",
+    "MAX_AGE": 2,
+    "SCHEDULER": True,
     "STORE": {
-        "BACKEND": "health_check.stores.sqlite.SQLiteStore",
-        "OPTIONS": {"path": FOLDER / "health.sqlite3"},  # gone with the demo
+        "BACKEND": "health_check.stores.cache.DjangoCacheStore",
+        "OPTIONS": {"alias": "records", "host": HOST},
     },
 }

@@ -28,7 +28,7 @@ def max_age() -> float:
 
 @pytest.fixture
 def site(tmp_path: pathlib.Path, max_age: float) -> Site:
-    """The demo site with one more check, which flips at each run; no check looks at how full this machine is."""
+    """The plain site with one more check, which flips at each run; no check looks at how full this machine is."""
     return Site(
         folder=tmp_path / "site",
         checks=[
@@ -38,7 +38,7 @@ def site(tmp_path: pathlib.Path, max_age: float) -> Site:
             "health_check.Mail",
             ["health_check.Memory", {"max_memory_usage_percent": None}],
             "health_check.Storage",
-            ["health_check.demo.checks.PriceList", {"max_age": max_age}],
+            ["tests.support.plain.checks.PriceList", {"max_age": max_age}],
             "tests.support.site.checks.Flip",
         ],
         max_age=max_age,
@@ -84,7 +84,7 @@ def test_faces__agree_before_during_and_after_a_failure(
 
 
 def press(server: Server, button: str) -> None:
-    """Break or mend the price list with the form that visitors of the demo use."""
+    """Break or mend the price list with the form that visitors use."""
     page = get(f"{server.url}/")
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
     cookie = re.match(r"csrftoken=\w+", page.headers["Set-Cookie"])

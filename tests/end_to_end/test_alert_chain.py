@@ -65,7 +65,7 @@ class Chain:
 @pytest.fixture
 def chain(tmp_path: pathlib.Path) -> Iterator[Chain]:
     """A site in order, which Prometheus has scraped and probed."""
-    site = Site(folder=tmp_path / "site", checks=["health_check.demo.checks.PriceList", "health_check.Database"])
+    site = Site(folder=tmp_path / "site", checks=["tests.support.plain.checks.PriceList", "health_check.Database"])
     site.environment()
     price_list = site.folder / "prices.csv"
     price_list.write_text("tea,2.50\n")

@@ -41,7 +41,7 @@ AT_ONCE = {
 }
 """Options with which each alert fires as soon as its expression holds."""
 
-FAILS = "health_check.demo.checks.PriceList"
+FAILS = "tests.support.plain.checks.PriceList"
 OWNED = {"tags": {"owner": "payments", "tier": "1"}, "runbook": "https://example.com/prices"}
 OK = "tests.support.site.checks.Counting"
 ODD = ["health_check.Disk", {"path": "/", "max_disk_usage_percent": None}]

@@ -21,10 +21,10 @@ pytestmark = pytest.mark.server
 WORKERS = 3
 
 SERVERS = {
-    "gthread": ([f"--workers={WORKERS}", "--threads=2"], "health_check.demo.wsgi"),
+    "gthread": ([f"--workers={WORKERS}", "--threads=2"], "tests.support.plain.wsgi"),
     "uvicorn": (
         [f"--workers={WORKERS}", "--worker-class=uvicorn_worker.UvicornWorker"],
-        "health_check.demo.asgi:application",
+        "tests.support.plain.asgi:application",
     ),
 }
 """How gunicorn is started."""

@@ -20,8 +20,8 @@ MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 SETTINGS = "tests.support.site.strict_settings"
 
 WORKERS: dict[str, tuple[str, ...]] = {
-    "gthread": ("--workers=2", "--threads=4", "health_check.demo.wsgi"),
-    "uvicorn": ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "health_check.demo.asgi:application"),
+    "gthread": ("--workers=2", "--threads=4", "tests.support.plain.wsgi"),
+    "uvicorn": ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "tests.support.plain.asgi:application"),
 }
 """How gunicorn is started."""
 

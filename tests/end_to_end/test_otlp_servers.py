@@ -40,7 +40,7 @@ POST_FORK = "--config=gunicorn.conf.py"
 SET_UPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "each worker": ((), IN_CODE),
     "master": (("--preload",), IN_CODE),
-    "post_fork": (("--preload", POST_FORK), "health_check.demo.wsgi"),
+    "post_fork": (("--preload", POST_FORK), "tests.support.plain.wsgi"),
 }
 """Where an SDK may be set up: options of gunicorn, and the application."""
 
@@ -151,7 +151,7 @@ def linked(arrived: Receiver) -> tuple[Span, Span] | None:
 
 def test_instrument__uvicorn(tmp_path: pathlib.Path) -> None:
     """On an event loop it is the same."""
-    command = [str(instrument()), sys.executable, "-m", "uvicorn", "--port=0", "health_check.demo.asgi:application"]
+    command = [str(instrument()), sys.executable, "-m", "uvicorn", "--port=0", "tests.support.plain.asgi:application"]
     with receiver() as arrived:
         site = site_of(tmp_path, arrived)
         with running(command, tmp_path, site.environment()) as server:

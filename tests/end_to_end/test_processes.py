@@ -28,7 +28,7 @@ CHECKS = ["tests.support.site.checks.Counting", "tests.support.site.checks.Count
 def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
     """A process that has set up Django, its URLs and its application has one thread."""
     program = (
-        "import pathlib, django, health_check.demo.wsgi, health_check.demo.asgi, health_check.demo.urls;"
+        "import pathlib, django, tests.support.plain.wsgi, tests.support.plain.asgi, tests.support.plain.urls;"
         "django.setup();"
         "print([line for line in pathlib.Path('/proc/self/status').read_text().splitlines() if 'Threads' in line])"
     )
@@ -44,7 +44,7 @@ def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
     assert noted_runs(tmp_path, "Counting") == []
 
 
-@pytest.mark.parametrize("application", ["health_check.demo.wsgi", "tests.support.site.warm_wsgi"])
+@pytest.mark.parametrize("application", ["tests.support.plain.wsgi", "tests.support.site.warm_wsgi"])
 def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: str) -> None:
     """Workers that were forked from a loaded application answer, even if that one had run its checks already."""
     site = Site(folder=tmp_path, checks=CHECKS, health_check=ALONE)

@@ -64,8 +64,8 @@ PROXY = """
 """A proxy before the server's socket; and one before another one's socket, which then forwards ``unix:``."""
 
 SERVERS = {
-    "gunicorn": ["gunicorn", "--no-control-socket", "--threads=4", "--bind=unix:{socket}", "health_check.demo.wsgi"],
-    "uvicorn": ["uvicorn", "--uds={socket}", "health_check.demo.asgi:application"],
+    "gunicorn": ["gunicorn", "--no-control-socket", "--threads=4", "--bind=unix:{socket}", "tests.support.plain.wsgi"],
+    "uvicorn": ["uvicorn", "--uds={socket}", "tests.support.plain.asgi:application"],
 }
 
 

@@ -1,4 +1,4 @@
-"""The demo site on an event-loop server."""
+"""The plain site on an event-loop server."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.support.servers import uvicorn
 pytestmark = pytest.mark.server
 
 
-def test_uvicorn__serves_the_demo(tmp_path: pathlib.Path) -> None:
+def test_uvicorn__serves_the_plain_site(tmp_path: pathlib.Path) -> None:
     """Under ASGI the page and the metrics show the same checks in the same states."""
-    folder = tmp_path / "demo"
-    environment = {"HEALTH_CHECK_DEMO_FOLDER": str(folder), "HEALTH_CHECK_DEMO_SECRET_KEY": "tests"}
+    folder = tmp_path / "site"
+    environment = {"TEST_SITE_FOLDER": str(folder), "TEST_SITE_SECRET_KEY": "tests"}
     with uvicorn(tmp_path, environment) as server:
         (folder / "prices.csv").unlink()
         health = get(f"{server.url}/health/", format="json")

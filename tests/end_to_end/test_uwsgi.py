@@ -52,7 +52,7 @@ def uwsgi(site: Site, module: str) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("module", ["tests.support.site.warm_wsgi", "health_check.demo.wsgi"])
+@pytest.mark.parametrize("module", ["tests.support.site.warm_wsgi", "tests.support.plain.wsgi"])
 def test_uwsgi__workers_start_afresh(tmp_path: pathlib.Path, module: str) -> None:
     """A site that has read its checks as it was loaded reads them in every worker, and shares the records."""
     checks = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Database"]
@@ -74,7 +74,7 @@ def test_uwsgi__reload(tmp_path: pathlib.Path) -> None:
     """``kill -HUP`` has the same master load the site again: each check runs once after that, for all workers."""
     site = Site(folder=tmp_path, checks=["tests.support.site.checks.FailingWhile"], max_age=60.0)
     (tmp_path / "broken").touch()
-    with uwsgi(site, "health_check.demo.wsgi") as server:
+    with uwsgi(site, "tests.support.plain.wsgi") as server:
         assert statuses_of_all(server, "/health/") == {500}
         (tmp_path / "broken").unlink()
         before = workers_of(server)

@@ -152,7 +152,7 @@ def test_workers__agree_whatever_they_are(tmp_path: pathlib.Path, server_name: s
     arguments = SERVERS[server_name]
     asgi = "uvicorn" in server_name
     with site_under_gunicorn(
-        site, *arguments, application=f"health_check.demo.{'asgi:application' if asgi else 'wsgi'}"
+        site, *arguments, application=f"tests.support.plain.{'asgi:application' if asgi else 'wsgi'}"
     ) as server:
         sights = seen_by_clients(server, site)
         ended = time.monotonic()

@@ -162,7 +162,7 @@ def command(address: str, endpoint: str) -> subprocess.CompletedProcess[str]:
     """Ask the site at an address with ``manage.py health_check``, as a container's probe would."""
     return subprocess.run(
         [sys.executable, "-m", "django", "health_check", endpoint, address],
-        env={**clean_environment(), "DJANGO_SETTINGS_MODULE": "health_check.demo.settings"},
+        env={**clean_environment(), "DJANGO_SETTINGS_MODULE": "tests.support.plain.settings"},
         capture_output=True,
         text=True,
         timeout=60,

@@ -193,7 +193,7 @@ def await_output(server: Server, pattern: str, *, seconds: float = 60.0) -> re.M
 
 @contextlib.contextmanager
 def gunicorn(
-    folder: pathlib.Path, environment: Mapping[str, str], *arguments: str, application: str = "health_check.demo.wsgi"
+    folder: pathlib.Path, environment: Mapping[str, str], *arguments: str, application: str = "tests.support.plain.wsgi"
 ) -> Iterator[Server]:
     """Serve a site with gunicorn, one worker with 8 threads unless the arguments say otherwise."""
     options = ["--bind=127.0.0.1:0", "--workers=1", f"--threads={THREADS}", "--timeout=120", "--no-control-socket"]
@@ -207,7 +207,7 @@ def gunicorn(
 @contextlib.contextmanager
 def uvicorn(folder: pathlib.Path, environment: Mapping[str, str]) -> Iterator[Server]:
     """Serve a site with uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", "--port=0", "health_check.demo.asgi:application"]
+    command = [sys.executable, "-m", "uvicorn", "--port=0", "tests.support.plain.asgi:application"]
     with running(command, folder, environment) as server:
         server.url = await_output(server, r"running on (http://127\.0\.0\.1:\d+)")[1]
         await_answer(server, "/health/live/")
@@ -247,7 +247,7 @@ def worker_of(server: Server) -> psutil.Process:
 
 
 @contextlib.contextmanager
-def site_under_gunicorn(site: Site, *arguments: str, application: str = "health_check.demo.wsgi") -> Iterator[Server]:
+def site_under_gunicorn(site: Site, *arguments: str, application: str = "tests.support.plain.wsgi") -> Iterator[Server]:
     """Serve a test's site with gunicorn."""
     with gunicorn(site.folder, site.environment(), *arguments, application=application) as server:
         yield server
@@ -285,7 +285,7 @@ def gunicorn_of_host(prefix: Sequence[str], site: Site, *arguments: str) -> Iter
         site: The site.
         arguments: More options of gunicorn's.
     """
-    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments, "health_check.demo.wsgi"]
+    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments, "tests.support.plain.wsgi"]
     command = [*prefix, sys.executable, "-m", "gunicorn", *options]
     with running(command, site.folder, site.environment()) as server:
         server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
@@ -306,7 +306,7 @@ def site_under_wrapped_gunicorn(
         environment: More environment variables.
     """
     options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments]
-    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, "health_check.demo.wsgi"]
+    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, "tests.support.plain.wsgi"]
     with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
         server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
         await_answer(server, "/health/live/")

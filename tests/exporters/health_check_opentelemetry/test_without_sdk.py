@@ -23,7 +23,7 @@ NOT_INSTALLED = "import sys\nsys.modules['opentelemetry.sdk'] = None\n"
 """What a process does first that cannot import the SDK."""
 
 SETTINGS = """\
-from health_check.demo.settings import *
+from tests.support.plain.settings import *
 ROOT_URLCONF = "bare_urls"
 """
 URLS = """\

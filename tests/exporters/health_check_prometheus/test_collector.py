@@ -153,11 +153,13 @@ def test_scrape_wait__slow_check_is_unknown(
     settings: Settings, mount_checks: Mount, registry: CollectorRegistry
 ) -> None:
     """A scrape waits SCRAPE_WAIT at most: a check that takes longer is unknown, and its run goes on and counts."""
+    begun: threading.Event = threading.Event()
     release: threading.Event = threading.Event()
     done: threading.Event = threading.Event()
 
     class Slow(HealthCheck):
         def check_status(self) -> None:
+            begun.set()
             release.wait()
             done.set()
 
@@ -167,6 +169,7 @@ def test_scrape_wait__slow_check_is_unknown(
     try:
         assert value(f"{PREFIX}state", {"check": "Slow", "state": "unknown"}) == 1
         assert value(f"{PREFIX}in_progress", {"check": "Slow"}) == 1
+        begun.wait()  # what only waits for a thread does not count
         assert value(f"{PREFIX}endpoint_status", {"url_name": "health"}) == 0
         assert value(f"{PREFIX}runs_total", {"check": "Slow", "outcome": "ok"}) == 0
         assert value(f"{PREFIX}time_taken_seconds", {"check": "Slow"}) is None

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from tests.support.client import eventually, get, send
@@ -45,19 +46,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_demo__serves_every_address_it_prints(demo: Server) -> None:
-    """Each address in the welcome text answers 200, and no check but those of the machine can fail."""
-    addresses = re.findall(r"http://\S+", demo.output())
-    assert [address.removeprefix(demo.url) for address in addresses] == ["/", "/health/", "/health/live/", "/metrics"]
-    statuses = get(f"{demo.url}/health/", format="json").json()
-    assert {label for label, text in statuses.items() if text != "OK"} <= {"Disk", "Memory"}
-    assert "PriceList" in statuses
-    assert {get(address).status for address in addresses if not address.endswith("/health/")} == {200}
-    assert '<th scope="row">PriceList' in get(f"{demo.url}/health/").body
-
-
-def test_demo__breaks_and_mends_with_a_click(demo: Server) -> None:
-    """What the visitor's button does shows within seconds, and needs the form's token."""
+def moved(demo: Server, lever: str, do: str) -> None:
+    """Press a lever's button, as a browser does."""
     page = get(f"{demo.url}/")
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
     assert token is not None
@@ -65,16 +55,127 @@ def test_demo__breaks_and_mends_with_a_click(demo: Server) -> None:
         "Content-Type": "application/x-www-form-urlencoded",
         "Cookie": page.headers["Set-Cookie"].partition(";")[0],
     }
-    assert send("POST", f"{demo.url}/", headers=headers, body="do=break").status == 403
-    for button, expected in (("break", "unavailable: the price list is missing"), ("mend", "OK")):
-        body = f"csrfmiddlewaretoken={token[1]}&do={button}"
-        assert send("POST", f"{demo.url}/", headers=headers, body=body).status == 302
-        eventually(
-            lambda expected=expected: (  # type: ignore[misc]
-                get(f"{demo.url}/health/", format="json").json()["PriceList"].startswith(expected)
-            ),
-            what=f"the page to say {expected!r}",
-        )
+    body = f"csrfmiddlewaretoken={token[1]}&lever={lever}&do={do}"
+    assert send("POST", f"{demo.url}/", headers=headers, body=body).status == 302
+
+
+def shows(demo: Server, label: str, text: str) -> None:
+    """Wait until the status page says this of a check."""
+    eventually(
+        lambda: get(f"{demo.url}/health/", format="json").json()[label].startswith(text), what=f"{label}: {text}"
+    )
+
+
+def test_demo__serves_every_address_it_prints(demo: Server) -> None:
+    """Each address in the welcome text answers 200, every check is well, and both hosts and the past are shown."""
+    addresses = re.findall(r"http://\S+", demo.output())
+    paths = ["/", "/health/", "/health/ready/", "/health/live/", "/metrics"]
+    assert [address.removeprefix(demo.url) for address in addresses] == paths
+    assert set(get(f"{demo.url}/health/", format="json").json().values()) == {"OK"}
+    assert {get(address).status for address in addresses} == {200}
+    eventually(lambda: "web-2" in get(f"{demo.url}/health/").body, what="the other host on the status page")
+    eventually(lambda: "health_check.check" in get(f"{demo.url}/round/").body, what="the spans of a round")
+
+
+@pytest.mark.parametrize(
+    ("lever", "label", "text"),
+    [
+        ("orders", "Orders", "unavailable: the table of orders cannot be read"),
+        ("payments", "Payments", "warning: a charge took 1."),
+        ("mount", "PriceList", "unavailable: timed out after 2 s"),
+        ("search", "Search", "unavailable: the search engine has no master"),
+        ("uploads", "Uploads", "unavailable: uploads take 12 MB of 10 MB"),
+    ],
+)
+def test_lever__breaks_and_fixes(demo: Server, lever: str, label: str, text: str) -> None:
+    """What a lever breaks shows in its check, and as a line on the terminal; then it is fixed."""
+    shows(demo, label, "OK")
+    moved(demo, lever, "break")
+    shows(demo, label, text)
+    await_output(demo, rf"\d\d:\d\d:\d\d  web-\d  {label} +ok -> (error|warning)")
+    moved(demo, lever, "fix")
+    shows(demo, label, "OK")
+    await_output(demo, rf"web-\d  {label} +(error|warning) -> ok")
+
+
+def test_lever__drain(demo: Server) -> None:
+    """A drained host is not ready, and well."""
+    moved(demo, "drain", "break")
+    eventually(lambda: get(f"{demo.url}/health/ready/").status == 503, what="readiness to end")
+    assert get(f"{demo.url}/health/").status == 200
+    moved(demo, "drain", "fix")
+    eventually(lambda: get(f"{demo.url}/health/ready/").status == 200, what="readiness to begin again")
+
+
+def test_lever__kills_the_other_host(demo: Server) -> None:
+    """The process that plays web-2 is killed, and started again."""
+
+    def others() -> list[psutil.Process]:
+        return [one for one in psutil.Process(demo.process.pid).children() if "--second-host" in one.cmdline()]
+
+    eventually(lambda: len(others()) == 1, what="web-2 to run")
+    (first,) = others()
+    moved(demo, "web-2", "break")
+    eventually(lambda: not first.is_running(), what="web-2 to be gone")
+    assert get(f"{demo.url}/health/").status == 200
+    moved(demo, "web-2", "fix")
+    eventually(lambda: len(others()) == 1, what="web-2 to run again")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/", "lever=nonsense&do=break", "There is no such lever. Use one of orders, payments"),
+        ("/alertmanager/", "nonsense", "This is no notification of Alertmanager"),
+        ("/alertmanager/", "[]", "This is no notification of Alertmanager"),
+        ("/alertmanager/", '{"alerts": 3}', "This is no notification of Alertmanager"),
+    ],
+)
+def test_demo__refuses_nonsense(demo: Server, path: str, body: str, says: str) -> None:
+    """What nobody can use is refused in words."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if path == "/":
+        assert send("POST", f"{demo.url}/", headers=headers, body=body).status == 403, "the form has a token"
+        page = get(f"{demo.url}/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
+        assert token is not None
+        headers["Cookie"] = page.headers["Set-Cookie"].partition(";")[0]
+        body += f"&csrfmiddlewaretoken={token[1]}"
+    answer = send("POST", f"{demo.url}{path}", headers=headers, body=body)
+    assert answer.status == 400
+    assert says in answer.body
+
+
+@pytest.mark.parametrize("demo", [["--stack"]], indirect=True)
+def test_stack__tells_what_was_broken(demo: Server) -> None:
+    """Prometheus and Alertmanager of the demo find what a lever breaks, and the page shows what they told."""
+    moved(demo, "orders", "break")
+    told = r"HealthCheckFailing: Orders fails on shop, \d+ s after you broke it"
+    eventually(lambda: re.search(told, get(f"{demo.url}/round/").body), what="the alert")
+    moved(demo, "orders", "fix")
+    resolved = r"HealthCheckFailing: Orders fails on shop \(resolved\), \d+ s after you fixed it"
+    eventually(lambda: re.search(resolved, get(f"{demo.url}/round/").body), what="the alert to be resolved")
+    children = psutil.Process(demo.process.pid).children(recursive=True)
+    assert len(children) == 3
+    assert demo.stop(signal.SIGINT)[0] == 0
+    psutil.wait_procs(children, timeout=30)
+    assert [child for child in children if child.is_running()] == []
+
+
+def test_stack__says_what_is_missing(tmp_path: pathlib.Path) -> None:
+    """Without the programs it ends with code 2, and says how to get them."""
+    done = subprocess.run(
+        [*DEMO, "--port", "0", "--stack"],
+        env={**clean_environment(), "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "prometheus is not installed" in done.stderr
+    assert "make demo-stack" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_demo__ends_cleanly(demo: Server, temporary: pathlib.Path) -> None:
@@ -115,5 +216,5 @@ def test_demo__explains_its_options() -> None:
     """``--help`` tells of every option, with its default."""
     done = run("--help")
     assert done.returncode == 0
-    for word in ("--port", "8000", "--host", "127.0.0.1", "--spans", "/metrics"):
+    for word in ("--port", "8000", "--host", "127.0.0.1", "--spans", "--stack"):
         assert word in done.stdout

@@ -15,7 +15,7 @@ VARIABLE = "TEST_SITE"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Site:
-    """A site on the demo's settings."""
+    """A site on the plain site's settings."""
 
     folder: pathlib.Path
     """Where it keeps its data, and where its checks note their runs."""
@@ -28,7 +28,7 @@ class Site:
     health_check: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What else there is in ``HEALTH_CHECK``."""
     caches: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """``CACHES``, where it is not to be the demo's."""
+    """``CACHES``, where it is not to be the plain site's."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """More settings, in JSON's types."""
     random_settings: bool = False
@@ -47,9 +47,9 @@ class Site:
         return {
             VARIABLE: json.dumps({**dataclasses.asdict(self), "folder": str(self.folder)}),
             "DJANGO_SETTINGS_MODULE": "tests.support.site.settings",
-            "HEALTH_CHECK_DEMO_FOLDER": str(self.folder),
+            "TEST_SITE_FOLDER": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
-            "HEALTH_CHECK_DEMO_SECRET_KEY": "tests",
+            "TEST_SITE_SECRET_KEY": "tests",
         }
 
 

@@ -1,21 +1,21 @@
-"""The settings of the site that tests start under real servers: the demo's, but for what a test says."""
+"""The settings of the site that tests start under real servers: the plain site's, but for what a test says."""
 
 import os
 import secrets
 
-from health_check.demo import settings as demo
-from health_check.demo.settings import *  # noqa: F403 - a site that derives from another's settings
+from tests.support.plain import settings as plain
+from tests.support.plain.settings import *  # noqa: F403 - a site that derives from another's settings
 from tests.support.site.configuration import configured
 
 SITE = configured()
 
 ROOT_URLCONF = "tests.support.site.urls"
-MIDDLEWARE = ["tests.support.site.views.name_process", *demo.MIDDLEWARE]
-DATABASES = {"default": {**demo.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
-CACHES = {**(SITE.caches or demo.CACHES)}
+MIDDLEWARE = ["tests.support.site.views.name_process", *plain.MIDDLEWARE]
+DATABASES = {"default": {**plain.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
+CACHES = {**(SITE.caches or plain.CACHES)}
 HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}
 globals().update(SITE.settings)
-INSTALLED_APPS = [*demo.INSTALLED_APPS, *SITE.settings.get("INSTALLED_APPS", ())]
+INSTALLED_APPS = [*plain.INSTALLED_APPS, *SITE.settings.get("INSTALLED_APPS", ())]
 
 if SITE.random_settings:
     SECRET_KEY = secrets.token_urlsafe()

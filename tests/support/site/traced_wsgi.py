@@ -7,6 +7,6 @@ import importlib
 
 importlib.import_module("telemetry").set_up()
 
-from health_check.demo.wsgi import application  # noqa: E402 - the SDK is there before the site
+from tests.support.plain.wsgi import application  # noqa: E402 - the SDK is there before the site
 
 __all__ = ["application"]

@@ -1,15 +1,15 @@
-"""The URLs of the site that tests start: the demo's, with the checks that a test says, and views to look inside."""
+"""The URLs of the site that tests start: the plain site's, with the checks of a test, and views to look inside."""
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from health_check.demo.urls import urlpatterns as demo_patterns
 from health_check.views import HealthCheckView
+from tests.support.plain.urls import urlpatterns as plain_patterns
 from tests.support.site import views
 from tests.support.site.configuration import configured
 
-demo_but_health = [
+plain_but_health = [
     pattern
-    for pattern in demo_patterns
+    for pattern in plain_patterns
     if isinstance(pattern, URLResolver) or (isinstance(pattern, URLPattern) and pattern.name != "health_check")
 ]
 
@@ -22,7 +22,7 @@ urlpatterns = [
     path("compute/", views.compute),
     path("orm/", views.orm),
     path("on-loop/", views.on_loop),
-    path("", include(demo_but_health)),
+    path("", include(plain_but_health)),
 ]
 
 if configured().spans:
