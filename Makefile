@@ -34,7 +34,7 @@ $(VENV)/demo-installed: pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: $(VENV)/demo-installed ## Serve the demo site (PORT=8000, ARGS=--spans)
+demo: $(VENV)/demo-installed ## Serve the demo: levers, and the status page (PORT=8000, ARGS=--spans)
 	@$(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
 
 .PHONY: demo-stack

@@ -75,10 +75,10 @@ def test_wheel__renders_the_page_and_the_metrics(python: pathlib.Path, tmp_path:
 
 
 def test_wheel__has_the_command(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """``manage.py health_check`` runs, and fails for what is broken: the price list is not there."""
+    """``manage.py health_check`` runs, and fails for what is broken: the table of orders is not there."""
     output = run([str(python), "-m", "django", "health_check"], tmp_path, code=1, environment=_demo(tmp_path))
     assert "Database                 ... OK\n" in output
-    assert "PriceList                ... unavailable: the price list is missing" in output
+    assert "Orders                   ... unavailable: the table of orders cannot be read\n" in output
 
 
 def test_wheel__has_the_ping(python: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -245,7 +245,7 @@ def test_command__asks_a_site_under_a_prefix_by_its_name(kind: str, name: str, t
     )
     environment = {} if is_forced else {"SCRIPT_NAME": "/shop"}
     bind = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind={bind}", "health_check.demo.wsgi"]
+    command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind={bind}", "tests.support.plain.wsgi"]
     with (
         running(command, site.folder, {**site.environment(), **environment}) as server,
         prefixing(kind, tmp_path / "proxy", bind, strips=is_forced) as proxy,

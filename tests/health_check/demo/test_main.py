@@ -42,7 +42,7 @@ def demo(request: pytest.FixtureRequest, tmp_path: pathlib.Path, temporary: path
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the demo where it ends by itself."""
     return subprocess.run(
-        [*DEMO, *arguments], env=clean_environment(), capture_output=True, text=True, timeout=60, check=False
+        [*DEMO, *arguments], env=clean_environment(), capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -169,7 +169,7 @@ def test_stack__says_what_is_missing(tmp_path: pathlib.Path) -> None:
         env={**clean_environment(), "PATH": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 2
