@@ -11,6 +11,7 @@ from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.futures import Future
 from health_check.logs import log_once, tell_by
+from health_check.monitor import own_server
 from health_check.monitor.record_cache import NO_STORE, CachedRecord, Flight, RecordCache, Refresh
 from health_check.monitor.state_changes import Notifier, is_news, tell_of
 from health_check.records import UNKNOWN_TOTALS, Record, Result, State
@@ -176,7 +177,7 @@ class Refresher:
                 outcomes.append(refresh.arrived.popleft())
             if now >= deadline:
                 outcomes += self._expired(running, now)
-                deadline = min((run.deadline for run in running), default=math.inf)
+                deadline = min((run.see_at for run in running), default=math.inf)
                 if any(run.definition.asynchronous for run in running):
                     deadline = min(deadline, now + BEAT_SECONDS)
             outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
@@ -281,6 +282,8 @@ class Refresher:
     def _expired(self, running: Iterable[Run], now: float) -> list[Run]:
         """Give up the runs whose deadline has passed; return those whose observers take too long to hear of that."""
         self._runner.see_to_loop()
+        if slow := [run for run in running if run.is_slow(now)]:
+            own_server.look_for(slow)
         for run in running:
             if run.expire():
                 try:

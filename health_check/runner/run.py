@@ -11,7 +11,7 @@ from collections.abc import Callable
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
 from health_check.logs import details
-from health_check.records import Message, Result, unavailable
+from health_check.records import Message, Result, State, state_of, unavailable
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import ExecutionResult, explain
 from health_check.runner.observers import RoundObserver, RunObserver
@@ -20,6 +20,9 @@ from health_check.runner.resources import THREADS
 GRACE_SECONDS = 0.5
 """How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
 
+
+SLOW_SECONDS = 1.0
+"""After how long, or half of its budget, a run takes long: then it is looked for what it may be waiting for."""
 
 OBSERVER_SECONDS = 0.3
 """How long after its deadline a run's outcome is published though observers have not heard of it yet."""
@@ -83,6 +86,10 @@ class Run:
         """Says what else waits for a thread, and for how long; said by who executes it."""
         self.lacks = ""
         """What this process has run out of, so that the outcome is its own and nobody else's."""
+        self.hint = ""
+        """What it may be waiting for, as far as that shows while it runs."""
+        self.is_looked_at = False
+        """Whether it was looked for that already."""
         self.is_recorded = False
         self.is_over = False
         self._arrived = arrived
@@ -101,6 +108,21 @@ class Run:
         started = self._clock.monotonic() if self.started_monotonic is None else self.started_monotonic
         observing = 0.0 if self.result is None else OBSERVER_SECONDS
         return started + self.timeout + GRACE_SECONDS + observing + self._clock.lost_seconds - self._lost_before
+
+    @property
+    def see_at(self) -> float:
+        """When to see to it next, on the monotonic clock: at its deadline, and before that once it takes long."""
+        if self.is_looked_at:
+            return self.deadline
+        started = self._clock.monotonic() if self.started_monotonic is None else self.started_monotonic
+        return min(self.deadline, started + min(SLOW_SECONDS, self.timeout / 2))
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether it takes long by now, once."""
+        if self.result is not None or self.started_monotonic is None or self.is_looked_at or now < self.see_at:
+            return False
+        self.is_looked_at = True
+        return True
 
     @property
     def timed_out(self) -> bool:
@@ -124,7 +146,8 @@ class Run:
         if self.started_monotonic is None:
             backlog = self.backlog()
             return unavailable("waiting for a free thread" + (f": {backlog}" if backlog else ""))
-        return unavailable(f"still running, started {self._clock.monotonic() - self.started_monotonic:.0f} s ago")
+        seconds = self._clock.monotonic() - self.started_monotonic
+        return self._hinting(unavailable(f"still running, started {seconds:.0f} s ago"))
 
     def begin(self) -> None:
         """Note that it starts now, on this thread; a second start, on another event loop, is no news."""
@@ -137,7 +160,10 @@ class Run:
 
     def finish(self, execution: ExecutionResult) -> None:
         """Give it the outcome of an execution; dropped if it has one."""
-        result = self._result_of(execution.messages, execution.time_taken, execution.error_type)
+        messages = execution.messages
+        if state_of(messages) is State.ERROR:
+            messages = (*messages[:-1], self._hinting(messages[-1]))
+        result = self._result_of(messages, execution.time_taken, execution.error_type)
         result = dataclasses.replace(result, pretty_status=execution.pretty_status)
         self._decide(result, execution.details, execution.cause, execution.lacks)
 
@@ -154,7 +180,7 @@ class Run:
         """
         if self.result is not None or self.started_monotonic is None or self._clock.monotonic() < self.deadline:
             return False
-        message = unavailable(f"timed out after {self.timeout:g} s")
+        message = self._hinting(unavailable(f"timed out after {self.timeout:g} s"))
         result = self._result_of((message,), self.timeout + GRACE_SECONDS, "timeout", timed_out=True)
         if not self._claim(result):
             return False
@@ -170,6 +196,9 @@ class Run:
                 self.result = dataclasses.replace(self.result, exemplar=exemplar)
             self.round.one_less()
             self._arrived(self)
+
+    def _hinting(self, message: Message) -> Message:
+        return dataclasses.replace(message, text=f"{message.text}; {self.hint}") if self.hint else message
 
     def end(self) -> None:
         """Note that nothing of it is going on any more."""

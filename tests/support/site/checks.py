@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import importlib
 import itertools
 import os
 import pathlib
 import socket
 import time
+import urllib.request
 
 from asgiref.sync import sync_to_async
 
@@ -265,3 +267,19 @@ class Verbose(Noting):
         self.note()
         for number in range(100):
             self.add_error(ServiceUnavailable(f"shard {number} \N{GRINNING FACE}{'x' * 9900}"))
+
+
+@dataclasses.dataclass
+class AskingWeb(Noting):
+    """Ask a URL, by a client of one kind or another."""
+
+    url: str = ""
+    client: str = "urllib"
+
+    def check_status(self) -> None:
+        self.note()
+        if self.client == "urllib":
+            with urllib.request.urlopen(self.url) as answer:
+                answer.read()
+        else:
+            importlib.import_module(self.client).get(self.url, timeout=None if self.client == "requests" else 60)

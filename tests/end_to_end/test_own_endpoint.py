@@ -1,0 +1,62 @@
+"""Checks that ask a health endpoint of their own site: they wait for themselves, and are told so."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import pytest
+
+from tests.support.client import get
+from tests.support.repetitions import long
+from tests.support.servers import await_answer, free_port, running
+from tests.support.site.configuration import Site
+
+pytestmark = pytest.mark.server
+
+CLIENTS = ["urllib", "requests", "httpx"]
+HINT = "a check that asks a health endpoint of its own site waits for itself"
+
+SERVERS = {
+    "one worker": ["gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}", "health_check.demo.wsgi"],
+    "three workers": [
+        *("gunicorn", "--no-control-socket", "--bind=0.0.0.0:{port}", "--workers=3", "--threads=4"),
+        "health_check.demo.wsgi",
+    ],
+    "gevent": [
+        *("gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}", "--workers=2", "--worker-class=gevent"),
+        "health_check.demo.wsgi",
+    ],
+    "uvicorn": ["uvicorn", "--port={port}", "health_check.demo.asgi:application"],
+}
+
+
+@pytest.mark.parametrize("kind", [kind if kind == "three workers" else long(kind) for kind in SERVERS])
+def test_check_of_its_own_endpoint__is_told(kind: str, tmp_path: pathlib.Path) -> None:
+    """Whatever its client is, and whichever worker is asked, its failure says what it may be waiting for."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/health/"
+    asking = [["tests.support.site.checks.AskingWeb", {"url": url, "client": name, "name": name}] for name in CLIENTS]
+    checks = [*asking, ["health_check.contrib.http.HTTP", {"url": url, "name": "ours"}]]
+    site = Site(folder=tmp_path, checks=checks, health_check={"TIMEOUT": 2}, others=["tests.support.site.checks.Slow"])
+    command = [sys.executable, "-m", *(part.format(port=port) for part in SERVERS[kind])]
+    with running(command, site.folder, site.environment()) as server:
+        server.url = f"http://127.0.0.1:{port}"
+        await_answer(server, "/health/live/")
+        found = get(url, format="json").json()
+        assert found.keys() == {*CLIENTS, "ours"}
+        for text in found.values():
+            assert f"connected to its own server at 127.0.0.1:{port}: {HINT}" in text
+        assert "urllib is error: unavailable: timed out after 2 s; meanwhile" in server.output()
+        assert get(f"{server.url}/others/", format="json").json() == {"Slow": "OK"}
+
+
+def test_check_of_another_server__is_not(tmp_path: pathlib.Path) -> None:
+    """A check that is slow for other reasons is told nothing of that kind."""
+    site = Site(folder=tmp_path, checks=["tests.support.site.checks.Hang"], health_check={"TIMEOUT": 1})
+    port = free_port()
+    command = [sys.executable, "-m", *(part.format(port=port) for part in SERVERS["three workers"])]
+    with running(command, site.folder, site.environment()) as server:
+        server.url = f"http://127.0.0.1:{port}"
+        await_answer(server, "/health/live/")
+        assert get(f"{server.url}/health/", format="json").json() == {"Hang": "unavailable: timed out after 1 s"}
