@@ -19,6 +19,7 @@ from health_check_prometheus import HealthCheckCollector
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SITE = "https://django-health-exporter.github.io/django-health-exporter"
 BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 SETTINGS = """\
 import pathlib
@@ -80,7 +81,7 @@ def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
     for name, code in blocks_of(document)[: last + 1]:
         if name != "settings.py":
             files[name] = NEW_URLS + code if "urlpatterns +=" in code else code
-        elif code not in settings:
+        elif document is not readme and code not in settings:
             settings += code
     for name, code in {**files, "settings.py": settings}.items():
         (folder / name).write_text(code)
@@ -151,6 +152,28 @@ def test_links__lead_somewhere(document: pathlib.Path) -> None:
         if not is_there or (anchor and file.suffix == ".md" and anchor not in anchors_of(file)):
             missing.append(target)
     assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "SUPPORT.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "pyproject.toml"])
+def test_addresses__lead_somewhere(name: str) -> None:
+    """Every address of this project, in its files for the package index, is that of a file or page that there is."""
+    text = (ROOT / name).read_text()
+    for address in re.findall(r"https://[^)\"\s]*django-health-exporter[^)\"\s]*", text):
+        page, _, anchor = address.partition("#")
+        if page.startswith(f"{SITE}/"):
+            path = page.removeprefix(f"{SITE}/").rstrip("/")
+            file = ROOT / "docs" / f"{path or 'index'}.md"
+        elif found := re.search(r"(?:/blob/main|/main)/(.+)$", page):
+            file = ROOT / found[1]
+        else:
+            continue
+        assert file.exists() or file == ROOT / "docs" / "reference" / "python.md", address
+        assert not anchor or anchor in anchors_of(file), address
+
+
+def test_readme__has_absolute_links() -> None:
+    """The package index shows the README, and has no file of the repository beside it."""
+    assert re.findall(r"\]\((?!https://)[^)]*\)", (ROOT / "README.md").read_text()) == []
 
 
 def anchors_of(document: pathlib.Path) -> set[str]:
