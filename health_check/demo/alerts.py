@@ -52,7 +52,9 @@ def note(body: Mapping[str, Any]) -> None:
             seconds=None if moved is None else now - moved,
         )
         with _lock:
-            _told.appendleft(told)
+            before = next((one for one in _told if (one.name, one.summary) == (told.name, told.summary)), None)
+            if before is None or before.resolved != told.resolved:  # Alertmanager repeats all that its group has
+                _told.appendleft(told)
 
 
 def told() -> list[Told]:
