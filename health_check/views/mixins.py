@@ -12,7 +12,7 @@ from health_check.monitor.reports import Report
 from health_check.registry import old_names
 from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint
-from health_check.views.plugins import fill
+from health_check.views.plugins import fill, labelled
 from health_check.views.registered import RegisteredView
 from health_check.views.subsets import errors_of, names_in
 
@@ -45,7 +45,8 @@ class CheckMixin:
         if self._plugins is None:
             endpoint = self._endpoint()
             check_set = _with(endpoint, endpoint.items())
-            self._plugins = {m.label: check_set.definitions[m.label].copy() for m in check_set.members[endpoint]}
+            checks = {m.label: check_set.definitions[m.label].copy() for m in check_set.members[endpoint]}
+            self._plugins = {labelled(label, check): check for label, check in checks.items()}
         return self._plugins
 
     def check(self, subset: str | None = None) -> list[HealthCheckException]:

@@ -9,11 +9,32 @@ from health_check.backends import HealthCheck
 from health_check.monitor.reports import OK_WORDS, Report, Row
 
 
+class Label(str):
+    """A label that has what its check has, for views that iterate over ``plugins``, which was a list up to 3.17."""
+
+    __slots__ = ("check",)
+
+    check: HealthCheck
+
+    def __getattr__(self, name: str) -> object:
+        if name == "check" or name.startswith("__"):  # of a copy that is not complete
+            raise AttributeError(name)
+        return getattr(self.check, name)
+
+
+def labelled(label: str, check: HealthCheck) -> Label:
+    """Return a label that has what a check has."""
+    found = Label(label)
+    found.check = check
+    return found
+
+
 class Plugins(list[HealthCheck]):
     """Check instances; iterates over them, and offers them by label like a dict."""
 
     def __init__(self, report: Report) -> None:
-        self.by_label: dict[str, HealthCheck] = {row.reading.label: filled(row) for row in report.rows}
+        checks = {row.reading.label: filled(row) for row in report.rows}
+        self.by_label: dict[str, HealthCheck] = {labelled(label, check): check for label, check in checks.items()}
         super().__init__(self.by_label.values())
 
     def items(self) -> ItemsView[str, HealthCheck]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import copy
 import dataclasses
 import datetime
 import email.utils
@@ -19,7 +20,7 @@ import pytest
 from django.core.cache import caches
 from django.core.files.base import File
 from django.core.files.storage import Storage as DjangoStorage
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.urls import include, path
@@ -102,6 +103,25 @@ def test_template__of_3x() -> None:
         *("Named:", "the", "search=OK;1", "Versioned=version", "8.1", "of"),
         *("https://***@search.example;1", "Down=unavailable:", "it", "is", "down;0"),
     ]
+
+
+class OfThree(HealthCheckView):
+    """A view of 3.16, whose ``plugins`` are a list of checks; since 3.18 they are a dict by label."""
+
+    def get(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
+        """Answer with both."""
+        plugins: Any = self.plugins
+        said = {str(plugin.identifier()): plugin.pretty_status() for plugin in plugins}
+        also = {str(label): self.plugins[label].pretty_status() for label in copy.deepcopy(list(self.plugins))}
+        return JsonResponse({"list": said, "dict": also}, status=500 if self.run_check() else 200)
+
+
+def test_view__plugins_as_a_list_and_as_a_dict(mount: Mount, client: Client) -> None:
+    """Who iterates over ``plugins`` finds labels that have what the checks have."""
+    mount(path("health/", OfThree.as_view(checks=[Named, Down])))
+    response = client.get("/health/")
+    said = {"Named: the search": "OK", "Down": "unavailable: it is down"}
+    assert (response.status_code, response.json()) == (500, {"list": said, "dict": said})
 
 
 # -- what it says

@@ -22,6 +22,7 @@ from django.urls import NoReverseMatch, reverse
 
 from health_check import conf
 from health_check.compat import apps as former
+from health_check.compat import declarations
 from health_check.conf import settings
 from health_check.management.system_checks.endpoints import current_catalogue
 from health_check.registry import old_names
@@ -63,8 +64,8 @@ def _endpoints_with_registered_checks() -> Iterator[tuple[str, str]]:
     lost = ", ".join(label for label in labels if label not in defaults) or "none of these"
     names = ", ".join(repr(endpoint.name) for endpoint in found)
     hint = (
-        "Name the checks in the `checks` of a HealthCheckView there: once the site registers none, they have "
-        f"the default checks, which lack {lost}, and add {gained}."
+        f"Mount there HealthCheckView.as_view(checks={declarations.written(plugin_dir.entries or ())}). Else, once the "
+        f"site registers none, they have the default checks, which lack {lost}, and add {gained}."
     )
     had = ", ".join(labels) or "none"
     yield f"These health endpoints have the checks that were registered, {had}: {names}.", hint

@@ -115,4 +115,6 @@ def test_w014__registered_check(mount: Mount) -> None:
     assert ids(messages) == ["health_check.W014"] * 3
     assert messages[0].msg.startswith("tests.support.checks.Fine is added with plugin_dir.register()")
     assert messages[2].msg.endswith("that were registered, Fine, Database: 'health_check:health_check_home'.")
-    assert "which lack Fine, and add Cache, Disk, Mail, Memory, Storage." in str(messages[2].hint)
+    hint = str(messages[2].hint)
+    assert 'HealthCheckView.as_view(checks=["tests.support.checks.Fine", "health_check.Database"]).' in hint
+    assert "which lack Fine, and add Cache, Disk, Mail, Memory, Storage." in hint
