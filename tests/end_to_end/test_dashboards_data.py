@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from health_check_dashboards.options import OPTIONS
-from tests.support import boards, grafana
+from tests.support import boards, console, grafana
 from tests.support.alerting import alerts, blackbox_exporter, prometheus, written
 from tests.support.boards import BOARDS, Target
 from tests.support.client import eventually, get
@@ -130,6 +130,7 @@ def data(tmp_path: pathlib.Path) -> Iterator[list[Data]]:
         model["scrape_configs"][0]["static_configs"] = targets
         model["rule_files"].append(str(nobody / "prometheus" / "alerts.yml"))
         configuration.write_text(yaml.safe_dump(model))
+        console.add_frames(configuration.parent / "consoles", WIDTHS)
         scrapers = [
             stack.enter_context(prometheus(tmp_path / pathlib.Path(program).name, configuration, program=program))
             for program in prometheus_programs()
@@ -143,7 +144,11 @@ STORE = "health_check.stores.sqlite.SQLiteStore"
 POD = {"namespace": "shop", "service": "shop", "pod": "shop-6c8f7d", "job": "django"}
 
 
-def test_expressions__hold_on_real_data(data: list[Data]) -> None:
+WIDTHS = (320, 390, 480, 640, 768, 850, 1024, 1119, 1121, 1280, 1440, 1600)
+"""The widths of windows, from small phones to screens."""
+
+
+def test_expressions__hold_on_real_data(data: list[Data], tmp_path: pathlib.Path) -> None:
     """Every alert fires, every panel has data, nothing is counted twice, and what is named is emitted."""
     for one in data:
         every_alert_fires(one)
@@ -154,6 +159,9 @@ def test_expressions__hold_on_real_data(data: list[Data]) -> None:
         what_is_named_is_emitted(one)
         the_console_shows_it(one)
         grafana_shows_it(one, at)
+    for width, (window, page, rows) in console.measured(data[0].prometheus, tmp_path / "chromium").items():
+        assert page <= window <= width, f"the console page is {page} pixels wide in a window of {window}"
+        assert rows > len(CHECKS)
 
 
 def every_alert_fires(data: Data) -> None:

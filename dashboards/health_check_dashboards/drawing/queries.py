@@ -75,7 +75,7 @@ FIRING_ROWS = f'label_replace({FIRING}, "anchor", "$1", "alertname", "(.*)")'
 
 TIME_TAKEN = f"max {BY_CHECK} ({of_checks('time_taken_seconds')})"
 
-BUDGET_SHARE = f"max {BY_CHECK} ({of_checks('time_taken_seconds')} / {of_checks('timeout_seconds')})"
+BUDGET_SHARE = f"clamp_max(max {BY_CHECK} ({of_checks('time_taken_seconds')} / {of_checks('timeout_seconds')}), 1)"
 
 UPTIME = f"min {BY_CHECK} (avg_over_time({of_checks('status')}[$__range]))"
 
