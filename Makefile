@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE # each of pytest's workers would compile all te
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
@@ -125,17 +125,30 @@ services: ## Install the servers that the tests start (Debian)
 APT_SID := apt-get --quiet --quiet -o Dir::Etc::sourcelist=$(CURDIR)/build/apt/sid.sources -o Dir::Etc::sourceparts=- \
 	-o Dir::State::lists=$(CURDIR)/build/apt/lists -o Dir::Cache=$(CURDIR)/build/apt -o APT::Sandbox::User=root
 
+define FETCH_FROM_SID
+	@rm -rf build/apt && mkdir -p build/apt/lists/partial build/apt/archives/partial $(@D)
+	@awk -v RS= '!/security/ { print; print "" }' /etc/apt/sources.list.d/debian.sources \
+		| sed 's/^Suites:.*/Suites: sid/' > build/apt/sid.sources
+	@$(APT_SID) update && cd build/apt && $(APT_SID) download $(1)
+	@for package in build/apt/*.deb; do dpkg-deb --extract $$package build/apt/root; done
+endef
+
 .PHONY: prometheus-3
 prometheus-3: build/prometheus-3/promtool-3 ## Fetch Prometheus 3, which Debian's stable release lacks, for the tests
 
 build/prometheus-3/promtool-3:
-	@mkdir -p build/apt/lists/partial build/apt/archives/partial $(@D)
-	@awk -v RS= '!/security/ { print; print "" }' /etc/apt/sources.list.d/debian.sources \
-		| sed 's/^Suites:.*/Suites: sid/' > build/apt/sid.sources
-	@$(APT_SID) update && cd build/apt && $(APT_SID) download prometheus promtool
-	@for package in build/apt/*.deb; do dpkg-deb --extract $$package build/apt/root; done
+	$(call FETCH_FROM_SID,prometheus promtool)
 	@cp build/apt/root/usr/bin/prometheus $(@D)/prometheus-3
 	@cp build/apt/root/usr/bin/promtool $@ && rm -r build/apt
+
+VICTORIA := victoria-metrics vmalert vmalert-tool
+
+.PHONY: victoria-metrics
+victoria-metrics: build/victoria-metrics/vmalert-tool ## Fetch VictoriaMetrics and vmalert, too old in Debian's stable release, for the tests
+
+build/victoria-metrics/vmalert-tool:
+	$(call FETCH_FROM_SID,victoria-metrics)
+	@cp $(VICTORIA:%=build/apt/root/usr/bin/%) $(@D) && rm -r build/apt
 
 .PHONY: clean
 clean: ## Remove what the other targets made

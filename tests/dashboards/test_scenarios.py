@@ -6,14 +6,17 @@ import json
 import pathlib
 import re
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 
 from health_check_dashboards.__main__ import write
-from health_check_dashboards.options import SOURCES, options_of
+from health_check_dashboards.options import OTLP, SOURCES, Options, options_of
 from tests.support.boards import alert_rules
+from tests.support.repetitions import long
 from tests.support.scenarios import Scenario, promtool_tests, scenarios
 from tests.support.scraping import promtool_programs
+from tests.support.victoria import victoria_program
 
 STEPS = {
     1: {"scrape-interval": "1m", "evaluation-interval": "1m"},
@@ -22,9 +25,9 @@ STEPS = {
 """The options of the rules, by how many minutes are between two scrapes."""
 
 SECONDS = 300.0
-"""How long promtool may take."""
+"""How long one of the programs may take."""
 
-EVERY = [(source, step, labels) for source in SOURCES for step in STEPS for labels in ((), ("env",))]
+EVERY = [(source, step, labels) for source in (*SOURCES, OTLP) for step in STEPS for labels in ((), ("env",))]
 
 
 def chosen(source: str, step: int, labels: tuple[str, ...]) -> list[Scenario]:
@@ -32,38 +35,74 @@ def chosen(source: str, step: int, labels: tuple[str, ...]) -> list[Scenario]:
     return [one for one in scenarios() if source in one.sources and (one.step, one.labels) == (step, labels)]
 
 
+def options_for(source: str, step: int, labels: tuple[str, ...]) -> Options:
+    """Return the options of the rules."""
+    how = {"metrics": OTLP, "export-interval": f"{step}m"} if source == OTLP else {"source": source}
+    return options_of({**STEPS[step], **how}, labels)
+
+
+def verify(command: Sequence[str | pathlib.Path]) -> None:
+    """Run a program that tests rules, which has to be content."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-8000:]}{done.stderr[-8000:]}"
+    assert "FAILED" not in done.stdout + done.stderr
+
+
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.parametrize(("source", "step", "labels"), [one for one in EVERY if chosen(*one)])
 def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
     """At each minute those alerts fire that a scenario names, and no others."""
-    options = options_of({**STEPS[step], "source": source}, labels)
-    write(tmp_path, options, force=False)
+    write(tmp_path, options_for(source, step, labels), force=False)
     file = tmp_path / "scenarios.yml"
     rules = tmp_path / "prometheus" / "alerts.yml"
     file.write_text(json.dumps(promtool_tests(chosen(source, step, labels), source, rules, step)))
-    for program in promtool_programs():
-        done = subprocess.run(
-            [program, "test", "rules", file], capture_output=True, text=True, timeout=SECONDS, check=False
-        )
-        assert done.returncode == 0, f"{program}\n{done.stdout[-8000:]}{done.stderr[-8000:]}"
-        assert "FAILED" not in done.stdout + done.stderr
+    programs = promtool_programs()
+    for program in programs[-1:] if source == OTLP else programs:  # other names are no other rules
+        verify([program, "test", "rules", file])
+
+
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.parametrize("source", [long("scrape"), OTLP])
+@pytest.mark.parametrize("labels", [(), ("env",)])
+def test_alerts__fire_when_they_should_by_vmalert(source: str, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
+    """VictoriaMetrics evaluates the same rules as Prometheus does, with the names of either kind.
+
+    It sees what a rule records one evaluation later: scenarios with steps of five minutes are beyond its lookback.
+    """
+    program = victoria_program("vmalert-tool")
+    write(tmp_path, options_for(source, 1, labels), force=False)
+    file = tmp_path / "scenarios.yml"
+    rules = tmp_path / "prometheus" / "alerts.yml"
+    found = [one for one in chosen(source, 1, labels) if one.model.get("vmalert", True)]
+    file.write_text(json.dumps(promtool_tests(found, source, rules, 1)).replace("promql_expr_test", METRICSQL))
+    verify([program, "unittest", "--disableAlertgroupLabel", f"--files={file}"])
+
+
+METRICSQL = "metricsql_expr_test"
+"""What vmalert-tool calls the expectations on expressions."""
 
 
 def test_scenarios__tell_of_every_alert() -> None:
-    """Each alert fires in a scenario, and there are thirty scenarios and more."""
-    fired = {dict(alert)["alertname"] for one in scenarios() for alert in one.firing}
-    assert fired == {rule["alert"] for rule in alert_rules()}
-    assert len(scenarios()) >= 30
+    """Each alert fires in a scenario, and there are thirty scenarios and more; of OTLP, too."""
+    for source, least in (("scrape", 30), (OTLP, 30)):
+        found = [one for one in scenarios() if source in one.sources]
+        fired = {dict(alert)["alertname"] for one in found for alert in one.firing(source)}
+        rules = {rule["alert"] for rule in alert_rules(options_for(source, 1, ()))}
+        assert rules - fired <= {"HealthCheckFrozen"}
+        assert len(found) >= least
+    assert any("Frozen" in str(one.firing("push")) for one in scenarios())
 
 
 @pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
 def test_scenario__is_a_story(scenario: Scenario) -> None:
     """It has a story, and says for which sources it holds."""
     assert re.match(r"[A-Z].{20,}\.$", scenario.model["story"], re.DOTALL)
-    assert set(scenario.sources) <= set(SOURCES)
+    assert set(scenario.sources) <= {*SOURCES, OTLP}
     assert scenario.sources
     assert scenario.model.keys() <= {"story", "sources", "targets", "checks", "optional", "probe"} | {
         "firing",
+        "firing otlp",
         "minutes",
         "step",
+        "vmalert",
     }

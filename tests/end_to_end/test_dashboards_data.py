@@ -18,16 +18,15 @@ import yaml
 from health_check_dashboards.options import OPTIONS
 from tests.support import boards, console, grafana
 from tests.support.alerting import alerts, blackbox_exporter, prometheus, written
-from tests.support.boards import BOARDS, Target
+from tests.support.boards import BOARDS
 from tests.support.client import eventually, get
+from tests.support.panels import Asked, shown, values_of
 from tests.support.scraping import prometheus_programs
-from tests.support.servers import Server, manage, site_under_gunicorn, standalone_exporter
+from tests.support.servers import manage, site_under_gunicorn, standalone_exporter
 from tests.support.site.checks import release
 from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
-
-SCRAPE_SECONDS = 2.0
 
 AT_ONCE = {
     **{option.name: "0s" for option in OPTIONS if option.name.endswith("-for") and option.name != "probe-for"},
@@ -58,41 +57,18 @@ CHECKS = [[FAILS, OWNED], OK, ODD, FLAPS, WARNS, HANGS, TIMES_OUT, UNKNOWN, SLOW
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Data:
+class Data(Asked):
     """A Prometheus that has scraped ailing sites for a while."""
 
-    prometheus: Server
-    """The Prometheus."""
     web: str
     """The instance of a site with every ailment."""
     sidecar: str
     """The instance of a process that exports the same records."""
 
-    def answer(self, path: str, **query: str) -> Any:
-        """Return the data that an address of its interface answers."""
-        answer = get(f"{self.prometheus.url}/api/v1/{path}", **query)
-        assert answer.status == 200, f"{query}: {answer.body}"
-        return answer.json()["data"]
-
     def moment(self) -> float | None:
         """Return the present, if the last scrapes of both targets of the site were good; else None."""
         now = time.time()
         return now if list(self.series('up{namespace="shop"}', at=now).values()) == [1, 1] else None
-
-    def series(self, expression: str, *, at: float, instant: bool = True) -> dict[frozenset[tuple[str, str]], float]:
-        """Return the newest value of each series of an expression; of those that have one."""
-        if instant:
-            found = self.answer("query", query=expression, time=str(at))["result"]
-            pairs = [(series["metric"], [series["value"]]) for series in found]
-        else:
-            times = {"start": str(at - 20), "end": str(at), "step": "1"}
-            found = self.answer("query_range", query=expression, **times)["result"]
-            pairs = [(series["metric"], series["values"]) for series in found]
-        newest = {
-            frozenset(labels.items()): [float(value) for _, value in values if not math.isnan(float(value))]
-            for labels, values in pairs
-        }
-        return {labels: values[-1] for labels, values in newest.items() if values}
 
 
 @pytest.fixture
@@ -186,31 +162,6 @@ SCENARIOS_ONLY = {
     f"HealthCheck{name}" for name in ("Frozen", "ProbeAbsent", "ErrorBudgetBurnFast", "ErrorBudgetBurnSlow")
 }
 """What takes hours, or something that stops: those are in the scenarios alone."""
-
-
-def values_of(data: Data, model: Mapping[str, Any], **choices: str) -> dict[str, str]:
-    """Return what stands for each variable of a dashboard; all is chosen of what is not said."""
-    values = {"datasource": "", "__range": "60s"}
-    for variable in boards.variables(model):
-        if variable["type"] == "query":
-            query = boards.substituted(variable["query"]["query"], values)
-            match = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
-            assert match is not None, query
-            options = data.answer(f"label/{match[2]}/values", **{"match[]": match[1]})
-            assert options, f"{variable['name']}: {query}"
-            choice = [choices.get(variable["name"], boards.ALL)]
-            assert choice == [boards.ALL] or choice[0] in options
-            values[variable["name"]] = boards.chosen(variable, options, choice)
-        elif variable["type"] == "textbox":
-            values[variable["name"]] = variable["query"]
-    return values
-
-
-def shown(data: Data, target: Target, values: Mapping[str, str], at: float) -> dict[frozenset[tuple[str, str]], float]:
-    """Return what a query of a panel shows."""
-    rate_interval = boards.rate_interval(target, SCRAPE_SECONDS)
-    expression = boards.substituted(target.expr, {**values, "__rate_interval": rate_interval})
-    return data.series(expression, at=at, instant=target.instant)
 
 
 def every_panel_has_data(data: Data, model: Mapping[str, Any], at: float) -> None:

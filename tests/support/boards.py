@@ -12,6 +12,9 @@ from typing import Any
 import yaml
 
 import health_check_dashboards
+from health_check_dashboards.files import packaged
+from health_check_dashboards.options import Options
+from health_check_dashboards.templating import adapt
 
 PACKAGE = pathlib.Path(health_check_dashboards.__file__).parent
 
@@ -31,12 +34,18 @@ def board(name: str) -> dict[str, Any]:
 
 def rules(file: pathlib.Path = PACKAGE / "prometheus" / "alerts.yml") -> list[dict[str, Any]]:
     """Return the rules of a file, of all groups."""
-    return [rule for group in yaml.safe_load(file.read_text())["groups"] for rule in group["rules"]]
+    return rules_of(file.read_text())
 
 
-def alert_rules() -> list[dict[str, Any]]:
-    """Return the rules that alert."""
-    return [rule for rule in rules() if "alert" in rule]
+def rules_of(text: str) -> list[dict[str, Any]]:
+    """Return the rules of a text, of all groups."""
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+def alert_rules(options: Options | None = None) -> list[dict[str, Any]]:
+    """Return the rules that alert, those of the package or with these options."""
+    found = rules() if options is None else rules_of(adapt(packaged("prometheus/alerts.yml"), options))
+    return [rule for rule in found if "alert" in rule]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -148,21 +148,27 @@ def receiver() -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def collector(folder: pathlib.Path, to: Receiver) -> Iterator[Server]:
-    """Run a collector that somebody else has made, and that forwards to a receiver."""
+def collector(folder: pathlib.Path, to: Receiver | str, *, protocol: str = "http/protobuf") -> Iterator[Server]:
+    """Run a collector that somebody else has made, and that forwards by HTTP.
+
+    Args:
+        folder: Its folder.
+        to: What it forwards to.
+        protocol: What is sent to the address that it has.
+    """
     http, grpc = free_port(), free_port()
     command: list[str | pathlib.Path] = [
         pathlib.Path(importlib.import_module("rotel").__file__ or "").with_name("rotel-agent"),
         "start",
         f"--otlp-http-endpoint=127.0.0.1:{http}",
         f"--otlp-grpc-endpoint=127.0.0.1:{grpc}",
-        f"--otlp-exporter-endpoint={to.url}",
+        f"--otlp-exporter-endpoint={to if isinstance(to, str) else to.url}",
         "--otlp-exporter-protocol=http",
         "--batch-timeout=200ms",
     ]
     environment = {"LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}  # it needs Python as a library
     with running(command, folder, environment) as server:
-        server.url = f"http://127.0.0.1:{http}"
+        server.url = f"http://127.0.0.1:{grpc if protocol == 'grpc' else http}"
         eventually(lambda: _listens(server, http), what="the collector")
         yield server
 

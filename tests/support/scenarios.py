@@ -20,12 +20,19 @@ from typing import Any
 
 import yaml
 
+from health_check_dashboards.options import OTLP
+from health_check_dashboards.otlp import LABELS, METRICS, tag_label
+from health_check_dashboards.templating import TAGS
+
 PREFIX = "django_health_check_"
 FOLDER = pathlib.Path(__file__).parents[1] / "dashboards" / "scenarios"
 TARGET_LABELS = ("namespace", "job", "instance")
 ALERT_LABELS = ("alertname", "env", "namespace", "instance", "check", "url_name")
 STATES = ("ok", "warning", "error", "unknown")
 FAILING = ("error", "unknown")
+
+OTLP_PREFIX = "health_check_"
+"""What the names of metrics begin with that come by OTLP."""
 
 AS_STATE = {"timeout": "error", "stuck": "error", "slow": "ok", "frozen": "ok"}
 """What is a course of events rather than a state, and the state that shows meanwhile."""
@@ -46,7 +53,7 @@ class Scenario:
 
     @property
     def sources(self) -> list[str]:
-        """The values of ``--source`` for which it holds."""
+        """The values of ``--source`` for which it holds, and ``otlp``."""
         found: list[str] = self.model["sources"]
         return found
 
@@ -78,13 +85,13 @@ class Scenario:
     def namespace(self) -> str:
         """Its namespace; empty if it has its own, or no target."""
         targets = [target or {} for target in self.model["targets"].values()]
-        return "" if not targets or any("namespace" in target for target in targets) else self.name
+        own = self.name.replace(",", "")  # vmalert marks no series as gone whose labels have a comma
+        return "" if not targets or any("namespace" in target for target in targets) else own
 
-    @property
-    def firing(self) -> dict[frozenset[tuple[str, str]], list[tuple[int, int]]]:
-        """From which step to which each alert fires."""
+    def firing(self, source: str) -> dict[frozenset[tuple[str, str]], list[tuple[int, int]]]:
+        """Return from which step to which each alert fires; ``firing NAME`` is what differs for a source."""
         found: dict[frozenset[tuple[str, str]], list[tuple[int, int]]] = {}
-        for alert, spans in (self.model.get("firing") or {}).items():
+        for alert, spans in (self.model.get(f"firing {source}", self.model.get("firing")) or {}).items():
             match = re.fullmatch(r"(\w+)(?:\{(.*)\})?", alert)
             assert match is not None, alert
             labels = dict(pair.strip().split("=", 1) for pair in (match[2] or "").split(",") if pair)
@@ -139,21 +146,24 @@ def _test(scenarios: list[Scenario], source: str, step: int) -> dict[str, Any]:
         "name": " | ".join(scenario.name for scenario in group),
         "interval": f"{step}m",
         "input_series": [
-            {"series": f"{name}{{{_matchers(labels)}}}", "values": _values(values)}
+            {
+                "series": f"{name}{{{_matchers(labels)}}}",
+                "values": _values(values, is_sent=name.startswith(OTLP_PREFIX)),
+            }
             for scenario in group
-            for name, labels, values in _series(scenario, source)
+            for name, labels, values in (_by_otlp if source == OTLP else list)(_series(scenario, source))
             if any(value is not None for value in values)
         ],
-        "promql_expr_test": [_expectation(group, number, step) for number in range(length)],
+        "promql_expr_test": [_expectation(group, source, number, step) for number in range(length)],
     }
 
 
-def _expectation(group: list[Scenario], number: int, step: int) -> dict[str, Any]:
+def _expectation(group: list[Scenario], source: str, number: int, step: int) -> dict[str, Any]:
     """Return what fires at a step, but for alerts that begin or end, and for scenarios that are over."""
     expected: list[frozenset[tuple[str, str]]] = []
     others: list[str] = []
     for scenario in group:
-        firing = scenario.firing
+        firing = scenario.firing(source)
         edges = _edges(firing, number)
         namespace = f',namespace="{scenario.namespace}"' if scenario.namespace else ""
         if number >= scenario.steps:
@@ -210,11 +220,11 @@ def _target(scenario: Scenario, source: str, name: str, target: Mapping[str, Any
     def shown(values: Iterable[float | None]) -> list[float | None]:
         return [value if state == "up" else None for value, state in zip(values, up, strict=True)]
 
-    if source != "push":
+    if source not in ("push", OTLP):
         yield "up", labels, [None if state == GONE else float(state == "up") for state in up]
     if target.get("bare"):
         return
-    role = target.get("role", "site") if source == "scrape" else "command"
+    role = target.get("role", "site") if source in ("scrape", OTLP) else "command"
     hosts = scenario.course(target.get("host"), name)
     if role != "none":
         for host in dict.fromkeys(hosts):
@@ -297,16 +307,27 @@ def _check(
         yield "runs_total", {"outcome": outcome}, totals
 
 
+def _by_otlp(series: Iterable[Series]) -> Iterator[Series]:
+    """Yield what arrives by OTLP instead."""
+    for name, labels, values in series:
+        if not name.startswith(PREFIX):
+            yield name, labels, values
+        elif name != f"{PREFIX}status":  # the same as the state ok
+            names = {**LABELS, **{tag: tag_label(tag) for tag in TAGS}}
+            more = {names.get(label, label): value for label, value in labels.items()}
+            yield METRICS[name.removeprefix(PREFIX)], more, values
+
+
 def _matchers(labels: Mapping[str, str]) -> str:
     return ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
 
 
-def _values(values: list[float | None]) -> str:
-    """Return values as promtool reads them; an absence begins with a mark, as Prometheus makes one."""
+def _values(values: list[float | None], *, is_sent: bool) -> str:
+    """Return values as promtool reads them; an absence begins with a mark, as Prometheus makes one where it scrapes."""
     found: list[str] = []
     for before, value in zip([None, *values], values, strict=False):
         if value is None:
-            found.append("_" if before is None else "stale")
+            found.append("_" if before is None or is_sent else "stale")
         else:
             found.append(f"{value:g}" if abs(value) < 1e5 else f"{value:.0f}")
     return " ".join(found)
