@@ -16,13 +16,17 @@ EPILOG = """
 exit codes:
   0  the endpoint answers with a status from 200 to 299
   1  the endpoint fails: its checks, or the server, say so
-  2  wrong usage, no server, no answer in time, or no health endpoint at that address
+  2  wrong usage, no server, no answer in time, or no health endpoint there
 
 examples:
-  HEALTHCHECK --timeout=10s CMD ["python", "-m", "health_check.ping", "http://127.0.0.1:8000/health/"]
-  python -m health_check.ping http://127.0.0.1:8000/health/live/ --header "Host: shop.example"
-  python -m health_check.ping http://localhost/health/ --unix-socket /run/gunicorn.sock
-  python -m health_check.ping https://127.0.0.1:8443/health/ --server-name shop.example
+  HEALTHCHECK --timeout=10s \\
+    CMD ["python", "-m", "health_check.ping", "http://127.0.0.1:8000/health/"]
+  python -m health_check.ping http://127.0.0.1:8000/health/ \\
+    --header "Host: shop.example"
+  python -m health_check.ping http://localhost/health/ \\
+    --unix-socket /run/gunicorn.sock
+  python -m health_check.ping https://127.0.0.1:8443/health/ \\
+    --server-name shop.example
 """
 
 BODY_BYTES = 4096
@@ -202,20 +206,27 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Keep the lines of the epilog; a width of its own, as that of the terminal needs ``shutil``, which is slow."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=100)
+        super().__init__(prog, width=80)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="health_check.ping",
-        description="Ask a running server how a health endpoint is, without loading Django: for container probes.",
+        prog="python -m health_check.ping",
+        description="Ask a running server how a health endpoint is. For probes of containers:\nit loads no Django.",
         epilog=EPILOG,
         formatter_class=_HelpFormatter,
     )
     parser.add_argument("url", metavar="URL", help="the endpoint, as in http://127.0.0.1:8000/health/")
-    parser.add_argument("--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="default: 5")
     parser.add_argument(
-        "--header", type=_header, action="append", default=[], metavar="'NAME: VALUE'", help="send this header, too"
+        "--timeout", type=_seconds, default=5.0, metavar="SECONDS", help="how long to wait for all of it (default: 5)"
+    )
+    parser.add_argument(
+        "--header",
+        type=_header,
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="send this header, too; may be repeated",
     )
     parser.add_argument("--unix-socket", metavar="PATH", help="connect to this socket of the server instead of a port")
     parser.add_argument(

@@ -22,9 +22,9 @@ examples:
   python -m health_check_dashboards --diff --failing-for 5m
 
 exit codes:
-  0  everything is written, or was there already; with --diff, no file would be written
+  0  all files are written, or were there already; with --diff, none would be written
   1  with --diff, files would be written
-  2  something is wrong, and said on standard error
+  2  wrong usage, or files that cannot be written: standard error says which
 """
 
 
@@ -162,7 +162,7 @@ def _parser() -> argparse.ArgumentParser:
             f"--{several.name}", action="append", default=[], dest=field, metavar=several.metavar, help=several.text
         )
     for option in OPTIONS:
-        text = f"{option.text} (default: {option.default})"
+        text = f"{option.text} (default: {option.default or 'none'})"
         group = group_of.get(option.name, groups[OTHER_GROUP])
         group.add_argument(f"--{option.name}", default=option.default, metavar=option.metavar, help=text)
     return parser

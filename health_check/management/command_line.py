@@ -14,28 +14,38 @@ from health_check.management.probe import address_of
 
 EPILOG = """
 Without ENDPOINT, every check of every endpoint runs in this process, each once.
-With ENDPOINT, a running server is asked over HTTP, so that a dead server is not reported healthy;
-with --no-http, the checks of that endpoint run in this process instead.
-On a terminal the checks are a table, what fails first. Elsewhere each is a line LABEL ... STATUS, in declared order.
+With ENDPOINT, a running server is asked over HTTP, so that a dead server is not
+reported healthy; with --no-http, the endpoint's checks run in this process.
+On a terminal the checks are a table, what fails first. Elsewhere each is a line
+LABEL ... STATUS, in declared order.
 
 exit codes:
   0  no endpoint fails
   1  an endpoint fails
-  2  wrong usage, a server that cannot be reached, a file that cannot be written, or nothing to check
+  2  wrong usage, a server that cannot be reached, a file that cannot be
+     written, or nothing to check
 
 examples:
-  manage.py health_check                            every check, here and now
-  manage.py health_check health_check:health_check_home
-                                                    as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it
-  manage.py health_check /health/ web:8080 --timeout 3
-  manage.py health_check /health/ --no-http --format json
-  manage.py health_check --watch                    again every two seconds, until Ctrl-C
-  manage.py health_check --check Database --fresh   one check, now
-  manage.py health_check ready --fresh --wait-until ok --for 60
-                                                    at the end of a deploy: run the checks, and wait for the server
-  manage.py health_check -v 2 --fresh               with the log of what goes wrong, tracebacks included
-  manage.py health_check --textfile /var/lib/node_exporter/shop.prom     from cron, for node_exporter
-  manage.py health_check --pushgateway http://pushgateway:9091           from a batch job
+  every check, here and now:
+    manage.py health_check
+  an endpoint as the server at 127.0.0.1:8000, or $HOST:$PORT, sees it:
+    manage.py health_check ready
+  another server, by the path of the endpoint:
+    manage.py health_check /health/ web:8080 --timeout 3
+  the checks of an endpoint, here, for a script:
+    manage.py health_check ready --no-http --format json
+  again every two seconds, until Ctrl-C:
+    manage.py health_check --watch
+  one check, now:
+    manage.py health_check --check Database --fresh
+  at the end of a deploy: run the checks, and wait for the server:
+    manage.py health_check ready --fresh --wait-until ok --for 60
+  with the log of what goes wrong, tracebacks included:
+    manage.py health_check -v 2 --fresh
+  from cron, for node_exporter:
+    manage.py health_check --textfile /var/lib/node_exporter/shop.prom
+  from a batch job:
+    manage.py health_check --pushgateway http://pushgateway:9091
 """
 
 
@@ -51,7 +61,8 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="HOST:PORT",
         help=f"where the server listens (default: {host}:{port}, from $HOST and $PORT)",
     )
-    way = parser.add_mutually_exclusive_group()
+    server = parser.add_argument_group("the server", "How to ask it, where an ENDPOINT is given.")
+    way = server.add_mutually_exclusive_group()
     way.add_argument("--http", action="store_true", dest="use_http", default=True, help="ask a server (default)")
     way.add_argument(
         "--no-http",
@@ -101,29 +112,29 @@ def add_arguments(parser: CommandParser) -> None:
         default="text",
         help="how to print: text, json (the texts by label), or json-full (all that is known) (default: text)",
     )
-    parser.add_argument(
+    server.add_argument(
         "--timeout",
         type=seconds_above_zero,
         default=10.0,
         metavar="SECONDS",
         help="how long to wait for the server, or the Pushgateway (default: 10)",
     )
-    parser.add_argument(
+    server.add_argument(
         "--unix-socket", metavar="PATH", help="connect to this socket of the server; as HOST:PORT, unix:PATH"
     )
-    parser.add_argument(
+    server.add_argument(
         "--server-name",
         metavar="NAME",
         help="name to ask for over TLS, and to verify, where the server is asked by address (default: the host)",
     )
-    parser.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
-    parser.add_argument(
+    server.add_argument("--insecure", action="store_true", help="do not verify the certificate of the server")
+    server.add_argument(
         "--forwarded-host",
         metavar="NAME",
         help="host name to ask for, sent as Host and X-Forwarded-Host "
         "(default: the first of ALLOWED_HOSTS, where the site would refuse the address itself)",
     )
-    parser.add_argument(
+    server.add_argument(
         "--forwarded-proto",
         choices=("http", "https"),
         help="protocol to claim, sent as X-Forwarded-Proto and as SECURE_PROXY_SSL_HEADER says "

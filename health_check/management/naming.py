@@ -10,9 +10,15 @@ from django.core.management.base import CommandError
 from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse, set_script_prefix
 from django.utils import translation
 
+from health_check.conf import nearest
 from health_check.conf import settings as health_check_settings
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.endpoints import Endpoint, endpoint_of
+
+
+def spellings(wanted: str) -> tuple[str, ...]:
+    """Return the URL names that are meant by one: ``ready`` will do for ``health_check:health_check_ready``."""
+    return wanted, f"health_check:{wanted}", f"health_check:health_check_{wanted}"
 
 
 def path_of(catalogue: Catalogue, wanted: str) -> str:
@@ -23,7 +29,7 @@ def path_of(catalogue: Catalogue, wanted: str) -> str:
 
     Args:
         catalogue: The endpoints there are.
-        wanted: A URL name, without ``health_check:`` too, or a path.
+        wanted: A URL name, also as it is in ``spellings``, or a path.
 
     Raises:
         CommandError: If there is none of the name.
@@ -31,34 +37,38 @@ def path_of(catalogue: Catalogue, wanted: str) -> str:
     if wanted.startswith("/"):
         return wanted
     with as_served():
-        for name in (wanted, f"health_check:{wanted}"):
+        for name in spellings(wanted):
             with contextlib.suppress(NoReverseMatch):
                 return reverse(name, urlconf=health_check_settings.URLCONF)
     for endpoint in catalogue.endpoints:
         if wanted == endpoint.name and endpoint.url_name and not set("<(^") & set(endpoint.route):
             return f"/{endpoint.route}"
     raise CommandError(
-        f"No endpoint {wanted!r} can be asked by its name. Known endpoints: {_names(catalogue)}. "
+        f"No endpoint {wanted!r} can be asked by its name.{_known(catalogue, wanted)} "
         "Where a path has arguments, or no name, give it instead, as in /en/health/.",
         returncode=2,
     )
 
 
 def find(catalogue: Catalogue, wanted: str) -> Endpoint:
-    """Return the endpoint of a URL name, without ``health_check:`` too, or of a path.
+    """Return the endpoint of a URL name, also as it is in ``spellings``, or of a path.
 
     Raises:
         CommandError: If there is none.
     """
     for endpoint in catalogue.endpoints:
-        if f"/{endpoint.route}" == wanted or endpoint.name in (wanted, f"health_check:{wanted}"):
+        if f"/{endpoint.route}" == wanted:
             return endpoint
+    for name in spellings(wanted):
+        for endpoint in catalogue.endpoints:
+            if endpoint.name == name:
+                return endpoint
     with contextlib.suppress(Resolver404, CommandError), as_served():
         endpoint_there = endpoint_of(resolve(path_of(catalogue, wanted), urlconf=health_check_settings.URLCONF))
         found = catalogue.listed(endpoint_there) if endpoint_there is not None else None
         if found is not None:
             return found[0]
-    raise CommandError(f"There is no endpoint {wanted!r}. Known endpoints: {_names(catalogue)}.", returncode=2)
+    raise CommandError(f"There is no endpoint {wanted!r}.{_known(catalogue, wanted)}", returncode=2)
 
 
 @contextlib.contextmanager
@@ -81,5 +91,8 @@ def _language() -> str:
     return settings.LANGUAGE_CODE
 
 
-def _names(catalogue: Catalogue) -> str:
-    return ", ".join(endpoint.name for endpoint in catalogue.endpoints) or "none"
+def _known(catalogue: Catalogue, wanted: str) -> str:
+    """Return what to say of the endpoints that there are, and of the one that may be meant."""
+    names = [endpoint.name for endpoint in catalogue.endpoints]
+    short = [name.rpartition(":")[2].removeprefix("health_check_") for name in names]
+    return f"{nearest(wanted, [*names, *short])} Known endpoints: {', '.join(names) or 'none'}."

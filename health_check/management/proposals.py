@@ -14,6 +14,7 @@ from django.db import connections
 
 from health_check.checks import mail
 from health_check.conf import settings as health_check_settings
+from health_check.registry.endpoints import walk
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 
@@ -92,7 +93,7 @@ def _parts(target: str, folder: str) -> Iterator[str]:
     if found:
         yield f"# Once\npip install 'django-health-exporter[{','.join(found)}]'"
     yield f"# settings.py\n{_settings()}"
-    yield f"# urls.py\n{_urls()}"
+    yield f"# urls.py{_replaced()}\n{_urls()}"
     yield _hosts(target)
     yield DOCKER.format(target=target)
     yield KUBERNETES.format(port=target.rpartition(":")[2])
@@ -117,6 +118,18 @@ def _urls() -> str:
     return URLS.format(checks=entries + without, ready=", ".join(map(_literal, ready)))
 
 
+def _replaced() -> str:
+    """Return what the proposed URLs are to take the place of: of two routes, the second would never be served."""
+    try:
+        there = [endpoint for endpoint in walk(health_check_settings.URLCONF) if endpoint.route in ROUTES]
+    except Exception:  # it is there for sites that do not work yet
+        return ""
+    if not there:
+        return ""
+    names = "".join(f"\n#   {endpoint.url_name or endpoint.route}" for endpoint in there)
+    return f"\n# In place of the endpoints that are there, which hide these:{names}"
+
+
 def _literal(entry: Entry) -> str:
     """Return an entry as it is written in Python, in double quotes."""
     if isinstance(entry, str):
@@ -134,9 +147,9 @@ def _hosts(target: str) -> str:
     hosts = ", ".join(settings.ALLOWED_HOSTS) or "empty: with DEBUG only localhost and 127.0.0.1"
     return (
         f"# ALLOWED_HOSTS is {hosts}.\n"
-        "# Load balancers, Kubernetes and Prometheus often ask by IP address. The middleware\n"
-        f"# answers probes all the same; a scrape of http://{target}/metrics needs\n"
-        '# HEALTH_CHECK = {"EARLY_METRICS": True}, or the address in ALLOWED_HOSTS.'
+        "# Load balancers, Kubernetes and Prometheus often ask by IP address. The\n"
+        f"# middleware answers probes all the same; a scrape of http://{target}/metrics\n"
+        '# needs HEALTH_CHECK = {"EARLY_METRICS": True}, or the address in ALLOWED_HOSTS.'
     )
 
 
@@ -161,6 +174,9 @@ def needs_token() -> bool:
 
 WITHOUT_MAIL = "            # without Mail: no mail server is set up\n"
 
+ROUTES = ("health/", "health/live/", "health/ready/")
+"""Where the proposed endpoints are."""
+
 URLS = """\
 from django.urls import include, path
 from health_check.views import HealthCheckView
@@ -172,11 +188,18 @@ urlpatterns += [
 {checks}        ]),
         name="health",
     ),
-    path("health/live/", HealthCheckView.as_view(checks=[], liveness=True), name="live"),
+    path(
+        "health/live/",
+        HealthCheckView.as_view(checks=[], liveness=True),
+        name="live",
+    ),
     path(
         "health/ready/",
         HealthCheckView.as_view(
-            checks=[{ready}], readiness=True, warnings_as_errors=False, error_status_code=503
+            checks=[{ready}],
+            readiness=True,
+            warnings_as_errors=False,
+            error_status_code=503,
         ),
         name="ready",
     ),
@@ -185,16 +208,27 @@ urlpatterns += [
 
 DOCKER = """\
 # Dockerfile
-HEALTHCHECK --timeout=10s CMD ["python", "-m", "health_check.ping", "http://{target}/health/live/"]"""
+HEALTHCHECK --timeout=10s \\
+  CMD ["python", "-m", "health_check.ping", "http://{target}/health/live/"]"""
 
 KUBERNETES = """\
 # Kubernetes: probes of the container
-startupProbe: {{httpGet: {{path: /health/live/, port: {port}}}, periodSeconds: 2, failureThreshold: 30}}
-livenessProbe: {{httpGet: {{path: /health/live/, port: {port}}}, periodSeconds: 10, timeoutSeconds: 5}}
-readinessProbe: {{httpGet: {{path: /health/ready/, port: {port}}}, periodSeconds: 10, timeoutSeconds: 7}}"""
+startupProbe:
+  httpGet: {{path: /health/live/, port: {port}}}
+  periodSeconds: 2
+  failureThreshold: 30
+livenessProbe:
+  httpGet: {{path: /health/live/, port: {port}}}
+  periodSeconds: 10
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet: {{path: /health/ready/, port: {port}}}
+  periodSeconds: 10
+  timeoutSeconds: 7"""
 
 SYSTEMD = """\
-# /etc/systemd/system/health-exporter.service: /metrics on port 9808, beside Celery workers
+# /etc/systemd/system/health-exporter.service: beside Celery workers, which
+# serve no HTTP: /metrics on port 9808
 [Service]
 WorkingDirectory={base}
 Environment=DJANGO_SETTINGS_MODULE={module}
@@ -205,9 +239,11 @@ Restart=always
 WantedBy=multi-user.target"""
 
 MONITORING = """\
-# Prometheus, Alertmanager, Grafana: the files of {folder}/, written by --write{token}
+# Prometheus, Alertmanager, Grafana, with the files that
+# `manage.py health_init --write {folder}` writes{token}
 prometheus --config.file={folder}/prometheus/prometheus.yml
 alertmanager --config.file={folder}/alertmanager/alertmanager.yml"""
 
 TOKEN = f"""
-# HEALTH_CHECK['ACCESS'] closes /metrics: they read one of its TOKENS from {CREDENTIALS}"""
+# HEALTH_CHECK['ACCESS'] closes /metrics: they read one of its TOKENS from
+# {CREDENTIALS}"""

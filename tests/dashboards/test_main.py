@@ -129,7 +129,7 @@ def test_command__explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     text = "".join(capsys.readouterr().out.split())  # long addresses are broken at hyphens
     for option in OPTIONS:
         assert f"--{option.name}{option.metavar}" in text
-        assert f"(default:{option.default})" in text
+        assert f"(default:{option.default or 'none'})" in text
     for part in ("--list", "--force", "--label", "examples:", "exitcodes:", "monitoring"):
         assert part in text
 

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.urls import path
+from django.urls import include, path
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
@@ -18,7 +18,7 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 from tests.support.checks import Alias, Blown, Fine, Shaky, TwiceBroken
 from tests.support.commands import Run, Terminal, on
-from tests.support.small_servers import free_address, says, serving, silent_address, stalls_after_headers
+from tests.support.small_servers import free_address, says, serving, serving_site, silent_address, stalls_after_headers
 
 Mount = Callable[..., None]
 
@@ -97,6 +97,16 @@ def test_no_http__one_endpoint(endpoint: str, code: int, labels: list[str], run:
     ran = run(endpoint, "--no-http")
     assert [line.partition(" ")[0] for line in ran.out.splitlines()] == labels
     assert (ran.code, ran.err) == (code, "")
+
+
+@pytest.mark.parametrize("name", ["{}", "health_check_{}", "health_check:health_check_{}", "/health/{}/"])
+def test_endpoint__of_the_usual_urls(name: str, run: Run, mount: Mount) -> None:
+    """The endpoints of ``health_check.urls`` may be called by the last part of their names; a wrong one is told."""
+    mount(path("", include("health_check.urls.all")))
+    assert run(name.format("ready"), "--list").out.splitlines() == ["Database"]
+    with serving_site() as address:
+        assert run(name.format("live"), address).out == "The server answers; the endpoint has no checks.\n"
+    assert "no endpoint 'redy'. Did you mean 'ready'?" in run("redy", "--no-http").err
 
 
 @site

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import yaml
 from django.core.management import CommandError, call_command
+from django.urls import include, path
 from pytest_django import Settings
 
 from health_check.management import proposals
 from health_check.management.system_checks import check_endpoints, check_purposes, check_routes
+from tests.conftest import Mount
 
 REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://:planted@cache"}
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -103,14 +105,25 @@ def test_text__fits_the_site(settings: Settings) -> None:
     text = proposed("--target", "shop.internal:8123")
     assert "There is nothing to add" in text
     assert "ALLOWED_HOSTS" not in text
-    assert "they read one of its TOKENS from /etc/prometheus/health.token" in text
+    assert "they read one of its TOKENS from\n# /etc/prometheus/health.token" in text
     assert 'health_check.ping", "http://shop.internal:8123/health/live/"' in text
     assert "planted" not in text
     probes = yaml.safe_load(re.search(r"startupProbe.*?\n\n", text, re.DOTALL)[0])  # type: ignore[index]
     assert {name: probe["httpGet"]["port"] for name, probe in probes.items()} == dict.fromkeys(
         ["startupProbe", "livenessProbe", "readinessProbe"], 8123
     )
-    assert all(len(line) <= 120 for line in text.splitlines())
+    assert [line for line in text.splitlines() if len(line) > 90] == []  # on a terminal of 80 columns it is read, too
+
+
+def test_urls__in_place_of_others(settings: Settings, mount: Mount) -> None:
+    """Endpoints that are there already, as the README has them, are named: they would hide the proposed ones."""
+    mount(path("", include("health_check.urls.all")))
+    names = ["health_check_home", "health_check_live", "health_check_ready"]
+    assert [f"#   health_check:{name}" in proposed() for name in names] == [True] * 3
+    mount()
+    assert "In place of" not in proposed()
+    settings.ROOT_URLCONF = "tests.no_such_urls"
+    assert "In place of" not in proposed()
 
 
 def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settings) -> None:
