@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -235,23 +236,36 @@ def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -
         length: How many seconds each has.
         count: How many to return.
     """
-    last = int(now // length)
-    found: list[Period | None] = [None] * count
-    for period in periods:
-        position = count - 1 - last + period.start // length
+    first = int(now // length) - count + 1
+    found = list(_empty(first, length, count))
+    for period in sums(periods, length):
+        position = period.start // length - first
         if 0 <= position < count:
-            known = found[position]
-            if known is not None:
-                found[position] = known.plus(period)
-            elif period.length == length:
-                found[position] = period
-            else:
-                found[position] = period._replace(start=period.start // length * length, length=length)
-    first = last - count + 1
-    return tuple(
-        Period((first + position) * length, length) if period is None else period
-        for position, period in enumerate(found)
-    )
+            found[position] = period
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _empty(first: int, length: int, count: int) -> tuple[Period, ...]:
+    return tuple(Period((first + position) * length, length) for position in range(count))
+
+
+def sums(periods: Iterable[Period], length: int) -> list[Period]:
+    """Return periods of a length that others make, in any order; those of the same time are added up.
+
+    Args:
+        periods: Those with runs, of this length or shorter.
+        length: How many seconds each has.
+    """
+    found: dict[int, Period] = {}
+    for period in periods:
+        start = period.start // length * length
+        known = found.get(start)
+        if known is not None:
+            found[start] = known.plus(period)
+        else:
+            found[start] = period if period.length == length else period._replace(start=start, length=length)
+    return list(found.values())
 
 
 def compacted(changes: Iterable[Change]) -> list[Change]:

@@ -167,7 +167,7 @@ class DjangoCacheStore(Store):
             changes.setdefault(change.host, {})[change] = None
         return Past(
             half_hours=half_hours,
-            days=cache_past.days_of(former, (p for some in half_hours.values() for p in some), self._clock.now()),
+            days=cache_past.days_of(former, (p for some in half_hours.values() for p in some)),
             changes={place: list(some) for place, some in changes.items()},
             here=self._host_of(key),
         )
@@ -177,7 +177,7 @@ class DjangoCacheStore(Store):
         found: dict[str, Any] = self._do(lambda cache: cache.get_many(list(names)))
         failures: dict[Key, list[Failure]] = {}
         for name, text in found.items():
-            failures.setdefault(names[name], []).extend(cache_past.failures_in(text))
+            failures.setdefault(names[name], []).extend(serializer.load_failures(text))
         return failures
 
     def _add(self, key: Key, additions: Sequence[Addition]) -> None:
@@ -199,8 +199,8 @@ class DjangoCacheStore(Store):
         if days in documents:
             self._set({days: documents.pop(days).dump()}, SITE_KEY_SECONDS)
         texts = {name: document.dump() for name, document in documents.items()}
-        new = [failure for addition in additions for failure in addition.failures]
-        texts[failures] = cache_past.with_failures("", [*new, *cache_past.failures_in(found.get(failures))])
+        older = [failure for addition in additions for failure in addition.failures]
+        texts[failures] = serializer.last_failures(found.get(failures), older, are_older=True)
         self._set(texts, self._seconds(key))
         self._published.add(key)
         self._host_noted_at = -math.inf
@@ -320,7 +320,7 @@ class DjangoCacheStore(Store):
             written[name] = self._text_of(name, records[name])
             written[days[key]] = cache_past.added(found.get(days[key]), addition)
             if key in bad:
-                written[bad[key]] = cache_past.with_failures(found.get(bad[key]), addition.failures)
+                written[bad[key]] = serializer.last_failures(found.get(bad[key]), addition.failures)
         for seconds, some in sorted(documents.items()):
             for name in self._refused(some, seconds):
                 if name in records:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
-from health_check.past import DAY, DAYS, HALF_HOUR, MOST_FAILURES, Addition, Change, Failure, Period, compacted, gapless
+from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Period, compacted, sums
 from health_check.records import State
 from health_check.stores import serializer
 
@@ -32,8 +32,7 @@ class Document:
         found = cls(length=length)
         try:
             periods, changes = json.loads(text) if isinstance(text, str) else ((), "")
-            for start, *numbers in periods:
-                found.periods[int(start)] = _period(int(start), length, numbers)
+            found.periods = {int(period[0]): _period(length, *period) for period in periods}
             found.changes = serializer.load_changes(changes)
         except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
             return cls(length=length)
@@ -44,13 +43,14 @@ class Document:
         periods = [[period.start, *period[2:6], *_rounded(period)] for period in self.periods.values()]
         return json.dumps([periods, serializer.dump_lines(self.changes)], separators=(",", ":"))
 
-    def add(self, periods: Iterable[Period], changes: Iterable[Change]) -> None:
+    def add(self, periods: Iterable[Period], changes: Sequence[Change]) -> None:
         """Add runs, and drop changes that say nothing new."""
         for period in periods:
             start = period.start // self.length * self.length
             known = self.periods.get(start, Period(start, self.length))
             self.periods[start] = known.plus(period)
-        self.changes = compacted([*self.changes, *changes])[-MOST_CHANGES:]
+        if changes:
+            self.changes = compacted([*self.changes, *changes])[-MOST_CHANGES:]
 
 
 def added(text: object, addition: Addition) -> str:
@@ -60,23 +60,13 @@ def added(text: object, addition: Addition) -> str:
     return document.dump()
 
 
-def with_failures(text: object, failures: Sequence[Failure]) -> str:
-    """Return the last failures of a check as text, more of them than are in one."""
-    return serializer.dump_lines([*failures_in(text), *failures][-MOST_FAILURES:])
-
-
-def failures_in(text: object) -> list[Failure]:
-    """Return the failures that a text tells of."""
-    return serializer.load_failures(text) if isinstance(text, str) else []
-
-
-def days_of(former: Document, half_hours: Iterable[Period], now: float) -> list[Period]:
+def days_of(former: Document, half_hours: Iterable[Period]) -> list[Period]:
     """Return the days with runs: those of a document of former days, or the sums of half hours, whichever is more."""
-    sums = {day.start: day for day in gapless(half_hours, now, length=DAY, count=DAYS) if day.runs}
+    found = {day.start: day for day in sums(half_hours, DAY)}
     for start, day in former.periods.items():
-        if start not in sums or day.runs > sums[start].runs:
-            sums[start] = day
-    return list(sums.values())
+        if start not in found or day.runs > found[start].runs:
+            found[start] = day
+    return list(found.values())
 
 
 def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: Container[str], *, now: float) -> None:
@@ -90,7 +80,7 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
     """
     oldest = now // DAY * DAY - DAYS * DAY
     half_hours = [period for _, document in documents for period in document.periods.values()]
-    days = days_of(former, half_hours, now)
+    days = days_of(former, half_hours)
     former.periods = {day.start: day for day in sorted(days) if day.start >= oldest}
     found = dict.fromkeys([*former.changes, *(change for _, document in documents for change in document.changes)])
     last = {change.host: change for change in found}
@@ -103,9 +93,10 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
     former.changes = compacted(changes)[-MOST_CHANGES:]
 
 
-def _period(start: int, length: int, numbers: Sequence[Any]) -> Period:
-    ok, warning, error, timeout, taken, longest = numbers
-    return Period(start, length, int(ok), int(warning), int(error), int(timeout), float(taken), float(longest))
+def _period(
+    length: int, start: Any, ok: Any, warning: Any, error: Any, timeout: Any, taken: Any, longest: Any
+) -> Period:
+    return Period(int(start), length, int(ok), int(warning), int(error), int(timeout), float(taken), float(longest))
 
 
 def _rounded(period: Period) -> tuple[float, float]:

@@ -10,13 +10,15 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from health_check.past import Change, Failure
+from health_check.past import MOST_FAILURES, Change, Failure
 from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, State, Totals
 
 T = TypeVar("T")
 
 MOST_REMEMBERED = 10_000
 """How many documents to remember."""
+
+STATES = {state.value: state.value for state in State}
 
 VERSION = 2
 """The version of the schema of records and results, to be raised with every change of what is written here.
@@ -70,26 +72,47 @@ def dump_lines(items: Iterable[Change | Failure]) -> str:
     return "".join(f"{_text(_of_change(item) if isinstance(item, Change) else _of_failure(item))}\n" for item in items)
 
 
+def last_failures(text: object, failures: Iterable[Failure], *, are_older: bool = False) -> str:
+    """Return the last failures of a check as text: those of a text and more.
+
+    Args:
+        text: What was kept so far.
+        failures: The others, oldest first.
+        are_older: Whether they were before those in the text.
+    """
+    parts = [text if isinstance(text, str) else "", dump_lines(failures)]
+    lines = "\n".join(reversed(parts) if are_older else parts).split("\n")
+    return "\n".join([line for line in lines if line][-MOST_FAILURES:])
+
+
 def load_changes(text: str) -> list[Change]:
     """Return the changes that lines of JSON are; what is none is left out."""
-    return _lines(text, lambda line: Change(_moment(line[0]), State(line[1]).value, str(line[2]), str(line[3])))
+    return _lines(text, _to_change)
 
 
-def load_failures(text: str) -> list[Failure]:
+def load_failures(text: object) -> list[Failure]:
     """Return the failures that lines of JSON are; what is none is left out."""
-    return _lines(text, _to_failure)
+    return _lines(text, _to_failure) if isinstance(text, str) else []
 
 
 def _lines(text: str, convert: Callable[[Any], T]) -> list[T]:
+    lines = [line for line in text.split("\n") if line]
+    with contextlib.suppress(ValueError):  # all at once, as nearly always: there may be thousands
+        return _loaded(f"[{','.join(lines)}]", lambda items: [convert(item) for item in items])
     found = []
-    for line in text.split("\n"):
-        with contextlib.suppress(ValueError, IndexError):
+    for line in lines:
+        with contextlib.suppress(ValueError):
             found.append(_loaded(line, convert))
     return found
 
 
 def _of_change(change: Change) -> tuple[float, str, str, str]:
     return round(change.time, 3), change.state, change.host, change.message
+
+
+def _to_change(line: Any) -> Change:
+    time, state, host, message = line
+    return Change(_moment(time), STATES[state], str(host), str(message))
 
 
 def _of_failure(failure: Failure) -> tuple[float, str, str, str, str | None]:

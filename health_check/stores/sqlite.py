@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from health_check.concurrency.clock import Clock
 from health_check.past import DAY, Addition, Failure, Past
-from health_check.records import Record
+from health_check.records import Record, State
 from health_check.redaction import shown
 from health_check.stores import serializer, sqlite_past
 from health_check.stores.base import (
@@ -85,7 +85,7 @@ KEEP = "UPDATE checks SET document = ? WHERE name = ? AND release = ?"
 REPLACE = """
 INSERT INTO latest VALUES (:name, :release, :document, :now, :failures)
 ON CONFLICT (name) DO UPDATE SET release = :release, document = :document, written = :now,
-failures = CASE :failures WHEN '' THEN failures ELSE substr(failures || :failures, -:most) END
+failures = coalesce(nullif(:failures, ''), failures)
 """
 
 DRAIN = """
@@ -333,16 +333,18 @@ class SQLiteStore(Store):
         }
         if not database.execute(WRITE, row).rowcount:
             return None
-        query = "SELECT release, document FROM latest WHERE name = ?"
-        release, document = database.execute(query, (name,)).fetchone() or (self.site_release, None)
+        is_bad = publication.record.result.state is not State.OK
+        query = "SELECT release, document, CASE WHEN ? THEN failures END FROM latest WHERE name = ?"
+        rows = database.execute(query, (is_bad, name))
+        release, document, failures = rows.fetchone() or (self.site_release, None, None)
         if release != self.site_release:
             database.execute(KEEP, (document, name, release))
         latest = self._memo.load(name, document)
         record = self._following(publication, latest)
         added = self._addition(lease.key, record.result, latest)
         text = serializer.dump(record)
-        failures = {"failures": serializer.dump_lines(added.failures), "most": sqlite_past.MOST_FAILURES}
-        database.execute(REPLACE, {**row, "document": text, **failures})
+        failures = serializer.last_failures(failures, added.failures) if is_bad else ""
+        database.execute(REPLACE, {**row, "document": text, "failures": failures})
         self._memo.note(name, text, record)
         sqlite_past.add(database, name, added)
         return record

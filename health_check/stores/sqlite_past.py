@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Addition, Change, Failure, Past, Period
+from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Failure, Past, Period, sums
 from health_check.stores import serializer
 
 MOST_VARIABLES = 500
@@ -14,9 +14,6 @@ MOST_VARIABLES = 500
 
 MOST_CHANGES = 8000
 """After how many characters of changes in a period no more are kept: a check that flaps has one incident anyway."""
-
-MOST_FAILURES = 9000
-"""How many characters of failures are kept of a check: enough for the last 20, however long their messages."""
 
 TABLES = """
 CREATE TABLE periods (
@@ -57,18 +54,14 @@ HALF_HOURS_OF = f"""
 SELECT name, start, length, ok, warning, error, timeout, time_taken, longest FROM periods
 WHERE length = {HALF_HOUR} AND start >= ? AND name IN ({{}})
 """
-DAYS_OF = f"""
-SELECT name, start / {DAY} * {DAY}, {DAY}, {SUMS} FROM periods
-WHERE start >= ? AND name IN ({{}}) GROUP BY name, start / {DAY}
-"""
+DAYS_OF = HALF_HOURS_OF.replace(f"length = {HALF_HOUR}", f"length = {DAY}")
 CHANGES_OF = "SELECT name, changes FROM periods WHERE changes <> '' AND start >= ? AND name IN ({})"
 FAILURES_OF = "SELECT name, failures FROM latest WHERE written >= ? AND name IN ({})"
 
-KEEP_FAILURES = f"""
-INSERT INTO latest VALUES (:name, '', '', :now, :failures)
-ON CONFLICT (name) DO UPDATE SET failures = substr(:failures || failures, -{MOST_FAILURES})
+KEEP_FAILURES = """
+INSERT INTO latest VALUES (:name, '', '', :now, :failures) ON CONFLICT (name) DO UPDATE SET failures = :failures
 """
-"""Those of former times: they go before what is there."""
+"""Also of a check that has no record yet."""
 
 
 def add(database: sqlite3.Connection, name: str, addition: Addition) -> None:
@@ -78,8 +71,10 @@ def add(database: sqlite3.Connection, name: str, addition: Addition) -> None:
 
 
 def add_failures(database: sqlite3.Connection, name: str, failures: Sequence[Failure], now: float) -> None:
-    """Add failures of former times, of a check that may not have run yet."""
-    database.execute(KEEP_FAILURES, {"name": name, "now": now, "failures": serializer.dump_lines(failures)})
+    """Add failures of former times."""
+    ((_, kept),) = [*_rows(database, FAILURES_OF, [name], 0)] or [(name, "")]
+    text = serializer.last_failures(kept, failures, are_older=True)
+    database.execute(KEEP_FAILURES, {"name": name, "now": now, "failures": text})
 
 
 def tidy(database: sqlite3.Connection, now: float) -> None:
@@ -94,16 +89,22 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
     """Return the past of checks, by name."""
     half_hours: dict[str, list[Period]] = {}
     days: dict[str, list[Period]] = {}
-    changes: dict[str, list[Change]] = {}
+    changes: dict[str, list[str]] = {}
     today = now // DAY * DAY
-    for name, *period in _rows(database, HALF_HOURS_OF, names, now // HALF_HOUR * HALF_HOUR - HALF_HOURS * HALF_HOUR):
+    for name, *period in _rows(database, HALF_HOURS_OF, names, today - DAY):
         half_hours.setdefault(name, []).append(Period._make(period))
     for name, *period in _rows(database, DAYS_OF, names, today - DAYS * DAY):
         days.setdefault(name, []).append(Period._make(period))
+    for name, some in half_hours.items():
+        days.setdefault(name, []).extend(sums(some, DAY))
     for name, text in _rows(database, CHANGES_OF, names, today - DAYS * DAY):
-        changes.setdefault(name, []).extend(serializer.load_changes(text))
+        changes.setdefault(name, []).append(text)
     return {
-        name: Past(half_hours={"": half_hours.get(name, ())}, days=days[name], changes={"": changes.get(name, ())})
+        name: Past(
+            half_hours={"": half_hours.get(name, ())},
+            days=days[name],
+            changes={"": serializer.load_changes("".join(changes.get(name, ())))},
+        )
         for name in days
     }
 

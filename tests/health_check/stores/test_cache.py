@@ -18,6 +18,7 @@ from tests.support.bench import MovableClock
 from tests.support.hosts import SITE, on, run_now
 from tests.support.places import (
     BACKEND,
+    ERROR,
     KEY,
     MAX_AGE,
     OTHER,
@@ -76,19 +77,32 @@ def test_look__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
 
 
 def test_refresh__four_round_trips(clock: MovableClock, calls: list[str]) -> None:
-    """A check that has expired is read, leased and published in four round trips, whoever was the last one."""
+    """A check that has expired costs four round trips, whoever was the last one, and whatever it finds."""
     first, second = on("a", clock), on("a", clock)
     for store in (first, second):  # which note their host once a minute
         run_now(store, clock)
-    for store in (first, second, first):
+    for store, messages in ((first, ()), (second, (ERROR,)), (first, (ERROR,))):
         clock.forward(MAX_AGE + 1)
         calls.clear()
         entry = ask(store)
         assert entry.lease is not None
-        assert publish(store, result_at(clock.now()), lease=entry.lease, after=entry.record)
+        assert publish(store, result_at(clock.now(), *messages), lease=entry.lease, after=entry.record)
         assert calls == ["get_many", "add", "get_many", "set_many"]
         assert ask(store).lease is None
     assert counted(record_of(second)) == 5
+
+
+def test_past__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
+    """The past of however many checks, on hosts that are known, is read in one round trip; other hosts cost one more."""
+    keys = [Key(label=f"check {number}") for number in range(20)]
+    for host in "ab":
+        for key in keys:
+            run_now(on(host, clock), clock, key)
+    reader = on("a", clock)
+    for expected in (["get_many", "get_many"], ["get_many"]):
+        calls.clear()
+        assert [sum(day.runs for day in past.days) for past in reader.past(keys).values()] == [2] * 20
+        assert calls == expected
 
 
 def test_publish__several_checks_in_one_round_trip(clock: MovableClock, calls: list[str]) -> None:

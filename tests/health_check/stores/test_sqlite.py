@@ -10,12 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from health_check.records import Message
 from health_check.stores import Key, Query, Store, StoreError
 from health_check.stores.base import UNUSED_SECONDS
 from health_check.stores.sqlite import SQLiteStore
 from health_check.stores.sqlite_past import MOST_VARIABLES
 from tests.support.places import (
     BACKEND,
+    ERROR,
     MAX_AGE,
     OTHER,
     Place,
@@ -30,8 +32,9 @@ from tests.support.places import (
 )
 
 
-def test_refresh__eight_statements(sqlite_place: Place) -> None:
-    """A check that has expired costs two statements and a transaction of six, whoever was the last one."""
+@pytest.mark.parametrize("messages", [(), (ERROR,)], ids=["ok", "error"])
+def test_refresh__eight_statements(sqlite_place: Place, messages: tuple[Message, ...]) -> None:
+    """A check that has expired costs two statements and a transaction of six, whatever it finds."""
     first, second = sqlite_place.open(), sqlite_place.open()
     run(first, sqlite_place.run())
     second.probe()
@@ -40,7 +43,7 @@ def test_refresh__eight_statements(sqlite_place: Place) -> None:
         with statements(store) as seen:
             entry = ask(store)
             assert entry.lease is not None
-            assert publish(store, sqlite_place.run(), lease=entry.lease, after=entry.record)
+            assert publish(store, sqlite_place.run(*messages), lease=entry.lease, after=entry.record)
         verbs = ["SELECT", "INSERT", "BEGIN", "UPDATE", "SELECT", "INSERT", "INSERT", "COMMIT"]
         assert [statement.split()[0] for statement in seen] == verbs
     assert counted(record_of(first)) == 3
