@@ -230,6 +230,8 @@ def _message_of(result: Result) -> str:
 def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -> tuple[Period, ...]:
     """Return periods in order, one for each until now; those of the same time are added up.
 
+    Runs of the day to come, as where a clock was set back meanwhile, count as those of the present period.
+
     Args:
         periods: Those with runs, of this length or shorter.
         now: Unix time in seconds.
@@ -241,7 +243,9 @@ def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -
     for period in sums(periods, length):
         position = period.start // length - first
         if 0 <= position < count:
-            found[position] = period
+            found[position] = found[position].plus(period)
+        elif period.start <= now + DAY and position > 0:
+            found[-1] = found[-1].plus(period)
     return tuple(found)
 
 

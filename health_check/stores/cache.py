@@ -133,12 +133,13 @@ class DjangoCacheStore(Store):
         """Return the past of checks, in one round trip if no host is new."""
         former = {key: self._days_key(key) for key in keys}
         today = int(self._clock.now() // DAY)
-        names = self._day_names(keys, (today - 1, today))
+        days = (today - 1, today, today + 1)  # the last one where a clock was set back
+        names = self._day_names(keys, days)
         asked = [self._named(HOSTS), *former.values(), *names]
         found: dict[str, Any] = self._do(lambda cache: cache.get_many(asked))
         self._note_hosts(found.get(self._named(HOSTS)))
         self._hosts_read_at = self._clock.monotonic()
-        known, names = names, self._day_names(keys, (today - 1, today))
+        known, names = names, self._day_names(keys, days)
         if new := [name for name in names if name not in known]:
             found |= self._do(lambda cache: cache.get_many(new))
         documents: dict[Key, dict[str, list[Document]]] = {key: {} for key in keys}

@@ -66,10 +66,18 @@ def scraping(program: str, folder: pathlib.Path, jobs: Sequence[dict[str, Any]],
         yield server
 
 
-def scrape(folder: pathlib.Path, target: Server) -> None:
-    """Have the Prometheus of this folder scrape a server from now on, as the instance that it scraped before."""
+def scrape(folder: pathlib.Path, *targets: Server) -> None:
+    """Have the Prometheus of this folder scrape servers from now on, as the instances that it scraped before."""
     replacement = folder / "targets.new"
-    replacement.write_text(json.dumps([{"targets": [target.address], "labels": {"instance": "site"}}]))
+    names = ["site", *(f"site-{number}" for number in range(2, len(targets) + 1))]
+    replacement.write_text(
+        json.dumps(
+            [
+                {"targets": [each.address], "labels": {"instance": name}}
+                for name, each in zip(names, targets, strict=False)
+            ]
+        )
+    )
     replacement.replace(folder / "targets.json")
 
 

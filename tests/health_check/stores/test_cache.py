@@ -93,7 +93,7 @@ def test_refresh__four_round_trips(clock: MovableClock, calls: list[str]) -> Non
 
 
 def test_past__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
-    """The past of however many checks, on hosts that are known, is read in one round trip; other hosts cost one more."""
+    """The past of however many checks is read in one round trip; hosts that were not known cost one more."""
     keys = [Key(label=f"check {number}") for number in range(20)]
     for host in "ab":
         for key in keys:

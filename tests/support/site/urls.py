@@ -19,6 +19,7 @@ urlpatterns = [
     path("gather/", views.gather),
     path("spans/", views.spans),
     path("plain/", views.plain),
+    path("past/", views.past),
     path("compute/", views.compute),
     path("orm/", views.orm),
     path("on-loop/", views.on_loop),

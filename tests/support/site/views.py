@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import os
 import threading
@@ -21,6 +22,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from health_check.monitor import runtime
+from health_check.monitor.history import HistoryReader
+from health_check.monitor.reports import Reading
+from health_check.past import total_of
+from health_check.records import State
 from tests.support.site.configuration import configured
 
 PROCESS_HEADER = "X-Process"
@@ -92,6 +98,25 @@ def spans(request: HttpRequest) -> JsonResponse:
 def plain(request: HttpRequest) -> HttpResponse:
     """Answer."""
     return HttpResponse("plain")
+
+
+def past(request: HttpRequest) -> JsonResponse:
+    """Show what the store has of the past of all checks, without running any."""
+    current = runtime.get()
+    check_set = current.catalogue.complete()
+    readings = [
+        Reading(definition=definition, record=None, state=State.UNKNOWN, messages=(), in_progress=False)
+        for definition in check_set.checks_of(check_set.members)
+    ]
+    history = HistoryReader(current.monitor.store_client).history(readings)
+    return JsonResponse(
+        {
+            "day": {label: total_of(some)._asdict() for label, some in history.half_hours.items()},
+            "days": {label: total_of(some)._asdict() for label, some in history.days.items()},
+            "uptime": {label: total_of(some).uptime for label, some in history.half_hours.items()},
+            "incidents": [dataclasses.asdict(incident) for incident in history.incidents],
+        }
+    )
 
 
 def compute(request: HttpRequest) -> HttpResponse:
