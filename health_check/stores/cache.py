@@ -483,7 +483,7 @@ def _numbers(text: object) -> dict[str, float]:
     try:
         found = json.loads(text) if isinstance(text, str) else {}
         return {str(name): float(number) for name, number in found.items()}
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         return {}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Container, Iterable, Sequence
-from typing import Any
 
 from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Period, compacted, sums
 from health_check.records import State
@@ -32,7 +31,9 @@ class Document:
         found = cls(length=length)
         try:
             periods, changes = json.loads(text) if isinstance(text, str) else ((), "")
-            found.periods = {int(period[0]): _period(length, *period) for period in periods}
+            found.periods = {
+                period.start: period for period in (serializer.to_period(each, length) for each in periods)
+            }
             found.changes = serializer.load_changes(changes)
         except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
             return cls(length=length)
@@ -40,7 +41,7 @@ class Document:
 
     def dump(self) -> str:
         """Return the document as text."""
-        periods = [[period.start, *period[2:6], *_rounded(period)] for period in self.periods.values()]
+        periods = [serializer.of_period(period) for period in self.periods.values()]
         return json.dumps([periods, serializer.dump_lines(self.changes)], separators=(",", ":"))
 
     def add(self, periods: Iterable[Period], changes: Sequence[Change]) -> None:
@@ -91,13 +92,3 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
             found[last[host]] = None
     changes = sorted((change for change in found if change.time >= oldest), key=lambda change: change.time)
     former.changes = compacted(changes)[-MOST_CHANGES:]
-
-
-def _period(
-    length: int, start: Any, ok: Any, warning: Any, error: Any, timeout: Any, taken: Any, longest: Any
-) -> Period:
-    return Period(int(start), length, int(ok), int(warning), int(error), int(timeout), float(taken), float(longest))
-
-
-def _rounded(period: Period) -> tuple[float, float]:
-    return round(period.time_taken, 6), round(period.longest, 6)

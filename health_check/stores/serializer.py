@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from health_check.past import MOST_FAILURES, Change, Failure
+from health_check.past import MOST_FAILURES, Change, Failure, Period
 from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, State, Totals
 
 T = TypeVar("T")
@@ -85,9 +85,9 @@ def last_failures(text: object, failures: Iterable[Failure], *, are_older: bool 
     return "\n".join([line for line in lines if line][-MOST_FAILURES:])
 
 
-def load_changes(text: str) -> list[Change]:
+def load_changes(text: object) -> list[Change]:
     """Return the changes that lines of JSON are; what is none is left out."""
-    return _lines(text, _to_change)
+    return _lines(text, _to_change) if isinstance(text, str) else []
 
 
 def load_failures(text: object) -> list[Failure]:
@@ -104,6 +104,23 @@ def _lines(text: str, convert: Callable[[Any], T]) -> list[T]:
         with contextlib.suppress(ValueError):
             found.append(_loaded(line, convert))
     return found
+
+
+def of_period(period: Period) -> list[float]:
+    """Return what is written of a period: its length is known."""
+    return [period.start, *period[2:6], round(period.time_taken, 6), round(period.longest, 6)]
+
+
+def to_period(numbers: Any, length: int) -> Period:
+    """Return the period of a length that was written.
+
+    Raises:
+        ValueError: If it is none.
+        TypeError: If it is none.
+    """
+    start, *counts, taken, longest = numbers
+    ok, warning, error, timeout = map(_count, counts)
+    return Period(int(_moment(start)), length, ok, warning, error, timeout, _seconds(taken), _seconds(longest))
 
 
 def _of_change(change: Change) -> tuple[float, str, str, str]:

@@ -50,9 +50,15 @@ TIDY = (
 )
 """Makes days of half hours, once they are of the day before yesterday, and drops what is no longer shown."""
 
+MOST = 10**15
+ARE_NUMBERS = " AND ".join(
+    f"{column} BETWEEN 0 AND {MOST}" for column in ("ok", "warning", "error", "timeout", "time_taken", "longest")
+)
+"""What is none, in a file that was damaged, is left out: in SQLite a text is greater than any number."""
+
 HALF_HOURS_OF = f"""
 SELECT name, start, length, ok, warning, error, timeout, time_taken, longest FROM periods
-WHERE length = {HALF_HOUR} AND start >= ? AND name IN ({{}})
+WHERE length = {HALF_HOUR} AND start BETWEEN ? AND {MOST} AND name IN ({{}}) AND {ARE_NUMBERS}
 """
 DAYS_OF = HALF_HOURS_OF.replace(f"length = {HALF_HOUR}", f"length = {DAY}")
 CHANGES_OF = "SELECT name, changes FROM periods WHERE changes <> '' AND start >= ? AND name IN ({})"
@@ -98,7 +104,7 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
     for name, some in half_hours.items():
         days.setdefault(name, []).extend(sums(some, DAY))
     for name, text in _rows(database, CHANGES_OF, names, today - DAYS * DAY):
-        changes.setdefault(name, []).append(text)
+        changes.setdefault(name, []).append(str(text))
     return {
         name: Past(
             half_hours={"": half_hours.get(name, ())},
