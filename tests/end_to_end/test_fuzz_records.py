@@ -30,6 +30,7 @@ from health_check.stores import Key
 from health_check.stores.cache import DjangoCacheStore
 from tests.end_to_end.test_fuzz import Log, logged
 from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.client import eventually
 from tests.support.fuzz_records import MAX_AGE, as_any_type, as_text, damaged, forged, may_be_shown
 from tests.support.fuzz_requests import SECONDS
 from tests.support.fuzz_rules import assert_form
@@ -138,12 +139,16 @@ class KeptInCache(Kept):
         self._client = redis_client.Redis(port=server.port) if "redis" in server.location else None
         store = DjangoCacheStore()
         record = store._record_key(Key(label="Truthful"))
-        found = [name.removeprefix(":1:") for name in (self._in_redis() if self._client else self._in_memcached())]
-        assert record in found
+        found = eventually(lambda: self._found(record), what="the record")
         self._values = {name: caches["default"].get(name) for name in [record, *sorted({*found} - {record})]}
         west = store._record_key(Key(label="Truthful"), "west")
         self._values[west] = self._values[record]
         self._values[store._named("hosts")] = json.dumps({"west": time.time(), "here": time.time()})
+
+    def _found(self, record: str) -> list[str]:
+        """Return the keys, once the record is among them: Memcached lists what it has had for a moment."""
+        found = [name.removeprefix(":1:") for name in (self._in_redis() if self._client else self._in_memcached())]
+        return found if record in found else []
 
     def close(self) -> None:
         """Let go of the connection."""
