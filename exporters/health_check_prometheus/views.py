@@ -41,6 +41,11 @@ class MetricsView(AccessMixin, View):
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     registry: Any = REGISTRY
 
+    also_made_by = frozenset({"generate_latest", "make_wsgi_app", "make_asgi_app"})
+    """What of prometheus_client views of others call that show the same: where they are guarded, so is this one."""
+    open_elsewhere = ("django_prometheus.exports.ExportToDjangoView",)
+    """Such views that are guarded by nothing."""
+
     @cached_property
     def access_policy(self) -> AccessPolicy:
         return dataclasses.replace(super().access_policy, details="always")  # metrics have no messages

@@ -9,22 +9,21 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.http.request import split_domain_port, validate_host
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.urls import ResolverMatch
+from django.utils.module_loading import import_string
 
 from health_check import extensions
-from health_check.conf import settings
+from health_check.management.site_pages import as_mounted, match_of
 from health_check.monitor import runtime
-from health_check.registry.endpoints import endpoint_of, mounted_views
-from health_check.views.sync_async import is_issued
 
 GRACE_SECONDS = 5.0
 """How long answers that are being made may take once the server is to end."""
@@ -61,6 +60,8 @@ class Application(WSGIHandler):
     def get_response(self, request: HttpRequest) -> HttpResponseBase:
         """Return the answer, with its length, so that the connection can be kept."""
         host = request.META.get("HTTP_HOST", "")
+        if apps.is_installed("django.contrib.auth"):  # what guards a page may look who is logged in: nobody is here
+            request.user = import_string("django.contrib.auth.models.AnonymousUser")()
         response = super().get_response(request) if not host or _is_allowed(host) else _refused_host()
         if isinstance(response, HttpResponse) and not response.has_header("Content-Length"):
             response.headers["Content-Length"] = str(len(response.content))
@@ -70,8 +71,8 @@ class Application(WSGIHandler):
         """Return the view of a path."""
         path = request.path_info
         page = extensions.pages().get(path)
-        view = _index if page is None else _as_mounted(page)
-        match = _match_of_site(path) or ResolverMatch(view, (), {}, route=path.lstrip("/"))
+        view = _index if page is None else as_mounted(page)
+        match = match_of(path) or ResolverMatch(view, (), {}, route=path.lstrip("/"))
         request.resolver_match = match
         return match
 
@@ -90,42 +91,6 @@ def _is_allowed(host: str) -> bool:
 def _refused_host() -> HttpResponse:
     text = "This host is not in ALLOWED_HOSTS: add it, or ask by address.\n"
     return HttpResponse(text, status=400, content_type="text/plain; charset=utf-8")
-
-
-def _match_of_site(path: str) -> ResolverMatch | None:
-    """Return what the site has at a path, with the decorators that guard it, if that is to be served here."""
-    try:
-        match = resolve(path, urlconf=settings.URLCONF)
-    except Resolver404:
-        return None
-    pages = extensions.pages().values()
-    return match if endpoint_of(match) is not None or any(_shows(match.func, page) for page in pages) else None
-
-
-def _as_mounted(page: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a page as the site has it at another path, with the decorators that guard it; itself if it has not."""
-    mounted = [each.callback for each in mounted_views(settings.URLCONF) if _shows(each.callback, page)]
-    return next((callback for callback in mounted if not is_issued(callback)), [*mounted, page][0])
-
-
-def _shows(callback: Callable[..., Any], page: Callable[..., Any]) -> bool:
-    """Tell whether a page is what a callback shows, whatever is around it."""
-    wanted = getattr(page, "view_class", None)
-    views = [getattr(inner, "view_class", None) for inner in _inside(callback)]
-    return isinstance(wanted, type) and any(isinstance(view, type) and issubclass(view, wanted) for view in views)
-
-
-def _inside(callback: object, depth: int = 5) -> Iterator[object]:
-    """Yield a callback and what it calls, also where a decorator tells nothing of that (``functools.wraps``)."""
-    yield callback
-    cells = getattr(callback, "__closure__", None) or ()
-    inner = [getattr(callback, "__wrapped__", None), getattr(callback, "func", None)]
-    for cell in cells:
-        with contextlib.suppress(ValueError):  # it is empty
-            inner.append(cell.cell_contents)
-    for each in inner if depth else ():
-        if callable(each):
-            yield from _inside(each, depth - 1)
 
 
 def _index(request: HttpRequest) -> HttpResponse:

@@ -270,7 +270,12 @@ def mounted_views(urlconf: str) -> Iterator[MountedView]:
     Raises:
         ImproperlyConfigured: If it cannot be imported.
     """
-    yield from _walk(patterns_of(urlconf), "", ())
+    yield from views_of(patterns_of(urlconf))
+
+
+def views_of(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[MountedView]:
+    """Yield all views of URL patterns."""
+    yield from _walk(patterns, "", ())
 
 
 def _walk(

@@ -16,9 +16,12 @@ from email.message import Message
 from typing import Any
 
 import pytest
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import include, path
+from django.views import View
+from prometheus_client import generate_latest
 from pytest_django import Settings
 
 from health_check import extensions
@@ -234,6 +237,45 @@ def test_serve__metrics_guarded_at_another_path(mount: Mount) -> None:
         with contextlib.closing(Running()) as running:
             assert [running.send(target).status for target in ("/metrics", "/internal/numbers")] == [403, 403]
             assert running.send("/metrics", Word="friend").status == 200
+
+
+def _page() -> HttpResponse:
+    return HttpResponse(generate_latest(), content_type="text/plain")
+
+
+def own_page(request: HttpRequest) -> HttpResponse:
+    """Show metrics to those only who know the word, by code of the site's own."""
+    return _page() if request.headers.get("Word") == "friend" else HttpResponse(status=403)
+
+
+class OwnPage(View):
+    """The same, as a class."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return own_page(request)
+
+
+def test_serve__metrics_of_the_sites_own_making(mount: Mount) -> None:
+    """A metrics page that is none of ours is guarded here as it is there; the open one of django-prometheus is open."""
+    exports = pytest.importorskip("django_prometheus.exports").ExportToDjangoView
+    for view in (guarded(exports), own_page, OwnPage.as_view(), functools.partial(own_page)):
+        mount(path("internal/numbers", view), path("other/", lambda request: HttpResponse("secret")))
+        with contextlib.closing(Running()) as running:
+            for target in ("/metrics", "/internal/numbers"):
+                assert running.send(target).status == 403
+                assert "django_health_check_state" in running.send(target, Word="friend").body
+            assert running.send("/other/").status == 404
+    mount(path("prometheus/metrics", exports))
+    with contextlib.closing(Running()) as running:
+        assert [running.send(target).status for target in ("/metrics", "/prometheus/metrics")] == [200, 200]
+
+
+def test_serve__metrics_for_those_who_are_logged_in(mount: Mount, settings: Settings) -> None:
+    """Nobody is logged in here: who has to be is led to the login, which is not here."""
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.auth", "django.contrib.contenttypes"]
+    mount(path("metrics", login_required(MetricsView.as_view())))
+    with contextlib.closing(Running()) as running:
+        assert running.send("/metrics").status == 302
 
 
 def test_serve__metrics_for_those_whom_the_site_lets_in(mount: Mount) -> None:

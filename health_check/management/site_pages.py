@@ -1,0 +1,100 @@
+"""What the site has of the exporter's pages: as it guards them, they are guarded in the exporter process."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver, resolve
+
+from health_check import extensions
+from health_check.conf import settings
+from health_check.registry.endpoints import endpoint_of, views_of
+from health_check.views.sync_async import is_issued
+
+View = Callable[..., Any]
+
+
+def match_of(path: str) -> ResolverMatch | None:
+    """Return what the site has at a path, with the decorators that guard it, if that is to be served here."""
+    try:
+        match = resolve(path, urlconf=settings.URLCONF)
+    except Resolver404:
+        return None
+    pages = extensions.pages().values()
+    return match if endpoint_of(match) is not None or any(_shows(match.func, page) for page in pages) else None
+
+
+def as_mounted(page: View) -> View:
+    """Return a page as the site has it at another path, with what guards it; itself if it has not."""
+    return _as_mounted(page, get_resolver(settings.URLCONF))
+
+
+@functools.lru_cache(maxsize=10)
+def _as_mounted(page: View, resolver: URLResolver) -> View:
+    callbacks = [each.callback for each in views_of(resolver.url_patterns)]
+    mounted = [callback for callback in callbacks if _shows(callback, page)]
+    known = [callback for callback in mounted if is_issued(callback)]
+    guarded = (callback for callback in mounted if callback not in known and _path_of(callback) not in _open(page))
+    return next(guarded, [*known, page][0])
+
+
+def _shows(callback: View, page: View) -> bool:
+    """Tell whether a page is what a callback shows, whatever is around it, or what it makes in its own way."""
+    wanted = getattr(page, "view_class", None)
+    makers: Collection[str] = getattr(wanted, "also_made_by", ())
+    for inner in _inside(callback):
+        view = getattr(inner, "view_class", None)
+        if isinstance(wanted, type) and isinstance(view, type) and issubclass(view, wanted):
+            return True
+        if makers and any(name in makers for name in _names_in(inner)):
+            return True
+    return False
+
+
+def _open(page: View) -> Collection[str]:
+    """Return the views of other packages that show a page to everybody."""
+    found: Collection[str] = getattr(getattr(page, "view_class", None), "open_elsewhere", ())
+    return found
+
+
+def _path_of(callback: object) -> str:
+    """Return where a function is from by its code: a decorator gives its own the name of what it is around."""
+    name = getattr(getattr(callback, "__code__", None), "co_name", "")
+    return f"{getattr(callback, '__globals__', {}).get('__name__')}.{name}"
+
+
+def _names_in(function: object, depth: int = 3) -> Iterator[str]:
+    """Yield the names that the code of a function or class has, and that of what it calls in its own package."""
+    if isinstance(view := getattr(function, "view_class", None), type):
+        function = view
+    if isinstance(function, type):
+        for each in vars(function).values():
+            yield from _names_in(each, depth) if inspect.isfunction(each) else ()
+        return
+    code, own = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    names = getattr(code, "co_names", ())
+    yield from names
+    for called in (own.get(name) for name in names if depth):
+        if inspect.isfunction(called) and _package_of(called.__globals__) == _package_of(own):
+            yield from _names_in(called, depth - 1)
+
+
+def _package_of(module: Mapping[str, Any]) -> str:
+    return str(module.get("__name__")).partition(".")[0]
+
+
+def _inside(callback: object, depth: int = 5) -> Iterator[object]:
+    """Yield a callback and what it calls, also where a decorator tells nothing of that (``functools.wraps``)."""
+    yield callback
+    cells = getattr(callback, "__closure__", None) or ()
+    inner = [getattr(callback, "__wrapped__", None), getattr(callback, "func", None)]
+    for cell in cells:
+        with contextlib.suppress(ValueError):  # it is empty
+            inner.append(cell.cell_contents)
+    for each in inner if depth else ():
+        if callable(each):
+            yield from _inside(each, depth - 1)
