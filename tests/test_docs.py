@@ -16,10 +16,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from health_check import __version__
 from health_check_prometheus import HealthCheckCollector
+from tests.support.site_of_docs import SITE
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SITE = "https://django-health-exporter.github.io/django-health-exporter"
 BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 SETTINGS = """\
 import pathlib

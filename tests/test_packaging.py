@@ -37,6 +37,7 @@ def test_wheel__holds_what_it_should_and_nothing_else(wheel: pathlib.Path) -> No
     for name in (
         *(f"{package}/py.typed" for package in PACKAGES),
         "health_check/templates/health_check/index.html",
+        "health_check/views/runbooks.md",
         "health_check/demo/templates/demo/home.html",
         "health_check/management/commands/health_check.py",
         "health_check_prometheus/collector.py",

@@ -13,7 +13,7 @@ from typing import Any
 
 from health_check_dashboards import otlp
 from health_check_dashboards.options import DEFAULTS, HEALTH_PAGE, OTLP, Options, error_budget
-from health_check_dashboards.templating import adapt, with_labels
+from health_check_dashboards.templating import adapt, with_labels, with_runbooks
 
 DASHBOARDS = ("health.json", "fleet.json", "now.json")
 
@@ -40,7 +40,7 @@ def dashboard(path: str, options: Options) -> str:
     of_otlp = options.source == OTLP
     text = with_labels(otlp.adapted(packaged(path)) if of_otlp else packaged(path), options.labels)
     text = otlp.renamed(text) if of_otlp else text
-    text = text.replace(DEFAULTS["runbook-base"], options["runbook-base"])
+    text = with_runbooks(text, options["runbook-base"])
     page = urllib.parse.urlsplit(options["health-url"])
     text = text.replace(HEALTH_PAGE, page._replace(netloc="${__value.raw}").geturl())
     model = json.loads(text.replace(f"[{DEFAULTS['window']}]", f"[{options['window']}]"))

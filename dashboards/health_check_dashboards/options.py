@@ -8,8 +8,8 @@ import re
 import urllib.parse
 from collections.abc import Callable, Mapping
 
-RUNBOOKS = "https://github.com/django-health-exporter/django-health-exporter/blob/main/docs/alerts.md"
-"""Where docs/alerts.md can be read."""
+RUNBOOKS = "https://django-health-exporter.github.io/django-health-exporter/alerts/"
+"""Where the page on the alerts, docs/alerts.md, can be read."""
 
 HEALTH_PAGE = "http://${__value.raw}/health/"
 """The health page of an instance, as links of dashboards have it."""
@@ -174,7 +174,13 @@ OPTIONS = (
     _option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
     _option("source", "scrape", "how the metrics come: scrape, textfile or push", _source, "SOURCE"),
     _option("metrics", "prometheus", "the names that the metrics have: prometheus or otlp", _metrics, "NAMES"),
-    _option("runbook-base", RUNBOOKS, "where the page on the alerts is; #alertname is appended", _url, "URL"),
+    _option(
+        "runbook-base",
+        RUNBOOKS,
+        "where the page on the alerts is; #alertname is appended, or alertname after a =",
+        _url,
+        "URL",
+    ),
     _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
     _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for their links", _url, "URL"),
     _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),

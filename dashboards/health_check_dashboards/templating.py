@@ -47,6 +47,13 @@ def adapt(text: str, options: Options) -> str:
     return otlp.renamed(text) if options.source == OTLP else text
 
 
+def with_runbooks(text: str, base: str) -> str:
+    """Return a text whose links to the page on the alerts lead elsewhere: ``?runbook=`` takes the name as its value."""
+    default = DEFAULTS["runbook-base"]
+    text = text.replace(f"{default}#", base) if base.endswith("=") else text
+    return text.replace(default, base)
+
+
 def _of_source(text: str, source: str) -> str:
     """Return a text without what does not hold where metrics come so."""
     if source == DEFAULTS["source"]:
@@ -83,6 +90,8 @@ def _literals(name: str, code: str, options: Options) -> list[tuple[str, str]]:
         return [(default, label_value(value))]
     if name == "job" and KUBERNETES_NAME.match(code):
         return [(default, resource_name(value))]
+    if name == "runbook-base":
+        return [(code, with_runbooks(code, value))]
     if name == "evaluation-interval" and default not in code:  # in an expression, as a number
         return [(f"{seconds(default):g}", f"{seconds(value):g}")]
     return [(default, value)]

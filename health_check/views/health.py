@@ -29,6 +29,7 @@ from health_check.views.html import render_page
 from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
 from health_check.views.response_cache import ResponseCache
+from health_check.views.runbooks import runbook
 from health_check.views.subsets import errors_of, in_subset, names_in
 from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
 
@@ -113,7 +114,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
             _ = self._subset
-            runs = _asks_for_status(request) and chosen_format(request) is not None
+            runs = _asks_for_status(request) and chosen_format(request) is not None and self.query.runbook is None
             try:
                 if self.access_policy.needs_authority():  # it may look up a session
                     await sync_to_async(lambda: self.access_decision)()
@@ -142,7 +143,11 @@ class HealthCheckView(EndpointMixin, TemplateView):
         response: HttpResponseBase
         try:
             _ = self._subset
-            response = self.refusal() or super().dispatch(request, *args, **kwargs)
+            response = (
+                self.refusal()
+                or runbook(request.method, self.query.runbook)
+                or super().dispatch(request, *args, **kwargs)
+            )
         except ImproperlyConfigured as error:
             log_once("configuration", "The health checks are not configured properly.", error)
             status = 200 if self._needs_nothing else self._status_of_errors()

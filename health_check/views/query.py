@@ -56,6 +56,8 @@ class Query:
     """After how many seconds a browser is to load the page again; 0 for never."""
     show: str = ""
     """What a badge is to show: ``"uptime"``, else the state."""
+    runbook: str | None = None
+    """The alert whose runbook is asked for; empty for the list of them, None for none."""
     unusable: tuple[Problem, ...] = dataclasses.field(default=(), compare=False)
     """What of it could not be used."""
 
@@ -121,6 +123,7 @@ def parse(query_string: str) -> Query:
         sort=choice("sort", SORTS, NO_QUERY.sort),
         refresh=_refresh(given.get("refresh") or "off", problems),
         show=given.get("show") or "",
+        runbook=given.get("runbook"),
         unusable=tuple(problems),
     )
 

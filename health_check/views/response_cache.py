@@ -108,6 +108,8 @@ class ResponseCache:
         if request.resolver_match is not None and "subset" in request.resolver_match.kwargs:
             return None
         query = query_of(request)
+        if query.runbook is not None:
+            return None
         chosen = format_of(query.format, request.META.get("HTTP_ACCEPT", "")) or ""
         if chosen not in CONTENT_TYPES:
             return None

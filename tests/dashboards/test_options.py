@@ -123,6 +123,16 @@ def test_labels__are_said_and_linked() -> None:
     assert "{{ with .Labels.env }}" in texts["prometheus/consoles/health.html"]
 
 
+def test_runbooks__may_be_served_by_a_site() -> None:
+    """With a base that ends in ``=`` the name of the alert is the value of the parameter, in alerts and on boards."""
+    base = "https://shop.internal/health/?runbook="
+    texts = {file.path: file.render(options_of({"runbook-base": base})) for file in FILES}
+    assert f'{base}healthcheckfailing{{{{ end }}}}"' in texts["prometheus/alerts.yml"]
+    assert f"runbook_url: {base}healthcheckfrozen " in texts["prometheus/alerts.yml"]
+    assert f"{base}${{__data.fields.anchor}}" in texts["grafana/dashboards/now.json"]
+    assert [path for path, text in texts.items() if "github.io" in text] == []
+
+
 def test_health_url__is_how_instances_are_asked() -> None:
     """Links to an instance's health page have the scheme and the path of the site's."""
     text = dashboard("grafana/dashboards/now.json", options_of({"health-url": "https://shop.example/status/"}))

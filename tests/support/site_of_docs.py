@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parents[2]
+SITE = "https://django-health-exporter.github.io/django-health-exporter"
 REPOSITORY = "https://github.com/django-health-exporter/django-health-exporter/blob/main"
 LINK = re.compile(r"\]\((?P<path>\.\.?/[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
 
