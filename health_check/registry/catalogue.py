@@ -160,7 +160,9 @@ class Catalogue:
         if choice is None or choice.base is not base:
             made = self._constructed(items) if choice is None else choice.made
             with self._lock:
-                placed = {known: _resolved(found) for known, found in self._placed.items() if known is not endpoint}
+                # those still under construction do not know their labels, and would give them to equal checks
+                settled = {one: found for one, found in self._placed.items() if not any(i.is_awaited for i in found)}
+                placed = {known: _resolved(found) for known, found in settled.items() if known is not endpoint}
             check_set = build_check_set({**placed, endpoint: _resolved(made)})
             choice = _Choice(items=items, made=made, base=base, endpoint=endpoint, check_set=check_set)
             self._keep(endpoint.key, choice)

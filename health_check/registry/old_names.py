@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from django.utils.module_loading import import_string
 
 from health_check.backends import HealthCheck
+from health_check.conf import settings
 
 CLASSES: Mapping[str, tuple[str, ...]] = {
     "health_check.checks.cache.Cache": ("CacheBackend",),
@@ -56,6 +57,15 @@ def adapted(check_class: type[HealthCheck], options: Iterable[str]) -> type[Heal
     )
     found: type[HealthCheck] = import_string(adapter)
     return found
+
+
+def keys(checks: Mapping[str, HealthCheck]) -> list[str]:
+    """Return the key of each check: its label, or with ``HEALTH_CHECK["COMPAT"]`` that of the version before.
+
+    Args:
+        checks: The checks of an endpoint, by label.
+    """
+    return list(checks) if settings.COMPAT is None else keys_320(checks)
 
 
 def keys_320(checks: Mapping[str, HealthCheck]) -> list[str]:

@@ -241,7 +241,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
         if subset is None:
             return self.plugins
         labels = {reading.label for reading in in_subset(self.report, subset).readings}
-        return {label: plugin for label, plugin in self.plugins.items() if label in labels}
+        pairs = zip(self.plugins.items(), self.report.readings, strict=True)
+        return {key: plugin for (key, plugin), reading in pairs if reading.label in labels}
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""

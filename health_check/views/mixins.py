@@ -46,7 +46,7 @@ class CheckMixin:
             endpoint = self._endpoint()
             check_set = _with(endpoint, endpoint.items())
             checks = {m.label: check_set.definitions[m.label].copy() for m in check_set.members[endpoint]}
-            self._plugins = {labelled(label, check): check for label, check in checks.items()}
+            self._plugins = labelled(checks)
         return self._plugins
 
     def check(self, subset: str | None = None) -> list[HealthCheckException]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import ItemsView, KeysView, ValuesView
+import functools
+from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 
 from health_check.backends import HealthCheck
 from health_check.monitor.reports import OK_WORDS, Report, Row
+from health_check.registry import old_names
 
 
 class Label(str):
@@ -22,10 +24,14 @@ class Label(str):
         return getattr(self.check, name)
 
 
-def labelled(label: str, check: HealthCheck) -> Label:
-    """Return a label that has what a check has."""
-    found = Label(label)
-    found.check = check
+def labelled(checks: Mapping[str, HealthCheck]) -> dict[str, HealthCheck]:
+    """Return checks by label, or with ``HEALTH_CHECK["COMPAT"]`` by their old keys, which have what the checks have."""
+    found: dict[str, HealthCheck] = {}
+    for key, check in zip(old_names.keys(checks), checks.values(), strict=True):
+        label = Label(key)
+        label.check, found[label] = check, check
+        with contextlib.suppress(Exception):  # a property of the user's, say, that cannot be set
+            vars(check)["identifier"] = functools.partial(str, key)
     return found
 
 
@@ -33,8 +39,7 @@ class Plugins(list[HealthCheck]):
     """Check instances; iterates over them, and offers them by label like a dict."""
 
     def __init__(self, report: Report) -> None:
-        checks = {row.reading.label: filled(row) for row in report.rows}
-        self.by_label: dict[str, HealthCheck] = {labelled(label, check): check for label, check in checks.items()}
+        self.by_label: dict[str, HealthCheck] = labelled({row.reading.label: filled(row) for row in report.rows})
         super().__init__(self.by_label.values())
 
     def items(self) -> ItemsView[str, HealthCheck]:
@@ -58,12 +63,11 @@ def filled(row: Row) -> HealthCheck:
 def fill(check: HealthCheck, row: Row) -> HealthCheck:
     """Have an instance say what the record of its check says, and return it."""
     reading = row.reading
-    text, label = reading.pretty_status, reading.label
+    text = reading.pretty_status
     state: dict[str, object] = {
         "errors": [message.as_exception() for message in reading.messages],
         "time_taken": reading.time_taken or 0.0,
         "critical_service": row.critical,
-        "identifier": lambda: label,
     }
     if type(check).pretty_status is not HealthCheck.pretty_status or text == OK_WORDS["3.20"]:
         state["pretty_status"] = lambda: text

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from django.utils.feedgenerator import Atom1Feed, Rss201rev2Feed, SyndicationFeed
 
-from health_check.conf import settings
 from health_check.monitor.reports import Reading, Report, Row
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
@@ -25,10 +24,8 @@ def as_json(report: Report) -> str:
 
 
 def json_keys(readings: Sequence[Reading]) -> list[str]:
-    """Return the key of each check: its label, or with ``HEALTH_CHECK["COMPAT"]`` that of the version before."""
-    if settings.COMPAT is None:
-        return [reading.label for reading in readings]
-    return old_names.keys_320({reading.label: reading.definition.prototype for reading in readings})
+    """Return the key of each check in JSON."""
+    return old_names.keys({reading.label: reading.definition.prototype for reading in readings})
 
 
 def json_object(values: Mapping[str, object]) -> str:

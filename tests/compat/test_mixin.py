@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +89,31 @@ def test_command__own(capsys: pytest.CaptureFixture[str]) -> None:
 
     Command().handle()
     assert capsys.readouterr().out == "unavailable: it is down\n"
+
+
+class Late(Up):
+    """Its first instance is ready late, and each knows its name by then."""
+
+    made = itertools.count()
+    ready = threading.Event()
+
+    def __init__(self) -> None:
+        super().__init__()
+        if next(Late.made) == 0:
+            Late.ready.wait(60)
+
+    def __repr__(self) -> str:
+        return "By name"
+
+
+def test_mixin__names_while_the_site_starts(mount: Mount, settings: Settings) -> None:
+    """A label is right also while the same check is still constructed for an endpoint."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
+    plugin_dir.reset()
+    plugin_dir.register(Late)
+    mount(path("health/", include("health_check.urls")))
+    assert list(CheckMixin().plugins) == ["By name"]
+    Late.ready.set()
 
 
 class Own(CheckMixin):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.http import JsonResponse
 from django.test import Client
 from django.urls import include, path
 from pytest_django import Settings
@@ -14,6 +16,7 @@ from pytest_django import Settings
 from health_check.management.system_checks import check_settings
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
+from health_check.views.mixins import CheckMixin
 from tests.compat.shapes import Down, Named, Up
 from tests.conftest import Mount
 from tests.support.servers import ROOT
@@ -90,15 +93,32 @@ def test_compat__other_faces(client: Client, settings: Settings, capsys: pytest.
 
 
 def test_compat__own_view(mount: Mount, client: Client, settings: Settings) -> None:
-    """Views that make JSON of plugins themselves have the word, too."""
+    """Views that make JSON of plugins themselves have the words and the keys, too, by any of the ways there were."""
 
     class Own(HealthCheckView):
         def render_to_response_json(self, plugins: Any, status: int = 200) -> Any:
-            return super().render_to_response_json(plugins, status)
+            ours = super().render_to_response_json(plugins, status).content.decode()
+            keys = {key: plugin.pretty_status() for key, plugin in plugins.items()}
+            names = {plugin.identifier(): plugin.pretty_status() for plugin in plugins}
+            assert keys == names == json.loads(ours)
+            assert list(self.filter_plugins("ready")) == ["Cache backend: sessions"]
+            return JsonResponse(keys, status=status)
 
+    settings.HEALTH_CHECK = {"COMPAT": "3.20", "SUBSETS": {"ready": ["Cache backend: sessions"]}}
+    entries = [("health_check.Cache", {"alias": "sessions"}), Up, "health_check.Database"]
+    mount(path("health/", Own.as_view(checks=entries)))
+    assert said(client) == {"Cache backend: sessions": "working", "Up": "working", "DatabaseBackend": "working"}
+
+
+def test_compat__own_view_with_the_mixin(settings: Settings) -> None:
+    """A view or command that has the checks from the mixin has the words and the keys, too."""
     settings.HEALTH_CHECK = {"COMPAT": "3.20"}
-    mount(path("health/", Own.as_view(checks=[Up])))
-    assert said(client) == {"Up": "working"}
+    checker = CheckMixin()
+    assert [str(error) for error in checker.run_check()] == ["unavailable: it is down"]
+    assert {key: plugin.pretty_status() for key, plugin in checker.plugins.items()} == {
+        key: "unavailable: it is down" if key == "Down" else "working" for key in KEYS.values()
+    }
+    assert [plugin.identifier() for plugin in checker.plugins.values()] == list(checker.plugins)
 
 
 def test_compat__names_that_two_would_have(mount: Mount, client: Client, settings: Settings) -> None:
