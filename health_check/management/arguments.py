@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import math
 import re
 import sys
+import textwrap
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
@@ -18,7 +20,13 @@ LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keep the lines of the epilog, and show the options that all commands have last."""
+    """Fill the paragraphs of the epilog, keep its indented lines, and show the options that all commands have last."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = itertools.groupby(text.strip().split("\n"), key=lambda line: line[:1] in ("", " "))
+        return "\n".join(
+            "\n".join(lines) if is_kept else textwrap.fill(" ".join(lines), width) for is_kept, lines in parts
+        )
 
 
 class HealthCommand(BaseCommand):

@@ -21,10 +21,10 @@ from health_check.stores.client import StoreClient
 
 EPILOG = """
 Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True), and those whose URL name or path
-says so (ready, readyz, readiness). While the host is drained they
-answer 503, whatever their checks say, and load balancers send it no new requests; all other endpoints, those for
-liveness above all, answer as before. The server processes of the host learn of it within a second, from the store
-of their records, and those started later, too: the host stays drained until --undo.
+says so (ready, readyz, readiness). While the host is drained they answer 503, whatever their checks say, and load
+balancers send it no new requests; all other endpoints, those for liveness above all, answer as before. The server
+processes of the host learn of it within a second, from the store of their records, and those started later, too: the
+host stays drained until --undo.
 
 The command says where the records are. They have to be those of the servers: run it as the same user, with the same
 settings and folder for temporary files, or give the store a path of its own.
@@ -32,12 +32,15 @@ settings and folder for temporary files, or give the store a path of its own.
 exit codes:
   0  done; with --status, the host is not drained
   1  with --status, the host is drained
-  2  the servers of this host cannot be told, or there is no readiness endpoint to drain
+  2  the servers of this host cannot be told, or there is no readiness endpoint
 
 examples:
-  manage.py health_drain                before a deployment, or maintenance
-  manage.py health_drain --wait 15      return when load balancers have had the time to notice: as a preStop hook
-  manage.py health_drain --undo         take requests again
+  before a deployment, or maintenance:
+    manage.py health_drain
+  as a preStop hook: return when load balancers have had the time to notice:
+    manage.py health_drain --wait 15
+  take requests again:
+    manage.py health_drain --undo
 """
 
 TRY_SECONDS = 5.0

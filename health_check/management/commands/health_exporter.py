@@ -29,10 +29,14 @@ exit codes:
   2  the port cannot be had, or there is nothing to serve
 
 examples:
-  manage.py health_exporter                          http://127.0.0.1:9808/metrics
-  manage.py health_exporter --host 0.0.0.0           for a Prometheus on another host
-  manage.py health_exporter --once                   print the metrics, and exit
-  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 manage.py health_exporter
+  serve http://127.0.0.1:9808/metrics:
+    manage.py health_exporter
+  for a Prometheus on another host:
+    manage.py health_exporter --host 0.0.0.0
+  print the metrics, and exit:
+    manage.py health_exporter --once
+  send metrics and spans by OTLP:
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 manage.py health_exporter
 """
 
 

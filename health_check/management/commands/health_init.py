@@ -42,6 +42,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--write", metavar="DIR", help="write the files of the monitoring to this folder")
+        parser.add_argument("--force", action="store_true", help="overwrite files that are there and differ")
         parser.add_argument(
             "--target",
             type=_target,
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         folder = options["write"] or "monitoring"
         self.stdout.write(proposals.render(target=options["target"], folder=folder), ending="")
         if options["write"]:
-            self.stdout.write(_write(folder, options["target"], options["job"]))
+            self.stdout.write(_write(folder, options["target"], options["job"], force=options["force"]))
 
 
 def _job() -> str:
@@ -65,7 +66,7 @@ def _job() -> str:
     return str(settings.SETTINGS_MODULE).partition(".")[0] if settings.SETTINGS_MODULE else "django"
 
 
-def _write(folder: str, target: str, job: str) -> str:
+def _write(folder: str, target: str, job: str, *, force: bool) -> str:
     """Write the files of the monitoring, and return what was written.
 
     Raises:
@@ -78,10 +79,12 @@ def _write(folder: str, target: str, job: str) -> str:
     except ImportError as error:
         raise CommandError(f"The package health_check_dashboards cannot be imported: {error}.", returncode=2) from error
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
-        token = ["--credentials-file", proposals.CREDENTIALS] if proposals.needs_token() else []
-        code = main([folder, "--job", job, "--target", target, "--probe", probe, *token])
+        more = ["--credentials-file", proposals.CREDENTIALS] if proposals.needs_token() else []
+        more += ["--force"] if force else []
+        code = main([folder, "--job", job, "--target", target, "--probe", probe, *more])
     if code:
-        raise CommandError(wrong.getvalue().strip(), returncode=2)
+        reason = wrong.getvalue().strip().removeprefix("python -m health_check_dashboards: ")
+        raise CommandError(f"The monitoring was not written. {reason}", returncode=2)
     return f"\nWritten, for the job {job}:\n{said.getvalue().strip()}"
 
 

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.management import ManagementUtility
 from django.urls import include, path
 from pytest_django import Settings
 
@@ -218,6 +219,19 @@ def test_help__explains(run: Run) -> None:
     assert ran.code == 0
     for words in ("exit codes:", "2  wrong usage", "--no-http", "--fresh", "--forwarded-host", "127.0.0.1:8000"):
         assert words in ran.out
+
+
+@pytest.mark.parametrize("command", ["health_check", "health_drain", "health_exporter", "health_init"])
+def test_help__fits_80_columns(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No line of a command's help is broken by a terminal of 80 columns."""
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        ManagementUtility(["manage.py", command, "--help"]).execute()
+    shown = capsys.readouterr().out
+    assert "exit codes:\n  0  " in shown
+    assert [line for line in shown.splitlines() if len(line) > 80] == []
 
 
 @site

@@ -142,5 +142,7 @@ def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settin
     with pytest.raises(CommandError, match="would be overwritten") as caught:
         proposed("--write", str(folder))
     assert caught.value.returncode == 2
+    proposed("--write", str(folder), "--force", "--target", "shop.internal:8123", "--job", "shop")
+    assert (folder / "prometheus" / "alerts.yml").read_text() != "mine"
     with pytest.raises(CommandError, match="is no address"):
         proposed("--target", "nonsense")
