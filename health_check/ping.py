@@ -242,14 +242,14 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
 
 
 def _header(text: str) -> str:
     name, colon, _ = text.partition(":")
     if not colon or not name.strip().isascii() or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is no header, as in 'Host: shop.example'")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a header, as in 'Host: shop.example'")
     return text
 
 

@@ -43,7 +43,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "where the others are": ("alertmanager", "blackbox", "webhook", "tempo-uid"),
     "pages": ("runbook-base", "dashboard-base", "grafana-folder"),
     "how often": ("scrape-interval", "export-interval", "evaluation-interval", "gap", "remember"),
-    "whom to tell when": ("page-share", "keep-firing", "group-wait", "group-interval", "repeat-interval"),
+    "when to notify": ("page-share", "keep-firing", "group-wait", "group-interval", "repeat-interval"),
 }
 """The options by what they are about, for the help; all others are about alerts."""
 
@@ -122,7 +122,7 @@ def write(folder: pathlib.Path, options: Options, *, force: bool) -> list[pathli
     """
     texts = {folder / file.path: file.render(options) for file in files_of(options)}
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is no folder: choose another one.")
+        raise NotADirectoryError(f"{folder} is not a folder: choose another one.")
     others = [path for path, text in texts.items() if _is_other(path, text)]
     if others and not force:
         names = "".join(f"\n  {path}" for path in others)

@@ -54,7 +54,7 @@ def _label(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
         raise ValueError("use the name of a label: letters, digits and _")
     if value in TAKEN_LABELS:
-        raise ValueError(f"{value} tells one alert from another already, or must not")
+        raise ValueError(f"{value} is a label of alerts already, or must not be one")
     return value
 
 
@@ -190,7 +190,7 @@ OPTIONS = (
     _option("blackbox", "blackbox:9115", "where Prometheus finds the blackbox exporter", _target, "HOST:PORT"),
     _option("credentials-file", "", "the file of the token that Prometheus shows to the site", _file, "FILE"),
     _option("tempo-uid", "", "the uid of Grafana's data source of traces, for links from exemplars", _uid, "UID"),
-    _option("webhook", "http://host.docker.internal:9099/", "whom Alertmanager tells", _url, "URL"),
+    _option("webhook", "http://host.docker.internal:9099/", "where Alertmanager sends notifications", _url, "URL"),
     _option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
     _option("export-interval", "1m", "how often processes send metrics by OTLP", _duration, "TIME"),
     _option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
@@ -229,8 +229,8 @@ OPTIONS = (
     _option("store-for", "5m", "and for this long", _delay, "TIME"),
     _option("drained-for", "1h", "a host drained this long", _delay, "TIME"),
     _option("keep-firing", "5m", "for how long an alert goes on after its cause is gone", _delay, "TIME"),
-    _option("group-wait", "30s", "how long Alertmanager waits for more before it tells of a site", _delay, "TIME"),
-    _option("group-interval", "5m", "how long before it tells of changes", _duration, "TIME"),
+    _option("group-wait", "30s", "how long Alertmanager waits for more alerts of a site", _delay, "TIME"),
+    _option("group-interval", "5m", "how long before it notifies of changes", _duration, "TIME"),
     _option("repeat-interval", "4h", "how long before it repeats itself", _duration, "TIME"),
 )
 """All options with one value; ``--label`` may be said several times."""
@@ -292,7 +292,9 @@ REPEATED: Mapping[str, Option] = {
     "labels": LABEL,
     "tags": _option("tag", "", "a tag of checks that alerts have (owner, tier); may be repeated", _label, "NAME"),
     "k8s_labels": _option("k8s-label", "", "a label of the operator's resources; may be repeated", _pair, "NAME=VALUE"),
-    "owners": _option("owner", "", "whom to tell of checks with this owner; may be repeated", _owner, "NAME=URL"),
+    "owners": _option(
+        "owner", "", "where to send alerts on checks with this owner; may be repeated", _owner, "NAME=URL"
+    ),
 }
 """The options that may be said several times, by the fields of ``Options``."""
 

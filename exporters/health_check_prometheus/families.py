@@ -132,7 +132,7 @@ def _state(overview: Overview | None) -> Metric:
 
 
 def _endpoint_status(overview: Overview | None) -> Metric:
-    text = "Whether the endpoint answers that all is in order (1) or not (0)."
+    text = "Whether the endpoint answers 200 (1) or not (0)."
     family = GaugeMetricFamily(f"{PREFIX}endpoint_status", text, labels=["url_name"])
     for report in overview.reports if overview else ():
         family.add_metric([report.name], float(report.healthy))

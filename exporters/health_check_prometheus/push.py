@@ -111,7 +111,7 @@ def verify_push(options: Mapping[str, Any]) -> None:
 def _grouping(options: Mapping[str, Any]) -> dict[str, str]:
     grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
     if "job" in grouping:
-        raise OutputError("The job is no part of the group: give it as --job NAME, not as --grouping job=NAME.")
+        raise OutputError("The job is not part of the group: give it as --job NAME, not as --grouping job=NAME.")
     return grouping
 
 
@@ -181,7 +181,7 @@ def _no_url(given: str) -> OutputError:
     remedy = "use http://HOST:9091 or https://…"
     if at:
         remedy += "; in a user or password write %2F, %3F, %23 and %40 for /, ?, # and @"
-    return OutputError(f"{'***@' if at else ''}{showable(shown)} is no URL of a Pushgateway: {remedy}.")
+    return OutputError(f"{'***@' if at else ''}{showable(shown)} is not the URL of a Pushgateway: {remedy}.")
 
 
 def _described(grouping: Mapping[str, str]) -> str:

@@ -50,7 +50,7 @@ class Elasticsearch(ConciseRepr, HealthCheck):
         if state == "yellow" and not self.yellow_is_ok:
             raise ServiceWarning(f"{self.product} is yellow: some replicas are missing")
         if state not in ("green", "yellow"):
-            raise ServiceReturnedUnexpectedResult(f"{self.product} does not tell the state of its cluster")
+            raise ServiceReturnedUnexpectedResult(f"{self.product} does not report the state of its cluster")
 
     def _document(self) -> Mapping[str, Any]:
         fetched = fetch(

@@ -44,7 +44,7 @@ class Kafka(ConciseRepr, HealthCheck):
         if failure is not None:
             raise ServiceUnavailable(f"cannot get the metadata of Kafka ({', '.join(reasons)})") from failure
         if not brokers:
-            raise ServiceReturnedUnexpectedResult("Kafka tells of no broker")
+            raise ServiceReturnedUnexpectedResult("Kafka lists no broker")
 
     def _ask(self, seconds: float) -> tuple[int, KafkaException | None, list[str]]:
         """Return how many brokers there are, or what went wrong and by which names.

@@ -51,10 +51,10 @@ class Memcached(ConciseRepr, HealthCheck):
             raise ServiceUnavailable("Memcached refuses commands, as it does when it has no connection left") from error
         except MemcacheError as error:
             raise ServiceReturnedUnexpectedResult(
-                f"Memcached did not tell its version ({type(error).__name__})"
+                f"Memcached did not answer with its version ({type(error).__name__})"
             ) from error
         finally:
             with contextlib.suppress(OSError):
                 client.close()
         if not version:
-            raise ServiceReturnedUnexpectedResult("Memcached did not tell its version")
+            raise ServiceReturnedUnexpectedResult("Memcached did not answer with its version")

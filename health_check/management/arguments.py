@@ -52,7 +52,7 @@ def pair(text: str) -> tuple[str, str]:
     """
     name, separator, value = text.partition("=")
     if not separator or not LABEL.fullmatch(name) or not value:
-        raise argparse.ArgumentTypeError(f"{text!r} is no label with a value, as in instance=web1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a label with a value, as in instance=web1")
     return name, value
 
 
@@ -64,7 +64,7 @@ def seconds(text: str) -> float:
     """
     value = _number(text)
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 up")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 up")
     return value
 
 
@@ -76,7 +76,7 @@ def seconds_above_zero(text: str) -> float:
     """
     value = _number(text)
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
 
 

@@ -104,7 +104,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=seconds_above_zero,
         const=2.0,
         metavar="SECONDS",
-        help="show them again every so many seconds (default: 2); where this is no terminal, log what changes",
+        help="show them again every so many seconds (default: 2); if this is not a terminal, print what changes",
     )
     parser.add_argument(
         "--format",
@@ -173,12 +173,12 @@ def asks_a_server(options: Mapping[str, Any]) -> bool:
     if not (options["use_http"] or options["endpoint"]):
         raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
     if not over_http and any(options[name] for name in ("unix_socket", "server_name", "insecure")):
-        raise CommandError("Here no server is asked: leave out what says how to get there.", returncode=2)
+        raise CommandError("No server is asked here: leave out the options that say how to reach one.", returncode=2)
     if (options["job"] or options["grouping"]) and not options["pushgateway"]:
         raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.", returncode=2)
     for output in outputs(options):
         if over_http:
-            raise CommandError(f"--{output} tells of checks that ran in this process: add --no-http.", returncode=2)
+            raise CommandError(f"--{output} is for checks that run in this process: add --no-http.", returncode=2)
         if options["watch"]:
             raise CommandError(f"--watch only shows the checks: leave --{output} out.", returncode=2)
         if output not in extensions.outputs():

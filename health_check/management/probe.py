@@ -198,7 +198,7 @@ def url_of(address: str, path: str) -> str:
     rest = f"127.0.0.1:{rest}" if rest.isdigit() else rest.removesuffix("/")
     rest = f"[{rest}]" if _is_ipv6(rest) else rest
     if not _is_origin(f"{scheme}://{rest}"):
-        raise ProbeError(f"{address!r} is no address: use HOST:PORT, for example 127.0.0.1:8000.")
+        raise ProbeError(f"{address!r} is not an address: use HOST:PORT, for example 127.0.0.1:8000.")
     return f"{scheme}://{rest}{iri_to_uri(path)}"
 
 

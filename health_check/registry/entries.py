@@ -287,7 +287,7 @@ def _load(target: object) -> type[HealthCheck]:
 def _as_check_class(found: object, entry: str) -> type[HealthCheck]:
     if not isinstance(found, type) or not issubclass(found, HealthCheck):
         raise EntryError(
-            f"The entry {entry!r} is no health check: "
+            f"The entry {entry!r} is not a health check: "
             "use the dotted path or the class of a subclass of health_check.backends.HealthCheck."
         )
     return found

@@ -34,7 +34,7 @@ def import_check(path: str) -> object:
     module, dot, _ = path.rpartition(".")
     if not dot:
         if path not in PACKAGE.__all__:
-            raise ImportError(f"{path!r} is no short name of a check")
+            raise ImportError(f"{path!r} is not a short name of a check")
         return getattr(PACKAGE, path)
     is_short = module.isidentifier() and not module.startswith("_") and (CONTRIB / f"{module}.py").is_file()
     try:

@@ -104,7 +104,9 @@ class _Execution:
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
         lacks = lacking(errors[:MOST_ERRORS])
         why = (
-            [unavailable(f"this process has no {lacks}: it cannot judge, and tells no other process")] if lacks else []
+            [unavailable(f"this process has no {lacks}: it cannot judge, and its result is not shared")]
+            if lacks
+            else []
         )
         return ExecutionResult(
             messages=(*_bounded(messages, errors[MOST_ERRORS:]), *why),
@@ -134,8 +136,8 @@ def _is_loop_exit(error: BaseException) -> bool:
 class _GreenletsNeeded(Misconfigured):
     def __init__(self, error: BaseException) -> None:
         super().__init__(
-            "the check waits for greenlets, as those that hold connections of a pool of gevent's, but runs on a thread "
-            "without: have it make a connection of its own."
+            "the check waits for greenlets, such as those that hold connections of gevent's pool, but runs on a thread "
+            "without them: have it make its own connection."
         )
         self.__cause__ = error
 
@@ -224,4 +226,4 @@ def _first(errors: Sequence[object], messages: Sequence[Message]) -> BaseExcepti
     return None
 
 
-UNREADABLE = TypeError(f"the attribute `errors` is no list ({UNKNOWN_ERROR.text})")
+UNREADABLE = TypeError(f"the attribute `errors` is not a list ({UNKNOWN_ERROR.text})")

@@ -44,7 +44,7 @@ class Trust:
         if stat.S_ISDIR(status.st_mode):
             return f"{file} is a folder: name a file in it, or remove it"
         if not stat.S_ISREG(status.st_mode):
-            return f"{file} is no file of its own, but a link or a device: remove it"
+            return f"{file} is not a regular file, but a link or a device: remove it"
         if status.st_nlink > 1:
             return f"{file} has other names, too: remove it"
         if not hasattr(os, "geteuid"):
@@ -142,7 +142,7 @@ def problem_of_folder(place: pathlib.Path) -> str:
         return ""
     remedy = "remove it, or give HEALTH_CHECK['STORE'] a path of its own in OPTIONS"
     if not stat.S_ISDIR(status.st_mode):
-        return f"{place} is no folder, but a link or a file: {remedy}"
+        return f"{place} is not a folder, but a link or a file: {remedy}"
     if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
         return f"{place} belongs to user {status.st_uid}: {remedy}"
     if os.name == "posix" and status.st_mode & 0o077:

@@ -223,7 +223,7 @@ def _to_result(document: Mapping[str, Any]) -> Result:
 def _finite(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{number} is no number of seconds")
+        raise ValueError(f"{number} is not a number of seconds")
     return number
 
 
@@ -237,7 +237,7 @@ def _bound(value: Any) -> float:
 def _moment(value: Any) -> float:
     number = _finite(value)
     if abs(number) > LAST_MOMENT:
-        raise ValueError(f"{number} is no time")
+        raise ValueError(f"{number} is not a time")
     return number
 
 

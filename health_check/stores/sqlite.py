@@ -422,13 +422,15 @@ def _refusal(path: pathlib.Path) -> str:
         if not _is_damage(error):
             raise
         if not _is_marked(path):
-            raise ForeignFileError(f"{path} is no store of health checks: give the store a path of its own") from error
+            raise ForeignFileError(
+                f"{path} is not a store of health checks: give the store a path of its own"
+            ) from error
         return str(error)
     if application != APPLICATION:
         what = "a database of something else" if tables else "no store of health checks"
         raise ForeignFileError(f"{path} is {what}: give the store a path of its own")
     if not {"sites", "host", "life"} & set(tables):
-        return "it is no store of health checks"
+        return "it is not a store of health checks"
     if version != VERSION:
         text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"
         raise (NewerVersionError if version > VERSION else OlderVersionError)(text)

@@ -227,7 +227,7 @@ class SharedFile:
         aside = self._beside(".set-aside")
         self.path.replace(aside)
         log_beside(
-            "The records of the health checks start from scratch: %s is no good (%s), see %s.", self.path, reason, aside
+            "The records of the health checks start again: %s cannot be used (%s), see %s.", self.path, reason, aside
         )
 
     def _put_new(self) -> None:
@@ -277,13 +277,13 @@ def default_folder() -> pathlib.Path:
     """Return the folder in which this user's sites have their files.
 
     Raises:
-        StoreError: If there is no folder for temporary files.
+        StoreError: If there is not a folder for temporary files.
     """
     try:
         return pathlib.Path(tempfile.gettempdir()) / f"django-health-check-{user()}"
     except OSError as error:
         remedy = "set TMPDIR, or give HEALTH_CHECK['STORE'] a path in OPTIONS"
-        raise StoreError(f"there is no folder for temporary files that can be written to: {remedy}") from error
+        raise StoreError(f"there is not a folder for temporary files that can be written to: {remedy}") from error
 
 
 def user() -> str:

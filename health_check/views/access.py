@@ -124,7 +124,7 @@ def _is_near(request: HttpRequest, policy: AccessPolicy) -> bool:
     client = client_of(request, policy.proxies)
     if client.problem:
         warn_once(
-            f"access {client.kind}", f"Whether ACCESS NETWORKS let a request in cannot be told: {client.problem}."
+            f"access {client.kind}", f"It is not known whether ACCESS NETWORKS allow a request: {client.problem}."
         )
     return client.address is not None and is_in(client.address, policy.networks)
 
@@ -167,7 +167,7 @@ def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
 def _tokens(value: object) -> tuple[str, ...]:
     tokens = list(value) if isinstance(value, list | tuple | set | frozenset) else [None]
     if not all(isinstance(token, str) and token.strip() == token != "" for token in tokens):
-        raise ImproperlyConfigured("ACCESS TOKENS is no list of tokens: use texts without space that are not empty.")
+        raise ImproperlyConfigured("ACCESS TOKENS is not a list of tokens: use texts without space that are not empty.")
     return tuple(map(str, tokens))
 
 

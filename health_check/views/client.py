@@ -44,7 +44,7 @@ def client_of(request: HttpRequest, proxies: Iterable[Network | str]) -> Client:
         try:
             address = _hop(text)
         except ValueError:
-            return Client(kind="address", problem=f"X-Forwarded-For has {text.strip()[:60]!r}, which is no address")
+            return Client(kind="address", problem=f"X-Forwarded-For has {text.strip()[:60]!r}, which is not an address")
         if address is None and UNIX not in proxies:
             return Client(kind="unix", problem="it came by a unix socket: add 'unix' to PROXIES if a proxy sent it")
         if address is not None and not is_in(address, proxies):
@@ -95,7 +95,7 @@ def _hop(text: str) -> Address | None:
     are those of ``Forwarded`` (RFC 7239, §6); nginx writes ``unix:``.
 
     Raises:
-        ValueError: If it is no address.
+        ValueError: If it is not an address.
     """
     text = text.strip().strip('"')
     if text.startswith("unix:"):

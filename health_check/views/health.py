@@ -48,7 +48,7 @@ SYNC_HOOKS = (
 
 
 class HealthCheckView(EndpointMixin, TemplateView):
-    """Answer whether the endpoint's checks are in order: 200 if they are, else 500.
+    """Answer whether the endpoint's checks pass: 200 if they do, else 500.
 
     The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
 

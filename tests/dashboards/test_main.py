@@ -96,7 +96,7 @@ def test_command__says_that_a_folder_is_none(tmp_path: pathlib.Path, capsys: pyt
     file = tmp_path / "file"
     file.touch()
     assert main([str(file)]) == 2
-    assert f"{file} is no folder" in capsys.readouterr().err
+    assert f"{file} is not a folder" in capsys.readouterr().err
 
 
 def test_command__says_that_it_cannot_write(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,7 @@ SERVERS = pytest.mark.parametrize("kind", ["gunicorn", long("uvicorn")])
 
 UNKNOWN = "unknown error"
 
-LACKING = "unavailable: this process has no memory left: it cannot judge, and tells no other process"
+LACKING = "unavailable: this process has no memory left: it cannot judge, and its result is not shared"
 
 SAID = {
     "tests.support.checks.Exiting": UNKNOWN,

@@ -92,7 +92,7 @@ def test_damaged_file__is_replaced(observer: Observer, damage: Callable[[pathlib
     observer.assert_one_truth(WINDOW_SECONDS)
     observer.assert_all_counted(lost=None)
     observer.assert_log(warnings=WORKERS)
-    assert observer.server.output().count("start from scratch") <= 1
+    assert observer.server.output().count("start again") <= 1
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def test_check__something_else() -> None:
         pool.submit(answer_wrongly, listener)
         check = Memcached(f"127.0.0.1:{listener.getsockname()[1]}", timeout=BUDGET_SECONDS)
         assert errors_of(check) == [
-            "unexpected result: Memcached did not tell its version (MemcacheUnknownError)",
+            "unexpected result: Memcached did not answer with its version (MemcacheUnknownError)",
         ]
 
 

@@ -49,7 +49,7 @@ Look: TypeAlias = "Callable[[Mapping[str, Any]], tuple[Outcome, Overview | None]
 class Command(HealthCommand):
     """Show how the site's checks are, and exit accordingly."""
 
-    help = "Show how the site's health checks are; the exit code says whether any endpoint fails."
+    help = "Show the results of the site's health checks; the exit code says whether any endpoint fails."
     epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:

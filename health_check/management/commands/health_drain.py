@@ -112,7 +112,9 @@ def _is_known(store_client: StoreClient) -> bool:
 
 
 def _failure(store_client: StoreClient, status: bool) -> str:
-    what = "It cannot be known whether this host is drained" if status else "The servers of this host cannot be told"
+    what = (
+        "It cannot be known whether this host is drained" if status else "The servers of this host cannot be notified"
+    )
     return f"{what}: {store_client.trouble or 'the store does not answer'}."
 
 
@@ -128,7 +130,7 @@ def _readiness_endpoints() -> str:
         return "its readiness endpoints"
     if not names:
         raise CommandError(
-            "There is nothing to drain, as no endpoint tells load balancers: mount one at ready/, or with "
+            "There is nothing to drain, as no endpoint is for readiness: mount one at ready/, or with "
             "HealthCheckView.as_view(readiness=True).",
             returncode=2,
         )
@@ -145,7 +147,7 @@ def _refuse_unshared() -> None:
     store = create_store()
     if not (store.shared and store.reaches_others) and not in_test_environment():
         raise CommandError(
-            f"The servers of this host cannot be told: the records are in {store.describe()}, which they do not see. "
-            "Leave HEALTH_CHECK['STORE'] out, or name a cache on Redis or Memcached.",
+            f"The servers of this host cannot be notified: the records are in {store.describe()}, which they do not "
+            "see. Leave HEALTH_CHECK['STORE'] out, or name a cache on Redis or Memcached.",
             returncode=2,
         )

@@ -90,5 +90,5 @@ def _write(folder: str, target: str, job: str, *, force: bool) -> str:
 
 def _target(text: str) -> str:
     if not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address: use HOST:PORT")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address: use HOST:PORT")
     return text

@@ -140,7 +140,7 @@ def _unnamed(endpoints: Sequence[Endpoint]) -> Iterator[CheckMessage]:
     names = [endpoint.name for endpoint in endpoints if not endpoint.url_name]
     if names:
         yield CheckWarning(
-            f"Health endpoints without a URL name are told apart by number, in the order of the URLconf: "
+            f"Health endpoints without a URL name are distinguished by number, in the order of the URLconf: "
             f"{', '.join(names)}. Another one before them changes that.",
             hint="Give each path() a name. Without one the path counts as a secret, which metrics, messages and traces "
             "do not show; HEALTH_CHECK['ACCESS'] guards better than a secret path.",

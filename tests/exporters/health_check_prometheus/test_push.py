@@ -191,10 +191,10 @@ def test_slow__times_out(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_url__unusable(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is no URL of a gateway is refused with the remedy, and no part of a password is printed."""
+    """What is not the URL of a gateway is refused with the remedy, and no part of a password is printed."""
     assert push(url) == 2
     printed = capsys.readouterr().out
-    assert "is no URL of a Pushgateway: use http://HOST:9091 or https://…" in printed
+    assert "is not the URL of a Pushgateway: use http://HOST:9091 or https://…" in printed
     assert not any(part in printed for part in (SECRET, SECRET[:5], SECRET[5:]))
 
 

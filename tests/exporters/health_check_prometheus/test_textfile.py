@@ -178,9 +178,9 @@ def test_wrong_usage__not_installed(option: str, tmp_path: pathlib.Path, capsys:
 
 @pytest.mark.parametrize("grouping", ["shop", "shop=", "=north", "a b=c", "1=x", "größe=x"])
 def test_wrong_usage__grouping(grouping: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A group that is no label with a value is refused."""
+    """A group that is not a label with a value is refused."""
     assert write("--pushgateway", free_address(), "--grouping", grouping) != 0
-    assert "is no label with a value, as in instance=web1" in capsys.readouterr().out
+    assert "is not a label with a value, as in instance=web1" in capsys.readouterr().out
 
 
 def test_nothing_to_check__no_file(file: pathlib.Path, mount: Mount, settings: Settings) -> None:

@@ -40,7 +40,7 @@ def test_record_type__unknown() -> None:
 
 @pytest.mark.parametrize("servers", [["planted.internal"], ["127.0.0.1", None]])
 def test_nameservers__no_address(servers: list[str]) -> None:
-    """A name server that is no address is told, without being shown."""
+    """A name server that is not an address is told, without being shown."""
     check = DNS(nameservers=servers)
     check.run_check()
     assert [str(error) for error in check.errors] == ["unavailable: the name cannot be resolved (ValueError)"]

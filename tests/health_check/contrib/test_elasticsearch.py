@@ -104,10 +104,10 @@ def test_check__login_is_refused(cluster: Pages, status: int) -> None:
         ("", 302, "unexpected result: Elasticsearch answered HTTP 302"),
         ("<html>welcome</html>", 200, "unexpected result: Elasticsearch answered with something else than JSON"),
         ("[" * 100_000, 200, "unexpected result: Elasticsearch answered with something else than JSON"),
-        ([], 200, "unexpected result: Elasticsearch does not tell the state of its cluster"),
-        (HEALTH, 200, "unexpected result: Elasticsearch does not tell the state of its cluster"),
-        ({"status": "purple"}, 200, "unexpected result: Elasticsearch does not tell the state of its cluster"),
-        ({"status": ["red"]}, 200, "unexpected result: Elasticsearch does not tell the state of its cluster"),
+        ([], 200, "unexpected result: Elasticsearch does not report the state of its cluster"),
+        (HEALTH, 200, "unexpected result: Elasticsearch does not report the state of its cluster"),
+        ({"status": "purple"}, 200, "unexpected result: Elasticsearch does not report the state of its cluster"),
+        ({"status": ["red"]}, 200, "unexpected result: Elasticsearch does not report the state of its cluster"),
     ],
 )
 def test_check__something_else(cluster: Pages, answer: object, status: int, error: str) -> None:

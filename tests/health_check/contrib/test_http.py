@@ -130,7 +130,7 @@ def test_fetch__nonsense(pages: Pages, answer: bytes, error: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "shop.internal", "ftp://shop.internal/", "http://", "http://[::1", "http://a:b/"])
 def test_fetch__url_that_cannot_be_used(url: str) -> None:
-    """What is no URL of HTTP is told, without being shown."""
+    """What is not the URL of HTTP is told, without being shown."""
     error = problem(url)
     assert error.startswith("unavailable: the URL of the page cannot be used (")
     assert "internal" not in error
@@ -154,7 +154,7 @@ def test_fetch__nobody_listens() -> None:
     ],
 )
 def test_fetch__header_that_cannot_be_sent(pages: Pages, value: str, error: str) -> None:
-    """A header that is no header is told, without being shown."""
+    """A header that is not a header is told, without being shown."""
     assert problem(pages.page("/", ""), headers={"X-Key": value}) == f"unavailable: {error}"
 
 

@@ -200,5 +200,5 @@ def test_url_of__addresses(address: str, url: str) -> None:
 )
 def test_url_of__no_address(address: str) -> None:
     """Anything else is refused with an example."""
-    with pytest.raises(ProbeError, match="is no address: use HOST:PORT, for example"):
+    with pytest.raises(ProbeError, match="is not an address: use HOST:PORT, for example"):
         url_of(address, "/x/")

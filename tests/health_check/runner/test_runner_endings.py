@@ -128,7 +128,7 @@ def becoming(other: type) -> Body:
     return body
 
 
-NO_MEMORY = "unavailable: this process has no memory left: it cannot judge, and tells no other process"
+NO_MEMORY = "unavailable: this process has no memory left: it cannot judge, and its result is not shared"
 
 ENDINGS: dict[str, tuple[Body, str]] = {
     "exiting text": (raising(ExitingText), UNKNOWN),

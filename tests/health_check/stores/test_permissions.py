@@ -71,7 +71,7 @@ def lock_that_is_a_pipe(path: pathlib.Path) -> None:
         (written_by_others, "can be written by other users: chmod 600 it"),
         (journal, "belongs to user 12345: remove it"),
         (lock, "belongs to user 12345: remove it"),
-        (lock_that_is_a_pipe, "is no file of its own"),
+        (lock_that_is_a_pipe, "is not a regular file"),
     ],
 )
 def test_file_of_another_user__is_not_used(

@@ -141,7 +141,7 @@ def test_path__a_link_is_not_followed(file: pathlib.Path, content: bytes | None)
     if content is not None:
         file.write_bytes(content)
     store = SQLiteStore(path=str(link))
-    with pytest.raises(StoreError, match="link is no file of its own, but a link"):
+    with pytest.raises(StoreError, match="link is not a regular file, but a link"):
         store.probe()
     assert "but a link" in store.trouble()
     assert [found.name for found in file.parent.iterdir() if found != file] == ["link"]
@@ -153,7 +153,7 @@ def test_path__somebody_s_file(file: pathlib.Path, content: bytes) -> None:
     """What nothing says that we made is neither renamed nor changed."""
     file.write_bytes(content)
     store = SQLiteStore(path=file)
-    with pytest.raises(StoreError, match="is no store of health checks: give the store a path of its own"):
+    with pytest.raises(StoreError, match="is not a store of health checks: give the store a path of its own"):
         store.probe()
     assert file.read_bytes() == content
     assert [found.name for found in file.parent.iterdir()] == [file.name]

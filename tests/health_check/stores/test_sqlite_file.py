@@ -62,10 +62,10 @@ def pipe(file: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "text"),
     [
-        (link, "is no file of its own, but a link or a device: remove it"),
-        (link_to_nothing, "is no file of its own, but a link or a device: remove it"),
+        (link, "is not a regular file, but a link or a device: remove it"),
+        (link_to_nothing, "is not a regular file, but a link or a device: remove it"),
         (pathlib.Path.mkdir, "is a folder: name a file in it, or remove it"),
-        (pipe, "is no file of its own"),
+        (pipe, "is not a regular file"),
         (hard_link, "has other names, too: remove it"),
         pytest.param(of_another_user, "belongs to user 12345: remove it", marks=needs_root),
     ],

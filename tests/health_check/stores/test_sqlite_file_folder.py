@@ -64,7 +64,7 @@ def test_require_safe__no_folder(temp: pathlib.Path, kind: str) -> None:
         place.symlink_to(target)
     if kind == "link":
         target.mkdir(mode=0o700)
-    with pytest.raises(StoreError, match="is no folder, but a link or a file: remove it, or give HEALTH_CHECK"):
+    with pytest.raises(StoreError, match="is not a folder, but a link or a file: remove it, or give HEALTH_CHECK"):
         permissions.require_safe_folder(place)
     assert not target.exists() or list(target.iterdir()) == []
 

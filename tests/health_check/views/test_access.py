@@ -211,7 +211,7 @@ PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
     ],
 )
 def test_client__through_proxies(peer: str, forwarded: str | None, client: str | None) -> None:
-    """Of the addresses forwarded, the last counts that is no trusted proxy's; what is no address lets nobody in."""
+    """Of the addresses forwarded, the last counts that is no trusted proxy's; what is not an address lets nobody in."""
     found = client_of(
         asked(peer=peer, headers={"X-Forwarded-For": forwarded} if forwarded is not None else {}),
         policy_of({"proxies": PROXIES}).proxies,

@@ -221,7 +221,7 @@ def test_store__that_no_server_sees(
     settings.HEALTH_CHECK = {"STORE": store}
     ran = run(*what)
     assert (ran.code, ran.out) == (2, "")
-    assert "The servers of this host cannot be told" in ran.err
+    assert "The servers of this host cannot be notified" in ran.err
 
 
 @site

@@ -125,7 +125,7 @@ def test_command__no_port(run: Run, port: str) -> None:
     """What is no port is refused, with what is one."""
     ran = run(f"--port={port}")
     assert ran.code == 2
-    assert f"{port!r} is no port: use a number from 0 to 65535" in ran.err
+    assert f"{port!r} is not a port: use a number from 0 to 65535" in ran.err
 
 
 def test_command__port_is_taken(run: Run, site: None) -> None:

@@ -144,5 +144,5 @@ def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settin
     assert caught.value.returncode == 2
     proposed("--write", str(folder), "--force", "--target", "shop.internal:8123", "--job", "shop")
     assert (folder / "prometheus" / "alerts.yml").read_text() != "mine"
-    with pytest.raises(CommandError, match="is no address"):
+    with pytest.raises(CommandError, match="is not an address"):
         proposed("--target", "nonsense")

@@ -161,7 +161,7 @@ def test_w020__methods_of_version_4(mount: Mount) -> None:
         ({"details": "sometimes"}, "DETAILS is 'sometimes'"),
         ({"networks": ["10.0.0.0/99"]}, "NETWORKS has '10.0.0.0/99'"),
         ({"open": "no"}, "OPEN is 'no'"),
-        ({"tokens": "secret-of-mine"}, "TOKENS is no list of tokens"),
+        ({"tokens": "secret-of-mine"}, "TOKENS is not a list of tokens"),
     ],
 )
 def test_e001__unusable_rules_of_a_view(options: dict[str, object], words: str, mount: Mount) -> None:

@@ -132,7 +132,7 @@ def test_w013__ours_twice_on_the_path(tmp_path: pathlib.Path, monkeypatch: pytes
 
 
 def test_w013__odd_places(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Archives are looked into, and what is no folder at all is passed by."""
+    """Archives are looked into, and what is not a folder at all is passed by."""
     archive = tmp_path / "other.zip"
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("health_check/__init__.py", "")

@@ -49,7 +49,7 @@ def test_e001__through_django(settings: Settings) -> None:
         ({"NETWORKS": ["everywhere"]}, "ACCESS NETWORKS has 'everywhere'"),
         ({"TOKEN": "secret-of-mine"}, "HEALTH_CHECK['ACCESS'] has no key 'TOKEN'. Did you mean 'TOKENS'?"),
         ("secret-of-mine", "HEALTH_CHECK['ACCESS'] is '…': use a dict"),
-        ({"TOKENS": "secret-of-mine"}, "ACCESS TOKENS is no list of tokens"),
+        ({"TOKENS": "secret-of-mine"}, "ACCESS TOKENS is not a list of tokens"),
     ],
 )
 def test_e001__unusable_access(access: object, words: str, settings: Settings) -> None:
