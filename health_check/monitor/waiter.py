@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from health_check.monitor.record_cache import CachedRecord, Flight
 from health_check.monitor.reports import Reading
 from health_check.records import Message, Record, State, unavailable
+from health_check.runner.run import NO_THREAD
 
 SHOWABLE_AGES = 3
 """How many times its max_age a result may be old and still be shown while a new one is awaited."""
@@ -98,8 +99,9 @@ class Waiter:
     def _excuse(self, now: float) -> Message:
         if self.flight is not None and (error := self.flight.future.exception()) is not None:
             is_threadless = isinstance(error, RuntimeError) and "thread" in str(error)
-            what = "no thread could be started to run the check"
-            return unavailable(what if is_threadless else f"it could not be run ({type(error).__name__}): see the log")
+            return unavailable(
+                NO_THREAD if is_threadless else f"it could not be run ({type(error).__name__}): see the log"
+            )
         if self.flight is not None and not self.flight.future.done():
             return self.flight.waiting_for(now)
         if self.cached.record is not None:

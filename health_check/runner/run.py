@@ -28,6 +28,10 @@ OBSERVER_SECONDS = 0.3
 """How long after its deadline a run's outcome is published though observers have not heard of it yet."""
 
 
+NO_THREAD = "no thread could be started to run the check"
+"""What is said where the system has no thread left, or no memory for its stack."""
+
+
 class Round:
     """The runs that one refresh starts at once; its observer hears when all have an outcome."""
 
@@ -170,7 +174,7 @@ class Run:
     def fail_to_start(self, error: BaseException) -> None:
         """Give it up: there is no thread for it."""
         self.begin()
-        message = unavailable("no thread could be started to run the check")
+        message = unavailable(NO_THREAD)
         self._decide(self._result_of((message,), 0.0, explain(error)), details(error), lacks=THREADS)
 
     def expire(self) -> bool:

@@ -12,11 +12,13 @@ from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_connections, savepoints
 from health_check.concurrency.futures import Future, settle
 from health_check.conf import settings
+from health_check.exceptions import ServiceUnavailable
+from health_check.logs import log_once
 from health_check.runner.backlog import Backlog
 from health_check.runner.boundary import execute
 from health_check.runner.event_loop import AsyncRun, EventLoop
 from health_check.runner.pool import Pool
-from health_check.runner.run import Run
+from health_check.runner.run import NO_THREAD, Run
 
 T = TypeVar("T")
 
@@ -75,7 +77,8 @@ class Runner:
         try:
             self._helpers.submit(functools.partial(_settle_and_close, future, function))
         except RuntimeError as error:
-            future.set_exception(error)
+            log_once("construction", "No thread could be started to construct health checks.", error, beside=True)
+            future.set_exception(ServiceUnavailable(NO_THREAD))
 
     def see_to_loop(self) -> None:
         """Leave an event loop that a check blocks to that check, and start what else was on it again, on a new one."""

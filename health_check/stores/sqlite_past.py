@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -98,9 +99,9 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
     changes: dict[str, list[str]] = {}
     today = now // DAY * DAY
     for name, *period in _rows(database, HALF_HOURS_OF, names, today - DAY):
-        half_hours.setdefault(name, []).append(Period._make(period))
+        half_hours.setdefault(name, []).extend(_period(*period))
     for name, *period in _rows(database, DAYS_OF, names, today - DAYS * DAY):
-        days.setdefault(name, []).append(Period._make(period))
+        days.setdefault(name, []).extend(_period(*period))
     for name, some in half_hours.items():
         days.setdefault(name, []).extend(sums(some, DAY))
     for name, text in _rows(database, CHANGES_OF, names, today - DAYS * DAY):
@@ -118,6 +119,12 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
 def failures_of(database: sqlite3.Connection, names: Sequence[str]) -> dict[str, list[Failure]]:
     """Return the last failures of checks, by name."""
     return {name: serializer.load_failures(text) for name, text in _rows(database, FAILURES_OF, names, 0)}
+
+
+def _period(start: object, length: Any, *numbers: object) -> Iterator[Period]:
+    """Yield the period that a row is; none if it is none: SQLite takes anything, whatever a column is for."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        yield serializer.to_period((start, *numbers), length)
 
 
 def _rows(database: sqlite3.Connection, query: str, names: Sequence[str], since: float) -> Iterator[tuple[Any, ...]]:
