@@ -25,6 +25,7 @@ from tests.support.servers import (
     standalone_exporter,
 )
 from tests.support.site.checks import noted_runs
+from tests.support.site.collected import COLLECTIONS
 
 pytestmark = pytest.mark.server
 
@@ -206,3 +207,25 @@ def test_instrument__a_short_command_runs_no_checks(tmp_path: pathlib.Path) -> N
         assert "System check identified" in process.output()
     assert pids_of(tmp_path) == set()
     assert arrived.named(ROUND) == []
+
+
+SHELL = "import time; from tests.support.site import collected; collected.told(); time.sleep(600)"
+
+NO_SERVERS = {
+    "worker": ["celery", "-A", "tests.support.site.worker", "worker", "--pool=solo", "--without-gossip"],
+    "shell": ["django", "shell", "-c", SHELL],
+}
+"""Processes that live long, and answer no requests."""
+
+
+@pytest.mark.parametrize(("process", "which"), [("worker", "servers"), ("shell", "servers"), ("worker", "all")])
+def test_instrument__only_servers_send_the_records(tmp_path: pathlib.Path, process: str, which: str) -> None:
+    """A worker of Celery or a shell, though its SDK collects, runs no checks and tells of none unless it is to."""
+    command = [str(instrument()), sys.executable, "-m", *NO_SERVERS[process]]
+    with receiver() as arrived:
+        site = site_of(tmp_path, arrived, OTEL_METRICS=which)
+        environment = {**site.environment(), "TEST_SITE_BROKER": "memory://", "TEST_SITE_CACHE": ""}
+        with running(command, tmp_path, environment):
+            eventually(lambda: len(arrived.of(COLLECTIONS)) > 3, what="some collections")
+        assert bool(pids_of(tmp_path)) is (which == "all")
+        assert bool(arrived.of("health_check.check.status")) is (which == "all")

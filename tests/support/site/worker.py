@@ -4,6 +4,9 @@ import os
 
 from celery import Celery
 
+from tests.support.site import collected
+
+collected.told()
 app = Celery("shop", broker=os.environ["TEST_SITE_BROKER"])
 app.conf.update(
     imports=["health_check.contrib.celery"],
