@@ -47,7 +47,7 @@ def _identifier(check: HealthCheck) -> str:
 
 
 def has_own_identifier(check_class: type) -> bool:
-    """Tell whether a class defines the ``identifier()`` of django-health-check 3.x."""
+    """Return whether a class defines the ``identifier()`` of django-health-check 3.x."""
     found = inspect.getattr_static(check_class, "identifier", None)
     return found is not None and not isinstance(found, _OfInstances)
 
@@ -77,9 +77,9 @@ class HealthCheckResult:
 class HealthCheck:
     """Check one thing that the site depends on.
 
-    Derive from this class and write ``check_status``, sync or async. Tell what is wrong by raising a
-    :class:`~health_check.exceptions.HealthCheckException` or by calling :meth:`add_error`, as often as
-    needed. Make it a dataclass if it has options.
+    Derive from this class and write ``check_status``, sync or async. Report a failure by raising a
+    ``HealthCheckException`` (see ``health_check.exceptions``), or by calling ``add_error``, as often as needed. Make it
+    a dataclass if it has options.
 
     A subclass may say how it is run, as plain class attributes or as options of its entry in ``checks``:
 
@@ -121,7 +121,7 @@ class HealthCheck:
         """Look at the service; override this, as a method or a coroutine method.
 
         Raises:
-            HealthCheckException: To tell what is wrong; any other exception is shown as "unknown error".
+            HealthCheckException: With what is wrong; any other exception is shown as "unknown error".
             NotImplementedError: If the check overrides neither this method nor ``run``.
         """
         raise NotImplementedError(f"{type(self).__name__} must define check_status()")
@@ -140,7 +140,7 @@ class HealthCheck:
                 run_to_end(outcome)
 
     async def arun_check(self) -> None:
-        """Run an async check now, on the running event loop; otherwise like :meth:`run_check`."""
+        """Run an async check now, on the running event loop; otherwise like ``run_check``."""
         with self._observed():
             outcome = status_method(self)()
             if inspect.isawaitable(outcome):
@@ -240,7 +240,7 @@ def status_method(check: HealthCheck) -> Callable[[], Awaitable[None] | None]:
 
 
 def is_asynchronous(check_class: type[HealthCheck]) -> bool:
-    """Tell whether the checks of this class can run on an event loop."""
+    """Return whether the checks of this class can run on an event loop."""
     if check_class.run_check is not HealthCheck.run_check:
         return False
     return inspect.iscoroutinefunction(getattr(check_class, status_method_name(check_class)))

@@ -143,9 +143,9 @@ class HealthCheckSettings:
 
     @property
     def SITE(self) -> str:
-        """The name of the site, by which its records are told from those of others; default empty.
+        """The name of the site, by which its records are found; default empty.
 
-        Without one that is made of the settings module, ``BASE_DIR``, and where the databases and caches are.
+        Without one, the name is derived from the settings module, ``BASE_DIR``, and where the databases and caches are.
         """
         value = _configured().get("SITE", "")
         if not isinstance(value, str):
@@ -196,7 +196,7 @@ class HealthCheckSettings:
 
     @property
     def SCHEDULER(self) -> bool:
-        """Whether each server process runs checks as their results expire, so that readers need not wait.
+        """Whether each server process runs checks as their results expire, so that readers do not wait.
 
         Default False.
         """
@@ -204,7 +204,7 @@ class HealthCheckSettings:
 
     @property
     def DURATION_BUCKETS(self) -> tuple[float, ...]:
-        """The upper bounds, in seconds, of the histogram of run durations; default from 1 ms to 30 s."""
+        """The upper bounds, in seconds, of the histogram of run durations; default from 5 ms to 10 s."""
         configured = _configured()
         if "DURATION_BUCKETS" not in configured:
             return DEFAULT_DURATION_BUCKETS
@@ -275,7 +275,7 @@ KNOWN = tuple(name for name in vars(HealthCheckSettings) if name.isupper() and n
 
 
 def in_test_environment() -> bool:
-    """Tell whether Django's ``setup_test_environment()`` is in force: a test suite is running."""
+    """Return whether Django's ``setup_test_environment()`` is in force: a test suite is running."""
     utils = sys.modules.get("django.test.utils")  # not mail.outbox: any mail of the locmem backend makes that
     return utils is not None and hasattr(utils._TestState, "saved_data")  # noqa: SLF001 - where Django keeps it
 

@@ -18,7 +18,7 @@ from health_check_prometheus.scrape_timeout import seconds_left
 class HealthCheckCollector(Collector):
     """Collect the state of all endpoints and their checks at each scrape.
 
-    A scrape reads the same records as every other face, and waits ``HEALTH_CHECK["SCRAPE_WAIT"]`` seconds for
+    A scrape reads the same records as all other answers, and waits ``HEALTH_CHECK["SCRAPE_WAIT"]`` seconds for
     checks that have to run at most.
 
     Args:

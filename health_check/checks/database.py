@@ -31,8 +31,8 @@ class Database(ConciseRepr, HealthCheck):
     """Check that a database answers.
 
     Verifies that a connection can be made and that ``SELECT 1`` returns 1. Reads and writes no table, so the
-    user needs no rights. That costs the database a connection and a query a run. The connection is the check's own:
-    those in a pool of the site's may all be in use, or of a server that has been restarted since.
+    user needs no rights. That costs the database a connection and a query a run. The check makes a connection of
+    its own: those in the site's pool may all be in use, or be broken since a restart of the server.
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.

@@ -124,12 +124,12 @@ class Mail(ConciseRepr, HealthCheck):
 
 
 def has_settings() -> bool:
-    """Tell whether the site has settings for mail of its own."""
+    """Return whether the site has settings for mail of its own."""
     return any(django_settings.is_overridden(name) for name in SETTINGS)  # type: ignore[misc]
 
 
 def is_not_set_up() -> bool:
-    """Tell whether the site is being developed, and has no settings for mail yet."""
+    """Return whether the site is being developed, and has no settings for mail yet."""
     return bool(django_settings.DEBUG) and not has_settings()
 
 

@@ -28,9 +28,9 @@ UNUSABLE = (BadMigrationError, CircularDependencyError, NodeNotFoundError)
 class Migrations(Database):
     """Warn of migrations that are not applied.
 
-    Verifies that the database has all migrations of the code that runs, as it has not after a deployment that forgot
-    them. Reads the table of migrations. That costs the database a connection and two queries a run, by default once a
-    minute, and this process the import of all migrations.
+    Verifies that the database has all migrations of the code that runs. It has not after a deployment without
+    ``migrate``. Reads the table of migrations. That costs the database a connection and two queries a run, by default
+    once a minute, and this process the import of all migrations.
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.

@@ -21,10 +21,10 @@ OVER = ("resolved", "postmortem", "completed")
 
 @dataclasses.dataclass(repr=False)
 class AtlassianStatusPage(StatusPage):
-    """Warn of incidents that a provider tells of on a status page of Atlassian's: a base class.
+    """Warn of incidents on a provider's Atlassian status page: a base class.
 
     Verifies that the page's summary can be fetched and understood, and that no incident is going on, of a component if
-    one is given. Maintenance that is announced is no incident. That costs the provider a request every five minutes.
+    one is given. Announced maintenance is not an incident. That costs the provider a request every five minutes.
 
     Give ``base_url``, as a class attribute or a property.
 

@@ -109,7 +109,7 @@ class Ping(ConciseRepr, HealthCheck):
 
 @dataclasses.dataclass(repr=False)
 class Heartbeat(ConciseRepr, HealthCheck):
-    """Check that work gets done.
+    """Check that tasks are done.
 
     Verifies that the task ``health_check.contrib.celery.beat`` ran not long ago: the scheduler sent it, the broker
     passed it on, and a worker had the time for it. It leaves its time in a cache that web and worker processes share.
@@ -182,10 +182,10 @@ class _Survey:
         self._wrong = 0
 
     def take(self, answers: Mapping[str, Any]) -> None:
-        """Take note of what a worker says.
+        """Note the answer of a worker.
 
         Raises:
-            _Enough: If no other answer can tell more.
+            _Enough: If no other answer is needed.
         """
         for worker, said in answers.items():
             self._answers += 1
@@ -203,7 +203,7 @@ class _Survey:
             raise _Enough
 
     def errors(self) -> Iterator[HealthCheckException]:
-        """Tell what is wrong."""
+        """Return what is wrong."""
         if not self._answers:
             yield ServiceUnavailable("no worker answers")
             return

@@ -19,17 +19,17 @@ PATH = "/_cluster/health"
 
 @dataclasses.dataclass(repr=False)
 class Elasticsearch(ConciseRepr, HealthCheck):
-    """Check that a cluster is whole.
+    """Check that a cluster has all its data.
 
-    Verifies that a node answers, lets us in, and sees its cluster green; yellow (replicas are missing) is a warning,
-    red (data is missing) an error. Reads and writes no index; the user needs the right to monitor. That costs the
-    cluster a request a run.
+    Verifies that a node answers, accepts the login, and reports its cluster green; yellow (replicas are missing) is a
+    warning, red (data is missing) an error. Reads and writes no index; the user needs the right to monitor. That costs
+    the cluster a request a run.
 
     Args:
         url: A node, as in ``https://HOST:9200``.
         auth: User and password; default none, or those of the URL.
         api_key: An API key instead; default none.
-        yellow_is_ok: Whether yellow is in order, as for a cluster of one node; default False.
+        yellow_is_ok: Whether yellow is ok, as for a cluster of one node; default False.
         ca_file: A file with the certificates to trust, instead of the usual ones.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """

@@ -27,8 +27,8 @@ class HTTP(ConciseRepr, HealthCheck):
     the service a request a run. Give each of several a ``name``.
 
     Args:
-        url: The URL, ``http://…`` or ``https://…``. What is secret belongs into ``auth`` or ``headers``, as the
-            client logs the URL, without user and password.
+        url: The URL, ``http://…`` or ``https://…``. Put secrets into ``auth`` or ``headers``: the client
+            logs the URL, without user and password.
         expected_status: The status that is expected, or several of them; default 200.
         match: A regular expression that is to be found in the body (of which 2 MiB are read); default any body.
         method: The HTTP method; default ``"GET"``.
@@ -40,7 +40,7 @@ class HTTP(ConciseRepr, HealthCheck):
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
-        re.error: If ``match`` is no regular expression.
+        re.error: If ``match`` is not a regular expression.
     """
 
     url: str = dataclasses.field(repr=False)

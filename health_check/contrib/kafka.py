@@ -24,7 +24,7 @@ except ImportError as error:
 class Kafka(ConciseRepr, HealthCheck):
     """Check that a Kafka cluster answers.
 
-    Verifies that one of the bootstrap servers can be reached, and tells of at least one broker. Reads and writes no
+    Verifies that one of the bootstrap servers can be reached, and lists at least one broker. Reads and writes no
     topic. That costs the cluster a connection and a metadata request a run.
 
     Args:

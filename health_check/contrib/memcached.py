@@ -22,8 +22,8 @@ except ImportError as error:
 class Memcached(ConciseRepr, HealthCheck):
     """Check that a Memcached server answers.
 
-    Verifies that a connection can be made, and that the server tells its version. Reads and writes no key. That costs
-    the server a connection and a command a run. ``health_check.Cache`` verifies that values are kept.
+    Verifies that a connection can be made, and that the server answers with its version. Reads and writes no key. That
+    costs the server a connection and a command a run. ``health_check.Cache`` verifies that values are kept.
 
     Args:
         server: The server, ``HOST:PORT``, or the path of a socket; default ``"127.0.0.1:11211"``.

@@ -140,7 +140,7 @@ class Load(ConciseRepr, HealthCheck):
 class Battery(ConciseRepr, HealthCheck):
     """Warn when a battery runs out.
 
-    Verifies its charge, and, if wanted, that it is plugged in; a machine without battery is in order. That costs a
+    Verifies its charge, and, if wanted, that it is plugged in; a machine without battery is ok. That costs a
     read of the system's files a run.
 
     Args:

@@ -38,7 +38,7 @@ _WORD = re.compile(r"<(?:strong|b)>([^<]*)</", re.IGNORECASE)
 
 @dataclasses.dataclass(repr=False)
 class Feed(StatusPage):
-    """Warn of incidents that a provider tells of in an RSS or Atom feed: a base class.
+    """Warn of incidents in a provider's RSS or Atom feed: a base class.
 
     Verifies that the feed can be fetched and understood, and that it has no entry that is young, or has no date, and
     does not say that all is over, or has yet to come. That costs the provider a request every five minutes.

@@ -146,7 +146,7 @@ class Store(abc.ABC):
     Records and leases belong to a site and a release of it. What is counted, and the past, go on through releases.
 
     Args:
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     shared: bool = True

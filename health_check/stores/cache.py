@@ -84,8 +84,8 @@ class DjangoCacheStore(Store):
     Args:
         alias: The cache, a key of ``CACHES``.
         site: The name of the site; default as ``HEALTH_CHECK["SITE"]`` says.
-        host: What tells this host from others; default its name.
-        clock: Tells the time.
+        host: The name of this host in the records; default the host name.
+        clock: Returns the time.
 
     Raises:
         TypeError: If an option is of no use.

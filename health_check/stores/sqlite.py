@@ -112,7 +112,7 @@ class SQLiteStore(Store):
     Args:
         path: The file, in a folder that is there; default one for this site and user in the folder for temporary
             files.
-        clock: Tells the time.
+        clock: Returns the time.
 
     Raises:
         TypeError: If an option is of no use.
