@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import json
 import os
 import pathlib
@@ -15,8 +17,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from health_check import __version__
+from health_check.conf import KNOWN
 from health_check_prometheus import HealthCheckCollector
-from tests.support.site_of_docs import SITE
+from tests.support.site_of_docs import SITE, checks
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -200,6 +203,27 @@ def test_metrics__table_is_complete() -> None:
     page = (ROOT / "docs" / "reference" / "prometheus.md").read_text()
     rows = re.findall(r"^\| `(django_health_check_\w+)` \| (\w+) \| ([\w, ]*?) ?\|", page, re.MULTILINE)
     assert {name: ", ".join(sorted(labels.split(", "))) for name, _, labels in rows} == emitted()
+
+
+def test_settings__table_is_complete() -> None:
+    """The page on settings has one row for each setting there is, and no other."""
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text().partition("## System checks")[0]
+    assert sorted(re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)) == sorted(KNOWN)
+
+
+@pytest.mark.parametrize("path", [path for path in checks() if not path.endswith((".Feed", ".AtlassianStatusPage"))])
+def test_checks__each_has_a_row(path: str) -> None:
+    """The page on checks names each check of the package, and its options where it has a row of its own."""
+    page = (ROOT / "docs" / "reference" / "checks.md").read_text()
+    module, _, name = path.rpartition(".")
+    (row,) = [
+        line for line in page.splitlines() if line.startswith("| `health_check") and re.search(rf"\b{name}`", line)
+    ]
+    check: Any = getattr(importlib.import_module(module), name)
+    options = {field.name for field in dataclasses.fields(check) if field.init}
+    is_alone = row.split("|")[1].count("`") == 2 and "docstring" not in row
+    missing = [option for option in options if f"`{option}`" not in row and option != "client"]  # that of 4.x
+    assert not is_alone or missing == []
 
 
 def emitted() -> dict[str, str]:
