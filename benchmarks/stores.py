@@ -37,6 +37,7 @@ def figures(folder: pathlib.Path) -> Iterator[Figure]:
     yield Figure.of("taking a lease and publishing", _times(lambda: _refresh(store, queries[:1])), "ms", target=1)
     many = _times(lambda: _refresh(store, queries))
     yield Figure.of(f"the same for {RECORDS} together, each", [each / RECORDS for each in many], "ms", target=1)
+    yield _past(store, keys, "SQLite")
     store.close()
     if shutil.which("redis-server"):
         with contextlib.redirect_stdout(sys.stderr):  # what the server prints
@@ -55,7 +56,19 @@ def _of_redis(folder: pathlib.Path, keys: Sequence[Key]) -> Iterator[Figure]:
             asked = _commands(client) - before - 1  # without the count itself
         yield Figure.of(f"commands for reading {RECORDS} records from Redis", [asked], "", target=1)
         yield Figure.of(f"reading {RECORDS} records from Redis", _times(lambda: store.look(queries)), "ms")
+        yield _past(store, keys, "Redis")
         store.close()
+
+
+def _past(store: Store, keys: Sequence[Key], place: str) -> Figure:
+    """Return how long it takes to read the past of a day, of runs each five minutes."""
+    now = time.time()
+    moments = [now - 86400 + number * 300 for number in range(288)]
+    for key in keys:
+        store.add_past(key, [dataclasses.replace(_record_after(None).result, finished=moment) for moment in moments])
+    return Figure.of(
+        f"reading 24 h of {RECORDS} checks from {place}", _times(lambda: store.past(keys)), "ms", target=20
+    )
 
 
 def _commands(client: Any) -> int:
