@@ -31,9 +31,9 @@ MOST_AT_ONCE = 50
 """Of how many checks to ask at once: a large page is no reason to have refreshes wait."""
 
 MOST_KEPT = 1000
-"""How many answers to keep."""
+"""Of how many checks to keep answers: some 10 kB each."""
 
-KEPT_SECONDS = 30.0
+KEPT_SECONDS = 5.0
 """For how long to keep one: other hosts have new results meanwhile."""
 
 
@@ -87,6 +87,7 @@ class HistoryReader:
     def __init__(self, store_client: StoreClient) -> None:
         self._store_client = store_client
         self._kept: dict[tuple[Key, ...], _Answer] = {}
+        self._failures: dict[tuple[Key, ...], Mapping[Key, Sequence[Failure]]] = {}
 
     def history(self, readings: Sequence[Reading]) -> History:
         """Return what is known of the past of checks, and of other hosts; not of all where that takes long."""
@@ -104,11 +105,19 @@ class HistoryReader:
         return found[0] if len(found) == 1 else _together(found)
 
     def failures(self, readings: Sequence[Reading]) -> Mapping[str, tuple[Failure, ...]]:
-        """Return the last failures of checks on all hosts, newest first, by label; none while they cannot be read."""
+        """Return the last failures of checks on all hosts, newest first, by label; what was known last if need be."""
         labels = _labels(readings)
+        keys = tuple(labels)
+
+        def ask(store: Store) -> Mapping[Key, Sequence[Failure]]:
+            if sum(map(len, self._failures)) >= MOST_KEPT:
+                self._failures.clear()
+            self._failures[keys] = store.past_failures(keys)
+            return self._failures[keys]
+
+        kept = self._failures.get(keys, {})
         found: dict[str, list[Failure]] = {}
-        unknown: Mapping[Key, Sequence[Failure]] = {}
-        for key, some in self._store_client.call(lambda store: store.past_failures(tuple(labels)), unknown).items():
+        for key, some in self._store_client.call(ask, kept).items():
             found.setdefault(labels[key], []).extend(some)
         return {
             label: tuple(sorted(some, key=lambda failure: failure.finished, reverse=True)[:MOST_FAILURES])
@@ -121,7 +130,7 @@ class HistoryReader:
 
         def ask(store: Store) -> History:
             history = _history(store, readings, labels, self._store_client.now())
-            if len(self._kept) >= MOST_KEPT:
+            if sum(map(len, self._kept)) >= MOST_KEPT:
                 self._kept.clear()
             self._kept[tuple(labels)] = _Answer(stamp, time.monotonic(), history)
             return history
