@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
 import json
 import os
 import pathlib
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +17,9 @@ from typing import Any
 import pytest
 
 from health_check_dashboards.options import OTLP
-from tests.support.alerting import Receiver, alertmanager, receiver, written
+from tests.support.alerting import Receiver, alertmanager, prometheus, receiver, written
 from tests.support.boards import BOARDS, targets
-from tests.support.client import eventually, get_at_once
+from tests.support.client import eventually, get, get_at_once
 from tests.support.otlp import collector
 from tests.support.panels import Asked, shown, values_of
 from tests.support.sending import SendingSite, instrument
@@ -64,21 +66,53 @@ def by_collector(folder: pathlib.Path, to: str) -> Iterator[dict[str, str]]:
         yield {"to": server.url, "protocol": "grpc"}
 
 
-@pytest.mark.parametrize("way", [directly, by_collector])
-def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path, way: Way) -> None:
-    """A check that breaks is told, and that it is fixed, and that a site is down though its exporter process is not."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Watched:
+    """A site whose metrics are watched."""
+
+    site: Server
+    """The site."""
+    prices: pathlib.Path
+    """What its check looks for."""
+    folder: pathlib.Path
+    """What was written to watch it."""
+    asked: Asked
+    """Where its metrics are."""
+    told: Receiver
+    """Who is told of its alerts."""
+
+    def is_told(self, alert: str, status: str) -> None:
+        """Wait until the webhook was told of an alert."""
+        eventually(lambda: (alert, status) in self.told.read(), what=f"{alert} to be told as {status}")
+
+    def breaks_and_is_fixed(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Break the check, look at what is told, and fix it."""
+        assert self.told.read() == []
+        self.prices.unlink()
+        self.is_told("HealthCheckFailing", "firing")
+        self.is_told("HealthCheckEndpointFailing", "firing")
+        alert_says_what_it_should(self.told, self.asked)
+        meanwhile()
+        self.prices.write_text("tea,2.60\n")
+        self.is_told("HealthCheckFailing", "resolved")
+        self.is_told("HealthCheckEndpointFailing", "resolved")
+
+
+@contextlib.contextmanager
+def watched(tmp_path: pathlib.Path, way: Way) -> Iterator[Watched]:
+    """Run a site and an exporter process beside it, and what stands between them and a webhook."""
     victoria_program("victoria-metrics")  # else nothing is started
-    site_folder = tmp_path / "site"
     with contextlib.ExitStack() as stack:
         told = stack.enter_context(receiver())
         folder = written(tmp_path / "monitoring", {**QUICK, "webhook": told.url})
         manager = stack.enter_context(alertmanager(tmp_path / "am", folder / "alertmanager" / "alertmanager.yml"))
-        relabeling = folder / "victoriametrics" / "relabel.yml"
-        store = stack.enter_context(victoria_metrics(tmp_path / "vm", relabeling))
+        store = stack.enter_context(victoria_metrics(tmp_path / "vm", folder / "victoriametrics" / "relabel.yml"))
         sent = stack.enter_context(way(tmp_path / "collector", f"{store.url}/opentelemetry"))
-        site = SendingSite(folder=site_folder, checks=CHECKS, to=sent["to"], variables=variables(sent["protocol"]))
-        prices = site_folder / "prices.csv"
+        site = SendingSite(
+            folder=tmp_path / "site", checks=CHECKS, to=sent["to"], variables=variables(sent["protocol"])
+        )
         site.environment()
+        prices = site.folder / "prices.csv"
         prices.write_text("tea,2.50\n")
         server = stack.enter_context(site_under_wrapped_gunicorn(site, [instrument()], "--workers=2", "--threads=2"))
         beside = dataclasses.replace(site, to=f"{store.url}/opentelemetry", variables=variables("http/protobuf"))
@@ -89,17 +123,27 @@ def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path, way: Way
         with vmalert(tmp_path / "first", rules, store, None):  # it takes seconds until new series can be read
             eventually(lambda: asked.series(AVAILABLE, at=time.time()), what="an evaluation of the rules")
         stack.enter_context(vmalert(tmp_path / "vmalert", rules, store, manager))
-        assert told.read() == []
-        prices.unlink()
-        is_told(told, "HealthCheckFailing", "firing")
-        alert_says_what_it_should(told, asked)
-        every_panel_has_data(folder, asked)
-        prices.write_text("tea,2.60\n")
-        is_told(told, "HealthCheckFailing", "resolved")
-        is_told(told, "HealthCheckEndpointFailing", "resolved")
-        os.killpg(server.process.pid, signal.SIGKILL)
-        is_told(told, "HealthCheckSiteDown", "firing")
-        assert {name for name, _ in told.read()} == TOLD
+        yield Watched(site=server, prices=prices, folder=folder, asked=asked, told=told)
+
+
+def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path) -> None:
+    """A check that breaks is told, and that it is fixed, and that a site is down though its exporter process is not."""
+    with watched(tmp_path, directly) as site:
+
+        def pages() -> None:
+            every_panel_has_data(site.folder, site.asked)
+            the_console_shows_it(tmp_path / "prometheus", site)
+
+        site.breaks_and_is_fixed(pages)
+        os.killpg(site.site.process.pid, signal.SIGKILL)
+        site.is_told("HealthCheckSiteDown", "firing")
+        assert {name for name, _ in site.told.read()} == TOLD
+
+
+def test_otlp__by_grpc_through_a_collector(tmp_path: pathlib.Path) -> None:
+    """What workers send by gRPC, and a collector forwards, is told as well."""
+    with watched(tmp_path, by_collector) as site:
+        site.breaks_and_is_fixed()
 
 
 TOLD = {"HealthCheckFailing", "HealthCheckEndpointFailing", "HealthCheckSiteDown"}
@@ -125,11 +169,6 @@ def roles(asked: Asked) -> dict[str, str]:
     """Return the role of each process that sends."""
     found = map(dict, asked.series('health_check_process_info{job="shop"}', at=time.time()))
     return {labels["instance"]: labels["health_check_role"] for labels in found}
-
-
-def is_told(told: Receiver, alert: str, status: str) -> None:
-    """Wait until the webhook was told of an alert."""
-    eventually(lambda: (alert, status) in told.read(), what=f"{alert} to be told as {status}", seconds=120)
 
 
 def alert_says_what_it_should(told: Receiver, asked: Asked) -> None:
@@ -161,3 +200,28 @@ def every_panel_has_data(folder: pathlib.Path, asked: Asked) -> None:
 
 WITHOUT_DATA = {"Runs under way: A"}
 """What shows nothing while no run hangs."""
+
+
+def the_console_shows_it(folder: pathlib.Path, site: Watched) -> None:
+    """Read the console page, of a Prometheus that takes over what has arrived."""
+    configuration = site.folder / "prometheus" / "federation.yml"
+    job = {
+        "job_name": "federation",
+        "honor_labels": True,
+        "metrics_path": "/federate",
+        "params": {"match[]": ['{job="shop"}']},
+        "static_configs": [{"targets": [site.asked.prometheus.address]}],
+    }
+    configuration.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [job]}))
+    texts = ("PriceList", "Database", ">error<", ">ok<", "not 200", "health_check*")
+    with prometheus(folder, configuration) as server:
+
+        def page() -> str | None:
+            answer = get(f"{server.url}/consoles/health.html", job="shop")
+            assert answer.status == 200, answer.body
+            return answer.body if all(text in answer.body for text in texts) else None
+
+        found = eventually(page, what=f"{texts} on the page")
+        there = Asked(prometheus=server).series
+        for expression in map(html.unescape, re.findall(r'data-query="([^"]*)"', found)):
+            assert eventually(lambda e=expression: there(e, at=time.time(), instant=False), what=expression)  # type: ignore[misc]
