@@ -28,6 +28,9 @@ versions of this package side by side each have their own: neither reads, overwr
 """
 
 
+MOST_LENGTH = 500_000
+"""How many characters a record has at most: what a check reports is bounded, so a longer one is forged."""
+
 LAST_MOMENT = 253_402_300_799.0
 """The end of the year 9999, in Unix time: nothing can show a later one."""
 
@@ -62,8 +65,10 @@ def load(text: str) -> Record:
     """Return the record that a JSON text is.
 
     Raises:
-        ValueError: If it is none, or one of another version.
+        ValueError: If it is none, one of another version, or longer than any that a run leads to.
     """
+    if len(text) > MOST_LENGTH:
+        raise ValueError(f"a record of {len(text)} characters")
     return _loaded(text, _to_record)
 
 

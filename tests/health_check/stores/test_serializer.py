@@ -141,6 +141,7 @@ def test_load__a_field_that_is_none(name: str, value: object) -> None:
         lambda document: document["result"].pop("host"),
         lambda document: document["totals"].update(runs={"nonsense": 1}),
         lambda document: document["totals"].update(runs=[1]),
+        lambda document: document["result"].update(messages=[["unavailable", "x" * 500_000]]),
         lambda document: document["totals"].update(runs={"ok": 10**400}),
         lambda document: document["totals"].update(runs={"ok": -1}),
         lambda document: document["totals"].update(durations={"nan": 1}),
