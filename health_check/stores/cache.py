@@ -342,7 +342,7 @@ class DjangoCacheStore(Store):
     def _refused(self, documents: dict[str, str], seconds: int) -> list[str]:
         """Write documents at once, or else one by one, and return which ones the cache refuses, as those too large."""
         try:
-            failed = self._do(lambda cache: cache.set_many(documents, seconds))
+            failed = self._do(lambda cache: cache.set_many(documents, seconds)) or []  # django-redis returns None
         except StoreError:
             self._do(lambda cache: cache.get(next(iter(documents))))  # or else the server is gone
             failed = list(documents)

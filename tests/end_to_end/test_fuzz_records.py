@@ -194,7 +194,7 @@ def kept(
 ) -> Iterator[Kept]:
     """A store that has been used."""
     mount_checks(Truthful)
-    policy = {"MAX_AGE": MAX_AGE, "TIMEOUT": 2.0, "MAX_CONCURRENCY": 4}
+    policy = {"MAX_AGE": MAX_AGE, "TIMEOUT": 5.0, "WAIT": 60.0, "MAX_CONCURRENCY": 4}  # so that no last record is shown
     if request.param == "file":
         options = {"path": str(tmp_path / "store.sqlite3")}
         store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}

@@ -160,6 +160,16 @@ def test_publish__a_record_larger_than_an_item(tmp_path: pathlib.Path, use_cache
         place.close()
 
 
+def test_django_redis__keeps_records(redis: CacheServer, use_cache: UseCache) -> None:
+    """Its client is another than Django's, and returns nothing where that returns what failed."""
+    pytest.importorskip("django_redis")
+    use_cache(redis.configuration(BACKEND="django_redis.cache.RedisCache"))
+    place = Place(create_store=lambda clock: DjangoCacheStore(site=SITE, clock=clock))
+    record = run(place.open(), place.run())
+    assert record_of(place.open()) == record
+    place.close()
+
+
 @pytest.mark.parametrize("start", [redis_server, memcached_server])
 def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, start: Start) -> None:
     """Without its server a store fails and says which cache; with a new one it works, and begins anew."""
