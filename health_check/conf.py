@@ -166,6 +166,28 @@ class HealthCheckSettings:
         return value
 
     @property
+    def ENVIRONMENT(self) -> str:
+        """Where the site runs, ``"production"`` say, for people; it decides nothing.
+
+        Default ``deployment.environment.name`` of the environment's OTEL_RESOURCE_ATTRIBUTES, else empty.
+        """
+        value = _configured().get("ENVIRONMENT", _ABSENT)
+        if value is _ABSENT:
+            return otel_attribute("deployment.environment.name") or otel_attribute("deployment.environment")
+        if not isinstance(value, str) or len(value) > MOST_RELEASE_LETTERS:
+            raise _unusable("ENVIRONMENT", value, f'a text of at most {MOST_RELEASE_LETTERS} letters, "production" say')
+        return value
+
+    @property
+    def TRACE_URL(self) -> str:
+        """The address of the page that shows a trace, with ``{trace_id}`` in the place of its id; default none."""
+        value = _configured().get("TRACE_URL", "")
+        usable = isinstance(value, str) and value.startswith(("http://", "https://")) and "{trace_id}" in value
+        if not usable and not (isinstance(value, str) and not value):
+            raise _unusable("TRACE_URL", value, 'an address like "https://tempo.example.com/trace/{trace_id}"')
+        return str(value)
+
+    @property
     def ACCESS(self) -> Mapping[str, Any]:
         """Who may see endpoints and metrics, and what of them: a dict; default everybody sees everything."""
         value = _configured().get("ACCESS", {})
@@ -258,6 +280,12 @@ class HealthCheckSettings:
 
 
 settings = HealthCheckSettings()
+
+
+def site_name() -> str:
+    """Return what people call the site: ``HEALTH_CHECK["SITE"]``, else what OTEL_SERVICE_NAME says, else empty."""
+    of_environment = os.environ.get("OTEL_SERVICE_NAME", "")[:MOST_RELEASE_LETTERS]
+    return settings.SITE or of_environment or otel_attribute("service.name")
 
 
 def otel_attribute(name: str) -> str:

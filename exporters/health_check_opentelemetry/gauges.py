@@ -125,6 +125,10 @@ def _members(overview: Overview, summary: StoreSummary) -> Iterator[Observation]
             yield Observation(1, {URL_NAME: report.name, NAME: row.reading.label, "health_check.critical": critical})
 
 
+FOR_PEOPLE = ("title", "group", "runbook")
+"""What a check may say of itself for people."""
+
+
 def _infos(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
     names = overview.tag_names
     for definition in (reading.definition for reading in overview.readings):
@@ -132,7 +136,7 @@ def _infos(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
             NAME: definition.label,
             "health_check.backend": definition.backend,
             "health_check.scope": definition.scope,
-            **({"health_check.runbook": definition.runbook} if definition.runbook else {}),
+            **{f"health_check.{name}": text for name in FOR_PEOPLE if (text := getattr(definition, name))},
             **{f"health_check.tag.{name}": definition.tags.get(name, "") for name in names},
         }
         yield Observation(1, attributes)

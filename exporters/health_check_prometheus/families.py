@@ -148,16 +148,20 @@ def _endpoint_check_info(overview: Overview | None) -> Metric:
     return family
 
 
+FOR_PEOPLE = ("title", "group", "runbook")
+"""What a check may say of itself for people; labels where any check says it."""
+
+
 def _info(overview: Overview | None) -> Metric:
     """Return what checks are; all have the same labels, as few as a site gives them."""
     family = InfoMetricFamily(PREFIX.rstrip("_"), "What the check is.", labels=["check"])
     definitions = {reading.label: reading.definition for reading in _readings(overview)}
     names = overview.tag_names if overview else ()
-    with_runbook = any(definition.runbook for definition in definitions.values())
+    told = [name for name in FOR_PEOPLE if any(getattr(definition, name) for definition in definitions.values())]
     for label, definition in definitions.items():
         tags = {name: definition.tags.get(name, "") for name in names}
-        runbook = {"runbook": definition.runbook} if with_runbook else {}
-        family.add_metric([label], {**tags, **runbook, "backend": definition.backend, "scope": definition.scope})
+        people = {name: getattr(definition, name) for name in told}
+        family.add_metric([label], {**tags, **people, "backend": definition.backend, "scope": definition.scope})
     return family
 
 

@@ -42,8 +42,12 @@ class Policy:
     """Labels of the site's own, such as who owns the check, for alerts and dashboards."""
     runbook: str | None = None
     """The address of a page that says what to do when it fails."""
+    title: str | None = None
+    """What people call it, where that is not its label."""
     description: str | None = None
     """What it is for, in words."""
+    group: str | None = None
+    """Under which heading the status page shows it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,6 +102,16 @@ class Definition:
     def scope(self) -> str:
         """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
         return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
+
+    @property
+    def title(self) -> str:
+        """What people call it; empty if no entry says: then by its label."""
+        return next((policy.title for policy in self.policies if policy.title), "")
+
+    @property
+    def group(self) -> str:
+        """Under which heading the status page shows it; empty if no entry says."""
+        return next((policy.group for policy in self.policies if policy.group), "")
 
     @property
     def tags(self) -> Mapping[str, str]:

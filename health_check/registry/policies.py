@@ -70,7 +70,9 @@ _REMEDIES = {
     "aliases": "a list of texts that are not empty",
     "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}; names that metrics have are taken",
     "runbook": "an address like https://example.com/page",
+    "title": "a text that is not empty",
     "description": "a text that is not empty",
+    "group": "a text that is not empty",
 }
 
 MOST_TAGS = 8
@@ -79,8 +81,8 @@ MOST_TAGS = 8
 TAKEN_TAGS = frozenset(
     re.findall(
         r"\w+",
-        "alertname backend check cluster component container endpoint host instance job le namespace node outcome pod"
-        " prometheus quantile runbook scope service severity state url_name",
+        "alertname backend check cluster component container endpoint group host instance job le namespace node"
+        " outcome pod prometheus quantile runbook scope service severity state title url_name",
     )
 )
 """Labels that our metrics and alerts, or the configurations of scrapes, give a meaning."""
@@ -92,7 +94,7 @@ def _policy_value(name: str, value: object) -> Any:
     if name in ("timeout", "max_age"):
         number = seconds(value)
         return None if number == 0 and name == "timeout" else number
-    if name in ("name", "description"):
+    if name in ("name", "title", "description", "group"):
         return value if isinstance(value, str) and value.strip() else None
     if name == "runbook":
         return value if isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'<>{}]+", value) else None

@@ -15,6 +15,7 @@ from health_check.conf import nearest, settings
 from health_check.logs import log_once, warn_once
 from health_check.redaction import shown
 from health_check.views.client import UNIX, Client, Network, client_of, is_forwarded_untold, is_in, network_of
+from health_check.views.login import login_link
 
 DETAILS = ("always", "authorized", "never")
 
@@ -242,6 +243,12 @@ class AccessMixin:
             known = vars(self)["_access_decision"] = policy, decide(self.request, policy, self.is_authorized)
         decision: AccessDecision = known[1]
         return decision
+
+    @property
+    def login_link(self) -> str:
+        """Where to log in to see more; empty for whom that would not help."""
+        would_help = self.access_policy.details == "authorized" and not self.access_decision.details
+        return login_link(self.request) if would_help else ""
 
     @classmethod
     def may_change_access(cls) -> bool:

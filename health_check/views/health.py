@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import DisallowedHost, ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import cached_property  # that of functools holds one lock for all instances
@@ -19,13 +20,16 @@ from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
 from health_check.logs import log_once
 from health_check.monitor import runtime
+from health_check.monitor.history import NO_HISTORY
 from health_check.monitor.reports import Report
 from health_check.registry.endpoints import EndpointOptions
 from health_check.registry.identity import equal_values
 from health_check.views import renderers
 from health_check.views.arguments import has_no_code, only_says_what_to_check, refuse_unusable
+from health_check.views.assets import asset, revalidated
+from health_check.views.badges import badge
 from health_check.views.endpoint import EndpointMixin, UnknownCheckError, unknown_check
-from health_check.views.html import render_page
+from health_check.views.html import link_to, render_page
 from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
 from health_check.views.response_cache import ResponseCache
@@ -47,10 +51,14 @@ SYNC_HOOKS = (
 """The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
 
 
+BADGE_SECONDS = 10
+"""For how many seconds a badge may be kept by who shows it."""
+
+
 class HealthCheckView(EndpointMixin, TemplateView):
     """Answer whether the endpoint's checks pass: 200 if they do, else 500.
 
-    The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS or Atom.
+    The format is chosen by ``?format=`` or ``Accept``: HTML, JSON, text, health+json, RSS, Atom, or a badge as SVG.
 
     A subclass may set ``template_name`` and override ``get_plugins``, ``get``, ``get_context_data``,
     ``render_to_response(plugins, status)`` and ``render_to_response_json(plugins, status)``.
@@ -145,6 +153,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             _ = self._subset
             response = (
                 self.refusal()
+                or asset(request, self.query.format)
                 or runbook(request.method, self.query.runbook)
                 or super().dispatch(request, *args, **kwargs)
             )
@@ -158,7 +167,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             response = self.refusal() or self.http_method_not_allowed(request)
         if response.status_code >= 500:
             vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         patch_vary_headers(response, ["Accept"])
         return response
 
@@ -265,6 +274,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
         is_context = isinstance(plugins, Mapping) and "plugins" in plugins
         context = dict(plugins) if is_context else self.get_context_data(plugins=plugins)
         context.setdefault("report", self.report)
+        context.setdefault("login_link", self.login_link)
         try:
             return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
         except Exception as error:
@@ -285,8 +295,10 @@ class HealthCheckView(EndpointMixin, TemplateView):
         return _response(body, status, "application/json")
 
     def render_to_response_as(self, chosen: str) -> HttpResponse:
-        """Return the report in any format but HTML; feeds always with status 200."""
+        """Return the report in any format but HTML; feeds and badges always with status 200."""
         report = self.report
+        if chosen == "svg":
+            return self._badge(report)
         if chosen == "json":
             return _response(renderers.as_json(report), report.status_code, "application/json")
         if chosen == "text":
@@ -294,7 +306,13 @@ class HealthCheckView(EndpointMixin, TemplateView):
         if chosen == "health+json":
             return _response(renderers.as_health_json(report), report.status_code, "application/health+json")
         render = renderers.as_rss if chosen == "rss" else renderers.as_atom
-        return _response(render(report, self._link()), 200, f"application/{chosen}+xml")
+        return _response(render(report, link_to(self.request)), 200, f"application/{chosen}+xml")
+
+    def _badge(self, report: Report) -> HttpResponse:
+        shows_past = self.query.show == "uptime" and report.details
+        content = badge(report, self.query, runtime.history(report.readings) if shows_past else NO_HISTORY).encode()
+        tag = hashlib.sha256(content).hexdigest()[:16]
+        return revalidated(self.request, content, media_type="image/svg+xml", tag=tag, max_age=BADGE_SECONDS)
 
     def not_acceptable(self) -> HttpResponse:
         """Return the answer to a request that accepts no format there is."""
@@ -325,12 +343,6 @@ class HealthCheckView(EndpointMixin, TemplateView):
             if self.query.checks and not report.rows:
                 raise unknown_check(self.query.checks[0], ())
         return report if self.access_decision.details else report.without_details()
-
-    def _link(self) -> str:
-        try:
-            return self.request.build_absolute_uri(self.request.path)
-        except DisallowedHost:
-            return self.request.path
 
     @property
     def _is_plain(self) -> bool:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import collections
 import functools
 import pathlib
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
 from django.utils import translation
-from django.utils.timesince import timesince
-from django.utils.translation import gettext, ngettext
 
-from health_check.conf import settings
 from health_check.monitor import runtime
 from health_check.monitor.history import NO_HISTORY, History
-from health_check.monitor.reports import OK_WORDS, Report
-from health_check.past import Period
-from health_check.records import State
-from health_check.views.renderers import timestamp
+from health_check.monitor.reports import Report
+from health_check.views.assets import version
+from health_check.views.check_page import check_headline, check_of
+from health_check.views.page import page_of
+from health_check.views.query import NO_QUERY, Query, query_of
+
+METRICS = ("health_check_metrics", "health_check:health_check_metrics")
+"""What the metrics page may be called."""
 
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 
@@ -47,20 +49,45 @@ def render_page(
         status: The HTTP status.
         response_kwargs: For the response, ``content_type`` say.
     """
-    context = {**context, **_parts(context["report"])}
+    query = query_of(request)
+    context = {**context, **_parts(context["report"], query, link_to(request))}
     template = _own_template(template_names)
+    response: HttpResponse
     if template is not None:
         response = TemplateResponse(request, template, context, status=status, **response_kwargs)
         response.render()
-        return response
-    return HttpResponse(_our_own(context), status=status, **response_kwargs)
+    else:
+        response = HttpResponse(_our_own(context), status=status, **response_kwargs)
+    refresh(response, query)
+    return response
 
 
-def our_page(template_names: Sequence[str], report: Report) -> str | None:
-    """Return the page as it is for every request; None where the project has a template of its own for it."""
+def our_page(template_names: Sequence[str], report: Report, query: Query = NO_QUERY, link: str = "") -> str | None:
+    """Return the page as it is for every request; None where the project has a template of its own for it.
+
+    Args:
+        template_names: The templates, the first that exists counts.
+        report: The report.
+        query: What to show of it.
+        link: The address of the page, without a query string.
+    """
     if _own_template(template_names) is not None:
         return None
-    return _our_own({"report": report, **_parts(report)})
+    return _our_own({"report": report, **_parts(report, query, link)})
+
+
+def link_to(request: HttpRequest) -> str:
+    """Return the address of a request, without its query string; its path where the host is none that may be told."""
+    try:
+        return request.build_absolute_uri(request.path)
+    except DisallowedHost:
+        return request.path
+
+
+def refresh(response: HttpResponse, query: Query) -> None:
+    """Have a browser load the page again, if that is asked for."""
+    if query.refresh:
+        response.headers["Refresh"] = str(query.refresh)
 
 
 def _our_own(context: dict[str, Any]) -> str:
@@ -68,15 +95,53 @@ def _our_own(context: dict[str, Any]) -> str:
         return _our_template().render(Context(context))
 
 
-def _parts(report: Report) -> dict[str, Any]:
-    history = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
+def _parts(report: Report, query: Query, link: str) -> dict[str, Any]:
+    known = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
+    places = _endpoints() if report.details else []  # in the language of the request, whose prefix they may have
+    metrics = _metrics() if report.details else ""
+    with translation.override("en"):
+        parts = page_of(report, known, query)
+        if len(query.checks) == 1 and len(report.rows) == 1:
+            parts |= _of_one_check(report, parts, link, history=known)
+    asked = urlencode([("check", label) for label in query.checks])
     return {
-        "lines": lines_of(report, history),
-        "hosts": hosts_of(history),
-        "summary": summary_of(report),
-        "mood": mood_of(report),
-        "headline": headline_of(report),
+        **parts,
+        "styles": version("css"),
+        "endpoints": places,
+        "metrics": metrics,
+        "asked": f"&{asked}" if asked else "",
     }
+
+
+def _of_one_check(report: Report, parts: Mapping[str, Any], link: str, *, history: History) -> dict[str, Any]:
+    (line,) = parts["lines"]
+    failures = runtime.failures(report.readings) if report.details else {}
+    check = check_of(
+        report,
+        line,
+        history=history,
+        failures=failures.get(line["reading"].label, ()),
+        check_set=runtime.get().catalogue.current,
+        link=link,
+    )
+    return {"check": check, "headline": check_headline(line), "uptimes": parts["uptimes"]}
+
+
+def _endpoints() -> list[dict[str, str]]:
+    """Return the endpoints that have a name, with their addresses."""
+    names = [(endpoint.name, endpoint.url_name) for endpoint in runtime.get().catalogue.endpoints]
+    return [{"name": name, "link": link} for name, url_name in names if url_name and (link := _address(url_name))]
+
+
+def _metrics() -> str:
+    return next(filter(None, map(_address, METRICS)), "")
+
+
+def _address(url_name: str) -> str:
+    try:
+        return reverse(url_name)
+    except NoReverseMatch:  # it has arguments, or is in another URLconf
+        return ""
 
 
 def _own_template(template_names: Sequence[str]) -> Any:
@@ -92,108 +157,9 @@ def _own_template(template_names: Sequence[str]) -> Any:
 
 @functools.cache
 def _our_template() -> Template:
-    return Engine(dirs=[str(TEMPLATES)]).get_template("health_check/index.html")
-
-
-def lines_of(report: Report, history: History = NO_HISTORY) -> list[dict[str, Any]]:
-    """Return the rows of the report with their times in words, and with what former runs said."""
-    now, compat = time.time(), settings.COMPAT
-    return [
-        {
-            "row": row,
-            "reading": row.reading,
-            "word": OK_WORDS[compat] if compat and row.reading.state is State.OK else row.reading.state.value,
-            "time_taken": None if row.reading.time_taken is None else duration(row.reading.time_taken),
-            "finished": None if row.reading.finished is None else timestamp(row.reading.finished),
-            "age": _age(row.reading.finished, now),
-            "past": [_bar(period) for period in history.half_hours.get(row.reading.label, ()) if period.runs],
-        }
-        for row in report.rows
-    ]
-
-
-def hosts_of(history: History) -> list[dict[str, Any]]:
-    """Return how other hosts are, as they said last."""
-    now = time.time()
-    hosts = []
-    for host, records in history.elsewhere.items():
-        counts = collections.Counter(record.result.state for record in records.values())
-        hosts.append(
-            {
-                "name": host,
-                "summary": ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state]),
-                "age": _age(max(record.result.finished for record in records.values()), now),
-                "records": [(label, record.result) for label, record in records.items() if record.result.messages],
-            }
-        )
-    return hosts
-
-
-def mood_of(report: Report) -> str:
-    """Return ``"ok"``, ``"draining"``, ``"error"``, or ``"warning"``: to be looked at, though it does not count."""
-    if any(row.counts for row in report.rows):
-        return "error"
-    if report.draining:
-        return "draining"
-    return "ok" if all(row.is_fine for row in report.rows) else "warning"
-
-
-MOST_NAMES = 3
-"""How many failing checks a headline names."""
-
-
-def headline_of(report: Report) -> str:
-    """Return how the endpoint is, in a few words: what fails, by name, or that all checks pass."""
-    failing = [row.reading.label for row in report.rows if row.counts]
-    if failing:
-        names, more = ", ".join(failing[:MOST_NAMES]), len(failing) - MOST_NAMES
-        return gettext("Failing: %(names)s and %(more)d more" if more > 0 else "Failing: %(names)s") % {
-            "names": names,
-            "more": more,
-        }
-    if report.draining:
-        return gettext("Drained: this host is to get no new requests")
-    if not report.rows:
-        return gettext("Answering, without checks")
-    warnings = sum(reading.state is State.WARNING for reading in report.readings)
-    others = sum(reading.state in (State.ERROR, State.UNKNOWN) for reading in report.readings)
-    told = []
-    if others:
-        text = ngettext("%(number)d optional check failing", "%(number)d optional checks failing", others)
-        told.append(text % {"number": others})
-    if warnings:
-        told.append(ngettext("%(number)d warning", "%(number)d warnings", warnings) % {"number": warnings})
-    return gettext("Working, %(told)s") % {"told": ", ".join(told)} if told else gettext("All checks pass")
-
-
-def summary_of(report: Report) -> str:
-    """Return how many checks are in which state, in words; empty without checks."""
-    counts = collections.Counter(reading.state for reading in report.readings)
-    return ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people read it: milliseconds below one second."""
-    if seconds < 0.0001:
-        return "< 0.1 ms"
-    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
-def _bar(period: Period) -> dict[str, str]:
-    """Return what stands for the runs of a half hour."""
-    counts = (("ok", period.ok), ("warning", period.warning), ("error", period.error), ("timeout", period.timeout))
-    text = ", ".join(f"{count} {outcome}" for outcome, count in counts if count)
-    return {"state": period.state.value, "title": f"{timestamp(period.start):%H:%M}: {text}"}
-
-
-def _age(finished: float | None, now: float) -> str:
-    if finished is None:
-        return "never"
-    age = max(0.0, now - finished)
-    if age < 120:
-        return f"{age:.0f} s ago"
-    with translation.override("en"):
-        return f"{timesince(timestamp(finished), timestamp(now))} ago"
+    return Engine(dirs=[str(TEMPLATES)], libraries={"i18n": "django.templatetags.i18n"}).get_template(
+        "health_check/index.html"
+    )
 
 
 def _is_ours(template: Any) -> bool:

@@ -21,8 +21,8 @@ MEDIA_TYPES = {
 }
 """The formats by media type, the preferred first."""
 
-FORMATS = frozenset(MEDIA_TYPES.values())
-"""The names that ``?format=`` may give."""
+FORMATS = frozenset({*MEDIA_TYPES.values(), "svg"})
+"""The names that ``?format=`` may give; a badge is asked for by its name alone."""
 
 VARIANTS = {"health json": "health+json"}
 """A plus sign is a space in a query string."""

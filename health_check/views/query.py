@@ -46,8 +46,8 @@ class Query:
     """Which states to show; empty for all."""
     text: str = ""
     """What the name, title, description or group of a check has to contain."""
-    group: str | None = None
-    """Which group to show; empty for the checks without one, None for all."""
+    group: str = ""
+    """Which group to show; empty for all."""
     range: str = "24h"
     """How far back to show history."""
     sort: str = "state"
@@ -69,7 +69,7 @@ class Query:
     @property
     def filters(self) -> bool:
         """Whether rows are left out."""
-        return bool(self.state or self.text or self.group is not None)
+        return bool(self.state or self.text or self.group)
 
     def link(self, **changes: object) -> str:
         """Return the query string, ``?`` included, of the same with some changes."""
@@ -118,7 +118,7 @@ def parse(query_string: str) -> Query:
         checks=tuple(dict.fromkeys(given.getlist("check"))),
         state=choice("state", STATES, ""),
         text=" ".join((given.get("q") or "")[:MOST_LETTERS].split()),
-        group=given.get("group"),
+        group=given.get("group") or "",
         range=choice("range", tuple(RANGES), NO_QUERY.range),
         sort=choice("sort", SORTS, NO_QUERY.sort),
         refresh=_refresh(given.get("refresh") or "off", problems),

@@ -20,7 +20,7 @@ from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.views import renderers
 from health_check.views.access import policy_for
 from health_check.views.endpoint import UnknownCheckError, restricted
-from health_check.views.html import our_page
+from health_check.views.html import link_to, our_page, refresh
 from health_check.views.negotiation import format_of
 from health_check.views.query import NO_QUERY, Query, query_of
 
@@ -94,7 +94,7 @@ class ResponseCache:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._plain: dict[str, CachedResponse] = {}
-        self._others: dict[tuple[str, Query], CachedResponse] = {}
+        self._others: dict[object, CachedResponse] = {}
 
     def answer(self, request: HttpRequest, *, may_wait: bool = True) -> HttpResponse | None:
         """Return the answer to a request; None where the view has to find it.
@@ -115,22 +115,28 @@ class ResponseCache:
             return None
         if chosen != "html":  # filters are for pages
             query = Query(checks=query.checks) if query.checks else NO_QUERY
+        link = link_to(request) if chosen == "html" and query.checks else ""  # it is to be copied from the page
+        key = None if query == NO_QUERY else (chosen, query, link)
         try:
-            cached = self._plain.get(chosen) if query == NO_QUERY else self._others.get((chosen, query))
+            cached = self._plain.get(chosen) if key is None else self._others.get(key)
             if cached is None or not cached.holds():
-                cached = self._made(request, chosen, query) if may_wait or chosen != "html" else None
+                cached = self._made(request, chosen, query, key) if may_wait or chosen != "html" else None
         except (ImproperlyConfigured, UnknownCheckError):  # the view says so
             return None
-        return None if cached is None else _response(cached, CONTENT_TYPES[chosen])
+        if cached is None:
+            return None
+        response = _response(cached, CONTENT_TYPES[chosen])
+        refresh(response, query)
+        return response
 
-    def _keep(self, chosen: str, query: Query, cached: CachedResponse) -> None:
-        if query == NO_QUERY:
+    def _keep(self, chosen: str, key: object, cached: CachedResponse) -> None:
+        if key is None:
             self._plain[chosen] = cached
         else:  # another dict each time: other threads may be at this one
-            kept = {key: value for key, value in list(self._others.items()) if key != (chosen, query)}
-            self._others = dict([*kept.items(), ((chosen, query), cached)][-MOST_OTHERS:])
+            kept = {each: value for each, value in list(self._others.items()) if each != key}
+            self._others = dict([*kept.items(), (key, cached)][-MOST_OTHERS:])
 
-    def _made(self, request: HttpRequest, chosen: str, query: Query) -> CachedResponse | None:
+    def _made(self, request: HttpRequest, chosen: str, query: Query, key: object) -> CachedResponse | None:
         """Make and keep an answer, if all records are fresh."""
         current, configured = runtime.get(), _configured()
         if not current.prepared:
@@ -154,7 +160,7 @@ class ResponseCache:
         readings, until = fresh
         until = min(until, draining_until)
         report = overview_of([endpoint], shown, readings, draining=bool(draining)).reports[0]
-        body = _rendered(report, chosen, endpoint)
+        body = _rendered(report, chosen, endpoint, query, request)
         if body is None:
             return None
         cached = CachedResponse(
@@ -168,7 +174,7 @@ class ResponseCache:
             configured=configured,
             draining=bool(draining),
         )
-        self._keep(chosen, query, cached)
+        self._keep(chosen, key, cached)
         return cached
 
 
@@ -191,10 +197,10 @@ def _listed(request: HttpRequest, catalogue: Catalogue) -> tuple[Endpoint, Check
     return None if endpoint is None else catalogue.listed(endpoint)
 
 
-def _rendered(report: Report, chosen: str, endpoint: Endpoint) -> bytes | None:
+def _rendered(report: Report, chosen: str, endpoint: Endpoint, query: Query, request: HttpRequest) -> bytes | None:
     if chosen != "html":
         return RENDERERS[chosen](report).encode()
-    html = our_page([endpoint.option("template_name")], report)
+    html = our_page([endpoint.option("template_name")], report, query, link_to(request))
     return None if html is None else html.encode()
 
 

@@ -84,8 +84,8 @@ class Host:
         return {label: text == "OK" for label, text in self.health("json").json().items()}
 
     def other_hosts(self) -> str:
-        """Return the section of the page that shows other hosts, without markup; empty where there is none."""
-        _, _, section = self.health("html").body.partition("Other hosts</h2>")
+        """Return the part of the page that shows the hosts of the fleet, without markup; empty where there is none."""
+        _, _, section = self.health("html").body.partition('id="hosts"')
         return html.unescape(re.sub("<[^>]*>", " ", section.partition("</table>")[0]))
 
     def runs(self, name: str) -> list[Noted]:

@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from health_check import conf
-from health_check.conf import nearest, seconds
+from health_check.conf import nearest, seconds, site_name
 from health_check.conf import settings as ours
 
 
@@ -55,6 +55,8 @@ DEFAULTS = {
     "STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {}},
     "SCHEDULER": False,
     "TRACES": "all",
+    "ENVIRONMENT": "",
+    "TRACE_URL": "",
 }
 
 
@@ -98,6 +100,9 @@ def test_settings__test_environment(settings: Settings) -> None:
         ("SCHEDULER", True, True),
         ("STORE", {"BACKEND": "a.B"}, {"BACKEND": "a.B", "OPTIONS": {}}),
         ("STORE", {"BACKEND": "a.B", "OPTIONS": {"x": 1}}, {"BACKEND": "a.B", "OPTIONS": {"x": 1}}),
+        ("ENVIRONMENT", "production", "production"),
+        ("TRACE_URL", "https://x/{trace_id}", "https://x/{trace_id}"),
+        ("TRACE_URL", "", ""),
     ],
 )
 def test_settings__configured(key: str, value: object, expected: object, settings: Settings) -> None:
@@ -131,6 +136,11 @@ def test_settings__configured(key: str, value: object, expected: object, setting
         ("SCHEDULER", "yes", "use True or False."),
         ("TRACES", "some", 'use "all"'),
         ("TRACES", ["all"], 'use "all"'),
+        ("ENVIRONMENT", 1, "use a text of at most 200 letters"),
+        ("ENVIRONMENT", "x" * 201, "use a text of at most 200 letters"),
+        ("TRACE_URL", "https://tempo.example.com/", 'use an address like "https://tempo.example.com/trace/{trace_id}"'),
+        ("TRACE_URL", "javascript:{trace_id}", "use an address like"),
+        ("TRACE_URL", None, "use an address like"),
     ],
 )
 def test_settings__unusable(key: str, value: object, remedy: str, settings: Settings) -> None:
@@ -249,3 +259,16 @@ def test_in_test_environment__not_by_a_mail_that_was_kept(monkeypatch: pytest.Mo
     monkeypatch.setattr("django.core.mail.outbox", [], raising=False)
     assert not conf.in_test_environment()
     assert conf.settings.MAX_AGE == 10
+
+
+def test_names__of_the_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people call the site, and where it runs, is said by settings, else by the environment."""
+    settings.HEALTH_CHECK = {}
+    monkeypatch.delenv("OTEL_SERVICE_NAME", raising=False)
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.name=shop,deployment.environment.name=staging")
+    assert (site_name(), ours.ENVIRONMENT) == ("shop", "staging")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=old%20name")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "store")
+    assert (site_name(), ours.ENVIRONMENT) == ("store", "old name")
+    settings.HEALTH_CHECK = {"SITE": "mine", "ENVIRONMENT": "production"}
+    assert (site_name(), ours.ENVIRONMENT) == ("mine", "production")

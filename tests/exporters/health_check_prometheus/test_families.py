@@ -177,18 +177,22 @@ def test_info__static_facts() -> None:
     }
 
 
-def test_info__tags_and_runbook() -> None:
-    """Tags and runbooks are labels, the same for all checks, and eight tags at most; a description is none."""
+def test_info__what_checks_say_for_people() -> None:
+    """Tags, titles, groups and runbooks are labels, the same for all, and eight tags at most; a description is none."""
     policy = Policy(
-        tags=(("owner", "payments"), ("tier", "1")), runbook="https://example.com/x", description="Where orders are."
+        tags=(("owner", "payments"), ("tier", "1")),
+        runbook="https://example.com/x",
+        description="Where orders are.",
+        group="Data",
     )
     tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(policy,)))
     [family] = [family for family in families(overview(tagged, ERROR)) if family.type == "info"]
-    own = [{key: sample.labels[key] for key in ("owner", "tier", "runbook")} for sample in family.samples]
+    own = [{key: sample.labels[key] for key in ("owner", "tier", "runbook", "group")} for sample in family.samples]
     assert own == [
-        {"owner": "payments", "tier": "1", "runbook": "https://example.com/x"},
-        {"owner": "", "tier": "", "runbook": ""},
+        {"owner": "payments", "tier": "1", "runbook": "https://example.com/x", "group": "Data"},
+        {"owner": "", "tier": "", "runbook": "", "group": ""},
     ]
+    assert all("title" not in sample.labels for sample in family.samples)
     assert "orders" not in str(family)
     many = Policy(tags=tuple((f"tag_{n}", "x") for n in range(10)))
     tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(many,)))

@@ -126,15 +126,22 @@ def test_define__policy_options() -> None:
     assert (definition.label, definition.critical, definition.options) == ("db", False, {})
 
 
-def test_define__what_alerts_say_of_a_check() -> None:
-    """Tags, the runbook and the description hold; of two entries of one check, the first that gives one counts."""
-    first = {"tags": {"owner": "payments"}, "description": "Where orders are."}
-    second = {"tags": {"owner": "search", "tier": "1"}, "runbook": "https://example.com/"}
+def test_define__what_people_are_told_of_a_check() -> None:
+    """Tags, runbook, description, title and group hold; of two entries the first that gives one counts."""
+    first = {"tags": {"owner": "payments"}, "description": "Where orders are.", "title": "Orders"}
+    second = {
+        "tags": {"owner": "search", "tier": "1"},
+        "runbook": "https://example.com/",
+        "group": "Data",
+        "title": "X",
+    }
     one, two = (parse((Alias, options)).define() for options in (first, second))
     both = dataclasses.replace(one, policies=(*one.policies, *two.policies))
     assert both.tags == {"owner": "payments", "tier": "1"}
     assert (both.runbook, both.description) == ("https://example.com/", "Where orders are.")
-    assert (parse(Alias).define().tags, parse(Alias).define().runbook) == ({}, "")
+    assert (both.title, both.group) == ("Orders", "Data")
+    plain = parse(Alias).define()
+    assert (plain.tags, plain.runbook, plain.title, plain.group) == ({}, "", "", "")
 
 
 def test_define__policy_of_the_class() -> None:
@@ -264,7 +271,8 @@ def test_parse__module_that_raises(error: str, tmp_path: Path, monkeypatch: pyte
         ("tags", {"tier": 1}, "a dict of at most 8 names and texts"),
         ("tags", {f"t{n}": "" for n in range(9)}, "a dict of at most 8 names and texts"),
         ("runbook", "wiki", "an address like https://"),
-        ("description", "", "a text that is not empty"),
+        *((name, value, "a text that is not empty") for name in ("description", "title", "group") for value in ("", 7)),
+        ("tags", {"group": "x"}, "a dict of at most 8 names and texts"),
     ],
 )
 def test_define__unusable_policy(option: str, value: object, remedy: str) -> None:

@@ -34,7 +34,7 @@ FORMATS = {
 @pytest.mark.parametrize("by_header", [True, False], ids=["Accept", "query"])
 def test_get__format(mount_checks: Mount, client: Client, name: str, by_header: bool) -> None:
     """Each format is answered with its media type, asked for in the URL or by header, and never stored."""
-    mount_checks(Fine)
+    mount_checks((Shaky, {"critical_service": False}))
     media_type = FORMATS[name].partition(";")[0]
     response = (
         client.get("/health/", headers={"Accept": media_type})
@@ -45,7 +45,7 @@ def test_get__format(mount_checks: Mount, client: Client, name: str, by_header: 
     assert response.headers["Content-Type"].partition(";")[0] == media_type
     assert "no-store" in response.headers["Cache-Control"]
     assert "Accept" in response.headers["Vary"]
-    assert "Fine" in response.content.decode()
+    assert "Shaky" in response.content.decode()
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -123,7 +123,7 @@ def test_get__format_that_there_is_not(mount_checks: Mount, client: Client) -> N
     for name in ("openmetrics", "jsn"):
         response = client.get("/health/", {"format": name}, headers={"accept": "text/html"})
         assert (response.status_code, response.headers["Content-Type"]) == (406, "text/plain; charset=utf-8")
-        assert "?format= with one of: atom, health+json, html, json, rss, text." in response.text
+        assert "?format= with one of: atom, health+json, html, json, rss, svg, text." in response.text
         assert "scrape /metrics" in response.text
 
 

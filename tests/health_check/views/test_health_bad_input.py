@@ -116,12 +116,12 @@ def test_check__raises_anything(
 ) -> None:
     """Whatever a check raises is an unknown error, whose text nobody sees; the others are shown as they are."""
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads}
-    mount_checks(checks.Fine, check)
+    mount_checks(checks.Broken, check)
     response = client.get("/health/", {"format": name})
     text = response.content.decode()
     assert response.status_code == (200 if name in ("rss", "atom") else 500)
     assert "unknown error" in text
-    assert "Fine" in text
+    assert "Something went wrong!" in text
     assert SECRET not in text
     assert client.get("/metrics").status_code == 200
 

@@ -16,7 +16,7 @@ from health_check.backends import HealthCheck
 from health_check.views import HealthCheckView
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
-from tests.support.checks import Fine
+from tests.support.checks import Fine, Shaky
 
 PATHS = ["/health/", "/health/?format=json", "/health/?format=rss", "/metrics"]
 
@@ -30,7 +30,7 @@ def plain(request: HttpRequest) -> HttpResponse:
 def site(mount: Mount) -> None:
     """A site with health and metrics pages whose check is fine, and another page."""
     mount(
-        path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"),
+        path("health/", HealthCheckView.as_view(checks=[(Shaky, {"critical_service": False})]), name="health"),
         path("metrics", MetricsView.as_view()),
         path("plain/", plain),
     )
@@ -45,7 +45,7 @@ def test_atomic_requests__no_transaction(monkeypatch: pytest.MonkeyPatch, client
         client.get("/plain/")
     response = client.get(url)
     assert response.status_code == 200
-    assert "Fine" in response.content.decode()
+    assert "Shaky" in response.content.decode()
 
 
 @pytest.mark.parametrize("url", ["/health/?format=json", "/metrics"])
@@ -93,7 +93,7 @@ def test_session__untouched(settings: Settings, client: Client, url: str) -> Non
     client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
     response = client.get(url)
     assert response.status_code == 200
-    assert "Fine" in response.content.decode()
+    assert "Shaky" in response.content.decode()
     assert "Cookie" not in response.headers["Vary"]
     assert not response.cookies
     assert not response.wsgi_request.session.accessed
@@ -107,7 +107,7 @@ def test_login_required__not_for_us(settings: Settings, client: Client, url: str
     assert client.get("/plain/").status_code == 302
     response = client.get(url)
     assert response.status_code == 200
-    assert "Fine" in response.content.decode()
+    assert "Shaky" in response.content.decode()
 
 
 @pytest.mark.parametrize("url", ["/health/?format=json", "/metrics"])

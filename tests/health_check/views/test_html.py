@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-import html.parser
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -17,45 +17,19 @@ from pytest_django import Settings
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.history import History
 from health_check.monitor.reports import Row
-from health_check.past import Period
+from health_check.past import HALF_HOUR, HALF_HOURS, Incident, Period, gapless
 from health_check.records import Message, Record
+from health_check.registry.definitions import Policy
 from health_check.views import HealthCheckView
-from health_check.views.html import duration, hosts_of, render_page
+from health_check.views.assets import read
+from health_check.views.html import render_page
 from tests.conftest import Mount
-from tests.support.checks import Broken, Fine
+from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.places import result_at
 from tests.support.readings import reading, report, row, unknown
+from tests.support.status_page import StatusPage, rows_of
 
 DOCUMENT = re.compile(r"<!doctype html>\s*<html.*</html>\s*", re.DOTALL | re.IGNORECASE)
-
-
-class Rows(html.parser.HTMLParser):
-    """Collects the text of each cell of each row of a table's body."""
-
-    def __init__(self, document: str) -> None:
-        super().__init__()
-        self.rows: list[list[str]] = []
-        self.times: list[str] = []
-        self._inside = False
-        self.feed(document)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tbody":
-            self._inside = True
-        elif tag == "tr" and self._inside:
-            self.rows.append([])
-        elif tag in ("th", "td") and self._inside:
-            self.rows[-1].append("")
-        elif tag == "time":
-            self.times.append(str(dict(attrs)["datetime"]))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "tbody":
-            self._inside = False
-
-    def handle_data(self, data: str) -> None:
-        if self._inside and self.rows and self.rows[-1]:
-            self.rows[-1][-1] += data
 
 
 def page(*rows: Row) -> str:
@@ -66,76 +40,59 @@ def page(*rows: Row) -> str:
 
 
 def test_page__rows() -> None:
-    """Each row has the check's label, state, message, time taken and how long ago it ran."""
-    found = Rows(
+    """Each row has the check's state with a sign, its label, how long it has been so, the time taken and the age."""
+    found = rows_of(
         page(
-            row(reading("Database", time_taken=0.0123)),
-            row(reading("Disk", ServiceWarning("95 % in use"), time_taken=2.5, finished=time.time() - 42)),
+            row(reading("Database", time_taken=0.0123, finished=time.time() - 42)),
+            row(reading("Disk", ServiceWarning("95 % in use"), time_taken=2.5)),
         )
     )
-    first, second = ([cell.strip() for cell in cells] for cells in found.rows)
-    assert first == ["Database", "ok", "", "12.3 ms", "0 s ago"]
-    assert second[:4] == ["Disk", "warning", "warning: 95 % in use", "2.50 s"]
-    assert second[4] in ("42 s ago", "43 s ago")
+    second, first = found
+    assert (first["state"], first["name"], first["message"]) == ("✓ ok", "Database", "")
+    assert re.fullmatch(r"for 4[23] s ?12\.3 ms, 4[23] s ago", first["age"])
+    assert (second["state"], second["name"], second["message"]) == ("! warning", "Disk", "warning: 95 % in use")
+    assert re.fullmatch(r"for 0 s ?2\.50 s, 0 s ago", second["age"])
 
 
 def test_page__several_messages() -> None:
-    """All errors of a check are shown."""
-    found = Rows(page(row(reading("Search", ServiceUnavailable("gone"), ServiceUnavailable("one\ntwo")))))
-    assert "unavailable: gone" in found.rows[0][2]
-    assert "two" in found.rows[0][2]
+    """All errors of a check are shown; of long ones the rest is folded."""
+    document = page(row(reading("Search", ServiceUnavailable("gone"), ServiceUnavailable("one\ntwo"))))
+    assert rows_of(document)[0]["message"] == "unavailable: gone unavailable: one two"
+    assert "<details><summary>unavailable" not in document
+    document = page(row(reading("Search", ServiceUnavailable("x" * 1000))))
+    assert f"<details><summary>unavailable: {'x' * 50}" in document
+    assert rows_of(document)[0]["message"].endswith("x" * 1000)
 
 
 def test_page__never_ran() -> None:
-    """A check that never ran is unknown, took no time and ran never."""
-    found = Rows(page(row(unknown("Mail", ServiceUnavailable("no result yet")))))
-    assert [cell.strip() for cell in found.rows[0]] == [
-        "Mail",
-        "unknown",
+    """A check that never ran is unknown, and says so."""
+    (found,) = rows_of(page(row(unknown("Mail", ServiceUnavailable("no result yet")))))
+    assert (found["state"], found["message"], found["age"]) == (
+        "? unknown",
         "unavailable: no result yet",
-        "–",
-        "never",
-    ]
+        "never run",
+    )
 
 
-def test_page__not_critical() -> None:
+def test_page__optional() -> None:
     """A check that is not critical is marked."""
-    found = Rows(page(row(reading("Database")), row(reading("Search"), critical=False)))
-    assert "not critical" not in found.rows[0][0]
-    assert "not critical" in found.rows[1][0]
+    first, second = rows_of(page(row(reading("Database")), row(reading("Search"), critical=False)))
+    assert (first["name"], second["name"]) == ("Database", "Search optional")
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
 def test_page__time_for_machines(settings: Settings, use_tz: bool) -> None:
     """The time of the run is there to the second, with its offset."""
     settings.USE_TZ = use_tz
-    [moment] = Rows(page(row(reading("Database", finished=1_700_000_000)))).times
-    assert datetime.datetime.fromisoformat(moment).astimezone(datetime.UTC).timestamp() == 1_700_000_000
+    moment = StatusPage(page(row(reading("Database", finished=1_700_000_000)))).times[-1]
+    assert datetime.datetime.fromisoformat(moment).timestamp() == 1_700_000_000
     assert datetime.datetime.fromisoformat(moment).tzinfo is not None
 
 
-@pytest.mark.parametrize(
-    ("age", "words"), [(-5, "0 s ago"), (100, "100 s ago"), (3 * 3600 + 60, "3\xa0hours, 1\xa0minute ago")]
-)
-def test_page__age(age: float, words: str) -> None:
-    """The age is in seconds at first and in larger units later; a clock set back gives no negative one."""
-    finished = time.time() - age
-    shown = Rows(page(row(reading("Database", finished=finished)))).rows[0][4].strip()
-    assert shown in (words, words.replace("100 s", "101 s"))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "< 0.1 ms"), (0.0015, "1.5 ms"), (1, "1.00 s"), (75.128, "75.13 s")]
-)
-def test_duration__units(seconds: float, words: str) -> None:
-    """A duration is in milliseconds below one second."""
-    assert duration(seconds) == words
-
-
 def test_page__without_checks() -> None:
-    """An endpoint without checks says so, without an empty table."""
+    """An endpoint without checks says so, without an empty list."""
     document = page()
-    assert "<table" not in document
+    assert 'class="rows"' not in document
     assert "no checks" in document
 
 
@@ -144,31 +101,94 @@ def test_page__without_checks() -> None:
 )
 def test_page__escapes(text: str) -> None:
     """Labels and messages are text, whatever is in them."""
-    document = page(row(reading(text, ServiceUnavailable(text))))
-    found = Rows(document)
-    assert found.rows[0][0].strip() == text
-    assert found.rows[0][2].strip() == f"unavailable: {text}"
-    assert "<script" not in document
-    assert "<img" not in document
+    policy = Policy(title=text, description=text, group=text, tags=(("owner", text),))
+    hostile = row(reading(text, ServiceUnavailable(text)))
+    definition = dataclasses.replace(hostile.reading.definition, policies=(policy,))
+    titled = dataclasses.replace(hostile, reading=dataclasses.replace(hostile.reading, definition=definition))
+    for shown in (hostile, titled):
+        document = page(shown)
+        (found,) = rows_of(document)
+        assert found["name"].startswith(text)
+        assert found["message"] == f"unavailable: {text}"
+        assert "<script" not in document
+        assert "<img" not in document
 
 
 def test_page__self_contained() -> None:
-    """The page loads nothing and runs nothing."""
+    """The page runs nothing, has no styles of its own, and loads nothing but from its own address."""
     document = page(row(reading("Database")), row(reading("Cache", "gone")))
     assert DOCUMENT.fullmatch(document)
-    forbidden = r"<script|<link|<img|<iframe|<form|\ssrc=|\shref=|url\(|@import|\son\w+=|https?://|http-equiv"
+    forbidden = r"<script|<style|<img|<iframe|\ssrc=|\sstyle=|url\(|@import|\son\w+=|https?://|http-equiv"
     assert re.findall(forbidden, document) == []
+    addresses = re.findall(r'(?:href|action)="([^"]*)"', document)
+    assert [address for address in addresses if not address.startswith(("?", "#", "/"))] == []
 
 
-def test_page__responsive_and_accessible() -> None:
-    """The page names its language, scales to a phone, has both colour schemes and tells headers from cells."""
+def test_page__for_everybody() -> None:
+    """The page names its language, scales to a phone, has both colour schemes, and one heading of the first level."""
     document = page(row(reading("Database")))
     assert '<html lang="en">' in document
     assert 'name="viewport" content="width=device-width' in document
-    assert "prefers-color-scheme: dark" in document
-    assert '<th scope="row">' in document
-    assert document.count('<th scope="col"') == 5
     assert document.count("<h1") == 1
+    assert b"prefers-color-scheme: dark" in read("css")[0]
+
+
+@pytest.mark.parametrize("name", ["atom", "rss", "json", "health%2Bjson"])
+def test_page__alternates(mount_checks: Mount, client: Client, name: str) -> None:
+    """The head tells where the same is for machines, and it is there."""
+    mount_checks(Fine)
+    document = client.get("/health/").content.decode()
+    (media_type,) = re.findall(
+        rf'<link rel="alternate" type="([^"]*)"[^>]* href="\?format={re.escape(name)}">', document
+    )
+    assert client.get(f"/health/?format={name}").headers["Content-Type"].startswith(media_type)
+
+
+def test_page__refresh(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """A header has the browser load the page again, kept or not; a link pauses that."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
+    mount_checks(Fine)
+    for _ in range(2):
+        response = client.get("/health/?refresh=10")
+        assert response.headers["Refresh"] == "10"
+        assert '<a href="?">pause</a>' in response.content.decode()
+        assert "Refresh" not in client.get("/health/").headers
+        assert "Refresh" not in client.get("/health/?refresh=10&format=json").headers
+
+
+def test_page__problems_of_the_query(mount_checks: Mount, client: Client) -> None:
+    """What cannot be used of a query string is said, and everything is shown."""
+    mount_checks(Fine)
+    document = client.get("/health/?state=<b>&refresh=x").content.decode()
+    assert "There is no state &#x27;&lt;b&gt;&#x27;: use one of bad, ok" in document
+    assert len(rows_of(document)) == 1
+
+
+@pytest.mark.parametrize(
+    ("query_string", "names"),
+    [
+        ("", ["Broken", "AsyncFine", "Shaky", "Fine"]),
+        ("state=bad", ["Broken", "Shaky"]),
+        ("state=warning", ["Shaky"]),
+        ("state=unknown", []),
+        ("q=FINE", ["AsyncFine", "Fine"]),
+        ("q=fine+async", ["AsyncFine"]),
+        ("group=Data", ["Shaky", "Fine"]),
+        ("group=Data&state=ok", ["Fine"]),
+        ("group=Nothing", []),
+        ("sort=name", ["AsyncFine", "Broken", "Fine", "Shaky"]),
+        ("check=Fine&check=Broken", ["Broken", "Fine"]),
+    ],
+)
+def test_page__filters(mount_checks: Mount, client: Client, query_string: str, names: list[str]) -> None:
+    """Filters choose rows and their order; the headline and the status are about all, but for ``?check=``."""
+    mount_checks(AsyncFine, (Fine, {"group": "Data"}), Broken, (Shaky, {"group": "Data"}))
+    response = client.get(f"/health/?{query_string}")
+    assert response.status_code == 500
+    document = response.content.decode()
+    assert [found["name"] for found in rows_of(document)] == names
+    assert "Failing: Broken" in document
+    assert ("No check is like this." in document) == (not names)
 
 
 OwnTemplates = Callable[..., None]
@@ -211,7 +231,7 @@ def test_own_template__blocks(own_templates: OwnTemplates, mount: Mount, client:
     document = client.get("/health/").content.decode()
     assert "<title>Own title</title>" in document
     assert document.index("<meta name='own'>") < document.index("</head>") < document.index("<p>Own</p>")
-    assert [cell.strip() for cell in Rows(document).rows[0][:2]] == ["Fine", "ok"]
+    assert rows_of(document)[0]["name"] == "Fine"
 
 
 def test_own_template__context(own_templates: OwnTemplates, mount: Mount, client: Client) -> None:
@@ -283,7 +303,7 @@ def test_our_template__needs_nothing_of_the_project(
     mount_checks(Broken)
     response = client.get("/health/")
     assert response.status_code == 500
-    assert [cells[0].strip() for cells in Rows(response.content.decode()).rows] == ["Broken"]
+    assert [found["name"] for found in rows_of(response.content.decode())] == ["Broken"]
 
 
 def test_our_template__without_engine(settings: Settings, mount_checks: Mount, client: Client) -> None:
@@ -298,110 +318,57 @@ def test_our_template__without_engine(settings: Settings, mount_checks: Mount, c
 HOSTILE = """"><script>alert(1)</script><img src=x onerror='alert(1)'>"""
 
 
-class Bars(html.parser.HTMLParser):
-    """Collects the state and the title of each bar."""
-
-    def __init__(self, document: str) -> None:
-        super().__init__()
-        self.bars: list[tuple[str, str]] = []
-        self.feed(document)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if tag == "span" and "title" in found:
-            self.bars.append((str(found["class"]), str(found["title"])))
-
-
 @pytest.fixture
 def know(monkeypatch: pytest.MonkeyPatch) -> Callable[[History], None]:
     """A function that makes this what the store knows of former runs and other hosts."""
     return lambda known: monkeypatch.setattr("health_check.monitor.runtime.history", lambda readings: known)
 
 
-def test_bars__half_hours(know: Callable[[History], None]) -> None:
-    """Each half hour with runs is a bar, oldest first, and its title says when it was, and how the runs ended."""
-    periods = (
-        Period(1800, ok=3, error=2, timeout=1),
-        Period(3600),
-        Period(5400, ok=1, warning=1),
-        Period(7200, ok=1),
-    )
-    know(History(half_hours={"Database": periods}))
-    document = page(row(reading("Database")), row(reading("Cache")))
-    assert Bars(document).bars == [
-        ("error", "00:30: 3 ok, 2 error, 1 timeout"),
-        ("warning", "01:30: 1 ok, 1 warning"),
-        ("ok", "02:00: 1 ok"),
-    ]
-    assert document.count('aria-label="The last 3 half hours with runs"') == 1
-
-
-@pytest.mark.parametrize(
-    "known", [History(), History(half_hours={"Database": (Period(0),), "Other": (Period(0, ok=1),)})]
-)
-def test_bars__without_history(know: Callable[[History], None], known: History) -> None:
-    """Where nothing is known of former runs and other hosts, there is nothing to be seen of them."""
-    know(known)
-    document = page(row(reading("Database")))
-    assert Bars(document).bars == []
-    assert "The last" not in document
-    assert "Other hosts" not in document
-    assert document.count("<table") == 1
-
-
 def known_of(host: str, **errors: Sequence[Exception]) -> History:
     """Return what is known of the checks of another host."""
     records = {
-        label: Record.after(None, result_at(time.time() - 60, *map(Message.of, found)), max_age=10)
+        label: Record.after(None, result_at(time.time() - 20, *map(Message.of, found)), max_age=10)
         for label, found in errors.items()
     }
     return History(elsewhere={host: records})
 
 
-def test_hosts__other_hosts(know: Callable[[History], None]) -> None:
-    """Each other host is a row: how many of its checks are how, what is wrong there, and when it was heard of last."""
-    know(known_of("web2", Database=[ServiceUnavailable("gone"), ServiceWarning("soon")], Cache=[], Mail=[]))
-    document = page(row(reading("Database")))
-    here, there = ([cell.strip() for cell in cells] for cells in Rows(document).rows)
-    assert here[0] == "Database"
-    assert there[:3] == ["web2", "2 ok, 1 error", "Database: unavailable: gone; warning: soon"]
-    assert re.fullmatch(r"6[01] s ago", there[3])
-    assert "Other hosts" in document
-
-
-def test_hosts__heard_of_last() -> None:
-    """A host's row tells of its newest record."""
-    old, new = (Record.after(None, result_at(time.time() - age), max_age=10) for age in (3600, 10))
-    (host,) = hosts_of(History(elsewhere={"web2": {"Database": old, "Cache": new}}))
-    assert host["age"] in ("10 s ago", "11 s ago")
-    assert host["records"] == []
-
-
-def test_page__escapes_what_other_hosts_say(know: Callable[[History], None]) -> None:
-    """What another host wrote is text as well."""
+def test_page__escapes_what_former_runs_and_other_hosts_say(know: Callable[[History], None]) -> None:
+    """What another process or host wrote is text as well."""
     error = ServiceUnavailable(HOSTILE)
-    know(known_of(HOSTILE, **{HOSTILE: [error]}))
+    incident = Incident(label=HOSTILE, began=time.time() - 60, hosts=(HOSTILE,), message=HOSTILE)
+    elsewhere = known_of(HOSTILE, **{HOSTILE: [error]}).elsewhere
+    know(History(elsewhere=elsewhere, incidents=(incident,)))
     document = page(row(reading("Database")))
     assert "<script" not in document
     assert "<img" not in document
-    there = [cell.strip() for cell in Rows(document).rows[1]]
-    assert (there[0], there[2]) == (HOSTILE, f"{HOSTILE}: unavailable: {HOSTILE}")
+    incidents, hosts = StatusPage(document).tables
+    assert (incidents[0][0], incidents[0][5], incidents[0][6]) == (HOSTILE, HOSTILE, f"{HOSTILE}\n  ")
+    assert (hosts[1][0], hosts[1][3]) == (HOSTILE, f"{HOSTILE}: error there, unavailable: {HOSTILE}")
 
 
 def test_page__history_of_real_runs(settings: Settings, mount_checks: Mount, client: Client) -> None:
-    """The page of a site shows the runs that there were."""
+    """The page of a site shows the runs that there were, and the incident that they make."""
     settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 0}
     mount_checks(Fine, Broken)
     for _ in range(3):
         document = client.get("/health/").content.decode()
-    assert sorted({state for state, _ in Bars(document).bars}) == ["error", "ok"]
+    found = StatusPage(document)
+    assert [(state, title.partition(": ")[2]) for state, title in found.bars] == [("error", "3 of 3 runs not ok")]
+    assert found.labels == [
+        "Last 24h: error in 1 half hour; not observed in 47 half hours; 0.00 % up",
+        "Last 24h: not observed in 47 half hours; 100 % up",
+    ]
+    ((incident,),) = found.tables
+    assert (incident[0], incident[6].strip()) == ("Broken", "unavailable: Something went wrong!")
 
 
-def test_own_template__former_runs(
+def test_own_template__what_ours_shows(
     own_templates: OwnTemplates, mount: Mount, client: Client, know: Callable[[History], None]
 ) -> None:
-    """A template of the project's own may show former runs and other hosts, too."""
-    know(History(half_hours={"Fine": (Period(0, ok=1),)}, elsewhere=known_of("web2", Mail=[]).elsewhere))
-    own_templates({"own.html": "{% for line in lines %}{{ line.past.0.state }}{% endfor %}{{ hosts.0.name }}"})
+    """A template of the project's own has what ours shows: bars and other hosts, too."""
+    periods = gapless([Period(0)._replace(ok=1)], 1.0, length=HALF_HOUR, count=HALF_HOURS)
+    know(History(half_hours={"Fine": periods}, elsewhere=known_of("web2", Mail=[]).elsewhere))
+    own_templates({"own.html": "{% for line in lines %}{{ line.up }}{% endfor %} {{ hosts.1.name }} {{ headline }}"})
     mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name="own.html")))
-    assert client.get("/health/").content == b"okweb2"
+    assert client.get("/health/").content == b"100 % web2 All checks pass"

@@ -180,7 +180,7 @@ def test_check__in_a_subset_of_3x(settings: Settings, mount: Mount) -> None:
     [
         ("", NO_QUERY),
         ("x=1", NO_QUERY),
-        ("state=bad&q=+data++base&group=&range=7d&sort=slow&refresh=10", None),
+        ("state=bad&q=+data++base&group=Data&range=7d&sort=slow&refresh=10", None),
         ("refresh=off", NO_QUERY),
         ("&".join(f"p{number}=1" for number in range(2000)), NO_QUERY),
         ("check=a&check=b&check=a", Query(checks=("a", "b"))),
@@ -189,7 +189,7 @@ def test_check__in_a_subset_of_3x(settings: Settings, mount: Mount) -> None:
 )
 def test_parse__query_strings(query_string: str, expected: Query | None) -> None:
     """What a query string asks for; what is unknown, and more than Django reads, asks for nothing."""
-    wanted = expected or Query(state="bad", text="data base", group="", range="7d", sort="slow", refresh=10)
+    wanted = expected or Query(state="bad", text="data base", group="Data", range="7d", sort="slow", refresh=10)
     assert parse(query_string) == wanted
     assert parse(query_string).problems == []
     assert parse(wanted.link().removeprefix("?")) == wanted

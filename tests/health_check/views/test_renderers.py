@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import xml.etree.ElementTree as ET
@@ -16,6 +17,7 @@ from health_check.exceptions import (
     ServiceWarning,
 )
 from health_check.monitor.reports import Report, Row
+from health_check.records import Record
 from health_check.views import renderers
 from tests.support.readings import reading, report, row, unknown
 
@@ -114,30 +116,45 @@ def test_as_health_json__overall_status(rows: list[Row], status: str) -> None:
 
 
 def test_as_rss__items() -> None:
-    """The feed has an item for each check, with its state and message."""
+    """The feed has an item for each check that is not ok, with its state and message."""
     feed = ET.fromstring(renderers.as_rss(report(OK, ERROR, UNKNOWN), LINK))  # noqa: S314 - our own output
     items = feed.findall("channel/item")
     assert [item.findtext("title") for item in items] == [
-        "Database: ok",
         "Cache(alias='sessions'): error",
         "Mail: unknown",
     ]
-    assert "unavailable: gone" in str(items[1].findtext("description"))
+    assert "unavailable: gone" in str(items[0].findtext("description"))
 
 
 def test_as_atom__entries() -> None:
-    """The feed has an entry for each check, with its state and message."""
+    """The feed has an entry for each check that is not ok, with its state and message, and says where it is itself."""
     feed = ET.fromstring(renderers.as_atom(report(OK, ERROR), LINK))  # noqa: S314 - our own output
     entries = feed.findall(f"{ATOM}entry")
-    assert [entry.findtext(f"{ATOM}title") for entry in entries] == ["Database: ok", "Cache(alias='sessions'): error"]
-    assert "unavailable: gone" in str(entries[1].findtext(f"{ATOM}summary"))
+    assert [entry.findtext(f"{ATOM}title") for entry in entries] == ["Cache(alias='sessions'): error"]
+    assert "unavailable: gone" in str(entries[0].findtext(f"{ATOM}summary"))
+    (itself,) = [link.get("href") for link in feed.findall(f"{ATOM}link") if link.get("rel") == "self"]
+    assert itself == f"{LINK}?format=atom"
+
+
+@pytest.mark.parametrize("render", [renderers.as_rss, renderers.as_atom], ids=["rss", "atom"])
+def test_feeds__new_site(render: Callable[[Report, str], str]) -> None:
+    """What is ok from its first run on is no news; what is ok again is."""
+    again = reading("Disk")
+    before = Record.after(None, reading("Disk", "full").record.result, max_age=10)  # type: ignore[union-attr]
+    again = dataclasses.replace(again, record=Record.after(before, again.record.result, max_age=10))  # type: ignore[union-attr]
+    body = render(report(OK, row(again)), LINK)
+    assert ("Database" in body, "Disk: ok" in body) == (False, True)
 
 
 def test_as_atom__new_id_with_each_change() -> None:
     """A reader of the feed hears of a change of state, and of nothing else."""
     ids = [
         ET.fromstring(renderers.as_atom(report(row(what)), LINK)).findtext(f"{ATOM}entry/{ATOM}id")  # noqa: S314
-        for what in (reading("A", finished=1e9), reading("A", finished=1e9), reading("A", "gone", finished=1.1e9))
+        for what in (
+            reading("A", "x", finished=1e9),
+            reading("A", "y", finished=1e9),
+            reading("A", "x", finished=1.1e9),
+        )
     ]
     assert ids[0] == ids[1] != ids[2]
 

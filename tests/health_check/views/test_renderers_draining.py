@@ -15,7 +15,8 @@ from django.test import RequestFactory
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.reports import Report, Row
 from health_check.views import renderers
-from health_check.views.html import mood_of, render_page
+from health_check.views.headline import mood_of
+from health_check.views.html import render_page
 from tests.support.readings import reading, report, row
 
 LINK = "https://example.com/ready/"
@@ -77,9 +78,9 @@ def test_as_health_json__fails(rows: tuple[Row, ...]) -> None:
 def test_feed__is_the_first_item(render: Callable[[Report, str], str], item: str, title: str, id_: str) -> None:
     """A feed has one item more, first, with an id of its own."""
     items = ET.fromstring(render(drained(OK, ERROR), LINK)).findall(item)  # noqa: S314 - our own output
-    assert [found.findtext(title) for found in items] == ["draining", "Database: ok", "Cache: error"]
+    assert [found.findtext(title) for found in items] == ["draining", "Cache: error"]
     assert NOTICE in ET.tostring(items[0], encoding="unicode")
-    assert len({found.findtext(id_) for found in items}) == 3
+    assert len({found.findtext(id_) for found in items}) == 2
 
 
 def test_check_of_that_name__hides_nothing() -> None:
@@ -119,7 +120,7 @@ def test_page__heading_and_title(shown: Report, mood: str, heading: str) -> None
     assert mood_of(shown) == mood
     assert f"<title>{heading}</title>" in document
     assert ("This host is drained" in document) == shown.draining
-    found = re.search(r'(?s)<h1 class="(\w+)">(.*?)</h1>', document)
+    found = re.search(r'(?s)<section class="hero (\w+)".*?<h1>(.*?)</h1>', document)
     assert found is not None
     assert found[1] == mood
     assert " ".join(re.sub("<[^>]*>", " ", found[2]).split()).startswith(heading)

@@ -94,9 +94,12 @@ def test_answer__is_that_of_the_view(
         assert taken == []
         for _ in range(3):
             answer = ask(f"/health/{query}", method=method, **options)
-            assert (answer.status_code, answer.headers) == (ordinary.status_code, ordinary.headers)
-            if "html" not in answer.headers["Content-Type"]:  # which tells ages
+            if "html" in answer.headers["Content-Type"]:  # which tells ages, and the name of the endpoint
+                del answer.headers["Content-Length"]
+                ordinary.headers.pop("Content-Length", None)
+            else:
                 assert answer.content == ordinary.content
+            assert (answer.status_code, answer.headers) == (ordinary.status_code, ordinary.headers)
         assert taken
         taken.clear()
 
@@ -231,4 +234,4 @@ def test_page__in_a_language_of_its_own(mount_checks: Mount, monkeypatch: pytest
     with translation.override("de"):
         answer = ResponseCache().answer(request_for("/health/?format=html"))
     assert answer is not None
-    assert "1\xa0hour, 6\xa0minutes ago" in answer.content.decode()
+    assert "1 h 6 min ago" in answer.content.decode()

@@ -1,0 +1,337 @@
+"""What the page shows: rows, groups, headline, incidents and hosts, in words. Pure but for the clock."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils.translation import gettext, ngettext
+
+from health_check._version import __version__
+from health_check.backends import HealthCheck
+from health_check.conf import settings, site_name
+from health_check.monitor.history import NO_HISTORY, History
+from health_check.monitor.reports import OK_WORDS, Report, Row
+from health_check.past import DAY, Incident, Period
+from health_check.records import Record, State
+from health_check.views.graphs import duration_lines, history_bars
+from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
+from health_check.views.query import NO_QUERY, RANGES, SORTS, Query
+from health_check.views.words import age, clock, duration, local, percent, shortened, span, timestamp, uptime
+
+SIGNS = {State.OK: "✓", State.WARNING: "!", State.ERROR: "✗", State.UNKNOWN: "?"}
+"""What stands for the states besides their colours."""
+
+WORST_FIRST = {State.ERROR: 0, State.UNKNOWN: 1, State.WARNING: 2, State.OK: 3}
+
+MOODS = {"ok": "✓", "warning": "!", "draining": "!", "error": "✗"}
+"""The signs of the headline, by its mood."""
+
+LONG_MESSAGE = 240
+"""How many characters of messages are shown at once; longer ones are folded."""
+
+MOST_OPEN = 30
+"""With more rows than this, those that are ok are folded."""
+
+FIRST_INCIDENTS = 10
+"""How many incidents are shown at once; earlier ones are folded."""
+
+MOST_OF_INCIDENT = 160
+"""How many characters of what an incident began with are shown."""
+
+MOST_DIFFERENT = 5
+"""How many checks are named that are otherwise on another host."""
+
+SILENT_AFTER = 3
+"""After how many max_ages without a run a host counts as silent."""
+
+
+SECTION = re.compile(r"^(?:Args|Attributes|Example|Examples|Raises|Returns):", re.MULTILINE)
+"""What begins the part of a docstring that is for who writes code."""
+
+
+def page_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY) -> dict[str, Any]:
+    """Return what the template shows of a report.
+
+    Args:
+        report: The report.
+        history: What is known of the past; not shown where the report has no details.
+        query: What to show of it.
+    """
+    now = time.time()
+    lines = lines_of(report, history, query)
+    shown = [line for line in lines if _is_shown(line, query)]
+    groups = groups_of(shown, history, query)
+    mood = mood_of(report)
+    return {
+        "lines": lines,
+        "groups": groups,
+        "is_grouped": len(groups) > 1 or any(group["name"] for group in groups),
+        "hosts": hosts_of(report, history, now) if report.details else [],
+        "incidents": incidents_of(report, history, query, now),
+        "summary": summary_of(report),
+        "mood": mood,
+        "sign": MOODS[mood],
+        "headline": headline_of(report),
+        "since": since_of(report, now),
+        "uptimes": uptimes_of(report, history),
+        "who": who_speaks(details=report.details),
+        "moment": local(now),
+        "query": query,
+        "range_name": query.range.replace("h", " h").replace("d", " d"),
+        "filters": filters_of(lines, query),
+        "version": __version__,
+    }
+
+
+def lines_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY) -> list[dict[str, Any]]:
+    """Return the rows of the report in words, in the order that is asked for: by default what fails first."""
+    now, compat = time.time(), settings.COMPAT
+    lines = [_line(row, report, history, query, now, compat) for row in report.rows]
+    keys = {
+        "state": lambda line: (not line["row"].counts, WORST_FIRST[line["reading"].state]),
+        "name": lambda line: line["title"].casefold(),
+        "slow": lambda line: -(line["reading"].time_taken or 0.0),
+        "uptime": lambda line: 2.0 if line["share"] is None else line["share"],
+    }
+    return sorted(lines, key=keys[query.sort])
+
+
+def _line(row: Row, report: Report, history: History, query: Query, now: float, compat: str | None) -> dict[str, Any]:
+    reading, definition = row.reading, row.reading.definition
+    state, record = reading.state, reading.record
+    periods = _periods(history, reading.label, query) if report.details else ()
+    lasted = span(now - record.last_transition) if record and record.result.state is state else ""
+    share = uptime(periods)
+    mean, longest = times_of(periods)
+    is_ok_in_words = compat and state is State.OK
+    return {
+        "row": row,
+        "reading": reading,
+        "title": definition.title or reading.label,
+        "what": (definition.description or summary_line(definition.check_class)) if report.details else "",
+        "group": definition.group,
+        "runbook": definition.runbook if report.details else "",
+        "tags": definition.tags if report.details else {},
+        "link": Query(checks=(reading.label,)).link(),
+        "word": OK_WORDS[compat] if is_ok_in_words else state.value,
+        "sign": SIGNS[state],
+        "time_taken": None if reading.time_taken is None else duration(reading.time_taken),
+        "finished": None if reading.finished is None else timestamp(reading.finished),
+        "age": age(reading.finished, now),
+        "lasted": gettext("for %(span)s") % {"span": lasted} if lasted else "",
+        "bars": history_bars(periods, range_name=query.range) if periods else "",
+        "times": duration_lines(periods) if periods else "",
+        "mean": gettext("mean %(duration)s") % {"duration": mean},
+        "longest": gettext("max %(duration)s") % {"duration": longest},
+        "share": share,
+        "up": percent(share) if periods else "",
+        "trace": _trace_link(record) if report.details and state is not State.OK else "",
+        **_message(row),
+    }
+
+
+def _message(row: Row) -> dict[str, Any]:
+    """Return the message of a row, in part where it is long."""
+    text = "\n".join(message.text for message in row.reading.messages)
+    first = text.partition("\n")[0]
+    is_long = len(text) > LONG_MESSAGE or text.count("\n") > 2
+    return {"message": text, "beginning": shortened(first, LONG_MESSAGE) if is_long else ""}
+
+
+def _trace_link(record: Record | None) -> str:
+    trace_id = record.result.exemplar.get("trace_id", "") if record else ""
+    return trace_link(trace_id)
+
+
+def trace_link(trace_id: str | None) -> str:
+    """Return the address of the page that shows a trace; empty where there is none."""
+    return settings.TRACE_URL.replace("{trace_id}", trace_id) if trace_id else ""
+
+
+def _periods(history: History, label: str, query: Query) -> tuple[Period, ...]:
+    if query.range == NO_QUERY.range:
+        return history.half_hours.get(label, ())
+    return history.days.get(label, ())[-RANGES[query.range] :]
+
+
+def times_of(periods: Sequence[Period]) -> tuple[str, str]:
+    """Return how long runs took on average, and the longest; dashes where there were none."""
+    runs = sum([period.runs for period in periods])
+    if not runs:
+        return "–", "–"
+    taken = sum([period.time_taken for period in periods])
+    return duration(taken / runs), duration(max([period.longest for period in periods]))
+
+
+def summary_line(check_class: type) -> str:
+    """Return the first paragraph of a check's docstring in one line, empty if it has none of its own."""
+    return " ".join(docstring(check_class).partition("\n\n")[0].split())
+
+
+def docstring(check_class: type) -> str:
+    """Return what a check's own docstring says of it to people; not the one that ``dataclasses`` makes."""
+    text = vars(check_class).get("__doc__") or ""
+    if not isinstance(text, str) or check_class is HealthCheck or text.startswith(f"{check_class.__name__}("):
+        return ""
+    return SECTION.split(inspect.cleandoc(text), maxsplit=1)[0].rstrip()
+
+
+def _is_shown(line: Mapping[str, Any], query: Query) -> bool:
+    state = line["reading"].state
+    if query.state and state.value != query.state and not (query.state == "bad" and state is not State.OK):
+        return False
+    if query.group and line["group"] != query.group:
+        return False
+    where = f"{line['reading'].label}\n{line['title']}\n{line['what']}\n{line['group']}".casefold()
+    return all(word in where for word in query.text.casefold().split())
+
+
+def groups_of(lines: Sequence[Mapping[str, Any]], history: History, query: Query = NO_QUERY) -> list[dict[str, Any]]:
+    """Return the rows by group, those with the worst rows first; in one where they have another order."""
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for line in lines:
+        by_name.setdefault(line["group"] if query.sort == SORTS[0] else "", []).append(line)
+    is_folded = len(lines) > MOST_OPEN and query.sort == SORTS[0] and not query.filters
+    return [
+        {
+            "name": name,
+            "lines": found,
+            "parts": _parts(found) if is_folded else [{"lines": found}],
+            "summary": counts(line["reading"].state for line in found),
+            "up": _group_uptime(found, history),
+        }
+        for name, found in by_name.items()
+    ]
+
+
+def _parts(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what is to be looked at, and the rest, which is folded: there are many rows."""
+    bad = [line for line in lines if line["reading"].state is not State.OK]
+    fine = [line for line in lines if line["reading"].state is State.OK]
+    text = ngettext("%(number)d is ok", "%(number)d are ok", len(fine)) % {"number": len(fine)}
+    folded = {"lines": fine, "summary": text}
+    return [{"lines": bad}] * bool(bad) + [folded] * bool(fine)
+
+
+def _group_uptime(lines: Sequence[Mapping[str, Any]], history: History) -> str:
+    share = uptime(*(history.half_hours.get(line["reading"].label, ()) for line in lines))
+    return "" if share is None else percent(share)
+
+
+def hosts_of(report: Report, history: History, now: float) -> list[dict[str, Any]]:
+    """Return this host and the others: how they are, as they said last, and what differs from here."""
+    if not history.elsewhere:
+        return []
+    here = {reading.label: reading.state for reading in report.readings}
+    last = max((reading.finished or 0.0 for reading in report.readings), default=0.0)
+    found = [{**_host(this_host(), here, last or None, now), "is_here": True}]
+    for name, records in sorted(history.elsewhere.items()):
+        states = {label: record.result.state for label, record in records.items()}
+        last = max(record.result.finished for record in records.values())
+        is_silent = all(now > record.result.finished + SILENT_AFTER * record.max_age for record in records.values())
+        different = [_difference(label, records[label], here) for label in states if states[label] != here.get(label)]
+        shown = [] if is_silent else different[:MOST_DIFFERENT]
+        more = 0 if is_silent else len(different) - len(shown)
+        found.append({**_host(name, states, last, now, is_silent=is_silent), "different": shown, "more": more})
+    return found
+
+
+def _host(
+    name: str, states: Mapping[str, State], last: float | None, now: float, *, is_silent: bool = False
+) -> dict[str, Any]:
+    worst = min(states.values(), key=lambda state: WORST_FIRST[state], default=State.OK)
+    return {
+        "name": name,
+        "state": worst,
+        "sign": SIGNS[State.UNKNOWN if is_silent else worst],
+        "is_silent": is_silent,
+        "summary": counts(states.values()),
+        "age": age(last, now),
+    }
+
+
+def _difference(label: str, record: Record, here: Mapping[str, State]) -> str:
+    text = gettext("%(check)s: %(state)s there") % {"check": label, "state": record.result.state.value}
+    messages = "; ".join(message.text for message in record.result.messages)
+    return f"{text}, {messages}" if messages else text
+
+
+def incidents_of(report: Report, history: History, query: Query, now: float) -> dict[str, Any]:
+    """Return the incidents of a week, or of the longer time that is asked for; newest first."""
+    if not report.details:
+        return {}
+    days = max(7, RANGES[query.range])
+    titles = {reading.label: reading.definition.title or reading.label for reading in report.readings}
+    found = [
+        _incident(incident, titles.get(incident.label, incident.label), now)
+        for incident in history.incidents
+        if incident.ended is None or incident.ended > now - days * DAY
+    ]
+    return {"days": days, "first": found[:FIRST_INCIDENTS], "earlier": found[FIRST_INCIDENTS:]}
+
+
+def _incident(incident: Incident, title: str, now: float) -> dict[str, Any]:
+    return {
+        "title": title,
+        "link": Query(checks=(incident.label,)).link(),
+        "state": incident.worst,
+        "sign": SIGNS[incident.worst],
+        "began": timestamp(incident.began),
+        "began_words": clock(incident.began, now),
+        "ended": None if incident.ended is None else timestamp(incident.ended),
+        "ended_words": "" if incident.ended is None else clock(incident.ended, now),
+        "lasted": span(incident.lasted(now)),
+        "hosts": incident.hosts,
+        "message": shortened(incident.message.partition("\n")[0], MOST_OF_INCIDENT),
+    }
+
+
+def uptimes_of(report: Report, history: History) -> list[tuple[str, str]]:
+    """Return the uptime of the critical checks, of all where none is, over a day, a week and a month."""
+    if not report.details or not history.days:
+        return []
+    labels = [row.reading.label for row in report.rows if row.critical] or [r.label for r in report.readings]
+    days = [history.days.get(label, ()) for label in labels]
+    day = uptime(*(history.half_hours.get(label, ()) for label in labels))
+    week, month = (uptime(*(periods[-number:] for periods in days)) for number in (7, 30))
+    return [("24 h", percent(day)), ("7 d", percent(week)), ("30 d", percent(month))]
+
+
+def who_speaks(*, details: bool) -> dict[str, str]:
+    """Return which site, and where with details, this is."""
+    who = {"site": site_name()}
+    if details:
+        who |= {"environment": settings.ENVIRONMENT, "release": settings.RELEASE, "host": this_host()}
+    return who
+
+
+def this_host() -> str:
+    """Return what this host is called where records are kept."""
+    return str(settings.STORE["OPTIONS"].get("host") or socket.gethostname())
+
+
+def filters_of(lines: Sequence[Mapping[str, Any]], query: Query) -> dict[str, Any]:
+    """Return the links that filter and sort rows, and what the form offers."""
+    bad = sum(line["reading"].state is not State.OK for line in lines)
+    chips = [
+        (query.link(state=""), gettext("all %(number)d") % {"number": len(lines)}, query.state == ""),
+        (query.link(state="bad"), gettext("not ok %(number)d") % {"number": bad}, query.state == "bad"),
+    ]
+    names = {"name": gettext("by name"), "slow": gettext("slowest first"), "uptime": gettext("lowest uptime first")}
+    chips += [
+        (query.link(sort=SORTS[0] if query.sort == sort else sort), words, query.sort == sort)
+        for sort, words in names.items()
+    ]
+    return {
+        "chips": chips,
+        "groups": sorted({line["group"] for line in lines} - {""}),
+        "ranges": list(RANGES),
+        "clear": Query(range=query.range, sort=query.sort, refresh=query.refresh).link(),
+        "refresh": query.link(refresh=10),
+        "pause": query.link(refresh=0),
+    }

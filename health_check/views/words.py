@@ -1,0 +1,81 @@
+"""The words of the page for times, durations and shares."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from django.utils import timezone
+from django.utils.dateformat import format as date_format
+from django.utils.translation import gettext
+
+from health_check.past import Period
+
+STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
+"""The units of ages, with their seconds."""
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people read it: milliseconds below one second."""
+    if seconds < 0.0001:
+        return "< 0.1 ms"
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def span(seconds: float) -> str:
+    """Return how long something has lasted, in one unit or, from an hour on, in two: ``7 min``, ``3 h 20 min``."""
+    seconds = max(0.0, seconds)
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    for position, (size, unit) in enumerate(STEPS):
+        if seconds >= size:
+            number, rest = divmod(int(seconds), size)
+            smaller = STEPS[position + 1 : position + 2]
+            more = rest // smaller[0][0] if smaller and number < 10 else 0
+            return f"{number} {unit} {more} {smaller[0][1]}" if more else f"{number} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def age(moment: float | None, now: float) -> str:
+    """Return how long ago something was."""
+    return gettext("never") if moment is None else gettext("%(span)s ago") % {"span": span(now - moment)}
+
+
+def shortened(text: str, most: int) -> str:
+    """Return the beginning of a text that is masked already."""
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
+def timestamp(unix_seconds: float) -> datetime.datetime:
+    """Return a Unix time as a datetime in UTC."""
+    return datetime.datetime.fromtimestamp(unix_seconds, datetime.UTC)
+
+
+def local(moment: float) -> datetime.datetime:
+    """Return a Unix time in the time zone of the site."""
+    return datetime.datetime.fromtimestamp(moment, timezone.get_default_timezone())
+
+
+def clock(moment: float, now: float) -> str:
+    """Return when something was: the time alone of today, with its day else."""
+    then = local(moment)
+    return then.strftime("%H:%M") if then.date() == local(now).date() else date_format(then, "j M H:i")
+
+
+def percent(share: float | None) -> str:
+    """Return a share as a percentage that is 100 only if nothing is missing; a dash where it is not known."""
+    if share is None:
+        return "–"
+    if share == 1:
+        return "100 %"
+    return f"{min(int(share * 10000), 9999) / 100:.2f} %"
+
+
+def uptime(*series: Sequence[Period]) -> float | None:
+    """Return the share of runs without errors; None without runs."""
+    good = runs = 0
+    for periods in series:
+        for _, _, ok, warning, error, timeout, *_ in periods:
+            good += ok + warning
+            runs += ok + warning + error + timeout
+    return good / runs if runs else None
