@@ -215,7 +215,7 @@ def as_table(outcome: Outcome, *, width: int, paint: Mapping[State, Any], now: f
             indent = " " * (widths[0] + len(GAP))
             printed += [
                 text
-                for message in map(escaped, line.text.splitlines())
+                for message in map(escaped, line.text.removeprefix(f"{line.state.value}: ").splitlines())
                 for text in textwrap.wrap(
                     message, max(width, 40), initial_indent=indent, subsequent_indent=f"{indent}  "
                 )

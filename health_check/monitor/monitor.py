@@ -187,8 +187,10 @@ class Monitor:
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
         self._refresher.rescue(leave=False)
-        if self._server_age is not None and current_trigger() is not Trigger.COMMAND:
-            self._refresher.server_start = self._clock.monotonic() - self._server_age()
+        server_age = self._server_age  # other threads may be here, too
+        if server_age is not None and current_trigger() is not Trigger.COMMAND:
+            age = server_age()  # takes its time: the clock is read after it
+            self._refresher.server_start = self._clock.monotonic() - age
             self._server_age = None
         with self._records.lock:
             now = self._clock.monotonic()

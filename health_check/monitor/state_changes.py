@@ -167,7 +167,8 @@ def log_transition(
     result, before = record.result, previous.result.state if previous else State.OK
     is_error = result.state in (State.ERROR, State.UNKNOWN)
     level = logging.ERROR if is_error else logging.WARNING  # a recovery, too: who read of the failure is to read of it
-    texts = "; ".join(escaped_lines(message.text) for message in result.messages)
+    told_twice = f"{result.state.value}: "
+    texts = "; ".join(escaped_lines(message.text).removeprefix(told_twice) for message in result.messages)
     with within():
         logger.log(
             level,
