@@ -141,6 +141,10 @@ def test_instrument__requests_link_to_the_rounds_they_waited_for(tmp_path: pathl
     assert (root.name, root.parent) == (ROUND, None)
     assert (request.name, request.kind, request.parent) == ("GET health/", "SERVER", None)
     assert logged[0].ids in {span.ids for span in arrived.named(f"{CHECK} Flip") if span.is_error}
+    said = {"health_check.name": "Flip", "health_check.state": "error", "event.name": "health_check.state_change"}
+    assert said.items() <= logged[0].attributes.items()
+    worst = {span.attributes["health_check.state"] for span in arrived.named(ROUND)}
+    assert worst == {"ok", "error"}
 
 
 def linked(arrived: Receiver) -> tuple[Span, Span] | None:

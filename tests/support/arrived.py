@@ -73,6 +73,8 @@ class Log:
     """Its text."""
     ids: Ids
     """The span in whose context it was made."""
+    attributes: Mapping[str, Any]
+    """What it says of itself."""
 
 
 def spans_of(request: ExportTraceServiceRequest) -> Iterator[Span]:
@@ -119,7 +121,11 @@ def logs_of(request: ExportLogsServiceRequest) -> Iterator[Log]:
     for resource in request.resource_logs:
         for scope in resource.scope_logs:
             for record in scope.log_records:
-                yield Log(body=record.body.string_value, ids=(record.trace_id.hex(), record.span_id.hex()))
+                yield Log(
+                    body=record.body.string_value,
+                    ids=(record.trace_id.hex(), record.span_id.hex()),
+                    attributes=_dict(record.attributes),
+                )
 
 
 def _dict(attributes: Iterable[KeyValue]) -> dict[str, Any]:
