@@ -62,6 +62,12 @@ HOSTS_SECONDS = 1.0
 TIDY_SECONDS = 60
 """For how long a process may add the hosts' days up to the site's, before another one does so."""
 
+TIDIED_AT_ONCE = 20
+"""How many checks are added up in one round trip."""
+
+MOST_CHECKS = 1000
+"""How many checks are added up: their labels may come from requests."""
+
 LATE_SECONDS = 300.0
 """How long after its end a day is added up: runs may be published late."""
 
@@ -228,6 +234,7 @@ class DjangoCacheStore(Store):
     def forget(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._numbers.pop(key, None)
+            self._published.discard(key)
 
     def verify(self) -> None:
         name, value = self._of_host("probe"), secrets.token_hex(8)
@@ -414,7 +421,7 @@ class DjangoCacheStore(Store):
         checks = {name: day for name, day in _numbers(found.get(self._named(CHECKS))).items() if day > today - DAYS}
         own = {f"{key.scope}:{key.label}": float(today) for key in self._published}
         if any(checks.get(name) != day for name, day in own.items()):
-            checks |= own
+            checks = dict([*checks.items(), *own.items()][-MOST_CHECKS:])
             cache.set(self._named(CHECKS), json.dumps(checks), SITE_KEY_SECONDS)
         if found.get(self._named(TIDIED)) != today and now % DAY >= LATE_SECONDS:
             self._tidy(cache, [_key(name) for name in checks], today)
@@ -423,22 +430,25 @@ class DjangoCacheStore(Store):
         """Add the hosts' runs of yesterday up to the site's, if no other process does so."""
         if not cache.add(self._named(f"{TIDIED}:lease"), self._host, TIDY_SECONDS):
             return
-        for key in keys:
-            days, names = self._days_key(key), self._day_names([key], (today - 2, today - 1))
-            found = cache.get_many([days, *names])
+        for first in range(0, len(keys), TIDIED_AT_ONCE):
+            part = keys[first : first + TIDIED_AT_ONCE]
+            names = {key: self._day_names([key], (today - 2, today - 1)) for key in part}
+            found = cache.get_many([*map(self._days_key, part), *(name for some in names.values() for name in some)])
             self.progressed()
-            former = Document.load(found.get(days), DAY)
-            documents = [(place, Document.load(found.get(name), HALF_HOUR)) for name, (_, place) in names.items()]
-            cache_past.add_up(former, documents, self._silent(key), now=self._clock.now())
-            if former.periods or former.changes:
-                cache.set(days, former.dump(), SITE_KEY_SECONDS)
+            texts = {self._days_key(key): self._added_up(key, names[key], found) for key in part}
+            cache.set_many({name: text for name, text in texts.items() if text}, SITE_KEY_SECONDS)
+            self.progressed()
         cache.set(self._named(TIDIED), today, SITE_KEY_SECONDS)
         cache.delete(self._named(f"{TIDIED}:lease"))
 
-    def _silent(self, key: Key) -> set[str]:
-        """Return the hosts that have not been heard of for long."""
-        since = self._clock.now() - HOST_SECONDS
-        return {place for place in self._places(key) if place and self._hosts.get(place, 0.0) < since}
+    def _added_up(self, key: Key, names: Mapping[str, tuple[Key, str]], found: Mapping[str, Any]) -> str:
+        """Return the document of the former days of a check with the last days of all hosts; empty without runs."""
+        now = self._clock.now()
+        silent = {host for host, seen in self._hosts.items() if seen < now - HOST_SECONDS}
+        former = Document.load(found.get(self._days_key(key)), DAY)
+        documents = [(place, Document.load(found.get(name), HALF_HOUR)) for name, (_, place) in names.items()]
+        cache_past.add_up(former, documents, silent, now=now)
+        return former.dump() if former.periods or former.changes else ""
 
     def _named(self, name: str) -> str:
         return f"health-check:{self.site}:{name}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Container, Iterable, Sequence
+from typing import Any
 
 from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Period, compacted, sums
 from health_check.records import State
@@ -42,7 +44,7 @@ class Document:
     def dump(self) -> str:
         """Return the document as text."""
         periods = [serializer.of_period(period) for period in self.periods.values()]
-        return json.dumps([periods, serializer.dump_lines(self.changes)], separators=(",", ":"))
+        return _text([periods, serializer.dump_lines(self.changes)])
 
     def add(self, periods: Iterable[Period], changes: Sequence[Change]) -> None:
         """Add runs, and drop changes that say nothing new."""
@@ -54,8 +56,15 @@ class Document:
             self.changes = compacted([*self.changes, *changes])[-MOST_CHANGES:]
 
 
-def added(text: object, addition: Addition) -> str:
+def added(text: Any, addition: Addition) -> str:
     """Return the document of a day with more runs."""
+    if not addition.changes:  # as nearly always: then all but the last half hour stays as it is
+        with contextlib.suppress(IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            periods, changes = json.loads(text)
+            period = serializer.to_period(periods[-1], HALF_HOUR)
+            if period.start == addition.period.start:
+                periods[-1] = serializer.of_period(period.plus(addition.period))
+                return _text([periods, changes])
     document = Document.load(text, HALF_HOUR)
     document.add([addition.period], addition.changes)
     return document.dump()
@@ -92,3 +101,7 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
             found[last[host]] = None
     changes = sorted((change for change in found if change.time >= oldest), key=lambda change: change.time)
     former.changes = compacted(changes)[-MOST_CHANGES:]
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, separators=(",", ":"))
