@@ -8,7 +8,7 @@ NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 PYTEST = -m pytest -n $(WORKERS)
-SERVICES := chromium dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
+SERVICES := chromium chromium-driver dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
 	redis-server uwsgi-core uwsgi-plugin-python3
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.client import eventually
 from tests.support.servers import ROOT
 from tests.support.services import require
 
@@ -43,9 +44,24 @@ class Browser:
         """Load a page."""
         self._driver.get(url)
 
-    def run(self, script: str) -> Any:
+    def run(self, script: str, *arguments: object) -> Any:
         """Return what a script of the page returns."""
-        return self._driver.execute_script(script)
+        return self._driver.execute_script(script, *arguments)
+
+    def press_tab(self) -> str:
+        """Press the tabulator key, and return where the link leads that has the focus then."""
+        for kind in ("keyDown", "keyUp"):
+            key = {"type": kind, "key": "Tab", "code": "Tab", "windowsVirtualKeyCode": 9}
+            self._driver.execute_cdp_cmd("Input.dispatchKeyEvent", key)
+        return str(self.run("return document.activeElement.getAttribute('href')"))
+
+    def await_address(self, part: str) -> None:
+        """Wait until the address of the page has this in it."""
+        eventually(lambda: part in str(self._driver.current_url), what=f"the page {part!r}")
+
+    def await_change(self, origin: float) -> None:
+        """Wait until the page was loaded again, after the one with this time of origin."""
+        eventually(lambda: self.run("return performance.timeOrigin") != origin, what="another load of the page")
 
     def log(self) -> list[str]:
         """Return what the browser's console has said since the last look: violations of a policy, errors."""
@@ -78,7 +94,7 @@ class Browser:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(picture))
 
-    def pages(self) -> int:
+    def sheets(self) -> int:
         """Return on how many sheets of A4 the page is printed."""
         options = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
         printed = base64.b64decode(self._driver.execute_cdp_cmd("Page.printToPDF", options)["data"])
