@@ -64,14 +64,16 @@ def test_wheel__brings_all_packages(python: pathlib.Path, tmp_path: pathlib.Path
 
 
 def test_wheel__renders_the_page_and_the_metrics(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """A site on the installed packages shows the page from the packaged template, and the metrics."""
+    """A site on the installed packages shows the page, with its styles and the schema, and the metrics."""
     program = (
         "import django; django.setup(); from django.test import Client;"
         "client = Client(headers={'host': '127.0.0.1'});"
-        "print(client.get('/health/').content.decode(), client.get('/metrics').content.decode())"
+        "print(client.get('/health/').content.decode(), client.get('/metrics').content.decode());"
+        "print([client.get(f'/health/?format={name}').status_code for name in ('css', 'icon-ok', 'schema')])"
     )
     output = run([str(python), "-c", program], tmp_path, environment=_demo(tmp_path))
-    assert '<th scope="row">Database</th>' in output
+    assert '<a href="?check=Database">Database</a>' in output
+    assert "[200, 200, 200]" in output
     assert 'django_health_check_status{check="Database"} 1.0' in output
 
 

@@ -84,9 +84,10 @@ class Host:
         return {label: text == "OK" for label, text in self.health("json").json().items()}
 
     def other_hosts(self) -> str:
-        """Return the part of the page that shows the hosts of the fleet, without markup; empty where there is none."""
+        """Return what the page shows of other hosts, without markup; empty where there are none."""
         _, _, section = self.health("html").body.partition('id="hosts"')
-        return html.unescape(re.sub("<[^>]*>", " ", section.partition("</table>")[0]))
+        _, _, others = section.partition("this host</span>")
+        return html.unescape(re.sub("<[^>]*>", " ", others.partition("</table>")[0]))
 
     def runs(self, name: str) -> list[Noted]:
         """Return the runs of a check that took place here."""
@@ -149,7 +150,9 @@ def test_fleet__shares_what_is_the_same_and_nothing_else(fleet: tuple[Host, Host
 
     (east.site.folder / "db").rename(east.site.folder / "elsewhere")
     eventually(lambda: sights.add() and east.health("json").status == 500, what="the sick host to say so")
-    eventually(lambda: "Database: unavailable" in west.other_hosts(), what="the other host to show the sick one")
+    eventually(
+        lambda: "Database: error there, unavailable" in west.other_hosts(), what="the other host to show the sick one"
+    )
     said = west.other_hosts()
     assert east.name in said
     assert west.name not in said
