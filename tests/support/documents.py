@@ -1,0 +1,122 @@
+"""The examples of the documentation, on a project of ``django-admin startproject``."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+
+ROOT = pathlib.Path(__file__).parents[2]
+WITH_A_PROJECT_OF_ITS_OWN = ("tutorial",)
+"""The pages that begin at ``startproject`` themselves, which other tests follow."""
+
+BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A project as it is when somebody has followed a page up to some example."""
+
+    name: str
+    """The page, and the number of the example."""
+    files: Mapping[str, str]
+    """What there is to write, by the path in the project."""
+
+
+def stages(project: pathlib.Path) -> Iterator[Stage]:
+    """Yield each stage of each page: whenever a file is written again, and at the end.
+
+    Args:
+        project: What the pages are followed on.
+    """
+    shop = project / "shop"
+    first = {f"shop/{name}": (shop / name).read_text() for name in ("settings.py", "urls.py")}
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        if page.stem in WITH_A_PROJECT_OF_ITS_OWN:
+            continue
+        files, written = dict(first), set[str]()
+        for number, block in enumerate(BLOCK.finditer(page.read_text())):
+            name, code = block["file"], block["code"]
+            if name in written - {"settings.py"}:
+                yield Stage(name=f"{page.stem}-{number}", files=dict(files))
+            written.add(name)
+            if name == "settings.py":
+                files["shop/settings.py"] += f"\n{code}"
+            elif name == "urls.py":
+                files["shop/urls.py"] = f"{first['shop/urls.py'] if 'urlpatterns +=' in code else ''}\n{code}"
+            else:
+                files[name] = code
+        if written:
+            yield Stage(name=f"{page.stem}-end", files=files)
+
+
+def follow(project: pathlib.Path, stage: Stage) -> pathlib.Path:
+    """Write a copy of a project at a stage, and return its folder."""
+    folder = project.parent / stage.name
+    shutil.copytree(project, folder)
+    for name, code in stage.files.items():
+        (folder / name).write_text(code)
+    return folder
+
+
+def look(folder: pathlib.Path) -> dict[str, int]:
+    """Run the system checks of a project, and return the status of each of its endpoints; once in a process."""
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    os.environ |= {"DJANGO_SETTINGS_MODULE": "shop.settings", "TMPDIR": str(folder)}
+    import django
+    from django.core.management import call_command
+    from django.test import Client
+
+    django.setup()
+    call_command("check", fail_level="WARNING")
+    from health_check.monitor import runtime
+
+    client = Client(headers={"host": "localhost"})
+    endpoints = runtime.get().catalogue.endpoints
+    return {one.name: client.get(f"/{one.route}", {"format": "json"}).status_code for one in endpoints}
+
+
+def in_a_fork(work: Callable[[], object]) -> tuple[int, int]:
+    """Begin something in a process of its own; return its number, and where to read as JSON what it came to."""
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writing)
+        return pid, reading
+    try:
+        found = work()
+    except BaseException:
+        found = traceback.format_exc()
+    with contextlib.suppress(OSError):
+        os.write(writing, json.dumps(found).encode())
+    os._exit(0)
+
+
+def main() -> None:
+    """Look at the projects that are named, two at a time, and print what came of it."""
+    for module in ("django.contrib.admin", "django.core.management", "django.test"):
+        importlib.import_module(module)  # once, for all
+    found, running = {}, dict[str, tuple[int, int]]()
+    for name in [*sys.argv[1:], ""]:
+        while running and (len(running) > 1 or not name):
+            done, (pid, reading) = next(iter(running.items()))
+            with os.fdopen(reading, "rb") as file:
+                found[done] = json.loads(file.read())
+            os.waitpid(pid, 0)
+            del running[done]
+        if name:
+            running[name] = in_a_fork(lambda folder=pathlib.Path(name): look(folder))  # type: ignore[misc]
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
