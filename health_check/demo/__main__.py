@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import pathlib
 import secrets
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _serve(pathlib.Path(folder), options)
         except KeyboardInterrupt:
+            logging.disable()  # the checks go on while the folder is removed
             print("\nStopped.")
             return 0
 

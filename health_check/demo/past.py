@@ -8,7 +8,8 @@ import random
 from collections.abc import Iterator
 
 from health_check.records import Message, Result, unavailable
-from health_check.stores import Key, create_store
+from health_check.stores import Key
+from health_check.stores.cache import DjangoCacheStore
 
 HOSTS = ("web-1", "web-2")
 HOURS = 24
@@ -32,30 +33,30 @@ def write(labels: list[str], now: float) -> None:
         labels: The checks.
         now: When it ends, Unix time in seconds.
     """
-    store = create_store()
-    try:
-        for label in labels:
-            store.add_past(Key(label=label, scope="host"), _results(label, now))
-    finally:
-        store.close()
+    for host in HOSTS:
+        store = DjangoCacheStore(alias="records", host=host)
+        try:
+            for label in labels:
+                store.add_past(Key(label=label, scope="host"), _results(label, host, now))
+        finally:
+            store.close()
 
 
-def _results(label: str, now: float) -> Iterator[Result]:
-    chance = random.Random(label)  # noqa: S311 - the same day each time
+def _results(label: str, host: str, now: float) -> Iterator[Result]:
+    chance = random.Random(label + host)  # noqa: S311 - the same day each time
     usual = USUAL_SECONDS.get(label, 0.001)
     first = math.ceil((now - HOURS * 3600) / EVERY_SECONDS)
     for number in range(first, int(now // EVERY_SECONDS)):
         finished = number * EVERY_SECONDS
         time_taken = usual * chance.lognormvariate(0, 0.35)
-        for host in HOSTS:
-            yield Result(
-                messages=_messages(label, now - finished),
-                time_taken=time_taken,
-                started=finished - time_taken,
-                finished=finished,
-                host=host,
-                pid=os.getpid(),
-            )
+        yield Result(
+            messages=_messages(label, now - finished),
+            time_taken=time_taken,
+            started=finished - time_taken,
+            finished=finished,
+            host=host,
+            pid=os.getpid(),
+        )
 
 
 def _messages(label: str, seconds_ago: float) -> tuple[Message, ...]:
