@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.client import eventually
 from tests.support.readiness import answers_of_all, workers_of
+from tests.support.repetitions import long
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -46,7 +47,7 @@ def said(server: Server) -> set[str]:
     return {answer.json()["Deployed"] for of_worker in answers for answer in of_worker}
 
 
-@pytest.mark.parametrize(("arguments", "reloads"), [((), True), (("--preload",), False)])
+@pytest.mark.parametrize(("arguments", "reloads"), [((), True), long(("--preload",), False)])
 def test_gunicorn__hup(tmp_path: pathlib.Path, arguments: tuple[str, ...], reloads: bool) -> None:
     """``kill -HUP`` that loads new code is a start: each check runs once for all workers. Preloaded code stays."""
     code = tmp_path / "deployed.py"
