@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--stack",
         action="store_true",
-        help="start Prometheus and Alertmanager, too, which have to be installed; the page shows what they tell",
+        help="start Prometheus and Alertmanager, too, which have to be installed; the page shows their notifications",
     )
     parser.add_argument("--second-host", action="store_true", help=argparse.SUPPRESS)
     return parser
