@@ -23,7 +23,7 @@ from health_check.past import (
     incidents_of,
     merged,
 )
-from health_check.records import NO_TOTALS, Record, State, Totals
+from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Record, State, Totals
 from health_check.stores import Key, Store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
@@ -71,8 +71,14 @@ NO_HISTORY = History()
 def summary_of(readings: Sequence[Reading], store_client: StoreClient) -> StoreSummary:
     """Return what is counted of checks that were just read: their records have it."""
     up = store_client.up
-    totals = {reading.label: reading.record.totals if reading.record else NO_TOTALS for reading in readings}
+    totals = {reading.label: _totals_of(reading) for reading in readings}
     return StoreSummary(totals=totals if up else None, up=up, draining=bool(store_client.draining))
+
+
+def _totals_of(reading: Reading) -> Totals:
+    if reading.is_behind:  # what other processes have shown is not to go back
+        return UNKNOWN_TOTALS
+    return reading.record.totals if reading.record else NO_TOTALS
 
 
 class HistoryReader:

@@ -11,7 +11,7 @@ from health_check.concurrency.clock import Clock, overslept
 from health_check.concurrency.futures import Future
 from health_check.conf import settings
 from health_check.monitor.record_cache import Flight, RecordCache, Refresh
-from health_check.monitor.refresh import Refresher
+from health_check.monitor.refresh import MOST_AT_ONCE, Refresher
 from health_check.monitor.reports import Reading
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
 from health_check.records import Record
@@ -194,6 +194,7 @@ class Monitor:
             self._server_age = None
         with self._records.lock:
             now = self._clock.monotonic()
+            store_until = now + _store_seconds(len(definitions), limit - now)
             is_start = now < self._began + patience_of(timeouts, None)
             forgotten = self._records.forget_some(now)
             for definition, timeout, max_age in zip(definitions, timeouts, ages, strict=True):
@@ -211,7 +212,7 @@ class Monitor:
                         cached=cached,
                         flight=cached.flight,
                         arrived=now,
-                        store_until=min(limit, now + ANSWER_SECONDS),
+                        store_until=min(limit, store_until),
                         patient_until=min(limit, now + patience),
                         limit=limit,
                         max_age=max_age,
@@ -224,3 +225,18 @@ class Monitor:
         if refresh.flights:
             self._refresher.begin(refresh, limit)
         return waiters
+
+
+def _store_seconds(number: int, limit: float) -> float:
+    """Return for how many seconds to wait for the store where last records can be shown.
+
+    It is asked in pieces: for many checks a probe waits as long as for a run. A scrape waits as long as it may, and
+    leaves out nothing that is counted then.
+
+    Args:
+        number: How many checks are asked for.
+        limit: For how many seconds to wait at most.
+    """
+    if number <= MOST_AT_ONCE:
+        return ANSWER_SECONDS
+    return limit if current_trigger() is Trigger.SCRAPE else max(ANSWER_SECONDS, settings.WAIT)

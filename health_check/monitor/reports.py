@@ -33,6 +33,8 @@ class Reading:
     """Whether a run is under way, or stuck."""
     starting: bool = False
     """Whether it waits for a free thread, or had to, as the process has just started: that counts against nobody."""
+    is_behind: bool = False
+    """Whether the store was not asked about it in time, so that other processes may have counted more runs."""
 
     @property
     def label(self) -> str:

@@ -66,18 +66,22 @@ class Waiter:
         Args:
             now: Unix time in seconds.
         """
+        flight = self.flight if self.flight is not None and not self.flight.future.done() else None
+        is_behind = self.flight is not None and self.flight.is_at_store and not self._has_landed()
         record = self.fresh or self._outcome() or self._still_running() or self._showable()
         if record is not None:
-            return reading_of(self.cached, record)
+            reading = reading_of(self.cached, record)
+            return dataclasses.replace(reading, is_behind=True) if is_behind else reading
         reading = _reading(self.cached, self.cached.record, State.UNKNOWN, (self._excuse(now),))
+        is_starting = self.is_start and flight is not None and flight.is_queued(now)
+        return dataclasses.replace(reading, starting=is_starting, is_behind=is_behind)
+
+    def _has_landed(self) -> bool:
         flight = self.flight
-        is_queued = flight is not None and not flight.future.done() and flight.is_queued(now)
-        return dataclasses.replace(reading, starting=self.is_start and is_queued)
+        return flight is not None and flight.future.done() and flight.future.exception() is None
 
     def _outcome(self) -> Record | None:
-        if self.flight is None or not self.flight.future.done() or self.flight.future.exception() is not None:
-            return None
-        return self.flight.future.result()
+        return self.flight.future.result() if self.flight is not None and self._has_landed() else None
 
     def _still_running(self) -> Record | None:
         """Return the record of a run that timed out, and what there is to say now that it goes on."""

@@ -74,15 +74,25 @@ class CheckSet:
 def build_check_set(placed: Mapping[Endpoint, Sequence[Resolved]]) -> CheckSet:
     """Merge the entries of all endpoints, so that the same check is there once, under a label of its own."""
     groups: list[Definition] = []
+    keyed: dict[object, int] = {}
+    others: list[int] = []
     group_of: dict[tuple[Endpoint, int], int] = {}
     for endpoint, entries in placed.items():
         for position, entry in enumerate(entries):
-            index = next((i for i, group in enumerate(groups) if group.same_check(entry.definition)), None)
+            definition, key = entry.definition, entry.definition.key
+            index = keyed.get(key)
+            if index is None:  # a thousand checks are not compared with each other, where that can be helped
+                candidates = range(len(groups)) if key is None else others
+                index = next((i for i in candidates if groups[i].same_check(definition)), None)
             if index is None:
                 index = len(groups)
-                groups.append(entry.definition)
+                groups.append(definition)
+                if key is None:
+                    others.append(index)
+                else:
+                    keyed[key] = index
             else:
-                groups[index] = _merged(groups[index], entry.definition)
+                groups[index] = _merged(groups[index], definition)
             group_of[endpoint, position] = index
     return _labelled(placed, groups, group_of)
 

@@ -158,6 +158,13 @@ class Definition:
         """Tell whether two definitions mean the same check: the same class with equal options of its own."""
         return self.check_class is other.check_class and not self.differing(other)
 
+    @cached_property
+    def key(self) -> object:
+        """A hashable value that definitions share if, and only if, they mean the same check; None: compare them."""
+        if self.options is None or not all(type(value) in PLAIN for value in self.own_options.values()):
+            return None
+        return self.check_class, frozenset(self.own_options.items())
+
     def differing(self, other: Definition) -> Mapping[str, Any]:
         """Return those options of its own in which it differs from another check of its class; ``timeout`` is none."""
         if self.check_class is not other.check_class:
@@ -191,6 +198,10 @@ class Definition:
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
         return defaults_of(self.check_class)
+
+
+PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
+"""Types whose ``==`` agrees with their hash, and with ``equal_values``."""
 
 
 class Misconfigured(HealthCheckException):

@@ -13,7 +13,7 @@ from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.history import NO_HISTORY, History, HistoryReader, StoreSummary, summary_of
 from health_check.monitor.reports import Reading
 from health_check.past import DAYS, HALF_HOURS, Past, total_of
-from health_check.records import NO_TOTALS, Outcome, Record, State
+from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, Record, State
 from health_check.stores import Key, StoreError
 from tests.support.bench import MovableClock, Script, SharedStore, Worker, eventually
 from tests.support.places import ERROR, MAX_AGE, result_at
@@ -73,6 +73,15 @@ def test_summary__counts_of_all_processes(shelf: Archive, worker: Worker) -> Non
     never = dataclasses.replace(readings[0], record=None)
     summary = summary_of([never], worker.store_client)
     assert (summary.totals, summary.up) == ({ran.label: NO_TOTALS}, True)
+
+
+def test_summary__not_asked_in_time__is_not_known(worker: Worker) -> None:
+    """What the store has not said of a check yet is not counted, rather than what this process knew before."""
+    reading = worker.read(Script().define())
+    late = dataclasses.replace(reading, is_behind=True)
+    totals = summary_of([late], worker.monitor.store_client).totals
+    assert totals is not None
+    assert totals[late.label] is UNKNOWN_TOTALS
 
 
 def test_summary__asks_the_store_nothing(shelf: Archive, worker: Worker) -> None:

@@ -149,3 +149,45 @@ def test_assemble__two_unusable_entries_of_one_class() -> None:
     texts = [said(definition) for definition in check_set.definitions.values()]
     assert [("'alais'" in text, "'aliaz'" in text) for text in texts] == [(True, False), (False, True)]
     assert [problem.kind for problem in check_set.problems] == ["unusable", "unusable"]
+
+
+def test_assemble__many_checks_without_comparing_each_with_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand checks with plain options are told apart without comparing any two; one that needs it is compared."""
+    compared: list[str] = []
+    same_check = Definition.same_check
+
+    def counted(self: Definition, other: Definition) -> bool:
+        compared.append(other.label)
+        return same_check(self, other)
+
+    monkeypatch.setattr(Definition, "same_check", counted)
+    many = [(Alias, {"alias": f"a{number}"}) for number in range(500)]
+    check_set, _ = built(health=many, ready=many)
+    assert (len(check_set.definitions), compared) == (500, [])
+    built(health=[*many, (Alias, {"alias": ["a list"]})])
+    assert len(compared) == 500
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"alias": 1}, {"alias": True}),
+        ({"alias": "default"}, {}),
+        ({"alias": ["a"]}, {"alias": ["a"]}),
+        ({"alias": "a", "timeout": 1}, {"alias": "a", "timeout": 2}),
+        ({"alias": b"a"}, {"alias": "a"}),
+        ({"alias": ["a"]}, {"alias": "a"}),
+        ({"alias": None}, {"alias": 0}),
+        ({"alias": float("nan")}, {"alias": float("nan")}),
+    ],
+)
+def test_assemble__by_key_as_by_comparison(one: dict[str, object], other: dict[str, object]) -> None:
+    """What has a key is the same check exactly where comparing says so, in either order."""
+    (first,), (second,) = entries((Nameless, one)), entries((Nameless, other))
+    same = first.definition.same_check(second.definition)
+    assert same is second.definition.same_check(first.definition)
+    if first.definition.key is not None and second.definition.key is not None:
+        assert (first.definition.key == second.definition.key) is same
+    for pair in ((one, other), (other, one)):
+        check_set, _ = built(health=[(Nameless, options) for options in pair])
+        assert len(check_set.definitions) == (1 if same else 2)
