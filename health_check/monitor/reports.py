@@ -34,7 +34,7 @@ class Reading:
     starting: bool = False
     """Whether it waits for a free thread, or had to, as the process has just started: that counts against nobody."""
     is_behind: bool = False
-    """Whether the store was not asked about it in time, so that other processes may have counted more runs."""
+    """Whether the store was not asked about it in time, or left, so that other processes may have counted more runs."""
 
     @property
     def label(self) -> str:

@@ -67,7 +67,8 @@ class Waiter:
             now: Unix time in seconds.
         """
         flight = self.flight if self.flight is not None and not self.flight.future.done() else None
-        is_behind = self.flight is not None and self.flight.is_at_store and not self._has_landed()
+        is_unasked = self.flight is not None and self.flight.is_at_store and not self._has_landed()
+        is_behind = is_unasked or self.cached.is_alone
         record = self.fresh or self._outcome() or self._still_running() or self._showable()
         if record is not None:
             reading = reading_of(self.cached, record)

@@ -71,3 +71,5 @@ def test_at_store__is_behind_until_the_store_has_said_what_is_known(is_known: bo
     flight.looks = 0
     flight.future.set_result(cached.record)
     assert not waiter.reading(NOW).is_behind
+    cached.is_alone = True  # found while the store was left to itself
+    assert waiter.reading(NOW).is_behind
