@@ -261,15 +261,19 @@ def sums(periods: Iterable[Period], length: int) -> list[Period]:
         periods: Those with runs, of this length or shorter.
         length: How many seconds each has.
     """
-    found: dict[int, Period] = {}
+    by_start: dict[int, list[Period]] = {}
     for period in periods:
-        start = period.start // length * length
-        known = found.get(start)
-        if known is not None:
-            found[start] = known.plus(period)
-        else:
-            found[start] = period if period.length == length else period._replace(start=start, length=length)
-    return list(found.values())
+        by_start.setdefault(period.start // length * length, []).append(period)
+    return [
+        some[0] if len(some) == 1 and some[0].length == length else _sum(start, length, some)
+        for start, some in by_start.items()
+    ]
+
+
+def _sum(start: int, length: int, periods: Sequence[Period]) -> Period:
+    _, _, *counts, longest = zip(*periods, strict=True)  # by columns: there may be thousands of periods
+    ok, warning, error, timeout, taken = map(sum, counts)
+    return Period(start, length, ok, warning, error, timeout, taken, max(longest))
 
 
 def compacted(changes: Iterable[Change]) -> list[Change]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import operator
 import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -52,17 +53,19 @@ TIDY = (
 """Makes days of half hours, once they are of the day before yesterday, and drops what is no longer shown."""
 
 MOST = 10**15
+COUNTS = ("start", "ok", "warning", "error", "timeout")
 ARE_NUMBERS = " AND ".join(
-    f"{column} BETWEEN 0 AND {MOST}" for column in ("ok", "warning", "error", "timeout", "time_taken", "longest")
+    [f"typeof({column}) = 'integer'" for column in COUNTS]
+    + [f"{column} BETWEEN 0 AND {MOST}" for column in (*COUNTS, "time_taken", "longest")]
 )
-"""What is none, in a file that was damaged, is left out: in SQLite a text is greater than any number."""
+"""What is none, in a file that was damaged, is left out: SQLite takes anything; a text is greater than any number."""
 
 HALF_HOURS_OF = f"""
 SELECT name, start, length, ok, warning, error, timeout, time_taken, longest FROM periods
-WHERE length = {HALF_HOUR} AND start BETWEEN ? AND {MOST} AND name IN ({{}}) AND {ARE_NUMBERS}
+WHERE length = {HALF_HOUR} AND start >= ? AND name IN ({{}}) AND {ARE_NUMBERS}
 """
 DAYS_OF = HALF_HOURS_OF.replace(f"length = {HALF_HOUR}", f"length = {DAY}")
-CHANGES_OF = "SELECT name, changes FROM periods WHERE changes <> '' AND start >= ? AND name IN ({})"
+CHANGES_OF = "SELECT name, CAST(changes AS BLOB) FROM periods WHERE changes <> '' AND start >= ? AND name IN ({})"
 FAILURES_OF = "SELECT name, failures FROM latest WHERE written >= ? AND name IN ({})"
 
 KEEP_FAILURES = """
@@ -98,14 +101,13 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
     days: dict[str, list[Period]] = {}
     changes: dict[str, list[str]] = {}
     today = now // DAY * DAY
-    for name, *period in _rows(database, HALF_HOURS_OF, names, today - DAY):
-        half_hours.setdefault(name, []).extend(_period(*period))
-    for name, *period in _rows(database, DAYS_OF, names, today - DAYS * DAY):
-        days.setdefault(name, []).extend(_period(*period))
+    for found, query, since in ((half_hours, HALF_HOURS_OF, today - DAY), (days, DAYS_OF, today - DAYS * DAY)):
+        for name, rows in itertools.groupby(_rows(database, query, names, since), operator.itemgetter(0)):
+            found.setdefault(name, []).extend([Period._make(row[1:]) for row in rows])
     for name, some in half_hours.items():
         days.setdefault(name, []).extend(sums(some, DAY))
     for name, text in _rows(database, CHANGES_OF, names, today - DAYS * DAY):
-        changes.setdefault(name, []).append(str(text))
+        changes.setdefault(name, []).append(text.decode(errors="replace"))  # which may be damaged
     return {
         name: Past(
             half_hours={"": half_hours.get(name, ())},
@@ -119,12 +121,6 @@ def past_of(database: sqlite3.Connection, names: Sequence[str], now: float) -> d
 def failures_of(database: sqlite3.Connection, names: Sequence[str]) -> dict[str, list[Failure]]:
     """Return the last failures of checks, by name."""
     return {name: serializer.load_failures(text) for name, text in _rows(database, FAILURES_OF, names, 0)}
-
-
-def _period(start: object, length: Any, *numbers: object) -> Iterator[Period]:
-    """Yield the period that a row is; none if it is none: SQLite takes anything, whatever a column is for."""
-    with contextlib.suppress(TypeError, ValueError, OverflowError):
-        yield serializer.to_period((start, *numbers), length)
 
 
 def _rows(database: sqlite3.Connection, query: str, names: Sequence[str], since: float) -> Iterator[tuple[Any, ...]]:

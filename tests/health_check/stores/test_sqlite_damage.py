@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pathlib
 import random
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
+from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Past, gapless, incidents_of
 from health_check.stores import StoreError
 from health_check.stores.sqlite import VERSION, SQLiteStore
 from tests.support.client import Lag
@@ -185,6 +187,20 @@ def test_damage__noise_somewhere_in_the_middle(
             store.past([KEY])
     run(used, sqlite_place.run())
     used.past([KEY])
+
+
+@pytest.mark.parametrize("column", ["start", "length", "ok", "timeout", "time_taken", "longest", "changes"])
+@pytest.mark.parametrize("value", ["text", b"\xff", -1, 1.7e9 + 0.5, 2**62, math.inf])
+def test_damage__numbers_that_are_none(used: SQLiteStore, sqlite_place: Place, column: str, value: object) -> None:
+    """A row whose numbers can be no time or count is left out, or heals with the next run; nothing else is harmed."""
+    used._do(lambda file: file.execute(f"UPDATE periods SET {column} = ?", (value,)), writes=True)  # noqa: S608
+    for _ in range(2):
+        past, now = used.past([KEY]).get(KEY, Past()), sqlite_place.clock.now()
+        gapless(past.half_hours.get("", ()), now, length=HALF_HOUR, count=HALF_HOURS)
+        gapless(past.days, now, length=DAY, count=DAYS)
+        assert all(incidents_of("label", some) is not None for some in past.changes.values())
+        run(used, sqlite_place.run(ERROR))
+    assert used.past_failures([KEY])
 
 
 def test_damage__a_folder_in_its_place(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
