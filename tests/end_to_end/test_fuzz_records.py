@@ -278,7 +278,7 @@ def ask(dice: random.Random, metrics: Metrics, *, allowed: bool, is_lease: bool)
     is_true = TRUTH in text and first.status_code == 500
     assert is_true or allowed or (is_lease and "still running" in text), text
     for face in dice.sample(list(FACES), 1 if is_lease else 3):
-        FACES[face](client, metrics, is_true)
+        FACES[face](client, metrics, is_true and not allowed)  # what is allowed may be shown by now
     return allowed and not is_true
 
 
