@@ -18,16 +18,16 @@ CLIENTS = ["urllib", "requests", "httpx"]
 HINT = "a check that asks a health endpoint of its own site waits for itself"
 
 SERVERS = {
-    "one worker": ["gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}", "health_check.demo.wsgi"],
+    "one worker": ["gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}", "tests.support.plain.wsgi"],
     "three workers": [
         *("gunicorn", "--no-control-socket", "--bind=0.0.0.0:{port}", "--workers=3", "--threads=4"),
-        "health_check.demo.wsgi",
+        "tests.support.plain.wsgi",
     ],
     "gevent": [
         *("gunicorn", "--no-control-socket", "--bind=127.0.0.1:{port}", "--workers=2", "--worker-class=gevent"),
-        "health_check.demo.wsgi",
+        "tests.support.plain.wsgi",
     ],
-    "uvicorn": ["uvicorn", "--port={port}", "health_check.demo.asgi:application"],
+    "uvicorn": ["uvicorn", "--port={port}", "tests.support.plain.asgi:application"],
 }
 
 

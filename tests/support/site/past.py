@@ -200,7 +200,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ["PAST_CHECKS"] = str(options.checks)
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.site.past_settings"
-    from health_check.demo.wsgi import application  # it reads the environment
+    from tests.support.plain.wsgi import application  # it reads the environment
 
     with _Server(("127.0.0.1", options.port), _Handler) as server:
         server.set_app(with_policy(application, options.policy))

@@ -1,6 +1,6 @@
 """The settings of the demo site, with a made-up past."""
 
-from health_check.demo.settings import *  # noqa: F403
+from tests.support.plain.settings import *  # noqa: F403
 
 ROOT_URLCONF = "tests.support.site.past_urls"
 
