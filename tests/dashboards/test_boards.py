@@ -229,6 +229,39 @@ def test_variables__are_chosen_from_data(name: str) -> None:
     assert names == expected[: {"health": 6, "now": 5, "fleet": 2}[name]]
 
 
+@pytest.mark.parametrize("name", BOARDS)
+def test_linter__templates(name: str) -> None:
+    """As template-job-rule, template-instance-rule and template-label-promql-rule have it; a fleet has no instances."""
+    query = {variable["name"]: variable for variable in variables(board(name)) if variable["type"] == "query"}
+    for required in ("job",) if name == "fleet" else ("job", "instance"):
+        assert query[required]["label"] == required.title()
+        assert query[required]["allValue"] == ".+"
+    for variable in query.values():
+        assert re.fullmatch(r"label_values\(\w+(\{.*\})?, \w+\)", variable["query"]["query"])
+
+
+@pytest.mark.parametrize(("name", "target"), TARGETS)
+def test_linter__counters(name: str, target: Target) -> None:
+    """As target-counter-agg-rule has it: each counter is in a rate or an increase."""
+    for place in re.finditer(r"\w+_total\{", target.expr):
+        assert re.search(r"\b(rate|irate|increase)\($", target.expr[: place.start()])
+
+
+LINTED = ("stat", "timeseries", "gauge")
+"""The kinds of panels whose units the linter looks at; those with value mappings need none."""
+
+UNITS = {"none", "short", "s", "dtdurations", "percent", "percentunit", "cpm"}
+"""Of the units that the linter knows, those that make sense here."""
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS)
+def test_linter__units(name: str, panel: dict[str, Any]) -> None:
+    """As panel-units-rule has it, but for multiples, for which the linter knows no unit."""
+    defaults = panel["fieldConfig"]["defaults"]
+    if panel["type"] in LINTED and not defaults.get("mappings"):
+        assert defaults["unit"] in UNITS | {"suffix:x"}
+
+
 def test_links__lead_to_the_other_board() -> None:
     """Links between dashboards lead to the one of a site, and choose in it what the row is about, encoded."""
     links = re.findall(r'"(/d/[^"]+)"', json.dumps([board(name) for name in BOARDS]))
