@@ -14,11 +14,12 @@ from django.core.handlers.wsgi import WSGIHandler
 
 def wsgi_request(handler: WSGIHandler, path: str, accept: str) -> Callable[[], bytes]:
     """Return a function that sends a request to a WSGI application, and returns the body of the answer."""
+    path, _, query_string = path.partition("?")
     environ = {
         "HTTP_ACCEPT": accept,
         "HTTP_HOST": "localhost",
         "PATH_INFO": path,
-        "QUERY_STRING": "",
+        "QUERY_STRING": query_string,
         "REMOTE_ADDR": "127.0.0.1",
         "REQUEST_METHOD": "GET",
         "SERVER_NAME": "localhost",
