@@ -108,15 +108,12 @@ class ResponseCache:
         if request.resolver_match is not None and "subset" in request.resolver_match.kwargs:
             return None
         query = query_of(request)
-        if query.runbook is not None:
+        if query.runbook is not None or query.unusable:  # the page says what could not be used
             return None
         chosen = format_of(query.format, request.META.get("HTTP_ACCEPT", "")) or ""
         if chosen not in CONTENT_TYPES:
             return None
-        if chosen != "html":  # filters are for pages
-            query = Query(checks=query.checks) if query.checks else NO_QUERY
-        link = link_to(request) if chosen == "html" and query.checks else ""  # it is to be copied from the page
-        key = None if query == NO_QUERY else (chosen, query, link)
+        key = _key(request, chosen, query)
         try:
             cached = self._plain.get(chosen) if key is None else self._others.get(key)
             if cached is None or not cached.holds():
@@ -176,6 +173,16 @@ class ResponseCache:
         )
         self._keep(chosen, key, cached)
         return cached
+
+
+def _key(request: HttpRequest, chosen: str, query: Query) -> object:
+    """Return what tells an answer from others of its format; None for the usual one.
+
+    Filters are for pages; the page of a check has the address of the request in it, to be copied.
+    """
+    if not query.checks:
+        return None if query is NO_QUERY or chosen != "html" or query == NO_QUERY else (chosen, query)
+    return (chosen, query, link_to(request)) if chosen == "html" else (chosen, query.checks)
 
 
 def _is_configured(configured: object) -> bool:

@@ -221,3 +221,30 @@ def test_warning__stays_a_warning(mount: Mount) -> None:
     assert response.status_code == 200
     assert b'"status": "warn"' in response.content
     assert PLANTED.encode() not in response.content
+
+
+@pytest.mark.parametrize(
+    ("options", "login_url", "link"),
+    [
+        ({"details": "authorized"}, "/sign-in/", "/sign-in/?next=%2Fhealth%2F%3Fstate%3Dbad"),
+        (
+            {"details": "authorized"},
+            "https://sso.example.com/?app=1",
+            "https://sso.example.com/?app=1&amp;next=%2Fhealth%2F",
+        ),
+        ({"details": "authorized"}, "/nowhere/", ""),
+        ({"details": "never"}, "/sign-in/", ""),
+        ({"details": "always"}, "/sign-in/", ""),
+    ],
+)
+def test_page__login_link(mount: Mount, settings: Settings, options: dict[str, Any], login_url: str, link: str) -> None:
+    """Where a session would authorise, the page leads to where one logs in, if there is such a page."""
+    settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "django.contrib.sessions"]
+    settings.LOGIN_URL = login_url
+    mount(
+        path("health/", HealthCheckView.as_view(checks=[Fine], **options)),
+        path("sign-in/", lambda request: HttpResponse(), name="sign-in"),
+    )
+    body = wsgi("/health/?state=bad").content.decode()
+    assert ("Log in</a>" in body) == bool(link)
+    assert f'<a href="{link}' in body

@@ -235,3 +235,39 @@ def test_page__in_a_language_of_its_own(mount_checks: Mount, monkeypatch: pytest
         answer = ResponseCache().answer(request_for("/health/?format=html"))
     assert answer is not None
     assert "1 h 6 min ago" in answer.content.decode()
+
+
+def test_kept__answers_about_single_checks(mount_checks: Mount) -> None:
+    """Answers about checks, and pages with filters, are kept beside the usual ones, 32 of them at most."""
+    mount_checks(Fine, (Broken, {"critical_service": False}))
+    made, _ = cached()
+    for query in (
+        "check=Broken&format=json",
+        "check=Broken&format=health%2Bjson",
+        "check=Fine&check=Broken&format=text",
+    ):
+        first = made.answer(request_for(f"/health/?{query}"))
+        assert first is not None
+        again = made.answer(request_for(f"/health/?unknown=1&{query}"))
+        assert again is not None
+        assert (again.content, again.status_code) == (first.content, first.status_code)
+    assert made.answer(request_for("/health/?check=Broken&format=json")).status_code == 500  # type: ignore[union-attr]
+    for number in range(100):
+        assert made.answer(request_for(f"/health/?q={number}&format=html")) is not None
+    kept = [made.answer(request_for(f"/health/?q={number}&format=html"), may_wait=False) for number in range(100)]
+    assert [answer is not None for answer in kept] == [False] * 68 + [True] * 32
+    assert made.answer(request_for("/health/?format=json"), may_wait=False) is not None
+
+
+@pytest.mark.parametrize(
+    "query", ["check=Nothing", "check=Fine&check=Nothing", "state=nonsense", "refresh=1", "sort=x", "runbook="]
+)
+def test_kept__never_what_cannot_be_used(mount_checks: Mount, client: Client, query: str) -> None:
+    """An unknown check, and a query string that the page complains about, leave nothing for who comes next."""
+    mount_checks(Fine)
+    made, _ = cached("html")
+    assert made.answer(request_for(f"/health/?{query}")) is None
+    for _ in range(2):
+        told = client.get(f"/health/?{query}").content
+        assert told != client.get("/health/").content
+        assert b"use one of" not in client.get("/health/").content
