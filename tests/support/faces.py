@@ -9,6 +9,7 @@ import html
 import re
 import subprocess
 import sys
+import urllib.parse
 from collections.abc import Iterable, Mapping
 
 from tests.support.client import get
@@ -100,12 +101,13 @@ class Observations:
 
     def _html(self) -> dict[str, Said]:
         found = {}
-        for row in re.findall("(?s)<tr>.*?</tr>", get(f"{self._site.url}/health/").body):
-            label, state = re.search(r'<th scope="row">(\w+)', row), re.search(r'class="state (\w+)">\1<', row)
-            if label and state:
-                messages = re.findall("<li>(.*?)</li>", row)
-                text = html.unescape("; ".join(messages).replace("<br>", "; ")) or "OK"
-                found[label[1]] = Said(status=int(state[1] == "ok"), text=text)
+        for row in re.findall(r'(?s)<li class="row.*?\n      </li>', get(f"{self._site.url}/health/").body):
+            label, state = re.search(r'href="[^"]*check=([^"&]+)"', row), re.search(r'class="state (\w+)"', row)
+            assert label is not None
+            assert state is not None
+            message = re.search(r'(?s)<div class="message \w+">(?:<details><summary>.*?</summary>)?([^<]*)<', row)
+            text = "; ".join(html.unescape(message[1]).splitlines()) if message else "OK"
+            found[urllib.parse.unquote(label[1])] = Said(status=int(state[1] == "ok"), text=text)
         return found
 
     def _json(self) -> dict[str, Said]:
