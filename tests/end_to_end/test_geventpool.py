@@ -10,6 +10,7 @@ import pytest
 from tests.support.client import get_at_once
 from tests.support.databases import DatabaseSite, database, make_table
 from tests.support.postgres import Postgres, postgres_server
+from tests.support.repetitions import long
 from tests.support.servers import site_under_gunicorn
 
 pytestmark = pytest.mark.server
@@ -37,7 +38,7 @@ OWN = ["Asking", "AskingAsync", "AskingAtConstruction", "RaisingWithCursor", "Le
 """Checks of a user's own that use the ORM, and what they do."""
 
 
-@pytest.mark.parametrize("kind", ["geventpool", "django"])
+@pytest.mark.parametrize("kind", ["geventpool", long("django")])
 def test_pool_of_greenlets__is_left_to_them(kind: str, postgres: Postgres, tmp_path: pathlib.Path) -> None:
     """``Database``, and checks of the site's own, are right at each run, while pages use up the pool; no page hangs."""
     site = DatabaseSite(

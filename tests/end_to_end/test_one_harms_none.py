@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.caches import memcached_server, redis_server
 from tests.support.client import eventually, get, get_at_once
+from tests.support.repetitions import long
 from tests.support.servers import site_under_gunicorn, standalone_exporter, worker_of
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -83,7 +84,7 @@ def test_verbose_check__fits_a_memcached(tmp_path: pathlib.Path) -> None:
             assert "cannot be used" not in server.output()
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread"])
+@pytest.mark.parametrize("kind", ["sync", long("gthread")])
 def test_process_without_memory_for_threads__says_so_once(tmp_path: pathlib.Path, kind: str) -> None:
     """Under a memory limit at which no thread can start each answer says so, and the log does once."""
     checks = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync"]

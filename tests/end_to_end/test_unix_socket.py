@@ -20,6 +20,7 @@ from health_check import ping
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.client import eventually, get
+from tests.support.repetitions import long
 from tests.support.servers import Server, await_output, free_port, manage, running
 from tests.support.services import require
 from tests.support.site.configuration import Site
@@ -233,7 +234,7 @@ def prefixing(kind: str, folder: pathlib.Path, address: str, *, strips: bool) ->
         yield f"127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+@pytest.mark.parametrize("kind", ["nginx", long("haproxy")])
 @pytest.mark.parametrize("name", ["FORCE_SCRIPT_NAME", "SCRIPT_NAME"])
 def test_command__asks_a_site_under_a_prefix_by_its_name(kind: str, name: str, tmp_path: pathlib.Path) -> None:
     """An endpoint's name is enough, at the server and at its proxy: of one that takes the prefix off, or leaves it."""
