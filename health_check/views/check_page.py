@@ -169,7 +169,7 @@ def _failure(failure: Failure, now: float) -> dict[str, Any]:
     first, _, more = failure.message.partition("\n")
     return {
         "finished": timestamp(failure.finished),
-        "when": clock(failure.finished, now),
+        "when": clock(failure.finished, now, seconds=True),
         "state": failure.state,
         "sign": SIGNS[failure.state],
         "host": failure.host,

@@ -123,7 +123,8 @@ class ResponseCache:
         if cached is None:
             return None
         response = _response(cached, CONTENT_TYPES[chosen])
-        refresh(response, query)
+        if chosen == "html":
+            refresh(response, query)
         return response
 
     def _keep(self, chosen: str, key: object, cached: CachedResponse) -> None:

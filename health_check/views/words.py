@@ -56,10 +56,11 @@ def local(moment: float) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(moment, timezone.get_default_timezone())
 
 
-def clock(moment: float, now: float) -> str:
+def clock(moment: float, now: float, *, seconds: bool = False) -> str:
     """Return when something was: the time alone of today, with its day else."""
     then = local(moment)
-    return then.strftime("%H:%M") if then.date() == local(now).date() else date_format(then, "j M H:i")
+    time = "H:i:s" if seconds else "H:i"
+    return date_format(then, time if then.date() == local(now).date() else f"j M {time}")
 
 
 def percent(share: float | None) -> str:

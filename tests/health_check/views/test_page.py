@@ -83,6 +83,7 @@ def test_clock__in_the_zone_of_the_site(settings: Any) -> None:
     settings.USE_TZ = True
     assert clock(1_700_000_000, 1_700_000_100) == "03:58"
     assert clock(1_700_000_000, 1_700_200_000) == "15 Nov 03:58"
+    assert clock(1_700_000_000, 1_700_200_000, seconds=True) == "15 Nov 03:58:20"
 
 
 def test_uptime__of_critical_checks() -> None:
