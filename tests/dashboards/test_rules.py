@@ -42,7 +42,7 @@ def test_alert__says_what_to_do(rule: dict[str, Any]) -> None:
     assert annotations.keys() == {"summary", "description", "runbook_url", "dashboard_url", "health_url"}
     assert re.search(r"\{\{ \$labels\.(job|instance) \}\}", annotations["summary"])
     assert "{{ $labels.job }}" in annotations["description"]
-    assert f"/alerts.md#{rule['alert'].lower()}" in annotations["runbook_url"]
+    assert f"/alerts/#{rule['alert'].lower()}" in annotations["runbook_url"]
     text = RUNBOOK.read_text().partition(f"\n## {rule['alert']}\n")[2].partition("\n## ")[0]
     for part in ("**Means.**", "**Look closer.**", "**Silence.**"):
         assert part in text, f"{rule['alert']}: {part}"

@@ -19,9 +19,9 @@ import pytest
 
 from tests.support.servers import ROOT
 
-PACKAGE = "cloudcoil-models-prometheus-operator==0.80.1.0"
+REQUIREMENT = "cloudcoil-models-prometheus-operator==0.80.1.0"
 
-FOLDER = ROOT / "build" / PACKAGE.replace("==", "-")
+FOLDER = ROOT / "build" / REQUIREMENT.replace("==", "-")
 
 PROGRAM = """\
 import json, sys
@@ -61,10 +61,10 @@ def _strict(schema: Any) -> Any:
 def _installed() -> pathlib.Path:
     """Return where the package is, having installed it; without it the test is skipped, or fails where it has to be."""
     if not (FOLDER / "installed").exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(FOLDER), PACKAGE]
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(FOLDER), REQUIREMENT]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             end = pytest.fail if os.environ.get("REQUIRE_SERVICES") == "1" else pytest.skip
-            end(f"{PACKAGE} cannot be installed: {done.stderr[-500:]}")
+            end(f"{REQUIREMENT} cannot be installed: {done.stderr[-500:]}")
         (FOLDER / "installed").touch()
     return FOLDER
