@@ -141,7 +141,7 @@ def test_testing__examples_pass(tmp_path: pathlib.Path) -> None:
     """The tests of the page on testing pass under pytest."""
     document = ROOT / "docs" / "how-to" / "testing.md"
     project(tmp_path, document, len(blocks_of(document)))
-    python(tmp_path, "-m", "pytest", "-p", "no:randomly", "--rootdir", str(tmp_path), "tests.py", "tests_of_checks.py")
+    python(tmp_path, "-m", "pytest", "-p", "no:randomly", "--rootdir", str(tmp_path), "tests.py", "test_checks.py")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)

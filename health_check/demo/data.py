@@ -32,12 +32,18 @@ def prepare() -> None:
     """Make the folders, the tables and the documents, unless they were made before."""
     for path in (FOLDER / "db", FOLDER / "media", marks(), uploads(), price_list().parent):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_price_list()
+    if HOST == "web-1":  # a host that is started again leaves alone what is broken
+        call_command("createcachetable", verbosity=0)
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {ORDERS} (number INTEGER PRIMARY KEY, total REAL)")
+        connection.close()
+
+
+def write_price_list() -> None:
+    """Write the document of this host, unless it is there."""
     if not price_list().exists():
         price_list().write_text("tea,2.50\ncoffee,3.00\n")
-    call_command("createcachetable", verbosity=0)
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE IF NOT EXISTS {ORDERS} (number INTEGER PRIMARY KEY, total REAL)")
-    connection.close()
 
 
 def fill_uploads(megabytes: int) -> None:

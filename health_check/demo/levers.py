@@ -86,7 +86,7 @@ def _release_mount() -> None:
     """Put the price list back, and let go who waits for the pipe."""
     pipe = data.price_list().with_name("pipe")
     data.price_list().rename(pipe)
-    data.prepare()
+    data.write_price_list()
     with contextlib.suppress(OSError):  # nobody waits
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
     pipe.unlink()
@@ -150,7 +150,7 @@ LEVERS = (
         name="web-2",
         title="Kill host web-2",
         fix="Start host web-2",
-        effect="web-2 falls silent: the page says so after some seconds. web-1 answers as before.",
+        effect="web-2 falls silent: the table of hosts, at the foot of the page, says so after some seconds.",
         pull=hosts.kill,
         release=hosts.start,
     ),

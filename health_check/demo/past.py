@@ -13,7 +13,7 @@ from health_check.stores.cache import DjangoCacheStore
 
 HOSTS = ("web-1", "web-2")
 HOURS = 24
-EVERY_SECONDS = 300
+EVERY_SECONDS = 30
 """How far the runs are apart."""
 
 OUTAGES = {

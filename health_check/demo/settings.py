@@ -79,7 +79,7 @@ LOGGING = {
 
 HEALTH_CHECK = {
     "SITE": "shop",
-    "MAX_AGE": 2,
+    "MAX_AGE": 3,
     "SCHEDULER": True,
     "STORE": {
         "BACKEND": "health_check.stores.cache.DjangoCacheStore",

@@ -116,7 +116,7 @@ def breaks_and_mends(chain: Chain) -> None:
         "health_check. "
         "The health page of these instances says why."
     )
-    assert alert["annotations"]["runbook_url"].endswith("/alerts.md#healthcheckfailing")
+    assert alert["annotations"]["runbook_url"].endswith("/alerts/#healthcheckfailing")
     chain.is_told("HealthCheckEndpointFailing", "firing")
     chain.price_list.write_text("tea,2.60\n")
     chain.is_told("HealthCheckFailing", "resolved")

@@ -70,4 +70,4 @@ def test_forking_checks__are_told_of_once(tmp_path: pathlib.Path) -> None:
         )
         eventually(lambda: not children_of(scene.process), what="the end of all children", seconds=10)
         lines = [line for line in scene.server.output().splitlines() if " is " in line]
-    assert sorted(lines) == sorted(f"{name} is warning: {said}" for name, said in FORKING.items())
+    assert sorted(lines) == sorted(f"{name} is {said}" for name, said in FORKING.items())
