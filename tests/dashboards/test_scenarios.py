@@ -49,7 +49,9 @@ def verify(command: Sequence[str | pathlib.Path]) -> None:
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.parametrize(("source", "step", "labels"), [one for one in EVERY if chosen(*one)])
+@pytest.mark.parametrize(
+    ("source", "step", "labels"), [long(*one) if one[:2] == (OTLP, 5) else one for one in EVERY if chosen(*one)]
+)
 def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
     """At each minute those alerts fire that a scenario names, and no others."""
     write(tmp_path, options_for(source, step, labels), force=False)
@@ -62,7 +64,8 @@ def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str
 
 
 @pytest.mark.timeout(SECONDS)
-@pytest.mark.parametrize("source", [long("scrape"), OTLP])
+@pytest.mark.long
+@pytest.mark.parametrize("source", ["scrape", OTLP])
 @pytest.mark.parametrize("labels", [(), ("env",)])
 def test_alerts__fire_when_they_should_by_vmalert(source: str, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
     """VictoriaMetrics evaluates the same rules as Prometheus does, with the names of either kind.

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.support.client import Answer, Lag, eventually, get
+from tests.support.repetitions import long
 from tests.support.servers import await_output, clean_environment, running
 
 pytestmark = pytest.mark.server
@@ -60,7 +61,7 @@ urlpatterns = [
 """
 
 
-@pytest.mark.parametrize("worker", ["gthread", "gevent"])
+@pytest.mark.parametrize("worker", [long("gthread"), "gevent"])
 def test_constructor__slow_and_failing(tmp_path: pathlib.Path, worker: str) -> None:
     """Probes of others with a limit of a second get their answer, also while it is tried again."""
     (tmp_path / "slow_site.py").write_text(SITE)

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.support.client import eventually, get
+from tests.support.repetitions import long
 from tests.support.servers import Server, site_under_gunicorn, uvicorn, worker_of
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -27,7 +28,7 @@ def states(server: Server, path: str = "/health/") -> dict[str, str]:
     return body
 
 
-@pytest.mark.parametrize("kind", ["threads", "event loop"])
+@pytest.mark.parametrize("kind", ["threads", long("event loop")])
 def test_frozen_process__times_nothing_out(tmp_path: pathlib.Path, kind: str) -> None:
     """Checks of half a second with a budget of one are ok, though their process stood still for four seconds."""
     names = ["Slow", "SlowAsync"]

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.support.client import Answer, get
+from tests.support.repetitions import long
 from tests.support.servers import site_under_gunicorn
 from tests.support.site.configuration import Site
 
@@ -17,7 +18,7 @@ NUMBER = 300
 NEEDED = f"{NUMBER} checks of 1 s need 10 s, MAX_CONCURRENCY is 32"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [long(1), 2])
 def test_start__with_300_checks_of_a_second__is_healthy_all_the_time(tmp_path: pathlib.Path, workers: int) -> None:
     """Every answer from the first one on is 200, and says how long it takes until all have run once."""
     checks = [["tests.support.site.checks.OneOfMany", {"number": n, "seconds": 1.0}] for n in range(NUMBER)]

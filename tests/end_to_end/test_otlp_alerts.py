@@ -140,6 +140,7 @@ def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path) -> None:
         assert {name for name, _ in site.told.read()} == TOLD
 
 
+@pytest.mark.long
 def test_otlp__by_grpc_through_a_collector(tmp_path: pathlib.Path) -> None:
     """What workers send by gRPC, and a collector forwards, is told as well."""
     with watched(tmp_path, by_collector) as site:

@@ -13,6 +13,7 @@ import pytest
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import get
 from tests.support.delays import delayed
+from tests.support.repetitions import long
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -110,7 +111,7 @@ def test_distant_redis__is_slow_and_not_lost(tmp_path: pathlib.Path) -> None:
     assert runs <= seconds / MAX_AGE + 4, "one for each worker at its start, and one in each age"
 
 
-@pytest.mark.parametrize("store", ["file", "redis"])
+@pytest.mark.parametrize("store", ["file", long("redis")])
 def test_many_checks__their_store_is_there(tmp_path: pathlib.Path, store: str) -> None:
     """800 checks in one answer do not make a store look lost."""
     checks = [["tests.support.site.checks.OneOfMany", {"name": f"Number{n}", "number": n}] for n in range(800)]
