@@ -205,8 +205,14 @@ def groups_of(lines: Sequence[Mapping[str, Any]], history: History, query: Query
             "summary": counts(line["reading"].state for line in found),
             "up": _group_uptime(found, history),
         }
-        for name, found in by_name.items()
+        for name, found in sorted(by_name.items(), key=_is_last)
     ]
+
+
+def _is_last(group: tuple[str, Sequence[Mapping[str, Any]]]) -> bool:
+    """Tell whether a group comes after the others: checks without a group, while they are well."""
+    name, lines = group
+    return not name and all(line["reading"].state is State.OK for line in lines)
 
 
 def _parts(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
