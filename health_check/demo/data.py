@@ -32,7 +32,8 @@ def prepare() -> None:
     """Make the folders, the tables and the documents, unless they were made before."""
     for path in (FOLDER / "db", FOLDER / "media", marks(), uploads(), price_list().parent):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_price_list()
+    if not price_list().exists():
+        write_price_list()
     if HOST == "web-1":  # a host that is started again leaves alone what is broken
         call_command("createcachetable", verbosity=0)
         with connection.cursor() as cursor:
@@ -41,9 +42,10 @@ def prepare() -> None:
 
 
 def write_price_list() -> None:
-    """Write the document of this host, unless it is there."""
-    if not price_list().exists():
-        price_list().write_text("tea,2.50\ncoffee,3.00\n")
+    """Put the document of this host in its place, in one step: a check may be about to read it."""
+    made = price_list().with_suffix(".new")
+    made.write_text("tea,2.50\ncoffee,3.00\n")
+    made.replace(price_list())
 
 
 def fill_uploads(megabytes: int) -> None:

@@ -1,4 +1,7 @@
-"""The second host of the demo: a process that plays ``web-2``, with the same code, data and store."""
+"""The second host of the demo: a process that plays ``web-2``, with the same code, data and store.
+
+It is started and killed by the main thread, at the start and the end, and by threads that hold the lock of the levers.
+"""
 
 from __future__ import annotations
 

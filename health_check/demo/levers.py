@@ -78,14 +78,15 @@ def _rename_table(name: str, to: str) -> None:
 
 def _hang_mount() -> None:
     """Put a pipe that nobody writes to in the place of the price list: whoever opens it waits."""
-    data.price_list().unlink()
-    os.mkfifo(data.price_list(), 0o600)
+    pipe = data.price_list().with_name("pipe")
+    os.mkfifo(pipe, 0o600)
+    pipe.replace(data.price_list())
 
 
 def _release_mount() -> None:
     """Put the price list back, and let go who waits for the pipe."""
     pipe = data.price_list().with_name("pipe")
-    data.price_list().rename(pipe)
+    os.link(data.price_list(), pipe)
     data.write_price_list()
     with contextlib.suppress(OSError):  # nobody waits
         os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from health_check.demo import hosts
 
@@ -28,7 +28,7 @@ QUICK = (
 """Waits that suit a demo: what takes minutes at night takes seconds here."""
 
 START_SECONDS = 10.0
-"""How long to wait for web-2 to listen before Prometheus is told of web-1 alone."""
+"""How long to wait for a process to listen: for web-2, before Prometheus is told of web-1 alone."""
 
 
 class StackError(Exception):
@@ -73,7 +73,7 @@ def running(folder: pathlib.Path, address: str) -> Iterator[dict[str, str]]:
     with contextlib.ExitStack() as stack:
         for name, program in programs.items():
             log = folder / f"{name.lower()}.log"
-            stack.enter_context(_process(name, [program, *arguments[name]], log))
+            stack.enter_context(_process(name, [program, *arguments[name]], log, listen[name]))
         yield {name: f"http://{address}" for name, address in listen.items()}
 
 
@@ -114,23 +114,33 @@ def _write(folder: pathlib.Path, address: str, alertmanager: str) -> None:
 
 
 def _address_of_other_host() -> str:
+    file = hosts.address_file()
+    return file.read_text() if _waited(lambda: file.exists() and file.stat().st_size > 0) else ""
+
+
+def _waited(condition: Callable[[], bool]) -> bool:
+    """Wait for something for some seconds, and tell whether it came."""
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        with contextlib.suppress(FileNotFoundError):
-            if text := hosts.address_file().read_text():
-                return text
+    while not (is_there := condition()) and time.monotonic() < end:
         time.sleep(0.05)
-    return ""
+    return is_there
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
 
 
 @contextlib.contextmanager
-def _process(name: str, command: list[str], log: pathlib.Path) -> Iterator[None]:
+def _process(name: str, command: list[str], log: pathlib.Path, address: str) -> Iterator[None]:
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - found on the PATH
             command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
     try:
-        time.sleep(0.3)
+        _waited(lambda: process.poll() is not None or _listens(address))
         if process.poll() is not None:
             raise StackError(f"{name} ended at once: {log.read_text(errors='replace')[-500:]}")
         yield

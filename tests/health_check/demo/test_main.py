@@ -122,6 +122,20 @@ def test_lever__kills_the_other_host(demo: Server) -> None:
     eventually(lambda: len(others()) == 1, what="web-2 to run again")
 
 
+def test_lever__leaves_the_others_alone(demo: Server) -> None:
+    """What starts, or is fixed, meanwhile fixes nothing that is broken."""
+    for lever in ("web-2", "orders", "mount"):
+        moved(demo, lever, "break")
+    shows(demo, "Orders", "unavailable: the table of orders cannot be read")
+    for lever in ("mount", "web-2"):
+        moved(demo, lever, "fix")
+    await_output(demo, r"web-2  Orders +(unknown|ok) -> error")
+    shows(demo, "PriceList", "OK")
+    shows(demo, "Orders", "unavailable: the table of orders cannot be read")
+    moved(demo, "orders", "fix")
+    shows(demo, "Orders", "OK")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "says"),
     [
