@@ -61,15 +61,6 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="HOST:PORT",
         help=f"where the server listens (default: {host}:{port}, from $HOST and $PORT)",
     )
-    server = parser.add_argument_group("the server", "How to ask it, where an ENDPOINT is given.")
-    way = server.add_mutually_exclusive_group()
-    way.add_argument("--http", action="store_true", dest="use_http", default=True, help="ask a server (default)")
-    way.add_argument(
-        "--no-http",
-        action="store_false",
-        dest="use_http",
-        help="run the endpoint's checks in this process instead of asking a server",
-    )
     parser.add_argument("-s", "--subset", metavar="NAME", help="deprecated: run one of HEALTH_CHECK['SUBSETS']")
     parser.add_argument("--skip-checks", action="store_true", help="has no effect: no system checks are run")
     parser.add_argument(
@@ -112,6 +103,21 @@ def add_arguments(parser: CommandParser) -> None:
         default="text",
         help="how to print: text, json (the texts by label), or json-full (all that is known) (default: text)",
     )
+    _add_server(parser)
+    _add_outputs(parser)
+    parser.set_defaults(default_address=address_of(host, port))
+
+
+def _add_server(parser: CommandParser) -> None:
+    server = parser.add_argument_group("the server", "How to ask it, where an ENDPOINT is given.")
+    way = server.add_mutually_exclusive_group()
+    way.add_argument("--http", action="store_true", dest="use_http", default=True, help="ask a server (default)")
+    way.add_argument(
+        "--no-http",
+        action="store_false",
+        dest="use_http",
+        help="run the endpoint's checks in this process instead of asking a server",
+    )
     server.add_argument(
         "--timeout",
         type=seconds_above_zero,
@@ -140,8 +146,6 @@ def add_arguments(parser: CommandParser) -> None:
         help="protocol to claim, sent as X-Forwarded-Proto and as SECURE_PROXY_SSL_HEADER says "
         "(default: https if both that and SECURE_SSL_REDIRECT are set)",
     )
-    _add_outputs(parser)
-    parser.set_defaults(default_address=address_of(host, port))
 
 
 def _add_outputs(parser: CommandParser) -> None:

@@ -124,7 +124,7 @@ def _of_one_check(report: Report, parts: Mapping[str, Any], link: str, *, histor
         check_set=runtime.get().catalogue.current,
         link=link,
     )
-    return {"check": check, "headline": check_headline(line), "uptimes": parts["uptimes"]}
+    return {"check": check, "headline": check_headline(line)}
 
 
 def _endpoints() -> list[dict[str, str]]:
