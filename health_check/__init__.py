@@ -1,4 +1,4 @@
-"""Run health checks, and tell the outcome once, everywhere.
+"""Run health checks once, and show the outcome everywhere.
 
 Importing this package imports neither Django nor any check: the names below are imported where they are asked for.
 """

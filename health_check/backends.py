@@ -132,7 +132,7 @@ class HealthCheck:
         Sets ``errors`` and ``time_taken`` (seconds).
 
         Raises:
-            Exception: Whatever ``check_status`` raised that is no ``HealthCheckException``, after logging it.
+            Exception: What ``check_status`` raised, if it is no ``HealthCheckException``, after logging it.
         """
         with self._observed():
             outcome = status_method(self)()
@@ -247,7 +247,7 @@ def is_asynchronous(check_class: type[HealthCheck]) -> bool:
 
 
 def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
-    """Refuse a class whose ``critical_service`` was lost when ``@dataclass(slots=True)`` made it anew.
+    """Refuse a class whose ``critical_service`` was lost when ``@dataclass(slots=True)`` made a new class.
 
     ``dataclass`` then drops the bare class attribute, and ``__init__`` sets the default of the base class.
     """
@@ -265,7 +265,7 @@ def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
 
 
 def run_to_end(awaitable: Awaitable[None]) -> None:
-    """Wait for an awaitable in sync code, whatever thread that is.
+    """Wait for an awaitable in sync code, on any thread.
 
     ``async_to_sync`` brings thread-sensitive sync code of the awaitable (the ORM) back to this thread, so that
     it sees this thread's transaction. A thread whose event loop is running cannot wait, so another one does.

@@ -180,7 +180,7 @@ class HealthCheckSettings:
 
     @property
     def TRACE_URL(self) -> str:
-        """The address of the page that shows a trace, with ``{trace_id}`` in the place of its id; default none."""
+        """The address of the page that shows a trace, with ``{trace_id}`` in place of its id; default none."""
         value = _configured().get("TRACE_URL", "")
         usable = isinstance(value, str) and value.startswith(("http://", "https://")) and "{trace_id}" in value
         if not usable and not (isinstance(value, str) and not value):
@@ -352,7 +352,7 @@ def problems() -> list[str]:
     for look in looks:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # a system check of its own tells of these
+                warnings.simplefilter("ignore", DeprecationWarning)  # a system check reports these
                 look()
         except ImproperlyConfigured as error:
             if str(error) not in found:

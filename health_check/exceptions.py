@@ -6,7 +6,7 @@ import datetime
 
 
 class HealthCheckException(Exception):
-    """Tell that a check failed.
+    """Report that a check failed.
 
     Only the text of this class and its subclasses is ever shown to a reader; it must not hold secrets.
 
@@ -40,22 +40,22 @@ class HealthCheckException(Exception):
 
 
 class ServiceWarning(HealthCheckException):
-    """Tell that a service works, but not for long if nobody looks after it."""
+    """Report that a service works, but will soon fail if nothing is done."""
 
     message_type = "warning"
 
 
 class StatusPageWarning(ServiceWarning):
-    """Tell of incidents on a provider's status page; its time is that of the provider's last word."""
+    """Report incidents on a provider's status page; its time is that of the provider's last update."""
 
 
 class ServiceUnavailable(HealthCheckException):
-    """Tell that a service cannot be used."""
+    """Report that a service cannot be used."""
 
     message_type = "unavailable"
 
 
 class ServiceReturnedUnexpectedResult(HealthCheckException):
-    """Tell that a service answered, but not with what it should."""
+    """Report that a service answered, but not with what it should."""
 
     message_type = "unexpected result"

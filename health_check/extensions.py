@@ -100,11 +100,11 @@ _roles: list[Role] = [Role.SITE]
 
 
 class OutputError(Exception):
-    """Tell why something could not be sent, and what to do."""
+    """Report why something could not be sent, and what to do."""
 
 
 class TelemetryError(Exception):
-    """Tell why telemetry cannot be set up, and what to do."""
+    """Report why telemetry cannot be set up, and what to do."""
 
 
 EXPORTERS = ("prometheus", "opentelemetry")
@@ -234,9 +234,9 @@ _served: list[None] = []
 
 
 def sends_metrics() -> bool:
-    """Tell whether this process sends metrics on its own account, as ``HEALTH_CHECK["OTEL_METRICS"]`` says.
+    """Return whether this process sends metrics on its own account, as ``HEALTH_CHECK["OTEL_METRICS"]`` says.
 
-    A server is a process that has answered a request: that tells it from commands, shells and workers of queues.
+    A server is a process that has answered a request; commands, shells and workers of queues have not.
     """
     which = settings.OTEL_METRICS
     is_server = bool(_served) or process_role() is Role.EXPORTER

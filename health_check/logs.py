@@ -84,5 +84,5 @@ def warn_once(key: str, text: str) -> None:
 
 
 def forget() -> None:
-    """Log everything anew."""
+    """Forget what was logged, so that everything is logged again."""
     _said.clear()

@@ -150,7 +150,7 @@ def _metrics_views() -> Iterator[type]:
 
 
 def _depends_on_user(request: HttpRequest, callback: Any) -> bool:
-    """Tell whether it matters who asks, and that can only be found out further inside."""
+    """Return whether it matters who asks, and that can only be found out further inside."""
     view_class = callback.view_class
     policy = policy_for(view_class, callback.view_initkwargs)
     if not policy.needs_authority() and not view_class.may_change_access():

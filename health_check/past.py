@@ -228,7 +228,7 @@ def _message_of(result: Result) -> str:
 
 
 def gapless(periods: Iterable[Period], now: float, *, length: int, count: int) -> tuple[Period, ...]:
-    """Return periods in order, one for each until now; those of the same time are added up.
+    """Return periods sorted by time, one for each until now; those of the same time are added up.
 
     Runs of the day to come, as where a clock was set back meanwhile, count as those of the present period.
 
@@ -342,7 +342,7 @@ def merged(incidents: Iterable[Incident]) -> tuple[Incident, ...]:
 
 
 def _is_flapping(before: Incident, incident: Incident) -> bool:
-    """Tell whether an incident began while another one went on, or soon after."""
+    """Return whether an incident began while another one went on, or soon after."""
     return before.ended is None or incident.began <= before.ended + FLAPPING_SECONDS
 
 

@@ -44,7 +44,7 @@ NO_ENDPOINT = {
 
 
 class PingError(Exception):
-    """Tell why no answer of a health endpoint could be had, and what to do."""
+    """Report why no answer of a health endpoint could be had, and what to do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

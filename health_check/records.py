@@ -190,7 +190,7 @@ class Totals:
 NO_TOTALS = Totals()
 
 UNKNOWN_TOTALS = Totals()
-"""What stands for totals that the store has, and that could not be read there yet; told by identity."""
+"""What stands for totals that the store has, and that could not be read there yet; compared by identity."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -221,7 +221,7 @@ class Record:
 
     @property
     def result_id(self) -> str:
-        """What tells this result from others of the check."""
+        """What distinguishes this result from others of the check."""
         return f"{self.result.finished} {self.result.host} {self.result.pid}"
 
     @classmethod

@@ -9,7 +9,7 @@ MOST_CHARACTERS = 10_000
 """How many characters of a text are shown."""
 
 LONGEST_SECRET = 5000
-"""How many characters a secret has at most that can only be told by what follows it, as the password of a URL."""
+"""How many characters a secret has at most that is only recognised by what follows it, as the password of a URL."""
 
 _UNSHOWABLE = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """Control characters and lone surrogates: what is no Char of XML 1.0, §2.2."""
@@ -220,6 +220,6 @@ def beginning(text: str, most: int) -> str:
         most: How many characters of it to show.
     """
     window = mask(text[: 2 * most])
-    if len(text) > 2 * most:  # a secret may begin at its end that can only be told by what follows
+    if len(text) > 2 * most:  # a secret may begin at its end that is only recognised by what follows
         return f"{window[:-LONGEST_SECRET][:most]} …"
     return window if len(window) <= most else f"{window[:most]} …"

@@ -63,7 +63,7 @@ def dashboard(path: str, options: Options) -> str:
 
 
 def _name_columns(step: dict[str, Any], labels: tuple[str, ...]) -> None:
-    """Give the labels that tell sites apart a column each, before the one of namespaces."""
+    """Give each label that distinguishes sites a column, before the one of namespaces."""
     names, order = step.get("renameByName", {}), step.get("indexByName", {})
     if "namespace" not in names:
         return

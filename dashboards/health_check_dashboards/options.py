@@ -251,7 +251,7 @@ class Options:
     k8s_labels: tuple[str, ...] = ()
     """Labels of the resources of the Prometheus operator, each ``name=value``."""
     owners: tuple[str, ...] = ()
-    """Who is told of checks with that ``owner``, each ``name=address``."""
+    """Where alerts on checks with an ``owner`` go, each ``name=address``."""
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]

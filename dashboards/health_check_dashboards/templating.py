@@ -98,7 +98,7 @@ def _literals(name: str, code: str, options: Options) -> list[tuple[str, str]]:
 
 
 def _source(code: str, options: Options) -> list[tuple[str, str]]:
-    """Return what tells that a target is there, where ``up`` is not of the site: that its metrics are."""
+    """Return what shows that a target is there, where ``up`` is not of the site: that its metrics are."""
     is_otlp = options.source == OTLP
     window = f"{1.5 * seconds(options['export-interval']):g}s" if is_otlp else options["gap"]
     there = f'last_over_time(django_health_check_store_up{{job="django"}}[{window}])'
@@ -140,7 +140,7 @@ OPERATOR_LABELS = re.compile(r"apiVersion: monitoring\.coreos\.com/v1\n(?:.+\n)*
 
 
 def _with_owners(text: str, owners: tuple[str, ...]) -> str:
-    """Return a configuration of Alertmanager that tells owners of their checks, and the others of all else."""
+    """Return a configuration of Alertmanager that sends alerts on the checks of an owner to that owner."""
     if "\nroute:" not in text:
         return text
     routes, receivers = "", ""
@@ -164,7 +164,7 @@ def _replaced(code: str, default: str, value: str) -> str:
 
 
 def with_labels(text: str, labels: tuple[str, ...]) -> str:
-    """Return a text whose expressions tell sites apart by more labels, also in the queries of templates."""
+    """Return a text whose expressions distinguish sites by more labels, also in the queries of templates."""
     for label in labels:
         text = text.replace("namespace, job", f"{label}, namespace, job")
         text = text.replace('namespace=~\\"$namespace\\"', f'{label}=~\\"${label}\\", namespace=~\\"$namespace\\"')

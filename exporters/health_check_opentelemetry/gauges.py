@@ -1,4 +1,4 @@
-"""The metrics that tell how checks and endpoints are: they read the records whenever the SDK collects."""
+"""The metrics of the states of checks and endpoints: they read the records each time the SDK collects."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Instrument:
     unit: str
     """Its unit, by UCUM."""
     description: str
-    """What it tells."""
+    """What it says."""
     observed: Observed
     """Reads it from the records."""
 

@@ -66,7 +66,7 @@ class SpanObserver(Observer):
 
 
 def is_of_the_api(provider: TracerProvider | MeterProvider) -> bool:
-    """Tell whether a provider does nothing: the API has no other ones."""
+    """Return whether a provider does nothing: the API has no other ones."""
     return type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 

@@ -85,7 +85,7 @@ def _shut_down(providers: Sequence[Provider], seconds: float) -> None:
 
 
 def _is_set_up() -> bool:
-    """Tell whether somebody has set up an SDK, or a part of it."""
+    """Return whether somebody has set up an SDK, or a part of it."""
     return not (is_of_the_api(trace.get_tracer_provider()) and is_of_the_api(metrics.get_meter_provider()))
 
 
@@ -104,7 +104,7 @@ def _is_wanted(variable: str) -> bool:
 
 
 def _resource() -> Resource:
-    """Return what the environment says of the service, and what can be told where it says nothing."""
+    """Return what the environment says of the service, and what can be found out where it says nothing."""
     stated = Resource.create().attributes
     project = str(getattr(settings, "SETTINGS_MODULE", "") or "django").partition(".")[0]
     found: dict[str, str] = {}

@@ -68,7 +68,7 @@ class RoundSpan:
             current.add_link(own)
 
     def ended(self, span: Span, result: Result) -> None:
-        """End the span of a run with its outcome, on whatever thread that is."""
+        """End the span of a run with its outcome, on any thread."""
         self._states.append(result.state)
         _end_span(span, result)
 
@@ -116,8 +116,8 @@ def ids_of(span: Span) -> Mapping[str, str]:
 def untraced(provider: TracerProvider) -> Context:
     """Return a context in which nothing is traced: neither runs nor what they call.
 
-    Samplers heed the parent, as a rule, and what is called elsewhere learns of it. Where the provider's sampler does
-    not, instrumentations are told to be silent, and there is no parent that spans would be left alone by.
+    Most samplers follow the parent, and called services receive its decision. Where the provider's sampler does not
+    follow it, instrumentation is suppressed instead, and the context has no parent.
     """
     parent = SpanContext(
         trace_id=random.getrandbits(128) or 1,

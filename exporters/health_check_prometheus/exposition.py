@@ -68,7 +68,7 @@ def _name(media: MediaType) -> str:
 
 
 def gzip_accepted(accept_encoding: str) -> bool:
-    """Tell whether a client takes gzip: RFC 9110 §12.5.3; one that gives it the quality 0 does not."""
+    """Return whether a client takes gzip: RFC 9110 §12.5.3; one that gives it the quality 0 does not."""
     return any(coding.main_type == "gzip" and coding.quality > 0 for coding in media_types(accept_encoding))
 
 

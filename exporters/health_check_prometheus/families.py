@@ -231,7 +231,7 @@ def _exemplar(example: records.Exemplar) -> Exemplar | None:
 
 
 def _is_label(name: str) -> bool:
-    """Tell whether this may be the name of a label: OpenMetrics 1.0, ABNF."""
+    """Return whether this may be the name of a label: OpenMetrics 1.0, ABNF."""
     return name.isascii() and name.isidentifier()
 
 

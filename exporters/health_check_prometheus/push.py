@@ -116,7 +116,7 @@ def _grouping(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def push(overview: Overview, options: Mapping[str, Any]) -> str:
-    """Push the metrics to a Pushgateway, in the place of what is there of the same job and group.
+    """Push the metrics to a Pushgateway, and replace what is there of the same job and group.
 
     Args:
         overview: The endpoints and their checks.

@@ -1,4 +1,4 @@
-"""The deadline of a scrape, which the collector must keep, whoever serves the page."""
+"""The deadline of a scrape, which the collector must keep, whichever view serves the page."""
 
 from __future__ import annotations
 

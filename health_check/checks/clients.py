@@ -54,7 +54,7 @@ def limited(alias: str, limit: float) -> Iterator[BaseCache]:
 
 
 def _backend(path: object) -> type[Any]:
-    """Return the class of a backend, or any other class where there is none: whoever asks for the cache is told."""
+    """Return the class of a backend, or any other class where there is none: using the cache then raises."""
     try:
         found = import_string(str(path))
     except ImportError:

@@ -52,7 +52,7 @@ class Database(ConciseRepr, HealthCheck):
             self._ask(connection)
 
     def _answers_in_use(self, connection: BaseDatabaseWrapper) -> bool:
-        """Ask on the connection that this thread works with, as in a test; return False if it has to be made anew."""
+        """Ask on the connection that this thread uses, as in a test; return False if it has to be opened again."""
         try:
             self._ask(connection)
         except ServiceUnavailable:
@@ -115,5 +115,5 @@ def _close(connection: BaseDatabaseWrapper) -> None:
 
 
 def _name(error: Error) -> str:
-    """Return what the driver calls an error: its text may tell of hosts and users."""
+    """Return what the driver calls an error: its text may name hosts and users."""
     return type(error.__cause__ or error).__name__

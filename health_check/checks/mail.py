@@ -77,7 +77,7 @@ class Mail(ConciseRepr, HealthCheck):
     def _open_session(self) -> None:
         connection = self._connection()
         if isinstance(connection, FileEmailBackend):
-            return  # it has verified its folder by now, and opening it makes a file
+            return  # its folder is verified already, and opening it would make a file
         try:
             connection.open()
         except smtplib.SMTPAuthenticationError as error:
@@ -134,7 +134,7 @@ def is_not_set_up() -> bool:
 
 
 def _kind(error: smtplib.SMTPException) -> str:
-    """Return what kind of error it is: the reply code tells a wrong password (535) from a server that is busy (421)."""
+    """Return what kind of error it is; the reply code distinguishes a wrong password (535) from a busy server (421)."""
     if isinstance(error, smtplib.SMTPResponseException):
         return f"SMTP {error.smtp_code}"
     return type(error).__name__

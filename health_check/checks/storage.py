@@ -124,7 +124,7 @@ def _step(step: str) -> Iterator[None]:
 
 
 def _kind(error: Exception) -> str:
-    """Return what kind of error it is: never its text, which may tell of paths and hosts."""
+    """Return what kind of error it is: never its text, which may name paths and hosts."""
     if type(error) is OSError and error.errno is not None:  # the class of a full or read-only disk says nothing
         return f"OSError: {os.strerror(error.errno)}"
     return type(error).__name__

@@ -46,7 +46,7 @@ def _settings_of(name: str) -> dict[str, str]:
     option, key = SETTINGS.get(name, ("", ""))
     found = {option: f"settings.{key}"} if hasattr(settings, key) else {}
     with warnings.catch_warnings(), contextlib.suppress(ImproperlyConfigured):
-        warnings.simplefilter("ignore", DeprecationWarning)  # check_settings tells of these
+        warnings.simplefilter("ignore", DeprecationWarning)  # check_settings reports these
         disk, memory = legacy_number("DISK_USAGE_MAX", 90), legacy_number("MEMORY_MIN")
         if name == "health_check.Disk" and disk != 90:
             found["max_disk_usage_percent"] = repr(disk)

@@ -30,7 +30,7 @@ def unpooled(connection: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
 def leave_pools() -> None:
     """Have this thread connect past all pools: where gevent is in force, they are for greenlets of other threads."""
     for alias in connections.settings:
-        with contextlib.suppress(Exception):  # what cannot be configured is told to who uses it
+        with contextlib.suppress(Exception):  # what cannot be configured raises where it is used
             connections[alias] = unpooled(connections[alias])
 
 

@@ -28,7 +28,7 @@ class Future(Generic[T]):
         self._error: BaseException | None = None
 
     def done(self) -> bool:
-        """Tell whether it is settled."""
+        """Return whether it is settled."""
         return self._done
 
     def result(self) -> T:
@@ -149,7 +149,7 @@ class Settled(Protocol[Contra]):
 
 
 def settle(future: Settled[T], function: Callable[[], T]) -> None:
-    """Call a function and settle the future by what it returns or raises, whatever that is."""
+    """Call a function and settle the future with what it returns or raises."""
     try:
         value = function()
     except BaseException as error:

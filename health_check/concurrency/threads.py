@@ -29,7 +29,7 @@ LONGEST_SECONDS = 3600.0
 
 
 def is_patched() -> bool:
-    """Tell whether gevent has replaced the threads of this process by greenlets."""
+    """Return whether gevent has replaced the threads of this process by greenlets."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and bool(monkey.is_module_patched("threading"))
 

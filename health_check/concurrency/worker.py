@@ -26,7 +26,7 @@ class Worker:
     A step that hangs holds up all others: who notices calls ``replace``. The lock is held for moments only.
 
     Args:
-        clock: Tells the time.
+        clock: Returns the time.
         name: What the thread is called, after ``health-check-``.
         ending: Called on the thread before it ends.
         keeps_deadlines: Whether its steps keep deadlines: while it has timers it wakes up often enough to notice how

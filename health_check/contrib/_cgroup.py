@@ -32,7 +32,7 @@ def limited(
 
     Args:
         root: Where control groups are mounted.
-        own: What tells this process's groups.
+        own: What distinguishes this process's groups.
     """
     found = [each for folder in _folders(root, own) for each in [_limited_by(folder)] if each is not None]
     return min(found, key=lambda each: each.available) if found else None

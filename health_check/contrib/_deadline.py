@@ -1,4 +1,4 @@
-"""A deadline for all that an HTTP client does: its own timeouts begin anew with every byte that a server sends."""
+"""A deadline for all that an HTTP client does: its own timeouts begin again with every byte that a server sends."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ def _require_harmless(before: httpx.URL, after: httpx.URL, what: str, hosts: Col
 
 
 def _is_origin(first: httpx.URL, other: httpx.URL) -> bool:
-    """Tell whether a URL is of the origin of the first one, or the same host's over TLS, at the usual ports."""
+    """Return whether a URL is of the origin of the first one, or the same host's over TLS, at the usual ports."""
     if (first.scheme, first.host, first.port) == (other.scheme, other.host, other.port):
         return True
     upgraded = (first.scheme, first.port, other.scheme, other.port) == ("http", None, "https", None)
@@ -215,7 +215,7 @@ STEPS: tuple[tuple[tuple[type[Exception], ...], type[HealthCheckException], str]
     ((httpx.TimeoutException,), ServiceUnavailable, "{what} did not answer in time"),
     ((httpx.TooManyRedirects,), ServiceReturnedUnexpectedResult, "{what} redirects too often"),
     ((httpx.LocalProtocolError,), ServiceUnavailable, "the request to {what} cannot be sent"),
-    ((httpx.RemoteProtocolError,), ServiceReturnedUnexpectedResult, "{what} broke off, or does not speak HTTP"),
+    ((httpx.RemoteProtocolError,), ServiceReturnedUnexpectedResult, "{what} is incomplete, or not HTTP"),
     ((httpx.NetworkError,), ServiceUnavailable, "{what} broke off"),
 )
 """What to say of the client's errors; the first that fits."""

@@ -27,7 +27,7 @@ MOST_CHARACTERS = 200
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Incident:
-    """Something that a provider tells of."""
+    """Something that a provider reports."""
 
     title: str
     """What it is called."""
@@ -45,8 +45,8 @@ class Incident:
 class StatusPage(ConciseRepr, HealthCheck):
     """Warn of what a provider says of itself: a base class.
 
-    All hosts would learn the same, so the provider is asked once for a fleet, and every five minutes at most. Nothing
-    is more than a warning: neither an incident, nor that the provider cannot be asked, says that the site is down.
+    All hosts would get the same answer, so the provider is asked once for a fleet, and every five minutes at most.
+    Incidents are warnings, and so is a provider that cannot be asked: neither means that the site is down.
 
     Args:
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.

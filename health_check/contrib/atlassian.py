@@ -13,7 +13,7 @@ from health_check.contrib._status_page import Incident, StatusPage
 from health_check.exceptions import ServiceReturnedUnexpectedResult
 
 SUMMARY = "/api/v2/summary.json"
-"""Where a status page tells of its components and incidents."""
+"""The path at which a status page lists its components and incidents."""
 
 OVER = ("resolved", "postmortem", "completed")
 """What the status of an incident is when it is over."""

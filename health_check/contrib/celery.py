@@ -50,14 +50,14 @@ class Ping(ConciseRepr, HealthCheck):
     """Check that workers answer.
 
     Verifies that the broker can be reached, that a worker answers, and that each of some queues has a worker that
-    consumes it. It ends as soon as it knows; it tries once, whatever Celery's settings say. That costs the broker a
+    consumes it. It ends as soon as it knows; it tries once, regardless of Celery's settings. That costs the broker a
     connection, a queue for the answers, and a message to each worker and back a run.
 
     Args:
         app: The Celery app; default the current one, which in a Django process is the first that was made.
         limit: After how many answers to wait for no more; default None, which waits for those it takes.
         queues: The queues that are to be consumed; default those of ``CELERY_TASK_QUEUES``, else
-            ``CELERY_TASK_DEFAULT_QUEUE``. If empty, one worker is enough, whatever it consumes.
+            ``CELERY_TASK_DEFAULT_QUEUE``. If empty, any one worker is enough.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 

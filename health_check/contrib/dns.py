@@ -30,7 +30,7 @@ class DNS(ConciseRepr, HealthCheck):
 
     Args:
         hostname: The name; default that of this host.
-        nameservers: The name servers: addresses, the URLs of those that speak HTTPS, or objects of
+        nameservers: The name servers: addresses, the URLs of those that use HTTPS, or objects of
             ``dns.nameserver``, which may have another port; default those of the system.
         record_type: What kind of record to ask for; default ``"A"``.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.

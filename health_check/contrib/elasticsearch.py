@@ -14,7 +14,7 @@ from health_check.contrib._http import Fetched, fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable, ServiceWarning
 
 PATH = "/_cluster/health"
-"""Where a cluster tells how it is."""
+"""The path at which a cluster answers its state."""
 
 
 @dataclasses.dataclass(repr=False)

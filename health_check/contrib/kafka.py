@@ -75,6 +75,6 @@ class Kafka(ConciseRepr, HealthCheck):
 
 
 def _name(error: KafkaException) -> str:
-    """Return what librdkafka calls an error: its text tells of hosts."""
+    """Return what librdkafka calls an error: its text names hosts."""
     reason = error.args[0] if error.args else None
     return reason.name() if isinstance(reason, KafkaError) else type(error).__name__

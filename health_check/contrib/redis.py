@@ -142,7 +142,7 @@ def _copied(client: Any) -> Any:
 
 @contextlib.contextmanager
 def _failures_named() -> Iterator[None]:
-    """Say which step failed, in words that tell of no host and no user."""
+    """Say which step failed, in words that name no host and no user."""
     try:
         yield
     except redis.AuthenticationError as error:
@@ -171,7 +171,7 @@ def _loop_named() -> Iterator[None]:
 
 
 def _is_refused_login(error: Exception) -> bool:
-    """Tell whether a cluster's node, or a Sentinel, refused the login; the clients raise another error of it then."""
+    """Return whether a cluster's node, or a Sentinel, refused the login; the clients raise another error of it then."""
     by_node = isinstance(error.__cause__, redis.AuthenticationError)
     by_sentinel = isinstance(error, MASTER_NOT_FOUND) and redis.AuthenticationError.__name__ in str(error)
     return by_node or by_sentinel

@@ -1,4 +1,4 @@
-"""The checks of providers that tell of incidents in a feed."""
+"""The checks of providers that report incidents in a feed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Feed(StatusPage):
 
     feed_url: ClassVar[str] = ""
     entry_each_time: ClassVar[bool] = False
-    """Whether the feed has an entry for each word on an incident, so that the latest one tells for those before it."""
+    """Whether the feed has an entry for each update of an incident, so that the latest one replaces those before it."""
 
     incident_hours: float = dataclasses.field(default=8.0, repr=False, kw_only=True)
 

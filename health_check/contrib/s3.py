@@ -88,7 +88,7 @@ def _limited(storage: S3Storage, seconds: float) -> S3Storage:
     own.client_config = storage.client_config.merge(limits)
     own.transfer_config = copy.copy(storage.transfer_config)
     own.transfer_config.use_threads = False
-    with contextlib.suppress(Exception):  # a client that cannot be configured is told of where it is used
+    with contextlib.suppress(Exception):  # a client that cannot be configured raises where it is used
         # before a body, however short, botocore would wait a second for the server's consent, whatever the limits
         own.connection.meta.client.meta.events.unregister("before-call.s3", add_expect_header)
     return own

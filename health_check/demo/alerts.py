@@ -1,4 +1,4 @@
-"""What Alertmanager told the demo."""
+"""The notifications that the demo got from Alertmanager."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def note(body: Mapping[str, Any]) -> None:
         )
         with _lock:
             before = next((one for one in _told if (one.name, one.summary) == (told.name, told.summary)), None)
-            if before is None or before.resolved != told.resolved:  # Alertmanager repeats all that its group has
+            if before is None or before.resolved != told.resolved:  # Alertmanager repeats all alerts of the group
                 _told.appendleft(told)
 
 
 def told() -> list[Told]:
-    """Return what was told, newest first."""
+    """Return the notifications, newest first."""
     with _lock:
         return list(_told)

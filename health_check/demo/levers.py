@@ -77,7 +77,7 @@ def _rename_table(name: str, to: str) -> None:
 
 
 def _hang_mount() -> None:
-    """Put a pipe that nobody writes to in the place of the price list: whoever opens it waits."""
+    """Put a pipe that nobody writes to in place of the price list: a process that opens it waits."""
     pipe = data.price_list().with_name("pipe")
     os.mkfifo(pipe, 0o600)
     pipe.replace(data.price_list())

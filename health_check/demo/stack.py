@@ -28,7 +28,7 @@ QUICK = (
 """Waits that suit a demo: what takes minutes at night takes seconds here."""
 
 START_SECONDS = 10.0
-"""How long to wait for a process to listen: for web-2, before Prometheus is told of web-1 alone."""
+"""How long to wait for a process to listen: for web-2, before Prometheus is configured for web-1 alone."""
 
 
 class StackError(Exception):
@@ -119,7 +119,7 @@ def _address_of_other_host() -> str:
 
 
 def _waited(condition: Callable[[], bool]) -> bool:
-    """Wait for something for some seconds, and tell whether it came."""
+    """Wait for something for some seconds, and return whether it came."""
     end = time.monotonic() + START_SECONDS
     while not (is_there := condition()) and time.monotonic() < end:
         time.sleep(0.05)

@@ -34,7 +34,7 @@ class HomeView(TemplateView):
 
 
 class RoundView(TemplateView):
-    """Show the spans of the last round of runs, and what Alertmanager told."""
+    """Show the spans of the last round of runs, and the notifications of Alertmanager."""
 
     template_name = "demo/round.html"
 
@@ -45,7 +45,7 @@ class RoundView(TemplateView):
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Take what Alertmanager tells."""
+    """Take a notification of Alertmanager."""
     try:
         alerts.note(json.loads(request.body))
     except (ValueError, AttributeError) as error:

@@ -25,7 +25,7 @@ class Choice:
     check_set: CheckSet
     """The check set in which they have only the checks that are asked for."""
     deferred: tuple[Endpoint, ...]
-    """The endpoints that were left out, as only a request tells what they check."""
+    """The endpoints that were left out, as only a request shows what they check."""
 
 
 def choose(options: Mapping[str, Any]) -> Choice:

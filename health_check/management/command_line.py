@@ -66,7 +66,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
-        help="run the checks here and now, whatever the age of their results; all servers then show what was found",
+        help="run the checks in this process now, even if their results are fresh; all servers then show the outcome",
     )
     parser.add_argument(
         "--wait-until", choices=("ok",), help="look again every second until no endpoint fails, as a deploy does"
@@ -165,7 +165,7 @@ def _add_outputs(parser: CommandParser) -> None:
 
 
 def asks_a_server(options: Mapping[str, Any]) -> bool:
-    """Tell whether a running server is to be asked, rather than checks to be run here.
+    """Return whether a running server is to be asked, rather than checks to be run here.
 
     Raises:
         CommandError: If the options do not go together.

@@ -15,7 +15,7 @@ from health_check.registry.definitions import Definition
 HEADS = ("CHECK", "PINNED", "TIMEOUT", "MAX AGE", "ENDPOINTS")
 
 LEAST_WIDTH = 20
-"""How wide the column of the endpoints is at least, whatever the terminal."""
+"""How wide the column of the endpoints is at least, on any terminal."""
 
 PINNING = (
     "A label that is not pinned comes from the class and the options, and may change when a check is added before it. "

@@ -105,7 +105,7 @@ def _notices(reports: Iterable[Report]) -> dict[str, str]:
 
 
 def outcome_of_answer(endpoint: str, status_code: int, found: Mapping[str, Any]) -> Outcome:
-    """Return the outcome that a server tells of an endpoint.
+    """Return the outcome that a server answers for an endpoint.
 
     Args:
         endpoint: What the endpoint is called here.
@@ -197,7 +197,7 @@ def as_table(outcome: Outcome, *, width: int, paint: Mapping[State, Any], now: f
     Args:
         outcome: What was found.
         width: How many columns the terminal has.
-        paint: Colours a text by the state that it tells of.
+        paint: Colours a text by the state that it is about.
         now: Unix time in seconds.
     """
     lines = sorted(outcome.lines, key=lambda line: MOST_SEVERE_FIRST.index(line.state))

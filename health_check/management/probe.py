@@ -33,7 +33,7 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa:
 
 
 class ProbeError(Exception):
-    """Tell why a server's answer could not be had or understood, and what to do; what the server said is escaped."""
+    """Report why a server's answer could not be had or understood, and what to do; what the server said is escaped."""
 
     def __str__(self) -> str:
         return escaped(super().__str__())
@@ -117,7 +117,7 @@ def ask(
         ProbeError: If there is no answer in time, or not one of a health endpoint.
     """
     status, body, location = _fetch(url, {"Accept": accept, **headers}, timeout, transport)
-    if status in (301, 302, 303, 307, 308):  # not followed: that would tell of another server
+    if status in (301, 302, 303, 307, 308):  # not followed: that would be about another server
         https = "Add --forwarded-proto https, or give the address as https://HOST:PORT."
         other = "Check the path, its trailing slash, and whether the site asks for a login."
         remedy = https if location.startswith("https:") else other
@@ -210,7 +210,7 @@ def _is_ipv6(host: str) -> bool:
 
 
 def _is_origin(url: str) -> bool:
-    """Tell whether a URL consists of scheme, host and maybe port alone."""
+    """Return whether a URL consists of scheme, host and maybe port alone."""
     try:
         parts = urllib.parse.urlsplit(url)
         port_is_usable = parts.port is None or parts.port > 0

@@ -164,7 +164,7 @@ def _monitoring(folder: str) -> str:
 
 
 def needs_token() -> bool:
-    """Tell whether Prometheus is let in with a token alone."""
+    """Return whether Prometheus is let in with a token alone."""
     try:
         access = health_check_settings.ACCESS
     except ImproperlyConfigured:  # a system check says so

@@ -30,7 +30,7 @@ def ask_server(options: Mapping[str, Any], *, in_full: bool, tell: Callable[[str
     Args:
         options: Those of the command line.
         in_full: Whether more than texts is wanted.
-        tell: Is told which URLs are asked.
+        tell: Is called with the URLs that are asked.
 
     Raises:
         CommandError: If no path of the endpoint is known.

@@ -78,7 +78,7 @@ class Application(WSGIHandler):
 
 
 def _is_allowed(host: str) -> bool:
-    """Tell whether a request may have this host: a page of another site may have a name that leads here (rebinding)."""
+    """Return whether a request may have this host: the name of another site may lead here (DNS rebinding)."""
     domain, _ = split_domain_port(host)
     if validate_host(domain, [".localhost", *django_settings.ALLOWED_HOSTS]):
         return True

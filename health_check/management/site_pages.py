@@ -43,7 +43,7 @@ def _as_mounted(page: View, resolver: URLResolver) -> View:
 
 
 def _shows(callback: View, page: View) -> bool:
-    """Tell whether a page is what a callback shows, whatever is around it, or what it makes in its own way."""
+    """Return whether a page is what a callback shows, whatever is around it, or what it makes in its own way."""
     wanted = getattr(page, "view_class", None)
     makers: Collection[str] = getattr(wanted, "also_made_by", ())
     for inner in _inside(callback):
@@ -88,7 +88,7 @@ def _package_of(module: Mapping[str, Any]) -> str:
 
 
 def _inside(callback: object, depth: int = 5) -> Iterator[object]:
-    """Yield a callback and what it calls, also where a decorator tells nothing of that (``functools.wraps``)."""
+    """Yield a callback and what it calls, also where a decorator does not say so (``functools.wraps``)."""
     yield callback
     cells = getattr(callback, "__closure__", None) or ()
     inner = [getattr(callback, "__wrapped__", None), getattr(callback, "func", None)]

@@ -30,9 +30,9 @@ class Monitor:
     Args:
         create_store: Makes the store of the records.
         runner: Runs the checks.
-        clock: Tells the time.
-        server_age: Tells for how many seconds the server of this process has been running: each check is run once after
-            its start before it is answered for. Not asked in a command.
+        clock: Returns the time.
+        server_age: Returns for how many seconds the server of this process has been running: each check is run once
+            after that start before its result is shown. Not called in a command.
     """
 
     def __init__(

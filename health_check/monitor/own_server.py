@@ -9,10 +9,10 @@ from health_check.runner.run import Run
 
 
 def look_for(runs: list[Run]) -> None:
-    """Have runs that take long tell, if they fail, where this process was connected to its own server meanwhile.
+    """Note for runs that take long whether this process was connected to its own server meanwhile.
 
-    Whose connection that is cannot be told. Waits for nothing: it is looked for on a thread of its own, as there may be
-    many connections.
+    Whose connection that is cannot be known. Waits for nothing: a thread of its own looks for it, as there may be many
+    connections.
     """
     with contextlib.suppress(RuntimeError):  # there is no thread
         threads.start(lambda: _note(runs), "own-server")

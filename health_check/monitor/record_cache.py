@@ -63,7 +63,7 @@ class Flight:
         return self.run is None and not self.looks
 
     def is_queued(self, now: float) -> bool:
-        """Tell whether the check waits for a free thread or had to, here or, as it seems, where else it is run.
+        """Return whether the check waits for a free thread or had to, here or, as it seems, where else it is run.
 
         Args:
             now: Unix time in seconds.
@@ -140,7 +140,7 @@ class CachedRecord:
         return self.run is None and self.flight is None
 
     def is_fresh(self, now: float) -> bool:
-        """Tell whether the record is fresh, at a moment of the monotonic clock."""
+        """Return whether the record is fresh, at a moment of the monotonic clock."""
         return self.fresh_until > now and self.record is not None
 
 

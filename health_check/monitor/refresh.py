@@ -43,7 +43,7 @@ class Refresher:
     Args:
         create_store: Makes the store of the records.
         runner: Runs the checks.
-        clock: Tells the time.
+        clock: Returns the time.
         records: What this process knows.
     """
 
@@ -107,7 +107,7 @@ class Refresher:
             wake_at = next(refresh.steps, math.inf)
         except SupersededError:  # another refresh has its flights
             return
-        except BaseException as error:  # whatever it is, it is not to leave anybody waiting
+        except BaseException as error:  # nobody may be left waiting, even by SystemExit
             self._at_store = None
             self._fail(refresh, error)
             return
@@ -122,7 +122,7 @@ class Refresher:
             self._step(refresh)
 
     def _fail(self, refresh: Refresh, error: BaseException) -> None:
-        """Tell who waits what kept a refresh from its end; the next reader begins another one."""
+        """Give those who wait the exception that ended a refresh; the next reader begins another one."""
         with self._lock:
             flights = [flight for flight in refresh.flights if flight.cached.flight is flight]
             for flight in flights:
@@ -293,7 +293,7 @@ class Refresher:
         return [run for run in running if run.result is not None and now >= run.deadline]
 
     def _is_early(self, flight: Flight, now: float) -> bool:
-        """Tell whether others still show the record before as fresh: it is not replaced until it expires."""
+        """Return whether others still show the record before as fresh: it is not replaced until it expires."""
         return flight.lead > 0 and not flight.force and flight.cached.fresh_until > now
 
     def _publish(self, refresh: Refresh, settled: dict[Run, Flight]) -> list[Flight]:
@@ -334,7 +334,7 @@ class Refresher:
         return record if flight.previous is None else dataclasses.replace(record, seq=flight.previous.seq + 1)
 
     def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, counts: bool) -> None:
-        """Show a record, tell of it, and wake who waits for it; a run that the store does not know is not counted."""
+        """Show a record, report it, and wake those who wait for it; a run without the store is not counted."""
         cached = flight.cached
         is_alone = not (counts or run.lacks)  # what it cannot judge, this process says for as long as ever
         with self._lock:

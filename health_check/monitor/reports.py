@@ -128,7 +128,7 @@ class Report:
         return dataclasses.replace(self, rows=rows, status_code=self.status_code if fails else 200)
 
     def without_details(self) -> Report:
-        """Return the report with states in the place of messages."""
+        """Return the report with states instead of messages."""
         rows = tuple(dataclasses.replace(row, reading=_without_details(row.reading)) for row in self.rows)
         return dataclasses.replace(self, rows=rows, details=False)
 
@@ -171,7 +171,7 @@ def report_on(
 
     Args:
         endpoint: The endpoint.
-        check_set: Tells which checks it has.
+        check_set: Says which checks it has.
         readings: Those checks, and maybe others, as they are.
         draining: Whether the host is drained.
     """

@@ -104,7 +104,7 @@ class Runtime:
         return catalogue
 
     def _is_current(self) -> bool:
-        """Tell whether the catalogue was made of the URLconf and the registered checks that there are now."""
+        """Return whether the catalogue was made of the URLconf and the registered checks that there are now."""
         resolver, entries = self._known
         return resolver is get_resolver(settings.URLCONF) and entries is plugin_dir.entries
 
@@ -123,14 +123,14 @@ def get() -> Runtime:
 
 
 def reset() -> None:
-    """Start anew, as under other settings."""
+    """Start again, as under other settings."""
     global _current
     before, _current = _current, Runtime()
     before.close()
 
 
 def _reset_in_child() -> None:
-    """Start anew in a child process: the threads are not there, and locks may be held for ever."""
+    """Start again in a child process: the threads are not there, and locks may be held forever."""
     global _current, _pid
     _pid = os.getpid()
     _paused.clear()
@@ -171,11 +171,11 @@ def read(
 
     Args:
         endpoints: The endpoints; default all.
-        check_set: Tells their checks; default the current one.
+        check_set: Says which checks they have; default the current one.
         wait: For how many seconds to wait at most.
         force: Run every check, fresh or not.
     """
-    _ = settings.DURATION_BUCKETS  # unusable ones are better told of here than at the end of each run
+    _ = settings.DURATION_BUCKETS  # unusable ones are better reported here than at the end of each run
     runtime = get()
     endpoints = None if endpoints is None else tuple(endpoints)
     check_set = check_set or runtime.catalogue.complete(endpoints)
@@ -188,7 +188,7 @@ def read(
 
 
 def is_draining() -> bool:
-    """Tell whether this host is drained, as far as that is known."""
+    """Return whether this host is drained, as far as that is known."""
     store_client = get().monitor.store_client
     store_client.learn_draining().wait(ANSWER_SECONDS)
     return bool(store_client.draining)
@@ -201,7 +201,7 @@ async def _is_draining() -> bool:
 
 
 def _matters(endpoints: Iterable[Endpoint]) -> bool:
-    """Tell whether it matters to any of these endpoints that the host is drained."""
+    """Return whether it matters to any of these endpoints that the host is drained."""
     return any(endpoint.is_readiness for endpoint in endpoints)
 
 
@@ -209,7 +209,7 @@ def drain(*, undo: bool = False) -> bool:
     """Have the readiness endpoints of this host answer 503, or no longer.
 
     Returns:
-        Whether that could be noted where all processes of the host learn of it, within a second.
+        Whether that could be noted where all processes of the host see it within a second.
     """
     return get().monitor.store_client.drain(not undo)
 

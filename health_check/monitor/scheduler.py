@@ -33,7 +33,7 @@ class Scheduler:
     Args:
         checks: Returns the checks; those with a ``max_age`` of 0 are left out.
         monitor: Runs them.
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     def __init__(self, checks: Callable[[], Iterable[Definition]], monitor: Monitor, clock: Clock) -> None:

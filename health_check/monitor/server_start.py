@@ -75,7 +75,7 @@ def _starts_of(processes: Iterable[psutil.Process]) -> Iterator[float]:
 
 
 def _same_command(process: psutil.Process, parent: psutil.Process) -> bool:
-    """Tell whether both run the same command; a title that a server gives its processes begins with its own name."""
+    """Return whether both run the same command; a title that a server gives its processes begins with its own name."""
     own, others = process.cmdline(), parent.cmdline()
     if not own or not others:
         return False

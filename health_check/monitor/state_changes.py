@@ -1,4 +1,4 @@
-"""What is told of runs and changes of state: the signals, and the log. Neither may hold up anybody."""
+"""What is reported of runs and changes of state: signals and log lines. Neither may delay anything else."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ EVENT_NAME = "health_check.state_change"
 """What the log of a change of state is called, among other events."""
 
 MOST_WAITING = 1000
-"""How many things may wait to be told to receivers or a log that hang; further ones are dropped."""
+"""How many calls may wait for receivers or a log that hang; further ones are dropped."""
 
 
 class Notifier:
     """Tell what was found, one thing after the other, on a thread that is started when there is something to tell.
 
     Args:
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -89,7 +89,7 @@ def _is_inline() -> bool:
 
 
 def is_news(previous: Record | None, record: Record) -> bool:
-    """Tell whether there is anything to tell of a run: to the log, or to receivers of signals."""
+    """Return whether there is anything to tell of a run: to the log, or to receivers of signals."""
     return bool(check_finished.receivers or state_changed.receivers or _is_to_be_logged(previous, record))
 
 

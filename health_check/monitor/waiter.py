@@ -57,7 +57,7 @@ class Waiter:
         return (self.store_until if self.flight.is_at_store else self.patient_until) - now
 
     def can_show(self) -> bool:
-        """Tell whether there is anything to show, without what it waits for."""
+        """Return whether there is anything to show, without what it waits for."""
         return self.flight is None or self.flight.future.done() or self._showable() is not None
 
     def reading(self, now: float) -> Reading:

@@ -44,7 +44,7 @@ class Catalogue:
     Args:
         urlconf: The dotted path of the URLconf.
         start: Constructs a check.
-        clock: Tells when to construct again what failed.
+        clock: Returns the time, for constructing again what failed.
         seconds: For how long to wait for constructors.
     """
 
@@ -110,7 +110,7 @@ class Catalogue:
             return self._check_set
 
     def listed(self, wanted: Endpoint) -> tuple[Endpoint, CheckSet] | None:
-        """Return the endpoint that a request was routed to, with the check set, if its checks are known by now."""
+        """Return the endpoint that a request was routed to, with the check set, if its checks are known already."""
         known, check_set = self._endpoints.get(wanted.key), self.current
         if known is None or known not in check_set.members:
             return None
@@ -127,7 +127,7 @@ class Catalogue:
         return endpoint, self.complete([endpoint])
 
     def knows(self, wanted: Endpoint) -> bool:
-        """Tell whether the checks of an endpoint are known, so that no request is needed to find them out."""
+        """Return whether the checks of an endpoint are known, so that no request is needed to find them out."""
         return wanted.key in self._endpoints
 
     def items_of(self, endpoint: Endpoint) -> tuple[object, ...]:

@@ -158,7 +158,7 @@ def _merged(group: Definition, other: Definition) -> Definition:
 
 
 def _clashing(group: Definition, taken: Mapping[str, Definition]) -> Definition:
-    """Return what is shown in place of a check that only credentials tell from others: always in error."""
+    """Return what is shown instead of a check that differs from another in credentials alone: always in error."""
     problem = problem_of(group) or (
         f"The entry {group.backend!r} has the label {group.label!r}, as other checks have that differ from it by their "
         "credentials alone: give each the option `name`."

@@ -155,7 +155,7 @@ class Definition:
         return type(own.__name__, (own,), {**names, "__del__": lambda self: None})
 
     def same_check(self, other: Definition) -> bool:
-        """Tell whether two definitions mean the same check: the same class with equal options of its own."""
+        """Return whether two definitions mean the same check: the same class with equal options of its own."""
         return self.check_class is other.check_class and not self.differing(other)
 
     @cached_property
@@ -205,7 +205,7 @@ PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 
 
 class Misconfigured(HealthCheckException):
-    """Tell that a check cannot be run as the site configures it."""
+    """Report that a check cannot be run as the site configures it."""
 
     message_type = "misconfigured"
 
@@ -244,7 +244,7 @@ def problem_of(definition: Definition) -> str:
 
 
 def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
-    """Return what tells an instance from others of its class: its attributes, but for what a run leaves."""
+    """Return what distinguishes an instance from others of its class: its attributes, except for what a run leaves."""
     names = [*vars(check), *_slots(type(check))]
     own = [name for name in names if name not in ("errors", "time_taken", "critical_service", ENTRY)]
     return {name: getattr(check, name, None) for name in own}

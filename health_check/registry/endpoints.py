@@ -45,12 +45,12 @@ class EndpointOptions:
     error_status_code: ClassVar[int] = 500
     """The HTTP status when something counts against the endpoint."""
     readiness: ClassVar[bool | None] = None
-    """Whether it tells load balancers where to send requests: then it answers 503 while its host is drained.
+    """Whether load balancers use it to decide where to send requests: then it answers 503 while its host is drained.
 
     Default: as its URL name, or the last part of its path, says.
     """
     liveness: ClassVar[bool | None] = None
-    """Whether what fails here is restarted; a system check warns of checks that a restart does not mend.
+    """Whether what fails here is restarted; a system check warns of checks that a restart does not fix.
 
     Default: as for ``readiness``.
     """
@@ -92,7 +92,7 @@ class Endpoint:
     initkwargs: Mapping[str, Any]
     """The arguments of ``as_view``."""
     callback_id: int = 0
-    """What tells its callback from others; 0 for a view that is called by a function of the site's."""
+    """What distinguishes its callback from others; 0 for a view that is called by a function of the site's."""
 
     stated: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """The options that the view of one request has given itself."""
@@ -143,7 +143,7 @@ class Endpoint:
         """Return what the view checks: items of ``checks``, or what its own ``get_plugins`` yields.
 
         Raises:
-            Exception: Whatever code of the view's own raises without a request.
+            Exception: What code of the view's own raises without a request.
         """
         view = self.view_class(**self.initkwargs)
         return tuple(view.get_plugins()) if self.has_own_plugins else items_of(view.checks)

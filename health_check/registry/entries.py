@@ -53,7 +53,7 @@ class CheckEntry:
         """Construct the check once, for its policy, for views that show instances, and for its label if that needs it.
 
         Raises:
-            Exception: Whatever the constructor or ``__repr__`` raises.
+            Exception: What the constructor or ``__repr__`` raises.
         """
         prototype = self.build()
         vars(prototype)[ENTRY] = self
@@ -70,7 +70,7 @@ class CheckEntry:
         return self._definition(label, policy, check)
 
     def unconstructed(self, problem: str) -> Definition:
-        """Return the definition where there is no instance: each run constructs one, and tells why if it cannot.
+        """Return the definition where there is no instance: each run constructs one, and reports why if it cannot.
 
         Args:
             problem: What is wrong, for who looks at the configuration.
@@ -122,7 +122,7 @@ class CheckEntry:
 
 
 class NamelessError(Exception):
-    """Tell that the ``repr`` of a check raised."""
+    """Report that the ``repr`` of a check raised."""
 
 
 class _Called:
@@ -134,7 +134,7 @@ class _Called:
 
 
 def _is_generated(method: Any) -> bool:
-    """Tell whether ``dataclasses`` has made a method."""
+    """Return whether ``dataclasses`` has made a method."""
     code = getattr(inspect.unwrap(method), "__code__", None)
     return code is not None and code.co_filename == "<string>"
 
@@ -181,7 +181,7 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
         check: The instance; every run gets a copy of it.
 
     Raises:
-        Exception: Whatever its ``__repr__`` raises.
+        Exception: What its ``__repr__`` raises.
     """
     entry: CheckEntry | None = vars(check).get(ENTRY)
     if entry is not None:

@@ -136,7 +136,7 @@ def _shown(pairs: Iterable[tuple[str, Any]], depth: int) -> Iterator[str]:
 
 
 def is_credential(name: str) -> bool:
-    """Tell whether an option of this name holds a credential."""
+    """Return whether an option of this name holds a credential."""
     assigned = f"{name}='hunter2'"
     return mask(assigned) != assigned
 

@@ -16,7 +16,7 @@ from health_check.registry.definitions import Definition
 from health_check.registry.identity import digest, is_credential
 
 DIGITS = (4, 8, 64)
-"""How many digits of a digest tell checks apart: the first number that does."""
+"""How many digits of a digest distinguish checks: the first number that does."""
 
 LONGEST_VALUE = 40
 """How long the value of an option may be, in characters, to be in a label."""
@@ -44,7 +44,7 @@ IPV6 = re.compile(r"(?<![\w:.])[0-9a-f:.]+(?![\w:])", re.IGNORECASE)
 
 
 def labels_of(checks: Sequence[Definition]) -> list[str | None]:
-    """Return the label of each of some different checks; None where nothing but credentials tells it from others.
+    """Return the label of each of some different checks; None where it differs from another in credentials alone.
 
     A ``name`` is kept. Else the first declared has the label that it would have alone. Others are called by the options
     in which they differ from that one, or by a digest of theirs: so none depends on what is declared after it.
@@ -70,7 +70,7 @@ def labels_of(checks: Sequence[Definition]) -> list[str | None]:
 
 
 def names_a_host(label: str) -> bool:
-    """Tell whether a label seems to name a host."""
+    """Return whether a label seems to name a host."""
     if ADDRESS.search(label) or any(_is_ipv6(text.rstrip(".")) for text in IPV6.findall(label)):
         return True
     this_host = socket.gethostname()
@@ -98,7 +98,7 @@ def _by_digest(check: Definition, taken: Container[str], digests: set[str]) -> s
 
 
 def _is_showable(name: str, value: object) -> bool:
-    """Tell whether an option may be in a label: it names no host or user, and is the same wherever it is declared."""
+    """Return whether an option may be in a label: it names no host or user, and is the same wherever it is declared."""
     if HOST_OPTION.search(name) or is_credential(name) or not name.isidentifier() or name.startswith("_"):
         return False
     if isinstance(value, list | tuple | set | frozenset):

@@ -16,15 +16,15 @@ from health_check.redaction import mask
 from health_check.registry.definitions import Policy
 
 POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
-"""The options that every entry may have, whatever its check."""
+"""The options that the entry of any check may have."""
 
 
 class EntryError(Exception):
-    """Tell what is wrong with an entry, and the remedy, in words that may be shown."""
+    """Report what is wrong with an entry, and the remedy, in words that may be shown."""
 
 
 def is_policy(name: str, own: Container[str]) -> bool:
-    """Tell whether an option is policy: the check's own names are not, but for two that are passed on as well."""
+    """Return whether an option is policy: the check's own names are not, except for two that are passed on as well."""
     return name in POLICY_OPTIONS and (name not in own or name in ("timeout", "critical_service"))
 
 
@@ -36,7 +36,7 @@ def policy_of(
     Args:
         check_class: Its class.
         given: The policy options of its entry.
-        own: The names that are the check's own and, but for ``timeout``, never policy.
+        own: The names that are the check's own and, except for ``timeout``, never policy.
         check: An instance, if one could be constructed; what its constructor sets goes before the class.
 
     Raises:

@@ -25,10 +25,10 @@ from health_check.runner.resources import lacking
 
 MOST_ERRORS = 100
 MOST_CHARACTERS = 20_000
-"""How many errors of one run are told of, and in how many characters, so that its record fits any store."""
+"""How many errors of one run are kept, and in how many characters, so that its record fits any store."""
 
 MOST_NAME_CHARACTERS = 500
-"""How much is told of the name of an exception's class."""
+"""How many characters of the name of an exception's class are kept."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class _Execution:
 
     @contextlib.contextmanager
     def boundary(self) -> Iterator[None]:
-        """Let nothing out, whatever the check raises: SystemExit would end a thread, a base class the loop."""
+        """Let no exception out, not even SystemExit, which would end the thread or the event loop."""
         token, process = log_unexpected.set(False), os.getpid()
         try:
             yield
@@ -129,7 +129,7 @@ LOOP_EXIT = "gevent.exceptions.LoopExit"
 
 
 def _is_loop_exit(error: BaseException) -> bool:
-    """Tell whether an error is that, also where it kept the check from being constructed."""
+    """Return whether an error is that, also where it kept the check from being constructed."""
     return any(each is not None and explain(each) == LOOP_EXIT for each in (error, error.__cause__))
 
 

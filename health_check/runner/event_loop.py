@@ -135,7 +135,7 @@ class EventLoop:
     """An event loop on a daemon thread, which is left to a check that blocks it.
 
     Args:
-        clock: Tells the time.
+        clock: Returns the time.
 
     Raises:
         RuntimeError: If no thread can be started.
@@ -161,7 +161,7 @@ class EventLoop:
         self._loop.call_soon_threadsafe(self._create_task, item)
 
     def is_blocked(self, seconds: float) -> bool:
-        """Tell whether the loop has not responded for some seconds since this was asked before; asks it again."""
+        """Return whether the loop has not responded for some seconds since this was asked before; asks it again."""
         asked_at, now = self._asked_at, self._clock.monotonic() - self._clock.lost_seconds
         if asked_at is not None:
             return now - asked_at >= seconds

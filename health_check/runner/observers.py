@@ -51,7 +51,7 @@ class RunObserver:
     """Follow one run of a check."""
 
     def attach(self) -> contextlib.AbstractContextManager[object]:
-        """Return a context manager in which the check executes, on whatever thread that is."""
+        """Return a context manager in which the check executes, on any thread."""
         return contextlib.nullcontext()
 
     def exemplar(self) -> Mapping[str, str]:

@@ -90,7 +90,7 @@ class Pool:
             self._size += 1
 
     def _wake_next(self) -> None:
-        """Do the same where nobody could be told that there is no thread."""
+        """Do the same for a caller that cannot handle that there is no thread."""
         if self._tasks:
             try:
                 self._wake()

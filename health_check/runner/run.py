@@ -18,7 +18,7 @@ from health_check.runner.observers import RoundObserver, RunObserver
 from health_check.runner.resources import THREADS
 
 GRACE_SECONDS = 0.5
-"""How much longer than its budget a run may take: a client with a timeout of its own shall speak first."""
+"""How much longer than its budget a run may take: a client with a timeout of its own is to fail first."""
 
 
 SLOW_SECONDS = 1.0
@@ -58,9 +58,9 @@ class Run:
         definition: The check.
         timeout: Its time budget, in seconds.
         round_: The round that it is one of.
-        arrived: Hears that it has its outcome, on whatever thread that is.
+        arrived: Hears that it has its outcome, on any thread.
         ended: Hears when nothing of the run is going on any more.
-        clock: Tells the time.
+        clock: Returns the time.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Run:
         return min(self.deadline, started + min(SLOW_SECONDS, self.timeout / 2))
 
     def is_slow(self, now: float) -> bool:
-        """Tell whether it takes long by now, once."""
+        """Return whether it takes long by now, once."""
         if self.result is not None or self.started_monotonic is None or self.is_looked_at or now < self.see_at:
             return False
         self.is_looked_at = True

@@ -46,7 +46,7 @@ class Runner:
         self._loop: EventLoop | None = None
 
     def start(self, run: Run) -> None:
-        """Start a run; whatever happens, it gets an outcome."""
+        """Start a run; it always gets an outcome."""
         threads.leave_executors()
         try:
             if run.definition.asynchronous:

@@ -56,7 +56,7 @@ class Lease:
     key: Key
     """The check."""
     token: str
-    """What tells this lease from the ones before and after it."""
+    """What distinguishes this lease from the ones before and after it."""
     seq: int = 0
     """The number of the record that it was taken on; 0 where there was none."""
     ends: float = math.inf
@@ -80,7 +80,7 @@ class Query:
     lead: float = 0.0
     """How many seconds before the record expires to have the lease."""
     max_age: float = math.inf
-    """For how many seconds a record is fresh at most, by who asks, whatever the record says."""
+    """For how many seconds a record is fresh at most for this reader, even if the record says longer."""
     not_before: float = -math.inf
     """A run that began before this, Unix time in seconds, is not fresh: the asking process started then."""
 
@@ -101,11 +101,11 @@ class StoreEntry:
     """When another holder got the lease, Unix time in seconds; None if there is no other."""
 
     def suffices(self, query: Query) -> bool:
-        """Tell whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
+        """Return whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
         if self.record is None or self.record.result.backend != query.backend:
             return False
         if query.seen is not None and self.record.result_id != query.seen:
-            return True  # whatever its clock says: two processes would outrun each other while a clock is set
+            return True  # not by its clock: two processes would replace each other's records while a clock is set
         if self.record.result.started < query.not_before:
             return False
         return self.fresh_for > query.lead and not query.force
@@ -141,7 +141,7 @@ class Store(abc.ABC):
     """Keep the newest record of each check, and the leases to run them.
 
     The rules of freshness, leases and fencing are in this class: a backend only fetches, takes, writes and drops. It is
-    used by one thread at a time, but for stores that are not ``shared``.
+    used by one thread at a time, except for stores that are not ``shared``.
 
     Records and leases belong to a site and a release of it. What is counted, and the past, go on through releases.
 
@@ -166,7 +166,7 @@ class Store(abc.ABC):
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
-        _ = settings.SITE  # one that cannot be used is better told of now
+        _ = settings.SITE  # one that cannot be used is better reported now
         self.site_release = settings.RELEASE
         """The release of the site that measures."""
         self.progressed: Callable[[], object] = lambda: None
@@ -174,7 +174,7 @@ class Store(abc.ABC):
 
     @functools.cached_property
     def site(self) -> str:
-        """What tells the records of this site from those of others."""
+        """What distinguishes the records of this site from those of others."""
         return site()
 
     @property
@@ -191,7 +191,7 @@ class Store(abc.ABC):
         return ""
 
     def current_mark(self) -> object:
-        """Return ``mark`` as it is now, if that can be told at once and on any thread; else as it was last seen."""
+        """Return ``mark`` as it is now, if that can be read at once and on any thread; else as it was last seen."""
         return self.mark
 
     def look(self, queries: Sequence[Query]) -> list[StoreEntry]:
@@ -264,7 +264,7 @@ class Store(abc.ABC):
 
         Args:
             record: The record.
-            max_age: For how many seconds from the end of its run it may be fresh, whatever it says itself.
+            max_age: For how many seconds from the end of its run it may be fresh, even if it says longer.
         """
         now = self._clock.now()
         if record is None or record.result.finished > now + FUTURE_SECONDS:
@@ -273,7 +273,7 @@ class Store(abc.ABC):
         return min(age, record.fresh_until - now, record.result.finished + age - now)
 
     def _name(self, key: Key) -> str:
-        """Return what a check is stored under: text that can be kept anywhere, whatever is in the label.
+        """Return what a check is stored under: text that any store can keep, with any label.
 
         It has the version of the schema and the site, as others may share the store.
         """
@@ -320,7 +320,7 @@ class Store(abc.ABC):
             self.progressed()
 
     def forget(self, keys: Iterable[Key]) -> None:  # noqa: B027 - there is nothing to do where others may know them
-        """Drop what is known of checks in this process's memory: they may be no more."""
+        """Drop what is known of checks in this process's memory: they may not exist any more."""
 
     def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
         """Return what is kept of the past of checks; of none where the store keeps no past."""
@@ -382,7 +382,7 @@ class Store(abc.ABC):
 
         Args:
             on: Whether it is.
-            unless_said: Whether what somebody else has said goes before; ``probe`` tells which it is.
+            unless_said: Whether what another process has said wins; ``probe`` returns which it is.
         """
 
     @abc.abstractmethod

@@ -126,7 +126,7 @@ class DjangoCacheStore(Store):
 
     @property
     def reaches_others(self) -> bool:
-        """Whether other processes see this cache at all."""
+        """Whether other processes can see this cache."""
         return not str(caches.settings[self._alias].get("BACKEND", "")).endswith(UNSHARED)
 
     def describe(self) -> str:
@@ -259,7 +259,7 @@ class DjangoCacheStore(Store):
             return value
         except (StoreError, InvalidCacheBackendError):
             raise
-        except Exception as error:  # whatever this backend's client raises
+        except Exception as error:  # each backend's client raises its own
             self.close()
             raise StoreError(f"the cache {self._alias!r}: {type(error).__name__}: {error}") from error
 
@@ -366,7 +366,7 @@ class DjangoCacheStore(Store):
             raise StoreError(f"the cache {self._alias!r} does not take {len(refused)} of {len(documents)} documents")
 
     def _keeps(self, name: str, text: str, seconds: int) -> bool:
-        """Write one document, and tell whether it is there then."""
+        """Write one document, and return whether it is there then."""
         with contextlib.suppress(StoreError):
             self._do(lambda cache: cache.set(name, text, seconds))
             return bool(self._do(lambda cache: cache.get(name)) == text)

@@ -44,7 +44,7 @@ MOST_ATTEMPTS = 4
 """How many attempts may hang at once."""
 
 MARK_SECONDS = 1.0
-"""How often to ask a store whether a run was forced that cannot tell that at once."""
+"""How often to ask a store that cannot say at once whether a run was forced."""
 
 MARK_FOLLOWED_SECONDS = 30.0
 """For how long after an answer to go on doing so."""
@@ -102,7 +102,7 @@ class StoreClient:
 
     Args:
         create: Makes a store.
-        clock: Tells the time.
+        clock: Returns the time.
         untraced: Returns a context manager for work at the store: it is no run of a check.
         notify: Has a step done where it holds up nobody: the log may be slow.
         gave_up: Hears that a step hangs at the store and was left, before the next one begins; with the lock held.

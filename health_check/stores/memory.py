@@ -135,7 +135,7 @@ class _Kept:
             self._days = {start: kept for start, kept in self._days.items() if start > now - DAYS * DAY}
 
     def past(self) -> Past:
-        """Return what is kept but for failures."""
+        """Return what is kept except for failures."""
         return Past(
             half_hours={"": tuple(self._half_hours.values())},
             days=tuple(self._days.values()),

@@ -110,7 +110,7 @@ def problem_of_links(path: pathlib.Path) -> str:
     if not hasattr(os, "geteuid"):
         return ""
     for place in path.absolute().parents:
-        with contextlib.suppress(OSError):  # whoever opens it says so
+        with contextlib.suppress(OSError):  # opening it raises then
             status = os.lstat(place)
             allowed = {os.geteuid(), ROOT, place.parent.stat().st_uid}
             if stat.S_ISLNK(status.st_mode) and status.st_uid not in allowed:

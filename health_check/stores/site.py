@@ -1,4 +1,4 @@
-"""What tells one site from others that may share a store with it."""
+"""What distinguishes one site from others that may share a store with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RELEASE = re.compile(r"(.*\D)?\d{8,14}|.*\d{4}-\d\d-\d\d.*|(?=.*\d)(?=.*[a-f])[0
 
 
 def site() -> str:
-    """Return what tells this site from others, the same in all its processes and releases.
+    """Return what distinguishes this site from others, the same in all its processes and releases.
 
     A digest of ``HEALTH_CHECK["SITE"]`` alone, or else of what makes the site: the settings module, ``BASE_DIR``, and
     of each database and cache its engine, host, port and name. No user, password, key or option goes into it.
@@ -49,7 +49,7 @@ def base_folder() -> str:
 
 
 def looks_like_a_release(folder: str) -> bool:
-    """Tell whether a folder seems to be of one release of the site: its name is a date, a version or a commit."""
+    """Return whether a folder seems to be of one release of the site: its name is a date, a version or a commit."""
     parts = pathlib.PurePath(folder).parts
     return any(RELEASE.fullmatch(part) for part in parts) or bool({"releases", "release"} & set(parts[:-1]))
 

@@ -355,24 +355,24 @@ NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
 
 
 def _is_lease(row: Row) -> bool:
-    """Tell whether there are numbers where numbers belong: SQLite takes anything, whatever a column is for."""
+    """Return whether there are numbers where numbers belong: SQLite takes anything, whatever a column is for."""
     _, seq, _, since, ends, _ = row
     return isinstance(seq, int) and isinstance(since, float) and isinstance(ends, float)
 
 
 class _ReplacedError(sqlite3.OperationalError):
-    """Another process has put another file in the place of the one that is open."""
+    """Another process has put another file in place of the one that is open."""
 
 
 def _is_damage(error: Exception) -> bool:
-    """Tell whether an error means that the file itself is no good, not just that it cannot be had at present."""
+    """Return whether an error means that the file itself is no good, not just that it cannot be had at present."""
     if isinstance(error, UnicodeDecodeError):
         return True
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
 
 
 DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
-"""The result codes of SQLite that speak of the file's contents."""
+"""The result codes of SQLite that are about the file's contents."""
 
 
 def _rows_of(
@@ -438,7 +438,7 @@ def _refusal(path: pathlib.Path) -> str:
 
 
 def _is_marked(path: pathlib.Path) -> bool:
-    """Tell whether a file that is damaged has our mark, where SQLite keeps that of applications."""
+    """Return whether a file that is damaged has our mark, where SQLite keeps that of applications."""
     with path.open("rb") as file:
         return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
 

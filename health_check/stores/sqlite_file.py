@@ -146,7 +146,7 @@ class SharedFile:
         try:
             reason = self._refuse(self.path)
         except OlderVersionError as error:
-            if self._identity is not None:  # another process works with it: we would fight for ever
+            if self._identity is not None:  # another process uses it: both would replace it again and again
                 raise
             reason = str(error)
         except ForeignFileError as error:
@@ -160,7 +160,7 @@ class SharedFile:
         return bool(reason)
 
     def was_replaced(self) -> bool:
-        """Tell whether the file is no longer the one that was opened: it was deleted, or another one put there."""
+        """Return whether the file is no longer the one that was opened: it was deleted, or another one put there."""
         return _identity(self.path) != self._identity
 
     def set_aside(self, reason: str) -> None:
@@ -191,7 +191,7 @@ class SharedFile:
             threads.original("os", "close")(descriptor)  # gevent's would leave it to a hub that may not run
 
     def _open_lock(self) -> int:
-        """Open what nobody else can open, and hold a lock on for ever: the folder, or a file beside this one."""
+        """Open what no other user can open and lock for long: the folder, or a file beside this one."""
         place, trust = self.path.parent, self._trust
         return os.open(place, os.O_RDONLY) if trust.is_private else trust.make(self._beside(LOCK), 0)
 

@@ -29,16 +29,16 @@ class AccessPolicy:
     details: str = "always"
     """Who may read messages: ``"always"`` everybody, ``"authorized"`` who is authorised, ``"never"`` nobody."""
     open: bool = True
-    """Whether everybody may ask at all."""
+    """Whether everybody is answered."""
     tokens: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """The bearer tokens that authorise (RFC 6750)."""
     networks: tuple[Network, ...] = ()
     """The networks whose clients are authorised."""
     proxies: tuple[Network | str, ...] = ()
-    """The networks of proxies whose ``X-Forwarded-For`` is believed; ``"unix"`` for those at a unix socket."""
+    """The networks of proxies whose ``X-Forwarded-For`` is trusted; ``"unix"`` for those at a unix socket."""
 
     def needs_authority(self) -> bool:
-        """Tell whether it matters who asks."""
+        """Return whether it matters who asks."""
         return not self.open or self.details == "authorized"
 
 
@@ -74,7 +74,7 @@ def decide(request: HttpRequest, policy: AccessPolicy, is_authorized: Callable[[
     Args:
         request: The request.
         policy: Who is answered.
-        is_authorized: Tells whether the request's user is let in; asked last, and only if it matters.
+        is_authorized: Returns whether the request's user is let in; asked last, and only if it matters.
     """
     if not policy.needs_authority():
         return AccessDecision(details=policy.details == "always")
@@ -87,7 +87,7 @@ def decide(request: HttpRequest, policy: AccessPolicy, is_authorized: Callable[[
 
 
 def is_staff(request: HttpRequest) -> bool:
-    """Tell whether a member of the staff is logged in; without a session cookie nobody is, and nothing is looked up."""
+    """Return whether a member of the staff is logged in; without a session cookie nothing is looked up."""
     if django_settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return False
     user = getattr(request, "user", None)
@@ -115,7 +115,7 @@ def _has_token(request: HttpRequest, tokens: Iterable[str]) -> bool:
     scheme, _, given = str(request.META.get("HTTP_AUTHORIZATION", "")).partition(" ")
     if scheme.lower() != "bearer":
         return False
-    equal = [constant_time_compare(given.strip(), token) for token in tokens]  # all, whichever it is
+    equal = [constant_time_compare(given.strip(), token) for token in tokens]  # all, so that the time says nothing
     return any(equal)
 
 
@@ -214,7 +214,7 @@ class AccessMixin:
     proxies: Sequence[str] | None = None
 
     def is_authorized(self, request: HttpRequest) -> bool:
-        """Tell whether the request's user is let in; override to let in others than the staff.
+        """Return whether the request's user is let in; override to let in others than the staff.
 
         Asked only if it matters, and if neither a token nor the client's network lets the request in.
         """
@@ -222,7 +222,7 @@ class AccessMixin:
 
     @property
     def access_policy(self) -> AccessPolicy:
-        """Who is answered, as the view says by now.
+        """Who is answered, as the view says now.
 
         Raises:
             ImproperlyConfigured: If what it says of that cannot be used.
@@ -252,7 +252,7 @@ class AccessMixin:
 
     @classmethod
     def may_change_access(cls) -> bool:
-        """Tell whether code of a subclass may say for each request who is answered."""
+        """Return whether code of a subclass may say for each request who is answered."""
         own = [base for base in cls.__mro__ if not base.__module__.startswith(("health_check", "django.", "builtins"))]
         return any(name in vars(base) for base in own for name in ("__init__", "setup", "dispatch"))
 
@@ -286,7 +286,7 @@ def policy_for(view_class: type, initkwargs: Mapping[str, Any]) -> AccessPolicy:
 
 
 GUARDED = AccessPolicy(open=False, details="never")
-"""The policy of a view of which only a request will tell."""
+"""The policy of a view that decides for each request."""
 
 
 def stated_by(view: object, names: Iterable[str]) -> dict[str, Any]:

@@ -21,13 +21,13 @@ PLAIN = frozenset({*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"})
 
 
 def only_says_what_to_check(view_class: type, base: type, initkwargs: Mapping[str, Any]) -> bool:
-    """Tell whether a view adds no code to a class of ours, so that its report says all there is to say."""
+    """Return whether a view adds no code to a class of ours, so that its report says all there is to say."""
     return not set(initkwargs) - PLAIN and has_no_code(view_class, base)
 
 
 @functools.lru_cache(maxsize=1000)
 def has_no_code(view_class: type, base: type) -> bool:
-    """Tell whether a view adds nothing to a class of ours but attributes that say what it checks, and how."""
+    """Return whether a view adds nothing to a class of ours but attributes that say what it checks, and how."""
     mro = view_class.__mro__
     own = [pair for each in mro[: mro.index(base)] for pair in vars(each).items()]
     return not any(
@@ -38,7 +38,7 @@ def has_no_code(view_class: type, base: type) -> bool:
 
 
 def _is_computed(value: object) -> bool:
-    """Tell whether an attribute of a class may be another for each request, as that of a property is."""
+    """Return whether an attribute of a class may be another for each request, as that of a property is."""
     return hasattr(type(value), "__get__") and not getattr(value, "is_the_same_for_all", False)
 
 

@@ -29,13 +29,13 @@ MAX_AGE = 86400
 
 @functools.cache
 def read(name: str) -> tuple[bytes, str]:
-    """Return a file, and what tells it from that of another version."""
+    """Return a file, and what distinguishes it from that of another version."""
     content = (FOLDER / FILES[name][0]).read_bytes()
     return content, hashlib.sha256(content).hexdigest()[:12]
 
 
 def version(name: str) -> str:
-    """Return what tells a file from that of another version of this package."""
+    """Return what distinguishes a file from that of another version of this package."""
     return read(name)[1]
 
 

@@ -45,7 +45,7 @@ def check_of(
         line: The row in words.
         history: What is known of its past.
         failures: Its last failures, newest first.
-        check_set: Tells at which endpoints it is.
+        check_set: Says at which endpoints it is.
         link: The address of the page, without a query string.
     """
     row, now = report.rows[0], time.time()

@@ -1,4 +1,4 @@
-"""The client: the address of who asks, as the server and the proxies before it tell it."""
+"""The client: the address of who asks, as the server and the proxies before it report it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Client:
     """Who asks."""
 
     address: Address | None = None
-    """The address; None where it cannot be told."""
+    """The address; None where it is not known."""
     kind: str = ""
-    """What keeps the address from being told, in a word."""
+    """Why the address is not known, in a word."""
     problem: str = ""
     """The same in a sentence, with the remedy."""
 
@@ -35,7 +35,7 @@ def client_of(request: HttpRequest, proxies: Iterable[Network | str]) -> Client:
 
     Args:
         request: The request.
-        proxies: The networks of the proxies whose ``X-Forwarded-For`` is believed; ``"unix"`` for those that
+        proxies: The networks of the proxies whose ``X-Forwarded-For`` is trusted; ``"unix"`` for those that
             ask by a unix socket.
     """
     peer, forwarded = _peer_of(request), str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
@@ -55,13 +55,13 @@ def client_of(request: HttpRequest, proxies: Iterable[Network | str]) -> Client:
 
 
 def is_forwarded_untold(request: HttpRequest, proxies: Iterable[Network | str]) -> bool:
-    """Tell whether a request has an ``X-Forwarded-For`` that is not believed, as its peer is no trusted proxy."""
+    """Return whether a request has an ``X-Forwarded-For`` that is not believed, as its peer is no trusted proxy."""
     address = _hop(_peer_of(request)) if "HTTP_X_FORWARDED_FOR" in request.META else None
     return address is not None and not is_in(address, proxies)
 
 
 def is_in(address: Address, networks: Iterable[Network | str]) -> bool:
-    """Tell whether an address is in one of some networks."""
+    """Return whether an address is in one of some networks."""
     return any(
         not isinstance(network, str) and address.version == network.version and address in network
         for network in networks
@@ -90,9 +90,9 @@ def _peer_of(request: HttpRequest) -> str:
 def _hop(text: str) -> Address | None:
     """Return the address that a proxy wrote; None for a unix socket.
 
-    Azure's Application Gateway, IIS and, if told to, Amazon's load balancers add the port, the latter two with IPv6
-    addresses in brackets; servers in Go keep the zone, those in Node.js write IPv4 addresses in IPv6; quotation marks
-    are those of ``Forwarded`` (RFC 7239, §6); nginx writes ``unix:``.
+    Azure's Application Gateway, IIS and (if so configured) Amazon's load balancers add the port, the latter two with
+    IPv6 addresses in brackets; servers in Go keep the zone, those in Node.js write IPv4 addresses in IPv6; quotation
+    marks are those of ``Forwarded`` (RFC 7239, §6); nginx writes ``unix:``.
 
     Raises:
         ValueError: If it is not an address.

@@ -1,4 +1,4 @@
-"""The endpoint of a request: which checks it has, and how they count, as the view's instance says by now."""
+"""The endpoint of a request: which checks it has, and how they count, as the view's instance says now."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from health_check.views.query import MOST_LETTERS, Query, query_of
 
 
 class UnknownCheckError(Exception):
-    """Tell that an endpoint does not have a check that is asked about, in words that may be shown."""
+    """Report that an endpoint does not have a check that is asked about, in words that may be shown."""
 
 
 def restricted(check_set: CheckSet, endpoint: Endpoint, labels: Sequence[str]) -> CheckSet:
@@ -125,7 +125,7 @@ class EndpointMixin(AccessMixin, EndpointOptions):
         raise NotImplementedError
 
     def _said(self) -> object:
-        """Return what this view says of itself by now."""
+        """Return what this view says of itself now."""
         if self._is_plain:
             return None
         checks = None if type(self).get_plugins is not EndpointOptions.get_plugins else self._checks()
@@ -142,7 +142,7 @@ class EndpointMixin(AccessMixin, EndpointOptions):
         return options
 
     def _checks(self) -> tuple[object, ...]:
-        """Return the items of ``checks``, as this view says by now."""
+        """Return the items of ``checks``, as this view says now."""
         try:
             checks = self.checks
             if isinstance(checks, Iterator) and "checks" in vars(self):  # it can be gone through once
@@ -157,7 +157,7 @@ class EndpointMixin(AccessMixin, EndpointOptions):
         return UnusableEntry(what, f"{what} raised {type(error).__name__}: see the log, and correct it.")
 
     def _status_of_errors(self) -> int:
-        """Return the status that tells of an error, also where the view says one that cannot be used."""
+        """Return the status of an error, also where the view's own cannot be used."""
         try:
             return int(self._options()["error_status_code"])
         except ImproperlyConfigured:

@@ -20,7 +20,7 @@ STEP = 7
 HEIGHT = 20
 
 TOPS = {State.OK: 5, State.WARNING: 2, State.ERROR: 0, State.UNKNOWN: 14}
-"""Where the bar of each state begins: what is bad is higher, and so can be told without colours."""
+"""Where the bar of each state begins: what is bad is higher, and so can be seen without colours."""
 
 
 def history_bars(periods: Sequence[Period], *, range_name: str) -> SafeString:

@@ -84,10 +84,10 @@ class HealthCheckView(EndpointMixin, TemplateView):
             template_name: The template of the page; default ``health_check/index.html``.
             details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
                 This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
-            open: Whether everybody may ask at all.
+            open: Whether everybody is answered.
             tokens: The bearer tokens that authorise.
             networks: The networks whose clients are authorised, as in ``["10.0.0.0/8"]``.
-            proxies: The networks of proxies whose ``X-Forwarded-For`` is believed; ``"unix"`` for a unix socket.
+            proxies: The networks of proxies whose ``X-Forwarded-For`` is trusted; ``"unix"`` for a unix socket.
             use_threading: Deprecated; False runs the checks in the thread of the request.
         """
         if initkwargs.get("use_threading") is not None:
@@ -228,7 +228,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
 
     @property
     def errors(self) -> list[HealthCheckException]:
-        """The errors of those checks that make the endpoint fail, and whatever else does."""
+        """The errors of those checks that make the endpoint fail, and of draining."""
         return errors_of(self.report)
 
     def check(self, subset: str | None = None) -> list[HealthCheckException]:
@@ -336,7 +336,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
         return name
 
     def _shown(self, report: Report) -> Report:
-        if self.access_decision.status != 200:  # as the view says by now
+        if self.access_decision.status != 200:  # as the view says now
             raise _RefusedError
         if self._subset is not None:
             report = in_subset(report, self._subset)
@@ -351,14 +351,14 @@ class HealthCheckView(EndpointMixin, TemplateView):
 
 
 def _asks_for_status(request: HttpRequest) -> bool:
-    """Tell whether the checks matter to the answer: to all methods but one that is refused, and a CORS preflight."""
+    """Return whether the checks matter to the answer: to all methods but one that is refused, and a CORS preflight."""
     if request.method == "OPTIONS":
         return not {"Origin", "Access-Control-Request-Method"} <= request.headers.keys()
     return request.method in ("GET", "HEAD")
 
 
 class _RefusedError(Exception):
-    """Tell that the view has said, while it answered, that it does not answer this request."""
+    """Report that the view has said, while it answered, that it does not answer this request."""
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

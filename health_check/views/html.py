@@ -77,7 +77,7 @@ def our_page(template_names: Sequence[str], report: Report, query: Query = NO_QU
 
 
 def link_to(request: HttpRequest) -> str:
-    """Return the address of a request, without its query string; its path where the host is none that may be told."""
+    """Return the address of a request, without its query string; its path where the host is not allowed."""
     try:
         return request.build_absolute_uri(request.path)
     except DisallowedHost:

@@ -1,4 +1,4 @@
-"""What the page shows: rows, groups, headline, incidents and hosts, in words. Pure but for the clock."""
+"""What the page shows: rows, groups, headline, incidents and hosts, in words. Pure except for the clock."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def groups_of(lines: Sequence[Mapping[str, Any]], history: History, query: Query
 
 
 def _is_last(group: tuple[str, Sequence[Mapping[str, Any]]]) -> bool:
-    """Tell whether a group comes after the others: checks without a group, while they are well."""
+    """Return whether a group comes after the others: checks without a group, while they are well."""
     name, lines = group
     return not name and all(line["reading"].state is State.OK for line in lines)
 

@@ -40,7 +40,7 @@ class _Databases:
 
 
 class ReadinessView(HealthCheckView):
-    """Tell load balancers whether to send requests: while the database answers, and the host is not drained."""
+    """Show load balancers whether to send requests: 200 while the database answers, and the host is not drained."""
 
     readiness: ClassVar[bool | None] = True
     warnings_as_errors: ClassVar[bool | None] = False

@@ -145,7 +145,7 @@ def _feed(feed_class: type[SyndicationFeed], report: Report, link: str, name: st
 
 
 def _is_news(reading: Reading) -> bool:
-    """Tell whether a check is not ok, or was not before: what has been ok from its first run on is no news."""
+    """Return whether a check is not ok, or was not before: what has been ok from its first run on is no news."""
     record = reading.record
     return reading.state is not State.OK or (record is not None and record.streak < sum(record.totals.runs.values()))
 

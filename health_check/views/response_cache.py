@@ -36,7 +36,7 @@ MOST_OTHERS = 32
 """How many answers to keep for each view, besides those to requests without filters and labels."""
 
 HTML_SECONDS = 1.0
-"""For how long a page is cached at most: it tells ages, in seconds."""
+"""For how long a page is cached at most: it shows ages, in seconds."""
 
 RENDERERS: Mapping[str, Callable[[Report], str]] = {
     "json": renderers.as_json,
@@ -69,7 +69,7 @@ class CachedResponse:
     """Whether the host was drained, where that matters."""
 
     def holds(self) -> bool:
-        """Tell whether nothing has changed."""
+        """Return whether nothing has changed."""
         current = runtime.get()
         return (
             current is self.runtime
@@ -177,7 +177,7 @@ class ResponseCache:
 
 
 def _key(request: HttpRequest, chosen: str, query: Query) -> object:
-    """Return what tells an answer from others of its format; None for the usual one.
+    """Return what distinguishes an answer from others of its format; None for the usual one.
 
     Filters are for pages; the page of a check has the address of the request in it, to be copied.
     """
@@ -187,7 +187,7 @@ def _key(request: HttpRequest, chosen: str, query: Query) -> object:
 
 
 def _is_configured(configured: object) -> bool:
-    """Tell whether the settings are these."""
+    """Return whether the settings are these."""
     try:
         return bool(getattr(django_settings, "HEALTH_CHECK", None) == configured)
     except Exception:  # values that are not the same may be such as cannot be compared

@@ -38,6 +38,6 @@ def in_subset(report: Report, subset: str) -> Report:
 
 
 def errors_of(report: Report) -> list[HealthCheckException]:
-    """Return the errors of those checks that make an endpoint fail, and whatever else does."""
+    """Return the errors of those checks that make an endpoint fail, and of draining."""
     messages = [message for row in report.rows if row.counts for message in row.reading.messages]
     return [message.as_exception() for message in [*report.notices.values(), *messages]]

@@ -76,7 +76,7 @@ def issue(callback: Any) -> Any:
 
 
 def is_issued(callback: Any) -> bool:
-    """Tell whether a callback is one of ours as it was made."""
+    """Return whether a callback is one of ours as it was made."""
     try:
         return callback in _issued
     except TypeError:  # a view of the site's may be a callable without hash
@@ -84,7 +84,7 @@ def is_issued(callback: Any) -> bool:
 
 
 def on_event_loop() -> bool:
-    """Tell whether an event loop is running in this thread."""
+    """Return whether an event loop is running in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -35,7 +35,7 @@ def _imported(path: str) -> object:
 
 
 def _sets_urlconf(middleware: object) -> bool:
-    """Tell whether the code of a middleware, or of what it calls by name, sets an attribute ``urlconf``."""
+    """Return whether the code of a middleware, or of what it calls by name, sets an attribute ``urlconf``."""
     seen: set[types.FunctionType] = set()
     functions = set(_functions_of(middleware))
     for _ in range(DEPTH):
@@ -88,7 +88,7 @@ def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _stores(code: types.CodeType) -> bool:
-    """Tell whether code sets an attribute ``urlconf`` of anything but ``self``."""
+    """Return whether code sets an attribute ``urlconf`` of anything but ``self``."""
     return any(_sets_attribute(each) for each in _codes_in(code))
 
 
@@ -103,5 +103,5 @@ def _sets_attribute(code: types.CodeType) -> bool:
 
 
 def _is_self(loaded: object) -> bool:
-    """Tell whether an instruction loads ``self``, alone or, since Python 3.13, after another variable."""
+    """Return whether an instruction loads ``self``, alone or, since Python 3.13, after another variable."""
     return loaded == "self" or (isinstance(loaded, tuple) and loaded[-1:] == ("self",))

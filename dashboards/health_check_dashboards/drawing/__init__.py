@@ -1,6 +1,6 @@
-"""The Grafana dashboards as code: ``python -m health_check_dashboards.drawing`` writes their JSON anew.
+"""The Grafana dashboards as code: ``python -m health_check_dashboards.drawing`` writes their JSON.
 
-A step of development, which needs the Grafana Foundation SDK; what is installed has the JSON.
+Only developers run it, and it needs the Grafana Foundation SDK; the installed package has the JSON.
 """
 
 try:

@@ -1,7 +1,7 @@
 """What the panels ask Prometheus for.
 
 Several targets may export one record: checks and endpoints are aggregated over instances with ``max`` and ``min``,
-and only then, if at all, added up.
+and only then, where needed, added up.
 """
 
 from __future__ import annotations
@@ -145,6 +145,6 @@ DEPLOYED = (
 
 
 def by_site(expression: str) -> str:
-    """Return an expression with a label ``site``, which tells sites apart by all their labels."""
+    """Return an expression with a label ``site``, which distinguishes sites by all their labels."""
     joined = f'label_join({expression}, "site", " / ", "namespace", "job")'
     return f'label_replace({joined}, "site", "$1", "site", "(?: / )*(.+)")'

@@ -106,7 +106,7 @@ def _in_time(act: Callable[[], bool]) -> bool:
 
 
 def _is_known(store_client: StoreClient) -> bool:
-    """Tell whether the store says if this host is drained."""
+    """Return whether the store says if this host is drained."""
     runtime.is_draining()
     return store_client.up
 
@@ -119,7 +119,7 @@ def _failure(store_client: StoreClient, status: bool) -> str:
 
 
 def _readiness_endpoints() -> str:
-    """Return the names of the endpoints that tell load balancers, in a sentence.
+    """Return the names of the endpoints for load balancers, in a sentence.
 
     Raises:
         CommandError: If there is none.

@@ -223,7 +223,7 @@ def check_purposes(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
     """Report what endpoints that probes ask had better not depend on.
 
     On readiness endpoints these are fleet checks (W006), and what a host can do without (W023); on liveness endpoints
-    whatever a restart does not mend (W007).
+    what a restart does not fix (W007).
     """
     catalogue = current_catalogue()
     if catalogue is None:
@@ -269,7 +269,7 @@ def _dispensable(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessa
 
 
 def _is_dispensable(definition: Definition) -> bool:
-    """Tell whether most requests are answered without what a check looks at; W006 tells of those of a fleet."""
+    """Return whether most requests are answered without what a check looks at; W006 tells of those of a fleet."""
     names = {f"{base.__module__}.{base.__qualname__}" for base in definition.check_class.__mro__}
     return definition.scope != "fleet" and not names.isdisjoint(DISPENSABLE)
 

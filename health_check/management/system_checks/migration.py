@@ -78,7 +78,7 @@ def check_subsets(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> li
         return []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # check_settings tells of that
+            warnings.simplefilter("ignore", DeprecationWarning)  # check_settings reports that
             subsets = conf.subsets()
     except ImproperlyConfigured:  # check_settings says so
         return []
@@ -143,7 +143,7 @@ def _unused_hooks(check_class: type) -> list[str]:
 
 
 def _is_a_name(name: str) -> bool:
-    """Tell whether a view of the site's own has the name; if the URLconf cannot be imported that is told elsewhere."""
+    """Return whether a view of the site has the name; a URLconf that cannot be imported is reported elsewhere."""
     try:
         reverse(name, urlconf=settings.URLCONF)
     except NoReverseMatch:

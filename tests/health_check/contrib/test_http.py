@@ -116,10 +116,10 @@ def test_fetch__drips(pages: Pages, beginning: bytes, lag: Lag) -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (b"", "unexpected result: the page broke off, or does not speak HTTP (RemoteProtocolError)"),
-        (b"SSH-2.0-OpenSSH\r\n", "unexpected result: the page broke off, or does not speak HTTP (RemoteProtocolError)"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "unexpected result: the page broke off, or does not"),
-        (b"HTTP/1.1 200 OK\r\n" + b"x" * 200_000, "unexpected result: the page broke off, or does not speak HTTP"),
+        (b"", "unexpected result: the page is incomplete, or not HTTP (RemoteProtocolError)"),
+        (b"SSH-2.0-OpenSSH\r\n", "unexpected result: the page is incomplete, or not HTTP (RemoteProtocolError)"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx", "unexpected result: the page is incomplete, or not HTTP"),
+        (b"HTTP/1.1 200 OK\r\n" + b"x" * 200_000, "unexpected result: the page is incomplete, or not HTTP"),
     ],
     ids=["nothing", "other protocol", "half", "endless header"],
 )

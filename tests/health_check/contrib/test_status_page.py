@@ -100,7 +100,7 @@ def test_check__moved(provider: Pages, check_class: type[StatusPage], what: str)
 @BOTH
 def test_check__nobody_there(provider: Pages, check_class: type[StatusPage], what: str) -> None:
     """A connection that is closed without an answer is warned of."""
-    assert told(check_class) == [f"warning: {what} broke off, or does not speak HTTP (RemoteProtocolError)"]
+    assert told(check_class) == [f"warning: {what} is incomplete, or not HTTP (RemoteProtocolError)"]
 
 
 def test_check__many_incidents(provider: Pages) -> None:
