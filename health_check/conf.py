@@ -7,6 +7,7 @@ import difflib
 import functools
 import math
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -286,6 +287,15 @@ def site_name() -> str:
     """Return what people call the site: ``HEALTH_CHECK["SITE"]``, else what OTEL_SERVICE_NAME says, else empty."""
     of_environment = os.environ.get("OTEL_SERVICE_NAME", "")[:MOST_RELEASE_LETTERS]
     return settings.SITE or of_environment or otel_attribute("service.name")
+
+
+def host_name() -> str:
+    """Return what this host is called wherever it is named: the option ``host`` of the store, else the host name."""
+    try:
+        named = settings.STORE["OPTIONS"].get("host")
+    except ImproperlyConfigured:  # that is told elsewhere: a run has an outcome all the same
+        named = None
+    return str(named or socket.gethostname())
 
 
 def otel_attribute(name: str) -> str:

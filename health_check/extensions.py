@@ -10,7 +10,6 @@ import contextlib
 import enum
 import importlib
 import platform
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import request_started
 
 from health_check._version import __version__
-from health_check.conf import nearest, settings
+from health_check.conf import host_name, nearest, settings
 from health_check.monitor.reports import Overview
 from health_check.redaction import mask
 from health_check.registry.definitions import Definition
@@ -226,7 +225,7 @@ def process_info(role: Role | None = None) -> dict[str, str]:
         "django": django.get_version(),
         "python": platform.python_version(),
         "store": store["BACKEND"].rpartition(".")[2],
-        "host": str(store["OPTIONS"].get("host") or socket.gethostname()),
+        "host": host_name(),
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, SERVI
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from health_check.conf import host_name
 from health_check.conf import settings as health_check_settings
 from health_check.extensions import ShutDown, TelemetryError, process_role
 from health_check_opentelemetry.observer import is_of_the_api
@@ -114,7 +114,7 @@ def _resource() -> Resource:
     if SERVICE_VERSION not in stated and (version := health_check_settings.RELEASE or _version_of(project)):
         found[SERVICE_VERSION] = version
     if SERVICE_INSTANCE_ID not in stated:
-        found[SERVICE_INSTANCE_ID] = f"{socket.gethostname()}:{os.getpid()}"
+        found[SERVICE_INSTANCE_ID] = f"{host_name()}:{os.getpid()}"
     return Resource.create(found)
 
 

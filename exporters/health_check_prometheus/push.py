@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.client
 import os
-import socket
 import stat
 import urllib.error
 import urllib.parse
@@ -16,6 +15,7 @@ from prometheus_client.exposition import basic_auth_handler, default_handler, pu
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from health_check.conf import host_name
 from health_check.extensions import OutputError, Role
 from health_check.monitor.reports import Overview
 from health_check.monitor.runtime import store_summary
@@ -109,7 +109,7 @@ def verify_push(options: Mapping[str, Any]) -> None:
 
 
 def _grouping(options: Mapping[str, Any]) -> dict[str, str]:
-    grouping = dict(options["grouping"] or [("instance", socket.gethostname())])
+    grouping = dict(options["grouping"] or [("instance", host_name())])
     if "job" in grouping:
         raise OutputError("The job is not part of the group: give it as --job NAME, not as --grouping job=NAME.")
     return grouping

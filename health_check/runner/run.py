@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
-import socket
 from collections.abc import Callable
 
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
+from health_check.conf import host_name
 from health_check.logs import details
 from health_check.records import Message, Result, State, state_of, unavailable
 from health_check.registry.definitions import Definition
@@ -233,12 +232,7 @@ class Run:
             time_taken=time_taken,
             started=now if self.started is None else self.started,
             finished=now,
-            host=_host(),
+            host=host_name(),
             pid=os.getpid(),
             backend=self.definition.backend,
         )
-
-
-@functools.cache
-def _host() -> str:
-    return socket.gethostname()

@@ -5,15 +5,43 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Container, Iterable, Sequence
+import math
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
-from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Period, compacted, sums
+from django.core.cache.backends.base import BaseCache
+
+from health_check.concurrency.clock import Clock
+from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Failure, Past, Period, compacted, sums
 from health_check.records import State
 from health_check.stores import serializer
+from health_check.stores.base import Key
+from health_check.stores.cache_access import HOST_KEY_SECONDS, SITE_KEY_SECONDS, CacheAccess
 
 MOST_CHANGES = 300
 """How many changes to keep of a check and host in a day, and of a check in all former days: the newest."""
+
+HOSTS = "hosts"
+CHECKS = "checks"
+TIDIED = "tidied"
+
+TIDY_SECONDS = 60
+"""For how long a process may add the hosts' days up to the site's, before another one does so."""
+
+TIDIED_AT_ONCE = 20
+"""How many checks are added up in one round trip."""
+
+MOST_CHECKS = 1000
+"""How many checks are added up: their labels may come from requests."""
+
+LATE_SECONDS = 300.0
+"""How long after its end a day is added up: runs may be published late."""
+
+HOST_SECONDS = 600.0
+"""For how long a host that publishes nothing is still shown."""
+
+NOTE_HOST_SECONDS = 60.0
+"""How often a process notes that its host is there."""
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -105,3 +133,163 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
 
 def _text(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
+
+
+class CachePast(CacheAccess):
+    """Keep the past in a cache, and note which hosts there are."""
+
+    def __init__(self, *, alias: str, site: str | None, host: str | None, clock: Clock | None) -> None:
+        super().__init__(alias=alias, site=site, host=host, clock=clock)
+        self._published: set[Key] = set()
+        self._hosts: dict[str, float] = {}
+        self._hosts_read_at = self._host_noted_at = -math.inf
+
+    def close(self) -> None:
+        self._host_noted_at = -math.inf
+        super().close()
+
+    def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
+        """Return the past of checks, in one round trip if no host is new."""
+        former = {key: self._days_key(key) for key in keys}
+        today = int(self._clock.now() // DAY)
+        days = (today - 1, today, today + 1)  # the last one where a clock was set back
+        names = self._day_names(keys, days)
+        asked = [self._named(HOSTS), *former.values(), *names]
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many(asked))
+        self._note_hosts(found.get(self._named(HOSTS)))
+        self._hosts_read_at = self._clock.monotonic()
+        known, names = names, self._day_names(keys, days)
+        if new := [name for name in names if name not in known]:
+            found |= self._do(lambda cache: cache.get_many(new))
+        documents: dict[Key, dict[str, list[Document]]] = {key: {} for key in keys}
+        for name, (key, place) in names.items():
+            if name in found:
+                documents[key].setdefault(place, []).append(Document.load(found[name], HALF_HOUR))
+        pasts = {key: self._past_of(key, Document.load(found.get(former[key]), DAY), documents[key]) for key in keys}
+        return {key: past for key, past in pasts.items() if past.days}
+
+    def _day_names(self, keys: Sequence[Key], days: Sequence[int]) -> dict[str, tuple[Key, str]]:
+        """Return the names of documents of some days, with the check and the host that each is of."""
+        return {
+            self._day_key(key, day, place): (key, place) for key in keys for place in self._places(key) for day in days
+        }
+
+    def _past_of(self, key: Key, former: Document, documents: Mapping[str, Sequence[Document]]) -> Past:
+        half_hours = {
+            place: [period for document in some for period in document.periods.values()]
+            for place, some in documents.items()
+        }
+        changes: dict[str, dict[Change, None]] = {}
+        for change in [
+            *former.changes,
+            *(c for some in documents.values() for document in some for c in document.changes),
+        ]:
+            changes.setdefault(change.host, {})[change] = None
+        return Past(
+            half_hours=half_hours,
+            days=days_of(former, (p for some in half_hours.values() for p in some)),
+            changes={place: list(some) for place, some in changes.items()},
+            here=self._host_of(key),
+        )
+
+    def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
+        names = {self._failures_key(key, place): key for key in keys for place in self._places(key)}
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many(list(names)))
+        failures: dict[Key, list[Failure]] = {}
+        for name, text in found.items():
+            failures.setdefault(names[name], []).extend(serializer.load_failures(text))
+        return failures
+
+    def _add(self, key: Key, additions: Sequence[Addition]) -> None:
+        yesterday = int(self._clock.now() // DAY) - 1
+        days = self._days_key(key)
+        failures = self._failures_key(key)
+        names = {
+            addition.period.start: self._day_key(key, addition.period.start // DAY)
+            if addition.period.start // DAY >= yesterday
+            else days
+            for addition in additions
+        }
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many([days, failures, *names.values()]))
+        documents = {
+            name: Document.load(found.get(name), DAY if name == days else HALF_HOUR) for name in names.values()
+        }
+        for addition in additions:
+            documents[names[addition.period.start]].add([addition.period], addition.changes)
+        if days in documents:
+            self._set({days: documents.pop(days).dump()}, SITE_KEY_SECONDS)
+        texts = {name: document.dump() for name, document in documents.items()}
+        older = [failure for addition in additions for failure in addition.failures]
+        texts[failures] = serializer.last_failures(found.get(failures), older, are_older=True)
+        self._set(texts, self._seconds(key))
+        self._published.add(key)
+        self._host_noted_at = -math.inf
+
+    def _host_of(self, key: Key) -> str:
+        return "" if key.scope == "fleet" else self._host
+
+    def _places(self, key: Key) -> Iterable[str]:
+        """Return the hosts that have had records of their own of a check, as far as they are known."""
+        return ("",) if key.scope == "fleet" else {self._host: 0.0, **self._hosts}
+
+    def _note_hosts(self, text: object) -> None:
+        since = self._clock.now() - HOST_KEY_SECONDS
+        self._hosts = {host: seen for host, seen in _numbers(text).items() if seen > since}
+
+    def _note_host(self, cache: BaseCache) -> None:
+        """Note once a minute that this host is there, and which checks it has; see to former days."""
+        if self._clock.monotonic() < self._host_noted_at + NOTE_HOST_SECONDS:
+            return
+        self._host_noted_at = self._clock.monotonic()
+        now = self._clock.now()
+        today = int(now // DAY)
+        found = cache.get_many([self._named(name) for name in (HOSTS, CHECKS, TIDIED)])
+        self._note_hosts(found.get(self._named(HOSTS)))
+        self._hosts[self._host] = now
+        cache.set(self._named(HOSTS), json.dumps(self._hosts), HOST_KEY_SECONDS)
+        if self.draining is not None:
+            cache.touch(self._drain_key(), HOST_KEY_SECONDS)
+        checks = {name: day for name, day in _numbers(found.get(self._named(CHECKS))).items() if day > today - DAYS}
+        own = {f"{key.scope}:{key.label}": float(today) for key in self._published}
+        if any(checks.get(name) != day for name, day in own.items()):
+            checks = dict([*checks.items(), *own.items()][-MOST_CHECKS:])
+            cache.set(self._named(CHECKS), json.dumps(checks), SITE_KEY_SECONDS)
+        if found.get(self._named(TIDIED)) != today and now % DAY >= LATE_SECONDS:
+            self._tidy(cache, [_key(name) for name in checks], today)
+
+    def _tidy(self, cache: BaseCache, keys: Sequence[Key], today: int) -> None:
+        """Add the hosts' runs of yesterday up to the site's, if no other process does so."""
+        if not cache.add(self._named(f"{TIDIED}:lease"), self._host, TIDY_SECONDS):
+            return
+        for first in range(0, len(keys), TIDIED_AT_ONCE):
+            part = keys[first : first + TIDIED_AT_ONCE]
+            names = {key: self._day_names([key], (today - 2, today - 1)) for key in part}
+            found = cache.get_many([*map(self._days_key, part), *(name for some in names.values() for name in some)])
+            self.progressed()
+            texts = {self._days_key(key): self._added_up(key, names[key], found) for key in part}
+            cache.set_many({name: text for name, text in texts.items() if text}, SITE_KEY_SECONDS)
+            self.progressed()
+        cache.set(self._named(TIDIED), today, SITE_KEY_SECONDS)
+        cache.delete(self._named(f"{TIDIED}:lease"))
+
+    def _added_up(self, key: Key, names: Mapping[str, tuple[Key, str]], found: Mapping[str, Any]) -> str:
+        """Return the document of the former days of a check with the last days of all hosts; empty without runs."""
+        now = self._clock.now()
+        silent = {host for host, seen in self._hosts.items() if seen < now - HOST_SECONDS}
+        former = Document.load(found.get(self._days_key(key)), DAY)
+        documents = [(place, Document.load(found.get(name), HALF_HOUR)) for name, (_, place) in names.items()]
+        add_up(former, documents, silent, now=now)
+        return former.dump() if former.periods or former.changes else ""
+
+
+def _numbers(text: object) -> dict[str, float]:
+    try:
+        found = json.loads(text) if isinstance(text, str) else {}
+        return {str(name): float(number) for name, number in found.items()}
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        return {}
+
+
+def _key(name: str) -> Key:
+    scope, _, label = name.partition(":")
+    return Key(label=label, scope=scope)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 
 from health_check._version import __version__
 from health_check.backends import HealthCheck
-from health_check.conf import settings, site_name
+from health_check.conf import host_name, settings, site_name
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import OK_WORDS, Report, Row
 from health_check.past import DAY, Incident, Period
@@ -235,7 +234,7 @@ def hosts_of(report: Report, history: History, now: float) -> list[dict[str, Any
         return []
     here = {reading.label: reading.state for reading in report.readings}
     last = max((reading.finished or 0.0 for reading in report.readings), default=0.0)
-    found = [{**_host(this_host(), here, last or None, now), "is_here": True}]
+    found = [{**_host(host_name(), here, last or None, now), "is_here": True}]
     for name, records in sorted(history.elsewhere.items()):
         states = {label: record.result.state for label, record in records.items()}
         last = max(record.result.finished for record in records.values())
@@ -312,13 +311,8 @@ def who_speaks(*, details: bool) -> dict[str, str]:
     """Return which site, and where with details, this is."""
     who = {"site": site_name()}
     if details:
-        who |= {"environment": settings.ENVIRONMENT, "release": settings.RELEASE, "host": this_host()}
+        who |= {"environment": settings.ENVIRONMENT, "release": settings.RELEASE, "host": host_name()}
     return who
-
-
-def this_host() -> str:
-    """Return what this host is called where records are kept."""
-    return str(settings.STORE["OPTIONS"].get("host") or socket.gethostname())
 
 
 def filters_of(lines: Sequence[Mapping[str, Any]], query: Query) -> dict[str, Any]:

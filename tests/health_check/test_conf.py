@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
 from health_check import conf
-from health_check.conf import nearest, seconds, site_name
+from health_check.conf import host_name, nearest, seconds, site_name
 from health_check.conf import settings as ours
 
 
@@ -272,3 +272,19 @@ def test_names__of_the_environment(settings: Settings, monkeypatch: pytest.Monke
     assert (site_name(), ours.ENVIRONMENT) == ("store", "old name")
     settings.HEALTH_CHECK = {"SITE": "mine", "ENVIRONMENT": "production"}
     assert (site_name(), ours.ENVIRONMENT) == ("mine", "production")
+
+
+@pytest.mark.parametrize(
+    ("store", "name"),
+    [
+        (None, "machine"),
+        ({"BACKEND": "a.B"}, "machine"),
+        ({"BACKEND": "a.B", "OPTIONS": {"host": "web-1"}}, "web-1"),
+        ("no dict", "machine"),
+    ],
+)
+def test_host_name__one_everywhere(store: Any, name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host is called as its store says, else as the machine is; a store that cannot be used says nothing."""
+    monkeypatch.setattr("socket.gethostname", lambda: "machine")
+    settings.HEALTH_CHECK = {} if store is None else {"STORE": store}
+    assert host_name() == name

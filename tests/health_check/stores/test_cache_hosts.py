@@ -6,7 +6,7 @@ import pytest
 from pytest_django import Settings
 
 from health_check.stores import Key
-from health_check.stores.cache import HOST_SECONDS, NOTE_HOST_SECONDS
+from health_check.stores.cache_past import HOST_SECONDS, NOTE_HOST_SECONDS
 from tests.support.bench import MovableClock
 from tests.support.hosts import FLEET, on, run_now
 from tests.support.places import KEY, MAX_AGE, OTHER, SteppingClock, ask, lease_of, look, publish, result_at

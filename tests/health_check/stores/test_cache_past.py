@@ -9,7 +9,8 @@ import pytest
 from health_check.monitor.history import History, HistoryReader
 from health_check.past import DAY, HALF_HOUR, total_of
 from health_check.stores import Key
-from health_check.stores.cache import HOST_SECONDS, LATE_SECONDS, NOTE_HOST_SECONDS, DjangoCacheStore
+from health_check.stores.cache import DjangoCacheStore
+from health_check.stores.cache_past import HOST_SECONDS, LATE_SECONDS, NOTE_HOST_SECONDS
 from tests.health_check.stores.test_contract_past import to_noon
 from tests.support.bench import MovableClock, Worker, defined
 from tests.support.hosts import FLEET, on, run_now

@@ -12,8 +12,8 @@ from redis import Redis
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.records import Message, Record, State
-from health_check.stores import Key, Publication, Query, StoreError
-from health_check.stores import cache as module
+from health_check.stores import Key, Publication, Query, StoreError, cache_access, cache_past
+from health_check.stores import cache as cache_store
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.caches import CacheServer, memcached_server, redis_server
@@ -234,7 +234,8 @@ def test_redis__restarted_with_what_it_kept(tmp_path: pathlib.Path, use_cache: U
 @pytest.mark.parametrize("place", ["redis_place", "memcached_place"], indirect=True)
 def test_expiry__hosts_that_come_and_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of forty hosts that came and went nothing is left a while after their last write; here that is two seconds."""
-    monkeypatch.setattr(module, "HOST_KEY_SECONDS", 2)
+    for module in (cache_store, cache_access, cache_past):
+        monkeypatch.setattr(module, "HOST_KEY_SECONDS", 2)
     with contextlib.ExitStack() as stack:
         stores = [stack.enter_context(contextlib.closing(on(f"pod-{number}"))) for number in range(40)]
         for store in stores:

@@ -7,7 +7,7 @@ import pytest
 from health_check.past import DAY, DAYS, HALF_HOUR, MOST_FAILURES, Past, Period, gapless, incidents_of, total_of
 from health_check.records import Result
 from health_check.stores import Key, Store
-from health_check.stores.cache import NOTE_HOST_SECONDS
+from health_check.stores.cache_past import NOTE_HOST_SECONDS
 from tests.health_check.stores.test_contract import LABELS
 from tests.support.bench import MovableClock
 from tests.support.places import ERROR, KEY, OTHER, Place, publish, result_at, run

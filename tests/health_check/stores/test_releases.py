@@ -9,7 +9,9 @@ import pytest
 from health_check.records import State
 from health_check.stores import Query, Store
 from health_check.stores.base import RELEASE_SECONDS
-from health_check.stores.cache import CHECKS, HOST_KEY_SECONDS, TIDIED, DjangoCacheStore
+from health_check.stores.cache import DjangoCacheStore
+from health_check.stores.cache_access import HOST_KEY_SECONDS
+from health_check.stores.cache_past import CHECKS, TIDIED
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.hosts import on
 from tests.support.places import BACKEND, ERROR, KEY, MAX_AGE, Place, ask, counted, lease_of, look, publish, run

@@ -1,0 +1,139 @@
+"""How a store uses a Django cache: its connection, its names, and documents that a server may refuse."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.cache.backends.base import BaseCache
+
+from health_check.concurrency.clock import Clock
+from health_check.concurrency.connections import close_cache
+from health_check.past import DAY, DAYS
+from health_check.stores.base import UNUSED_SECONDS, Key, Store, StoreError
+from health_check.stores.site import digest
+
+T = TypeVar("T")
+
+HOST_KEY_SECONDS = 2 * DAY
+"""After how many seconds without a write what is kept of a host expires."""
+
+SITE_KEY_SECONDS = DAYS * DAY
+"""After how many seconds without a write what is kept of the former days of a site expires."""
+
+DRAINING = "draining"
+
+
+class CacheAccess(Store):
+    """Use a Django cache.
+
+    Args:
+        alias: The cache, a key of ``CACHES``.
+        site: The name of the site; None for the usual one.
+        host: The name of this host in the records; None for the host name.
+        clock: Returns the time.
+
+    Raises:
+        TypeError: If an option is of no use.
+    """
+
+    def __init__(self, *, alias: str, site: str | None, host: str | None, clock: Clock | None) -> None:
+        super().__init__(clock=clock)
+        given: dict[str, object] = {"alias": alias, "site": site, "host": host}
+        for name, value in given.items():
+            if value == "" or not (value is None or isinstance(value, str)):
+                raise TypeError(f"{name} is {value!r}, use a text that is not empty")
+        if alias not in caches.settings:
+            raise TypeError(f"alias is {alias!r}, use a key of CACHES: {', '.join(sorted(caches.settings))}")
+        self._alias = alias
+        self._host = host or socket.gethostname()
+        if site is not None:
+            self.site = digest(site)
+        self._cache: BaseCache | None = caches.create_connection(
+            alias
+        )  # one of our own: Django closes those of requests
+        self._is_proven = False
+        getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
+
+    def close(self) -> None:
+        self._is_proven = False  # the server may have lost what it knew
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            with contextlib.suppress(Exception):  # the client of a server that is gone
+                close_cache(cache)
+
+    def _do(self, work: Callable[[BaseCache], T]) -> T:
+        try:
+            if self._cache is None:
+                self._cache = caches.create_connection(self._alias)
+            value = work(self._cache)
+            self.progressed()
+            return value
+        except (StoreError, InvalidCacheBackendError):
+            raise
+        except Exception as error:  # each backend's client raises its own
+            self.close()
+            raise StoreError(f"the cache {self._alias!r}: {type(error).__name__}: {error}") from error
+
+    def _seconds(self, key: Key) -> int:
+        return UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS
+
+    def _refused(self, documents: dict[str, str], seconds: int) -> list[str]:
+        """Write documents at once, or else one by one, and return which ones the cache refuses, as those too large."""
+        try:
+            failed = self._do(lambda cache: cache.set_many(documents, seconds)) or []  # django-redis returns None
+        except StoreError:
+            self._do(lambda cache: cache.get(next(iter(documents))))  # or else the server is gone
+            failed = list(documents)
+        refused = [name for name in failed if not self._keeps(name, documents[name], seconds)]
+        name = next((name for name in documents if name not in refused), "")
+        if name and not self._is_proven:  # the first time after connecting, as a client may hide that it failed
+            if self._do(lambda cache: cache.get(name)) is None:
+                raise StoreError(f"the cache {self._alias!r} does not keep what is written")
+            self._is_proven = True
+        return refused
+
+    def _set(self, documents: dict[str, str], seconds: int) -> None:
+        if refused := self._refused(documents, seconds):
+            raise StoreError(f"the cache {self._alias!r} does not take {len(refused)} of {len(documents)} documents")
+
+    def _keeps(self, name: str, text: str, seconds: int) -> bool:
+        """Write one document, and return whether it is there then."""
+        with contextlib.suppress(StoreError):
+            self._do(lambda cache: cache.set(name, text, seconds))
+            return bool(self._do(lambda cache: cache.get(name)) == text)
+        return False
+
+    def _named(self, name: str) -> str:
+        return f"health-check:{self.site}:{name}"
+
+    def _of_host(self, name: str) -> str:
+        return self._named(digest(f"{name}\n{self._host}"))
+
+    def _of(self, key: Key, host: str | None = None) -> str:
+        place = "" if key.scope == "fleet" else host or self._host
+        return self._named(digest(f"{key.scope}\n{place}\n{self._name(key)}"))
+
+    def _drain_key(self) -> str:
+        return self._of_host(DRAINING)
+
+    def _record_key(self, key: Key, host: str | None = None) -> str:
+        return f"{self._of(key, host)}:record"
+
+    def _day_key(self, key: Key, day: int, host: str | None = None) -> str:
+        return f"{self._of(key, host)}:day:{day}"
+
+    def _days_key(self, key: Key) -> str:
+        return self._named(digest(f"days\n{key.scope}\n{self._name(key)}"))
+
+    def _failures_key(self, key: Key, host: str | None = None) -> str:
+        return f"{self._of(key, host)}:failures"
+
+    def _own_key(self, key: Key, release: str) -> str:
+        return f"{self._of(key)}:of:{digest(release)}"
+
+    def _lease_key(self, key: Key, seq: int) -> str:
+        return f"{self._of(key)}:lease:{digest(self.site_release)}:{seq}"
