@@ -37,8 +37,8 @@ MOST_HEAD_BYTES = 65536
 
 NO_ENDPOINT = {
     400: "the site may refuse this host name; add --header 'Host: NAME' with one of its ALLOWED_HOSTS.",
-    401: "the site asks who you are; add --header 'Authorization: Bearer TOKEN'.",
-    403: "the site does not let this client in; add --header 'Authorization: Bearer TOKEN'.",
+    401: "the site asks for a login; add --header 'Authorization: Bearer TOKEN'.",
+    403: "the site refuses this client; add --header 'Authorization: Bearer TOKEN'.",
 }
 """What to do about a status that is no health endpoint's."""
 
@@ -109,7 +109,7 @@ def ping(
         untrusted = getattr(error, "verify_message", "")  # of a class of ssl's, which may not be loaded
         if untrusted:
             remedy = "Add --server-name NAME, as in its certificate, or --insecure."
-            raise PingError(f"{shown} has a certificate that does not hold: {untrusted}. {remedy}") from error
+            raise PingError(f"{shown} has a certificate that is not valid: {untrusted}. {remedy}") from error
         raise PingError(f"{shown} cannot be reached: {error}. Does the server listen there?") from error
     except ValueError as error:
         raise PingError(f"{shown} does not answer as a web server does: {error}") from error

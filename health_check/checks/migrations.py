@@ -46,7 +46,7 @@ class Migrations(Database):
         except (Error, MigrationSchemaMissing) as error:
             raise ServiceUnavailable(f"cannot read which migrations are applied ({type(error).__name__})") from error
         except UNUSABLE as error:
-            raise ServiceUnavailable(f"the migrations do not fit together ({type(error).__name__})") from error
+            raise ServiceUnavailable(f"the migrations are inconsistent ({type(error).__name__})") from error
         if plan:
             names = [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
             more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""

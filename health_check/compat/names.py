@@ -63,7 +63,7 @@ MOVED: Mapping[str, str] = {
 GONE: Mapping[str, str] = {
     "health_check.contrib.crontask": "keep its check as one of your own; checks of 4.x run unchanged",
     "health_check.contrib.threadmill": "keep its check as one of your own; checks of 4.x run unchanged",
-    "health_check.deprecation": "it was never meant for others",
+    "health_check.deprecation": "it was an internal module",
 }
 """The modules that have no counterpart, and what to do instead."""
 

@@ -211,12 +211,12 @@ STEPS: tuple[tuple[tuple[type[Exception], ...], type[HealthCheckException], str]
     ((httpx.InvalidURL, httpx.UnsupportedProtocol), ServiceUnavailable, "the URL of {what} cannot be used"),
     ((httpx.ConnectTimeout,), ServiceUnavailable, "cannot connect to {what} in time"),
     ((httpx.ConnectError,), ServiceUnavailable, "cannot connect to {what}"),
-    ((httpx.ProxyError,), ServiceUnavailable, "the proxy does not lead to {what}"),
+    ((httpx.ProxyError,), ServiceUnavailable, "cannot reach {what} through the proxy"),
     ((httpx.TimeoutException,), ServiceUnavailable, "{what} did not answer in time"),
     ((httpx.TooManyRedirects,), ServiceReturnedUnexpectedResult, "{what} redirects too often"),
     ((httpx.LocalProtocolError,), ServiceUnavailable, "the request to {what} cannot be sent"),
     ((httpx.RemoteProtocolError,), ServiceReturnedUnexpectedResult, "{what} is incomplete, or not HTTP"),
-    ((httpx.NetworkError,), ServiceUnavailable, "{what} broke off"),
+    ((httpx.NetworkError,), ServiceUnavailable, "the connection to {what} was lost"),
 )
 """What to say of the client's errors; the first that fits."""
 

@@ -98,5 +98,7 @@ def where_records_are() -> str:
     """Return a sentence that names the store, and why it cannot be used if that is so."""
     store_client, trouble = runtime.get().monitor.store_client, records_trouble()
     if trouble:
-        return f"Records: {store_client.describe()}, cannot be used ({trouble}); this process goes on from memory."
+        return (
+            f"Records: {store_client.describe()}, cannot be used ({trouble}); this process keeps its records in memory."
+        )
     return f"Records: {store_client.describe()}"

@@ -62,14 +62,14 @@ def add_arguments(parser: CommandParser) -> None:
         help=f"where the server listens (default: {host}:{port}, from $HOST and $PORT)",
     )
     parser.add_argument("-s", "--subset", metavar="NAME", help="deprecated: run one of HEALTH_CHECK['SUBSETS']")
-    parser.add_argument("--skip-checks", action="store_true", help="has no effect: no system checks are run")
+    parser.add_argument("--skip-checks", action="store_true", help="has no effect: this command runs no system checks")
     parser.add_argument(
         "--fresh",
         action="store_true",
         help="run the checks in this process now, even if their results are fresh; all servers then show the outcome",
     )
     parser.add_argument(
-        "--wait-until", choices=("ok",), help="look again every second until no endpoint fails, as a deploy does"
+        "--wait-until", choices=("ok",), help="look again every second until no endpoint fails, at the end of a deploy"
     )
     parser.add_argument(
         "--for",
@@ -87,7 +87,9 @@ def add_arguments(parser: CommandParser) -> None:
         help="only this check, by its label or a former one; may be repeated (default: all)",
     )
     parser.add_argument(
-        "--list", action="store_true", help="list the checks, what pins their labels, and their endpoints; run none"
+        "--list",
+        action="store_true",
+        help="list the checks, their endpoints, and whether their labels are pinned; run none",
     )
     parser.add_argument(
         "--watch",
@@ -95,7 +97,7 @@ def add_arguments(parser: CommandParser) -> None:
         type=seconds_above_zero,
         const=2.0,
         metavar="SECONDS",
-        help="show them again every so many seconds (default: 2); if this is not a terminal, print what changes",
+        help="show the checks again every SECONDS (default: 2); if this is not a terminal, print only what changes",
     )
     parser.add_argument(
         "--format",

@@ -185,6 +185,11 @@ def as_full_json(outcome: Outcome) -> str:
     return json.dumps(found, indent=2)
 
 
+def problems_of(outcome: Outcome) -> Outcome:
+    """Return the outcome without the checks that are ok."""
+    return dataclasses.replace(outcome, lines=tuple(line for line in outcome.lines if line.state is not State.OK))
+
+
 def as_lines(outcome: Outcome) -> Mapping[str, str]:
     """Return the line ``<label> ... <status>`` of each check, by label, in their order."""
     texts = {escaped(label): escaped_lines(text) for label, text in _texts(outcome).items()}

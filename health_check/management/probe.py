@@ -123,7 +123,8 @@ def ask(
         remedy = https if location.startswith("https:") else other
         raise ProbeError(f"{url} redirects to {location} (HTTP {status}). {remedy}")
     if status == 404 and body.startswith(NO_CHECK):
-        raise ProbeError(f"{url.partition('?')[0]} answers: {body.decode(errors='replace').strip()}")
+        said = body.decode(errors="replace").strip()
+        raise ProbeError(f"{url.partition('?')[0]} answers: {said} --list prints the labels.")
     if status in (401, 403, 404, 405, 406):
         raise NoEndpointError(
             f"{url} answers HTTP {status}: no health endpoint answers there. Check the path and the port."
@@ -153,11 +154,12 @@ def _fetch(url: str, headers: Mapping[str, str], timeout: float, transport: Tran
         raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
     except ssl.SSLCertVerificationError as error:
         remedy = "Add --server-name NAME, as in its certificate, or --insecure."
-        raise ProbeError(f"{url} has a certificate that does not hold: {error.verify_message}. {remedy}") from error
+        raise ProbeError(f"{url} has a certificate that is not valid: {error.verify_message}. {remedy}") from error
     except (ValueError, http.client.HTTPException) as error:
         raise ProbeError(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
     except OSError as error:
-        raise ProbeError(f"{url} cannot be reached: {error}. Is the server running there?") from error
+        remedy = "Is the server running there? --no-http runs the checks without a server."
+        raise ProbeError(f"{url} cannot be reached: {error}. {remedy}") from error
 
 
 def _read(response: http.client.HTTPResponse, until: float) -> bytes:

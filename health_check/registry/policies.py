@@ -68,7 +68,7 @@ _REMEDIES = {
     "scope": "'host' or 'fleet'",
     "critical_service": "True or False",
     "aliases": "a list of texts that are not empty",
-    "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}; names that metrics have are taken",
+    "tags": "a dict of at most 8 names and texts, like {'owner': 'payments'}, without names of metric labels",
     "runbook": "an address like https://example.com/page",
     "title": "a text that is not empty",
     "description": "a text that is not empty",

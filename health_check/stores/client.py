@@ -53,7 +53,7 @@ DRAINING_SECONDS = 1.0
 """For how long it is known whether this host is drained."""
 
 
-LOST = "The store of the health checks cannot be used: %s. Until it can, this process goes on from memory.%s"
+LOST = "The store of the health checks cannot be used: %s. Until it can, this process keeps its records in memory.%s"
 
 
 class SupersededError(Exception):

@@ -46,7 +46,7 @@ class Trust:
         if not stat.S_ISREG(status.st_mode):
             return f"{file} is not a regular file, but a link or a device: remove it"
         if status.st_nlink > 1:
-            return f"{file} has other names, too: remove it"
+            return f"{file} has other names (hard links): remove it"
         if not hasattr(os, "geteuid"):
             return ""
         if status.st_uid not in self.owners and (self.group is None or status.st_gid != self.group):
@@ -146,5 +146,5 @@ def problem_of_folder(place: pathlib.Path) -> str:
     if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
         return f"{place} belongs to user {status.st_uid}: {remedy}"
     if os.name == "posix" and status.st_mode & 0o077:
-        return f"{place} is open to other users: chmod 700 it, if they have put nothing there"
+        return f"{place} is accessible to other users: chmod 700 it, if they have put nothing there"
     return ""

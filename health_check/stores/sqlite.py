@@ -432,7 +432,8 @@ def _refusal(path: pathlib.Path) -> str:
     if not {"sites", "host", "life"} & set(tables):
         return "it is not a store of health checks"
     if version != VERSION:
-        text = f"{path} is of version {version} of the store, not {VERSION}: restart what is older"
+        remedy = "restart the processes that run the older version"
+        text = f"{path} is of version {version} of the store, not {VERSION}: {remedy}"
         raise (NewerVersionError if version > VERSION else OlderVersionError)(text)
     return ""
 

@@ -121,7 +121,7 @@ class SharedFile:
         elif problem := problem_of_links(self._given):
             return problem
         elif not place.is_dir():
-            return f"the folder {place} is not there: make it, or correct the path"
+            return f"the folder {place} does not exist: create it, or correct the path"
         if not place.exists():
             return ""
         trust = trust_in(place)
@@ -283,7 +283,7 @@ def default_folder() -> pathlib.Path:
         return pathlib.Path(tempfile.gettempdir()) / f"django-health-check-{user()}"
     except OSError as error:
         remedy = "set TMPDIR, or give HEALTH_CHECK['STORE'] a path in OPTIONS"
-        raise StoreError(f"there is not a folder for temporary files that can be written to: {remedy}") from error
+        raise StoreError(f"no folder for temporary files can be written to: {remedy}") from error
 
 
 def user() -> str:

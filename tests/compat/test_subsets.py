@@ -133,7 +133,7 @@ def test_w041__names_that_no_check_has(mount: Mount, settings: Settings) -> None
     assert check_subsets() == []
     settings.HEALTH_CHECK = {"SUBSETS": {"a": ["Up", "Down", "CeleryHealthCheckHigh"], "b": ["Up"]}}
     [message] = check_subsets()
-    assert message.msg == "HEALTH_CHECK['SUBSETS']['a'] names 'CeleryHealthCheckHigh', which no check is called."
+    assert message.msg == "HEALTH_CHECK['SUBSETS']['a'] names 'CeleryHealthCheckHigh', but no check has that name."
     assert ids([message]) == ["health_check.W041"]
 
 

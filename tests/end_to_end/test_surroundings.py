@@ -148,7 +148,7 @@ print("---", Client().get("/health/", headers={{"Host": "localhost"}}).status_co
     assert "Traceback" not in said
     assert "exit" not in done.stdout, said
     assert "health_check.W005" in said
-    assert "there is not a folder for temporary files that can be written to: set TMPDIR" in said
+    assert "no folder for temporary files can be written to: set TMPDIR" in said
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CacheServer]:
 
 REFUSALS = {
     "unavailable: Memcached refuses commands, as it does when it has no connection left",
-    "unavailable: Memcached hung up",
+    "unavailable: Memcached closed the connection",
     "unavailable: cannot connect to Memcached (ConnectionResetError)",
     "unavailable: cannot connect to Memcached (BrokenPipeError)",
 }

@@ -184,6 +184,9 @@ class Command(HealthCommand):
             self.stdout.write(outcomes.as_json(outcome))
         elif options["format"] == "json-full":
             self.stdout.write(outcomes.as_full_json(outcome))
+        elif options["verbosity"] < 1:
+            for line in outcomes.as_lines(outcomes.problems_of(outcome)).values():
+                self.stdout.write(line)
         elif self.stdout.isatty():
             self.stdout.write(self._table(outcome))
         else:

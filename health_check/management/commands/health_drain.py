@@ -57,14 +57,14 @@ class Command(HealthCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         what = parser.add_mutually_exclusive_group()
-        what.add_argument("--undo", action="store_true", help="have them answer as their checks say again")
+        what.add_argument("--undo", action="store_true", help="end that: they answer by their checks again")
         what.add_argument("--status", action="store_true", help="only say whether the host is drained")
         what.add_argument(
             "--wait",
             type=seconds,
             default=0.0,
             metavar="SECONDS",
-            help="return only so many seconds later, when load balancers have noticed (default: 0)",
+            help="return only after SECONDS, when load balancers have noticed (default: 0)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

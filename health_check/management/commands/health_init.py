@@ -32,7 +32,7 @@ examples:
 class Command(BaseCommand):
     """Print what to add to this site."""
 
-    help = "Look at this site, and print what to add to it: checks, URLs, middleware, probes, and the monitoring."
+    help = "Look at this site, and print what to add to it: checks, URLs, middleware, probes and monitoring."
     requires_system_checks = ()
     """None: it is there for sites that are not set up yet."""
 
@@ -41,7 +41,9 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--write", metavar="DIR", help="write the files of the monitoring to this folder")
+        parser.add_argument(
+            "--write", metavar="DIR", help="write the files for Prometheus, Alertmanager and Grafana to this folder"
+        )
         parser.add_argument("--force", action="store_true", help="overwrite files that are there and differ")
         parser.add_argument(
             "--target",
@@ -84,7 +86,7 @@ def _write(folder: str, target: str, job: str, *, force: bool) -> str:
         code = main([folder, "--job", job, "--target", target, "--probe", probe, *more])
     if code:
         reason = wrong.getvalue().strip().removeprefix("python -m health_check_dashboards: ")
-        raise CommandError(f"The monitoring was not written. {reason}", returncode=2)
+        raise CommandError(f"The files of the monitoring were not written. {reason}", returncode=2)
     return f"\nWritten, for the job {job}:\n{said.getvalue().strip()}"
 
 

@@ -33,7 +33,7 @@ def guarded(check: SystemCheck) -> SystemCheck:
         except Exception as error:
             text = f"The system check {check.__name__} of the health checks failed ({type(error).__name__})"
             log_once(check.__name__, f"{text}.", error)
-            hint = "The traceback is in the log. What the check would have said is not known; the others did look."
+            hint = "The traceback is in the log. Its messages are missing; the other system checks have run."
             return [CheckWarning(f"{text}.", hint=hint, id="health_check.W000")]
 
     return look

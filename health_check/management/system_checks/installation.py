@@ -67,7 +67,7 @@ def check_middleware(app_configs: Sequence[Any] | None = None, **kwargs: Any) ->
     return [
         CheckWarning(
             f"HealthCheckMiddleware stands before {path}, which chooses the URLconf: it answers nothing.",
-            hint="Put it right after that one, so that no path of another host's is answered.",
+            hint="Put it right after that one, so that it answers no path of another host.",
             id="health_check.W040",
         )
         for path in (choosers_after(import_string(ours)) if ours in settings.MIDDLEWARE else ())

@@ -87,7 +87,7 @@ def check_subsets(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> li
     known = frozenset(name for d in definitions for name in old_names.names_of(d.label, d.prototype))
     return [
         CheckWarning(
-            f"HEALTH_CHECK['SUBSETS'][{subset!r}] names {name!r}, which no check is called.",
+            f"HEALTH_CHECK['SUBSETS'][{subset!r}] names {name!r}, but no check has that name.",
             hint=f"Until then the subset goes without it. There are: {labels}.",
             id="health_check.W041",
         )
@@ -128,7 +128,7 @@ def check_hooks(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list
     return [
         CheckWarning(
             f"{check_class.__module__}.{check_class.__qualname__}.{hook} is not used here.",
-            hint="Override check_status() to look otherwise, __repr__() or `name` to be called otherwise.",
+            hint="Override check_status() to change what is checked, __repr__() or `name` to change the label.",
             id="health_check.W020",
         )
         for check_class in classes

@@ -78,7 +78,7 @@ def test_check__that_do_not_fit_together(
     (folder / "0001_initial.py").write_text(UNFITTING)
     monkeypatch.syspath_prepend(tmp_path)
     settings.MIGRATION_MODULES = {"contenttypes": folder.name}
-    assert errors_of(check) == ["unavailable: the migrations do not fit together (NodeNotFoundError)"]
+    assert errors_of(check) == ["unavailable: the migrations are inconsistent (NodeNotFoundError)"]
 
 
 def test_check__table_that_cannot_be_read(check: Migrations) -> None:

@@ -169,7 +169,7 @@ def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture, lag: La
         assert time.monotonic() - began > 0.9 * LOST_SECONDS
         assert desk.client.trouble == "the shelf does not answer"
     assert warnings_of(caplog) == [
-        f"{WARNING}: the shelf does not answer. Until it can, this process goes on from memory."
+        f"{WARNING}: the shelf does not answer. Until it can, this process keeps its records in memory."
     ]
 
 

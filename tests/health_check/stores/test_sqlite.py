@@ -170,7 +170,7 @@ def test_path__an_empty_file(file: pathlib.Path) -> None:
 def test_path__its_folder_is_missing(file: pathlib.Path) -> None:
     """A given folder is not made: the error names it and the remedy."""
     store = SQLiteStore(path=file.parent / "missing" / "store.sqlite3")
-    assert "missing is not there: make it" in store.trouble()
+    assert "missing does not exist: create it" in store.trouble()
     with pytest.raises(StoreError, match="missing"):
         store.probe()
     assert not (file.parent / "missing").exists()

@@ -232,7 +232,9 @@ def test_version__older(used: SQLiteStore, sqlite_place: Place, file: pathlib.Pa
     worker.close()
     of_version(file, 1)
     execute(file, "ALTER TABLE sites RENAME TO life")  # as it was called then
-    with pytest.raises(StoreError, match=rf"version 1 of the store, not {VERSION}: restart what is older"):
+    with pytest.raises(
+        StoreError, match=rf"version 1 of the store, not {VERSION}: restart the processes that run the older version"
+    ):
         worker.probe()
     assert asides(file) == []
     with contextlib.closing(SQLiteStore(path=file, clock=sqlite_place.clock)) as newcomer:
@@ -247,7 +249,10 @@ def test_version__newer(used: SQLiteStore, sqlite_place: Place, file: pathlib.Pa
     used.close()
     before = file.read_bytes()
     for store in (used, sqlite_place.open()):
-        with pytest.raises(StoreError, match=rf"version 999 of the store, not {VERSION}: restart what is older"):
+        with pytest.raises(
+            StoreError,
+            match=rf"version 999 of the store, not {VERSION}: restart the processes that run the older version",
+        ):
             run(store, sqlite_place.run())
     assert file.read_bytes() == before
     assert asides(file) == []

@@ -50,7 +50,7 @@ def test_require_safe__loose_mode(temp: pathlib.Path, mode: int) -> None:
     place = temp / "place"
     place.mkdir()
     place.chmod(mode)
-    with pytest.raises(StoreError, match="is open to other users: chmod 700 it"):
+    with pytest.raises(StoreError, match="is accessible to other users: chmod 700 it"):
         permissions.require_safe_folder(place)
 
 

@@ -139,6 +139,24 @@ def test_verbosity__traceback_each_time(run: Run, mount: Mount, caplog: pytest.L
     assert said == [True, False, True, True, False]
 
 
+@site
+def test_verbosity__only_problems(run: Run) -> None:
+    """``--verbosity 0`` prints only what is not ok, also on a terminal; formats for programs stay as they are."""
+    ran = run("-v", "0")
+    problems = [
+        "CustomHealthCheck        ... unavailable: Something went wrong!",
+        "Shaky                    ... warning: Not for long!",
+    ]
+    assert (ran.code, ran.out.splitlines()) == (1, problems)
+    assert on(Terminal(), "-v", "0") == problems
+    well = run("ready", "--no-http", "--verbosity", "0")
+    assert (well.code, well.out, well.err) == (0, "", "")
+    assert list(json.loads(run("ready", "--no-http", "-v", "0", "--format", "json").out)) == [
+        "Database",
+        "Alias(alias='default')",
+    ]
+
+
 def test_fresh__runs_now(run: Run, mount: Mount, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """``--fresh`` runs a check whose result is still fresh; without it, that result is shown."""
     mount(path("health/", HealthCheckView.as_view(checks=[Counting]), name="health"))

@@ -234,7 +234,9 @@ def test_command__store_in_trouble__says_so(
     ran = run("--port", str(serving.port))
     client.join(SECONDS)
     assert [status for status, _ in serving.answers] == [500]
-    assert re.search(rf"Records: {path_of_store}, cannot be used \(.+\); this process goes on from memory\.", ran.out)
+    assert re.search(
+        rf"Records: {path_of_store}, cannot be used \(.+\); this process keeps its records in memory\.", ran.out
+    )
 
 
 def test_help__names_exit_codes_and_examples(run: Run) -> None:
