@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from health_check.conf import seconds
 from health_check.monitor.reports import OK_WORDS, Overview, Reading, Report
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
@@ -136,20 +137,16 @@ def _line(label: str, value: object) -> Line:
         state=next((state for state in State if state.value == value.get("state")), State.UNKNOWN),
         text=str(value.get("output", "OK")),
         critical=critical if isinstance(critical, bool) else None,
-        time_taken=_number(value.get("observedValue")),
+        time_taken=seconds(value.get("observedValue")),
         finished=_moment(value.get("time")),
         since=_moment(value.get("since")),
     )
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
 def _moment(value: object) -> float | None:
     try:
-        return datetime.datetime.fromisoformat(str(value)).timestamp()
-    except ValueError:
+        return datetime.datetime.fromisoformat(str(value)).astimezone(datetime.UTC).timestamp()
+    except (ValueError, OverflowError):  # also where it is no time of the years 1 to 9999 of UTC
         return None
 
 

@@ -133,7 +133,7 @@ def ask(
         raise ProbeError(f"{url} answers HTTP 400: the site may refuse this host name; add --forwarded-host NAME.")
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise NoEndpointError(f"{url} answers HTTP {status}, but not with the JSON of a health endpoint.")

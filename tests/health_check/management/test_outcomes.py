@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -185,8 +186,20 @@ def test_answer__of_texts_alone() -> None:
             "checks": {"a": [], "b": [{"status": 1}], "c": [{"status": "x", "time": "soon", "state": []}]},
         },
         {"status": "pass", "checks": {"a": [{"status": "x", "observedValue": "1", "critical": "yes", "since": 3}]}},
+        *(
+            {"status": "pass", "checks": {"a": [{"status": "x", "observedValue": number, "since": moment}]}}
+            for number, moment in [
+                (math.inf, "0001-01-01T00:00:00+14:00"),
+                (math.nan, "9999-12-31T23:59:59-14:00"),
+                (-1e308, "0001-01-01T00:00:00"),
+                (10**400, "9999-12-31T23:59:59"),
+                (1e308, "2026-01-01"),
+            ]
+        ),
     ],
 )
 def test_answer__of_nonsense(answer: dict[str, Any]) -> None:
-    """No answer makes the command fail with a traceback."""
-    assert as_table(outcome_of_answer("ready", 200, answer), width=80, paint=PLAIN, now=NOW)
+    """No answer makes the command fail with a traceback, or print what is no JSON."""
+    found = outcome_of_answer("ready", 200, answer)
+    assert as_table(found, width=80, paint=PLAIN, now=NOW)
+    json.loads(as_full_json(found), parse_constant=pytest.fail)
