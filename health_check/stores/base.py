@@ -25,6 +25,9 @@ T = TypeVar("T")
 LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
 
+LEASE_AGES = 3
+"""How many times as long as its own lease a process believes another one's, whatever that says of its end."""
+
 RELEASE_SECONDS = 3600
 """For how many seconds the results of another release are kept without a run of it."""
 
@@ -61,6 +64,8 @@ class Lease:
     """The number of the record that it was taken on; 0 where there was none."""
     ends: float = math.inf
     """Until when it holds, on the monotonic clock of the process that took it."""
+    outlasts: float = math.inf
+    """After how many seconds another lease gives way to it, though that has not ended."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,10 +109,10 @@ class StoreEntry:
         """Return whether the record can be shown as it is: it is fresh, or was published since somebody waits."""
         if self.record is None or self.record.result.backend != query.backend:
             return False
-        if query.seen is not None and self.record.result_id != query.seen:
-            return True  # not by its clock: two processes would replace each other's records while a clock is set
         if self.record.result.started < query.not_before:
             return False
+        if query.seen is not None and self.record.result_id != query.seen:
+            return True  # not by its clock: two processes would replace each other's records while a clock is set
         return self.fresh_for > query.lead and not query.force
 
 
@@ -198,17 +203,18 @@ class Store(abc.ABC):
         """Return what is known of some checks, in their order, with the leases of those that have to run."""
         entries, wanting = [], {}
         for position, (query, stored) in enumerate(zip(queries, self._fetch(queries), strict=True)):
+            outlasts = math.inf if query.lease_seconds is None else LEASE_AGES * query.lease_seconds
             entry = StoreEntry(
                 record=stored.record,
                 latest=stored.latest,
                 fresh_for=self.fresh_for(stored.record, query.max_age),
-                held_since=stored.held_since,
+                held_since=stored.held_since if self._is_credible(stored.held_since, outlasts) else None,
             )
             entries.append(entry)
             if query.lease_seconds is not None and entry.held_since is None and not entry.suffices(query):
                 ends = self._clock.monotonic() + query.lease_seconds
                 token = secrets.token_hex(8)
-                wanting[position] = Lease(key=query.key, token=token, seq=stored.seq, ends=ends)
+                wanting[position] = Lease(key=query.key, token=token, seq=stored.seq, ends=ends, outlasts=outlasts)
         if wanting:
             now = self._clock.now()
             taken = self._take(list(wanting.values()), now)
@@ -272,6 +278,15 @@ class Store(abc.ABC):
         age = min(record.max_age, max_age)
         return min(age, record.fresh_until - now, record.result.finished + age - now)
 
+    def _is_credible(self, since: float | None, seconds: float) -> bool:
+        """Return whether a lease that began at a time may still be somebody's, whatever it says of its end.
+
+        Args:
+            since: When it began, Unix time in seconds; None if there is none.
+            seconds: For how long one is believed to last.
+        """
+        return since is not None and abs(self._clock.now() - since) <= seconds
+
     def _name(self, key: Key) -> str:
         """Return what a check is stored under: text that any store can keep, with any label.
 
@@ -296,6 +311,8 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
         """Take leases for as long as they say, where the record has the same number still and nobody holds one on it.
+
+        One that they ``outlast`` is taken from its holder.
 
         Args:
             leases: The leases.

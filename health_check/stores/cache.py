@@ -26,7 +26,7 @@ from health_check.stores.base import (
     Stored,
     StoreError,
 )
-from health_check.stores.cache_access import HOST_KEY_SECONDS
+from health_check.stores.cache_access import HOST_KEY_SECONDS, values
 from health_check.stores.cache_past import HOST_SECONDS, HOSTS, CachePast, added
 
 UNSHARED = ("DummyCache", "LocMemCache")
@@ -109,7 +109,7 @@ class DjangoCacheStore(CachePast):
         leases = {key: self._lease_key(key, self._numbers.get(key, 0)) for key in keys}
         records = [name for key in keys for name in (self._record_key(key), self._own_key(key, self.site_release))]
         names = [self._drain_key(), self._named(MARK), *records, *leases.values()]
-        found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
+        found: dict[str, Any] = self._do(lambda cache: values(cache, names))
         self.draining = {"true": True, "false": False}.get(str(found.get(self._drain_key())))
         self.mark = found.get(self._named(MARK))
         return [self._stored(key, found, leases[key]) for key in keys]
@@ -124,7 +124,7 @@ class DjangoCacheStore(CachePast):
                 record = dataclasses.replace(record, totals=latest.totals)
         seq = self._numbers[key] = record.seq if record is not None else 0
         held = found.get(lease_key) if lease_key == self._lease_key(key, seq) else None
-        since = None if held is None else _since(held, self._clock.now())
+        since = None if held is None else _since(held)
         return Stored(record=record, latest=latest, seq=seq, held_since=since)
 
     def _take(self, leases: Sequence[Lease], now: float) -> list[bool]:
@@ -136,8 +136,10 @@ class DjangoCacheStore(CachePast):
         seconds = max(LEAST_SECONDS, math.ceil(lease.ends - self._clock.monotonic()))
         if self._do(lambda cache: cache.add(name, value, seconds)):
             return True
-        if self._do(lambda cache: cache.get(name)) is not None:
-            return False
+        if held := self._do(lambda cache: values(cache, [name])):
+            if self._is_credible(_since(held[name]), lease.outlasts):
+                return False
+            self._do(lambda cache: cache.delete(name))
         if not self._do(lambda cache: cache.add(name, value, seconds)):  # it had not just ended
             raise StoreError(f"the cache {self._alias!r} neither gives nor has a lease")
         return True
@@ -155,7 +157,7 @@ class DjangoCacheStore(CachePast):
             if each.record.result.state is not State.OK
         }
         names = [*keys, *days.values(), *bad.values()]
-        found: dict[str, Any] = self._do(lambda cache: cache.get_many(names))
+        found: dict[str, Any] = self._do(lambda cache: values(cache, names))
         records: dict[str, Record] = {}
         documents: dict[int, dict[str, str]] = {}
         for (name, key), publication in zip(keys.items(), publications, strict=True):
@@ -205,20 +207,22 @@ class DjangoCacheStore(CachePast):
 
     def _elsewhere(self, cache: BaseCache, keys: Sequence[Key]) -> dict[str, dict[Key, Record]]:
         if self._clock.monotonic() >= self._hosts_read_at + HOSTS_SECONDS:
-            self._note_hosts(cache.get(self._named(HOSTS)))
+            name = self._named(HOSTS)
+            self._note_hosts(values(cache, [name]).get(name))
         since = self._clock.now() - HOST_SECONDS
         hosts = [host for host, seen in self._hosts.items() if seen > since]
         names = {self._record_key(key, host): (host, key) for host in hosts if host != self._host for key in keys}
         found: dict[str, dict[Key, Record]] = {host: {} for host, _ in names.values()}
-        for name, text in cache.get_many(list(names)).items() if names else ():
+        for name, text in values(cache, list(names)).items() if names else ():
             host, key = names[name]
             if (record := self._memo.load(name, text)) is not None:
                 found[host][key] = record
         return {host: records for host, records in sorted(found.items()) if records}
 
 
-def _since(held: object, now: float) -> float:
+def _since(held: object) -> float:
+    """Return when a lease began, Unix time in seconds; not a number where the value is none."""
     try:
         return float(str(held).split(" ")[1])
     except (IndexError, ValueError):
-        return now
+        return math.nan

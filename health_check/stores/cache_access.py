@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import socket
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.cache.backends.base import BaseCache
@@ -17,6 +18,9 @@ from health_check.stores.base import UNUSED_SECONDS, Key, Store, StoreError
 from health_check.stores.site import digest
 
 T = TypeVar("T")
+
+UNREADABLE = (AttributeError, EOFError, ImportError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
+"""What clients raise where a value is damaged, or of a class that this process does not have."""
 
 HOST_KEY_SECONDS = 2 * DAY
 """After how many seconds without a write what is kept of a host expires."""
@@ -137,3 +141,23 @@ class CacheAccess(Store):
 
     def _lease_key(self, key: Key, seq: int) -> str:
         return f"{self._of(key)}:lease:{digest(self.site_release)}:{seq}"
+
+
+def values(cache: BaseCache, names: Sequence[str]) -> dict[str, Any]:
+    """Return what a cache has, by name; a value that its client cannot read is none, and is dropped.
+
+    Else one such value would keep all others from being read.
+    """
+    with contextlib.suppress(*UNREADABLE):
+        found: dict[str, Any] = cache.get_many(names)
+        return found
+    found = {}
+    for name in names:
+        try:
+            value = cache.get(name)
+        except UNREADABLE:
+            cache.delete(name)
+        else:
+            if value is not None:
+                found[name] = value
+    return found

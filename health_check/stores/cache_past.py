@@ -16,7 +16,7 @@ from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Failure, P
 from health_check.records import State
 from health_check.stores import serializer
 from health_check.stores.base import Key
-from health_check.stores.cache_access import HOST_KEY_SECONDS, SITE_KEY_SECONDS, CacheAccess
+from health_check.stores.cache_access import HOST_KEY_SECONDS, SITE_KEY_SECONDS, CacheAccess, values
 
 MOST_CHANGES = 300
 """How many changes to keep of a check and host in a day, and of a check in all former days: the newest."""
@@ -155,12 +155,12 @@ class CachePast(CacheAccess):
         days = (today - 1, today, today + 1)  # the last one where a clock was set back
         names = self._day_names(keys, days)
         asked = [self._named(HOSTS), *former.values(), *names]
-        found: dict[str, Any] = self._do(lambda cache: cache.get_many(asked))
+        found: dict[str, Any] = self._do(lambda cache: values(cache, asked))
         self._note_hosts(found.get(self._named(HOSTS)))
         self._hosts_read_at = self._clock.monotonic()
         known, names = names, self._day_names(keys, days)
         if new := [name for name in names if name not in known]:
-            found |= self._do(lambda cache: cache.get_many(new))
+            found |= self._do(lambda cache: values(cache, new))
         documents: dict[Key, dict[str, list[Document]]] = {key: {} for key in keys}
         for name, (key, place) in names.items():
             if name in found:
@@ -194,7 +194,7 @@ class CachePast(CacheAccess):
 
     def past_failures(self, keys: Sequence[Key]) -> Mapping[Key, Sequence[Failure]]:
         names = {self._failures_key(key, place): key for key in keys for place in self._places(key)}
-        found: dict[str, Any] = self._do(lambda cache: cache.get_many(list(names)))
+        found: dict[str, Any] = self._do(lambda cache: values(cache, list(names)))
         failures: dict[Key, list[Failure]] = {}
         for name, text in found.items():
             failures.setdefault(names[name], []).extend(serializer.load_failures(text))
@@ -210,7 +210,7 @@ class CachePast(CacheAccess):
             else days
             for addition in additions
         }
-        found: dict[str, Any] = self._do(lambda cache: cache.get_many([days, failures, *names.values()]))
+        found: dict[str, Any] = self._do(lambda cache: values(cache, [days, failures, *names.values()]))
         documents = {
             name: Document.load(found.get(name), DAY if name == days else HALF_HOUR) for name in names.values()
         }
@@ -233,8 +233,10 @@ class CachePast(CacheAccess):
         return ("",) if key.scope == "fleet" else {self._host: 0.0, **self._hosts}
 
     def _note_hosts(self, text: object) -> None:
-        since = self._clock.now() - HOST_KEY_SECONDS
-        self._hosts = {host: seen for host, seen in _numbers(text).items() if seen > since}
+        now = self._clock.now()
+        self._hosts = {
+            host: seen for host, seen in _numbers(text).items() if now - HOST_KEY_SECONDS < seen < now + HOST_SECONDS
+        }
 
     def _note_host(self, cache: BaseCache) -> None:
         """Note once a minute that this host is there, and which checks it has; see to former days."""
@@ -243,7 +245,7 @@ class CachePast(CacheAccess):
         self._host_noted_at = self._clock.monotonic()
         now = self._clock.now()
         today = int(now // DAY)
-        found = cache.get_many([self._named(name) for name in (HOSTS, CHECKS, TIDIED)])
+        found = values(cache, [self._named(name) for name in (HOSTS, CHECKS, TIDIED)])
         self._note_hosts(found.get(self._named(HOSTS)))
         self._hosts[self._host] = now
         cache.set(self._named(HOSTS), json.dumps(self._hosts), HOST_KEY_SECONDS)
@@ -264,7 +266,7 @@ class CachePast(CacheAccess):
         for first in range(0, len(keys), TIDIED_AT_ONCE):
             part = keys[first : first + TIDIED_AT_ONCE]
             names = {key: self._day_names([key], (today - 2, today - 1)) for key in part}
-            found = cache.get_many([*map(self._days_key, part), *(name for some in names.values() for name in some)])
+            found = values(cache, [*map(self._days_key, part), *(name for some in names.values() for name in some)])
             self.progressed()
             texts = {self._days_key(key): self._added_up(key, names[key], found) for key in part}
             cache.set_many({name: text for name, text in texts.items() if text}, SITE_KEY_SECONDS)
@@ -286,7 +288,7 @@ def _numbers(text: object) -> dict[str, float]:
     try:
         found = json.loads(text) if isinstance(text, str) else {}
         return {str(name): float(number) for name, number in found.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError):
+    except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
         return {}
 
 

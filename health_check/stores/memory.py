@@ -90,7 +90,7 @@ class MemoryStore(Store):
 
     def _took(self, lease: Lease, now: float) -> bool:
         stored = self._stored(lease.key)
-        if stored.held_since is not None or stored.seq != lease.seq:
+        if self._is_credible(stored.held_since, lease.outlasts) or stored.seq != lease.seq:
             return False
         self._leases[lease.key] = lease, now
         return True

@@ -26,6 +26,8 @@ class Trust:
 
     is_private: bool = True
     """Whether nobody else can open the folder."""
+    is_open: bool = False
+    """Whether others, who are not trusted, can make files in the folder."""
 
     @property
     def mode(self) -> int:
@@ -54,6 +56,19 @@ class Trust:
         if status.st_mode & ~self.mode & 0o022:
             return f"{file} can be written by other users: chmod {self.mode:o} it, if they have put nothing there"
         return ""
+
+    def close_to_readers(self, file: pathlib.Path) -> None:
+        """Have others not open a file of this user's: who reads it can hold a lock on it for ever.
+
+        By its name: to close a descriptor of it would end this process's own locks.
+
+        Raises:
+            OSError: If it is not there.
+        """
+        status = os.lstat(file)
+        is_own = hasattr(os, "geteuid") and status.st_uid == os.geteuid()
+        if is_own and stat.S_ISREG(status.st_mode) and status.st_mode & ~self.mode & 0o044:
+            file.chmod(self.mode)
 
     def make(self, file: pathlib.Path, flags: int) -> int:
         """Open a file, following no link, and return its descriptor; a new one is for those who are trusted.
@@ -102,6 +117,7 @@ def trust_in(folder: pathlib.Path) -> Trust:
         group=status.st_gid if shared else None,
         heir=heir,
         is_private=not status.st_mode & strangers and (shared or status.st_uid in owners),
+        is_open=bool(others) and not shared,
     )
 
 

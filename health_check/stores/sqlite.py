@@ -69,7 +69,7 @@ UNION ALL SELECT name, seq, document, since, ends, NULL FROM checks WHERE releas
 TAKE = """
 INSERT INTO checks VALUES (:name, :release, :seq, NULL, :now, :token, :now, :ends)
 ON CONFLICT (name, release) DO UPDATE SET token = :token, since = :now, ends = :ends
-WHERE seq = :seq AND (ends <= :now OR since > :soon)
+WHERE seq = :seq AND (ends <= :now OR since > :soon OR since < :outlasted)
 """
 """Also where a lease began in the future: then the clock was set back, and would not let it end. Not where it began a
 moment after this process took the time, and then had to wait for the file."""
@@ -319,6 +319,7 @@ class SQLiteStore(Store):
             "token": lease.token,
             "now": now,
             "soon": now + FUTURE_SECONDS,
+            "outlasted": now - lease.outlasts,
             "ends": now + lease.ends - monotonic,
         }
 

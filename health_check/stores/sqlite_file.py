@@ -35,6 +35,8 @@ except ImportError:  # not a POSIX system
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
 
+GUARDS = ("-journal", "-wal")
+"""What SQLite looks for at each use, and reads if there is anything in it. It takes an empty one for none."""
 
 MARK = "-forced"
 """What the name of the file ends in whose time of change is the mark."""
@@ -82,8 +84,9 @@ class SharedFile:
         self._build = build
         self._refuse = refuse
         self._version = version
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[object, ...] | None = None
         self._mark = ""
+        self._guarded: list[pathlib.Path] = []
 
     @property
     def path(self) -> pathlib.Path:
@@ -125,7 +128,7 @@ class SharedFile:
         if not place.exists():
             return ""
         trust = trust_in(place)
-        files = (self.path, *(self._beside(suffix) for suffix in (*COMPANIONS, LOCK)))
+        files = (self.path, *(self._beside(suffix) for suffix in (*COMPANIONS, LOCK, MARK)))
         return next(filter(None, map(trust.problem_of, files)), "")
 
     def ensure(self) -> None:
@@ -139,7 +142,25 @@ class SharedFile:
             raise StoreError(problem)
         if not self.path.exists() or self._is_put_away():
             self._put_new()
-        self._identity = _identity(self.path)
+        self._keep_others_out()
+        self._identity = self._identity_now()
+
+    def _keep_others_out(self) -> None:
+        """Have nobody else open the file, or put beside it what SQLite would read while it is in use.
+
+        Raises:
+            StoreError: If somebody has put something there.
+            OSError: If that cannot be done.
+        """
+        trust = self._trust
+        trust.close_to_readers(self.path)
+        self._guarded = [self._beside(suffix) for suffix in (*GUARDS, MARK)] if trust.is_open else []
+        for file in self._guarded:
+            threads.original("os", "close")(trust.make(file, 0))
+
+    def _identity_now(self) -> tuple[object, ...]:
+        """Return what tells the file, and what is to be beside it, from others."""
+        return tuple(map(_identity, (self.path, *self._guarded)))
 
     def _is_put_away(self) -> bool:
         """Put a file of ours away that cannot be used; return whether there is none now, or one that is empty."""
@@ -161,7 +182,7 @@ class SharedFile:
 
     def was_replaced(self) -> bool:
         """Return whether the file is no longer the one that was opened: it was deleted, or another one put there."""
-        return _identity(self.path) != self._identity
+        return self._identity_now() != self._identity
 
     def set_aside(self, reason: str) -> None:
         """Put away a file that turned out to be no good, unless another process has done so."""
@@ -257,12 +278,12 @@ def _lock(descriptor: int, path: pathlib.Path) -> None:
             return
 
 
-def _identity(path: pathlib.Path) -> tuple[int, int] | None:
+def _identity(path: pathlib.Path) -> tuple[int, ...] | None:
     try:
         status = os.stat(path)  # noqa: PTH116 - as fast as can be: asked at each use
     except OSError:
         return None
-    return status.st_dev, status.st_ino
+    return status.st_dev, status.st_ino, status.st_uid  # the number of a file that was deleted is given to the next one
 
 
 def default_path(version: int) -> pathlib.Path:

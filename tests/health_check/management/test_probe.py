@@ -79,7 +79,10 @@ def test_ask__no_health_endpoint(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(418, b"<h1>Teapot</h1>"), (200, b"fine"), (200, b""), (200, b"[1]"), (502, b"\xff\xfe"), (500, b'"x"'), (200, b"[" * 99_999)],
+    [
+        *((418, b"<h1>Teapot</h1>"), (200, b"fine"), (200, b""), (200, b"[1]"), (502, b"\xff\xfe"), (500, b'"x"')),
+        (200, b"[" * 99_999),
+    ],
 )
 def test_ask__no_health_json(status: int, body: bytes) -> None:
     """What is not the JSON of a health endpoint is no answer, even with 200."""

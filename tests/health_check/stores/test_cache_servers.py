@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import pathlib
 from collections.abc import Callable, Iterator
@@ -92,6 +93,35 @@ def test_look__one_command(redis_place: Place, client: Redis) -> None:
         "info": 1,
         "mget": 1,
     }
+
+
+VALUES: dict[str, Callable[[DjangoCacheStore], str]] = {
+    "record": lambda store: store._record_key(KEY),
+    "lease": lambda store: store._lease_key(KEY, 0),
+    "day": lambda store: store._day_key(KEY, int(store._clock.now() // DAY)),
+    "days": lambda store: store._days_key(KEY),
+    "failures": lambda store: store._failures_key(KEY),
+    "draining": lambda store: store._drain_key(),
+    **{name: functools.partial(DjangoCacheStore._named, name=name) for name in ("hosts", "checks", "tidied", "forced")},
+}
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_look__value_that_cannot_be_read(redis_place: Place, client: Redis, value: str) -> None:
+    """One value that is damaged, or of a class that this process does not have, is none; all others are read."""
+    store = redis_place.open()
+    assert isinstance(store, DjangoCacheStore)
+    assert store._cache is not None
+    other = run(store, redis_place.run(), key=OTHER)
+    client.set(
+        store._cache.make_key(VALUES[value](store)), b"cno_module\nclass\n." if value != "day" else b"\x80damaged"
+    )
+    found = redis_place.open()
+    assert record_of(found, OTHER) == other
+    record = run(found, redis_place.run(ERROR))
+    assert record_of(store) == record
+    assert [day.runs for past in found.past([KEY, OTHER]).values() for day in past.days] == [1, 1]
+    assert len(found.past_failures([KEY])[KEY]) == 1
 
 
 def commands(client: Redis) -> dict[str, int]:

@@ -226,6 +226,20 @@ def test_lease__ends(place: Place) -> None:
     assert look(first).record is None
 
 
+@pytest.mark.parametrize("seconds", [86400.0, 20 * 86400.0])
+def test_lease__that_says_it_lasts_for_a_day(place: Place, seconds: float) -> None:
+    """Nobody waits for a holder that is gone for much longer than a run may take by who waits; one gets the lease."""
+    first, second, third = place.open(), place.open(), place.open()
+    assert ask(first, lease_seconds=seconds).lease is not None
+    place.clock.forward(80)
+    assert ask(second).lease is None
+    place.clock.forward(20)
+    lease = lease_of(second)
+    assert ask(third).lease is None
+    assert publish(second, place.run(), lease=lease)
+    assert look(first).record == look(third).record
+
+
 def test_lease__is_of_one_record(place: Place) -> None:
     """Who has read before a publication, and asks after it, does not get the lease on what has been replaced."""
     first, second = place.open(), place.open()

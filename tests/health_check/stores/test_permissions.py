@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -16,11 +19,12 @@ import pytest
 from health_check.stores import StoreError
 from health_check.stores.sqlite import SQLiteStore
 from tests.health_check.stores.test_sqlite_file_folder import needs_root
-from tests.support.places import look
+from tests.support.places import ERROR, look, result_at, run
 
 pytestmark = needs_root
 
 OTHER, GROUP = 12345, 23456
+PAGE = 4096
 
 
 @pytest.fixture
@@ -98,6 +102,89 @@ def test_file_of_another_user__put_there_later(folder: pathlib.Path) -> None:
         (folder / "forged").replace(path)
         with pytest.raises(StoreError, match="belongs to user 12345"):
             look(store)
+
+
+def forgery(kind: str) -> bytes:
+    """Return what SQLite would read in the place of a store's file: a log that has another one's pages."""
+    with tempfile.TemporaryDirectory() as made:
+        path = pathlib.Path(made) / "health.sqlite3"
+        with contextlib.closing(SQLiteStore(path=path)) as store:
+            run(store, result_at(time.time()))
+        if kind == "-wal":
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+                database.execute("PRAGMA journal_mode = WAL")
+                database.execute("VACUUM")
+                return path.with_name(f"{path.name}-wal").read_bytes()
+        pages = [path.read_bytes()[start : start + PAGE] for start in range(0, path.stat().st_size, PAGE)]
+    head = bytes.fromhex("d9d505f920a163d7") + struct.pack(">IIIII", len(pages), 0, len(pages), 512, PAGE)
+    sums = [sum(page[place] for place in range(PAGE - 200, 0, -200)) for page in pages]
+    body = [struct.pack(">I", i) + page + struct.pack(">I", sums[i - 1]) for i, page in enumerate(pages, 1)]
+    return head.ljust(512, b"\0") + b"".join(body)
+
+
+PLANT = """
+import os, sys
+os.setgroups([]); os.setgid({uid}); os.setuid({uid})
+with open({path!r}, "wb", opener=lambda path, flags: os.open(path, flags, 0o666)) as file:
+    file.write(sys.stdin.buffer.read())
+"""
+
+
+@pytest.mark.parametrize("was_written", [False, True])
+@pytest.mark.parametrize("kind", ["-wal", "-journal", "-forced"])
+def test_folder_open_to_all__nothing_is_planted(reachable: pathlib.Path, kind: str, was_written: bool) -> None:
+    """While a store is used in a sticky folder, no other user can put beside it what SQLite would read."""
+    set_mode(reachable, 0o1777)
+    path = reachable / "health.sqlite3"
+    with contextlib.closing(SQLiteStore(path=path)) as store:
+        store.probe()
+        if was_written:
+            run(store, result_at(time.time(), ERROR))
+        program = PLANT.format(uid=OTHER, path=f"{path}{kind}")
+        planted = subprocess.run(
+            [sys.executable, "-c", program], input=forgery("-wal" if kind == "-wal" else "-journal"), check=False
+        )
+        assert planted.returncode != 0
+        record = look(store).record
+        assert (record is not None) is was_written
+        assert record is None or record.result.messages == (ERROR,)
+        run(store, result_at(time.time(), ERROR), forced=True)
+
+
+def test_folder_open_to_all__guards_are_taken_away(folder: pathlib.Path) -> None:
+    """Where others may take files away, too, what is there instead is found before the file is used again."""
+    set_mode(folder, 0o777)
+    path = folder / "health.sqlite3"
+    with contextlib.closing(SQLiteStore(path=path)) as store:
+        run(store, result_at(time.time(), ERROR))
+        guard = path.with_name(f"{path.name}-wal")
+        guard.unlink()
+        guard.write_bytes(forgery("-wal"))
+        os.chown(guard, OTHER, OTHER)
+        with pytest.raises(StoreError, match="belongs to user 12345"):
+            look(store)
+
+
+def test_file_that_others_may_read__is_closed_to_them(folder: pathlib.Path) -> None:
+    """A reader of the file could hold a lock on it for ever: it is for this user alone, however it was restored."""
+    path = folder / "health.sqlite3"
+    forged(path, 0o644, 0, 0)
+    with contextlib.closing(SQLiteStore(path=path)) as store:
+        store.probe()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_file_of_something_else__keeps_its_mode(folder: pathlib.Path) -> None:
+    """The database of the site, given by mistake, is not used, and left as it is."""
+    path = folder / "db.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE users (name TEXT)")
+    set_mode(path, 0o644)
+    set_mode(folder, 0o1777)
+    store = SQLiteStore(path=path)
+    with pytest.raises(StoreError, match="a database of something else"):
+        store.probe()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
 def test_link_on_the_way__of_another_user(folder: pathlib.Path) -> None:

@@ -103,12 +103,17 @@ def test_release__is_dropped_after_an_hour(sqlite_place: Place) -> None:
     assert counted(entry.latest) == 3
 
 
-def test_server_start__what_was_measured_before_is_not_fresh(place: Place) -> None:
-    """A result from before a server started is not fresh for it: it gets the lease, and others go on showing that."""
+@pytest.mark.parametrize("seen", [None, "another"])
+def test_server_start__what_was_measured_before_is_not_fresh(place: Place, seen: str | None) -> None:
+    """A result from before a server started is not fresh for it: it gets the lease, and others go on showing that.
+
+    That holds also for one that is published by a process of the former server while it is waited for.
+    """
     store = place.open()
     record = run(store, place.run())
     started = record.result.started + 0.001
-    (entry,) = place.open().look([Query(key=KEY, backend=BACKEND, lease_seconds=30.0, not_before=started)])
+    query = Query(key=KEY, backend=BACKEND, lease_seconds=30.0, not_before=started, seen=seen)
+    (entry,) = place.open().look([query])
     assert entry.record == record
     assert entry.lease is not None
     assert look(place.open()).fresh_for > 0
