@@ -74,6 +74,10 @@ lint: $(VENV)/installed ## Check style, types, the direction of imports, and tha
 	$(BIN)/mypy
 	PYTHONPATH=.:exporters:dashboards $(BIN)/lint-imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --quiet --offline --config .github/zizmor.yml .github
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture --check
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing --check
 

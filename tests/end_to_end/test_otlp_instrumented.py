@@ -29,7 +29,7 @@ CHECKS = [
 ]
 LABELS = ("Database", "Cache", "AskingAsync", "Counting")
 
-EXCLUDED = r"^https?://[^/]+/(health/(live/)?|metrics)$"
+EXCLUDED = r"^https?://[^/]+/(health/(live/)?|metrics)\??$"
 """Which requests have no span."""
 
 STORE = {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}
