@@ -7,6 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from health_check.durations import SAMPLE_SECONDS, Spread, joined, sample_of, spread_of
 from health_check.records import Outcome, Result, State
 
 HALF_HOUR = 1800
@@ -50,6 +51,8 @@ class Period(NamedTuple):
     """How long all of them took together, in seconds."""
     longest: float = 0.0
     """How long the longest took, in seconds."""
+    times: bytes = b""
+    """How long some of them took, as ``durations.sample_of`` writes it."""
 
     @property
     def runs(self) -> int:
@@ -71,9 +74,15 @@ class Period(NamedTuple):
         return State.OK if self.ok else State.UNKNOWN
 
     @property
-    def mean(self) -> float | None:
-        """How long a run took on average, in seconds; None without runs."""
-        return self.time_taken / self.runs if self.runs else None
+    def spread(self) -> Spread | None:
+        """How long most runs took; None without runs."""
+        return spread_of((self.times,), self.longest) or self._mean
+
+    @property
+    def _mean(self) -> Spread | None:
+        """How long a run took on average, where it is not known how long most took; None without runs."""
+        mean = self.time_taken / self.runs if self.runs else None
+        return None if mean is None else Spread(mean, mean, mean)
 
     def plus(self, other: Period) -> Period:
         """Return this period with the runs of another one."""
@@ -86,6 +95,7 @@ class Period(NamedTuple):
             self.timeout + other.timeout,
             self.time_taken + other.time_taken,
             max(self.longest, other.longest),
+            joined((self.times, other.times)) if other.times else self.times,
         )
 
 
@@ -178,20 +188,23 @@ class Addition:
     """Those that did not end ok, oldest first."""
 
 
-def addition_of(result: Result, before: State | None, host: str) -> Addition:
+def addition_of(result: Result, before: Result | None, host: str) -> Addition:
     """Return what one run adds.
 
     Args:
         result: Its outcome.
-        before: The state that the run before ended in; None if there was none.
+        before: The outcome of the run before; None if there was none.
         host: The host that it says something about.
     """
     start = int(result.finished // HALF_HOUR) * HALF_HOUR
     taken = result.time_taken
-    period = Period(start, time_taken=taken, longest=taken)._replace(**{Outcome(result.outcome).value: 1})
+    is_sampled = before is None or before.finished // SAMPLE_SECONDS != result.finished // SAMPLE_SECONDS
+    times = sample_of(taken) if is_sampled else b""
+    counts = {Outcome(result.outcome).value: 1}
+    period = Period(start, time_taken=taken, longest=taken, times=times, **counts)
     found = Addition(period=period)
     message = _message_of(result) if result.state is not State.OK else ""
-    if result.state is not before:
+    if before is None or result.state is not before.state:
         found.changes.append(Change(result.finished, result.state.value, host, message))
     if result.state is not State.OK:
         trace_id = result.exemplar.get("trace_id")
@@ -210,10 +223,10 @@ def additions_of(results: Iterable[Result], host: str | None = None) -> list[Add
         host: The host that they say something about; default the one that ran each.
     """
     by_start: dict[int, Addition] = {}
-    before = None
+    before: Result | None = None
     for result in results:
         added = addition_of(result, before, result.host if host is None else host)
-        before = result.state
+        before = result
         known = by_start.setdefault(added.period.start, added)
         if known is not added:
             known.period = known.period.plus(added.period)
@@ -271,9 +284,9 @@ def sums(periods: Iterable[Period], length: int) -> list[Period]:
 
 
 def _sum(start: int, length: int, periods: Sequence[Period]) -> Period:
-    _, _, *counts, longest = zip(*periods, strict=True)  # by columns: there may be thousands of periods
+    _, _, *counts, longest, times = zip(*periods, strict=True)  # by columns: there may be thousands of periods
     ok, warning, error, timeout, taken = map(sum, counts)
-    return Period(start, length, ok, warning, error, timeout, taken, max(longest))
+    return Period(start, length, ok, warning, error, timeout, taken, max(longest), joined(times))
 
 
 def compacted(changes: Iterable[Change]) -> list[Change]:

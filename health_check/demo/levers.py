@@ -151,7 +151,7 @@ LEVERS = (
         name="web-2",
         title="Kill host web-2",
         fix="Start host web-2",
-        effect="web-2 falls silent: the table of hosts, at the foot of the page, says so after some seconds.",
+        effect="web-2 falls silent: the banner and the table of hosts say so after some seconds.",
         pull=hosts.kill,
         release=hosts.start,
     ),

@@ -63,6 +63,8 @@ class History:
     """The newest incidents of these checks, newest first; those of several hosts at one time are one."""
     elsewhere: Mapping[str, Mapping[str, Record]] = dataclasses.field(default_factory=dict)
     """The records of other hosts by label, by host."""
+    drained: frozenset[str] = frozenset()
+    """Which other hosts are drained."""
 
 
 NO_HISTORY = History()
@@ -168,6 +170,7 @@ def _together(parts: Sequence[History]) -> History:
         days={label: periods for part in parts for label, periods in part.days.items()},
         incidents=merged(incident for part in parts for incident in part.incidents),
         elsewhere=elsewhere,
+        drained=frozenset(host for part in parts for host in part.drained),
     )
 
 
@@ -208,6 +211,7 @@ def _history(store: Store, readings: Sequence[Reading], labels: Mapping[Key, str
         elsewhere={
             host: {labels[key]: known[key] for key in keys if key in known} for host, known in elsewhere.items()
         },
+        drained=store.drained_elsewhere,
     )
 
 

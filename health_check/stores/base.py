@@ -163,6 +163,9 @@ class Store(abc.ABC):
     draining: bool | None = None
     """Whether this host is drained, as it was when the store was used last; None where nobody has said so."""
 
+    drained_elsewhere: frozenset[str] = frozenset()
+    """Which of the other hosts were drained, as they were when ``elsewhere`` was asked last."""
+
     mark_seconds: float = 0.0
     """How long it takes, while requests come, until all processes have seen that a run was forced."""
 
@@ -370,7 +373,7 @@ class Store(abc.ABC):
         """Return what a run adds to the past of a check, after the newest record of any release."""
         is_same = latest is not None and latest.result.backend == result.backend
         host = self._host_of(key)
-        before = latest.result.state if latest is not None and is_same else None
+        before = latest.result if latest is not None and is_same else None
         return addition_of(result, before, result.host if host is None else host)
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:

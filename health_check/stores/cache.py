@@ -213,9 +213,11 @@ class DjangoCacheStore(CachePast):
         hosts = [host for host, seen in self._hosts.items() if seen > since]
         names = {self._record_key(key, host): (host, key) for host in hosts if host != self._host for key in keys}
         found: dict[str, dict[Key, Record]] = {host: {} for host, _ in names.values()}
-        for name, text in values(cache, list(names)).items() if names else ():
-            host, key = names[name]
-            if (record := self._memo.load(name, text)) is not None:
+        marks = {self._drain_key(host): host for host in found}
+        texts = values(cache, [*names, *marks]) if names else {}
+        self.drained_elsewhere = frozenset(host for mark, host in marks.items() if texts.get(mark) == "true")
+        for name, (host, key) in names.items():
+            if (record := self._memo.load(name, texts.get(name))) is not None:
                 found[host][key] = record
         return {host: records for host, records in sorted(found.items()) if records}
 

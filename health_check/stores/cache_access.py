@@ -114,15 +114,15 @@ class CacheAccess(Store):
     def _named(self, name: str) -> str:
         return f"health-check:{self.site}:{name}"
 
-    def _of_host(self, name: str) -> str:
-        return self._named(digest(f"{name}\n{self._host}"))
+    def _of_host(self, name: str, host: str | None = None) -> str:
+        return self._named(digest(f"{name}\n{host or self._host}"))
 
     def _of(self, key: Key, host: str | None = None) -> str:
         place = "" if key.scope == "fleet" else host or self._host
         return self._named(digest(f"{key.scope}\n{place}\n{self._name(key)}"))
 
-    def _drain_key(self) -> str:
-        return self._of_host(DRAINING)
+    def _drain_key(self, host: str | None = None) -> str:
+        return self._of_host(DRAINING, host)
 
     def _record_key(self, key: Key, host: str | None = None) -> str:
         return f"{self._of(key, host)}:record"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from health_check.durations import MOST_SAMPLES
 from health_check.past import MOST_FAILURES, Change, Failure, Period
 from health_check.records import NO_RUNS, Exemplar, Kind, Message, Outcome, Record, Result, State, Totals
 
@@ -20,7 +21,7 @@ MOST_REMEMBERED = 10_000
 
 STATES = {state.value: state.value for state in State}
 
-VERSION = 2
+VERSION = 3
 """The version of the schema of records and results, to be raised with every change of what is written here.
 
 It is part of the name under which a store keeps a record, its lease and its past (``Store._name``), so that two
@@ -111,9 +112,10 @@ def _lines(text: str, convert: Callable[[Any], T]) -> list[T]:
     return found
 
 
-def of_period(period: Period) -> list[float]:
+def of_period(period: Period) -> list[Any]:
     """Return what is written of a period: its length is known."""
-    return [period.start, *period[2:6], round(period.time_taken, 6), round(period.longest, 6)]
+    times = period.times.decode("ascii", "replace")
+    return [period.start, *period[2:6], round(period.time_taken, 6), round(period.longest, 6), times]
 
 
 def to_period(numbers: Any, length: int) -> Period:
@@ -123,9 +125,10 @@ def to_period(numbers: Any, length: int) -> Period:
         ValueError: If it is none.
         TypeError: If it is none.
     """
-    start, *counts, taken, longest = numbers
+    start, *counts, taken, longest, times = numbers
     ok, warning, error, timeout = map(_count, counts)
-    return Period(int(_moment(start)), length, ok, warning, error, timeout, _seconds(taken), _seconds(longest))
+    times = str(times)[: 2 * MOST_SAMPLES].encode("ascii", "replace")
+    return Period(int(_moment(start)), length, ok, warning, error, timeout, _seconds(taken), _seconds(longest), times)
 
 
 def _of_change(change: Change) -> tuple[float, str, str, str]:

@@ -32,7 +32,7 @@ from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError,
 
 T = TypeVar("T")
 
-VERSION = 6
+VERSION = 7
 """The version of the tables, to be raised with every change of them; it is part of the default file's name."""
 
 BUSY_SECONDS = 0.2

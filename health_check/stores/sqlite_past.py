@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from health_check.durations import MOST_SAMPLES
 from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Failure, Past, Period, sums
 from health_check.stores import serializer
 
@@ -17,11 +18,15 @@ MOST_VARIABLES = 500
 MOST_CHANGES = 8000
 """After how many characters of changes in a period no more are kept: a check that flaps has one incident anyway."""
 
+MOST_TIMES = 2 * MOST_SAMPLES
+"""After how many characters of times taken in a period no more are kept."""
+
 TABLES = """
 CREATE TABLE periods (
     name TEXT NOT NULL, length INTEGER NOT NULL, start INTEGER NOT NULL,
     ok INTEGER NOT NULL, warning INTEGER NOT NULL, error INTEGER NOT NULL, timeout INTEGER NOT NULL,
-    time_taken REAL NOT NULL, longest REAL NOT NULL, changes TEXT NOT NULL, PRIMARY KEY (name, length, start)
+    time_taken REAL NOT NULL, longest REAL NOT NULL, times TEXT NOT NULL, changes TEXT NOT NULL,
+    PRIMARY KEY (name, length, start)
 ) WITHOUT ROWID;
 CREATE INDEX changed ON periods (name) WHERE changes <> '';
 """
@@ -31,17 +36,21 @@ ON CONFLICT (name, length, start) DO UPDATE SET
 ok = ok + excluded.ok, warning = warning + excluded.warning,
 error = error + excluded.error, timeout = timeout + excluded.timeout,
 time_taken = time_taken + excluded.time_taken, longest = max(longest, excluded.longest),
+times = CASE WHEN length(times) < {MOST_TIMES} THEN times || excluded.times ELSE times END,
 changes = CASE WHEN length(changes) < {MOST_CHANGES} THEN changes || excluded.changes ELSE changes END
 """
 
-ADD = f"INSERT INTO periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {PLUS}"
+ADD = f"INSERT INTO periods VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) {PLUS}"
 
 SUMS = "sum(ok), sum(warning), sum(error), sum(timeout), sum(time_taken), max(longest)"
+FIRST_TIMES = f"substr(group_concat(substr(times, 1, 2), ''), 1, {MOST_TIMES})"
+"""Of each half hour of a day the first run of the sample."""
 
 TIDY = (
     f"""
     INSERT INTO periods
-    SELECT name, {DAY}, start / {DAY} * {DAY}, {SUMS}, substr(group_concat(changes, ''), 1, {MOST_CHANGES})
+    SELECT name, {DAY}, start / {DAY} * {DAY}, {SUMS}, {FIRST_TIMES},
+        substr(group_concat(changes, ''), 1, {MOST_CHANGES})
     FROM (SELECT * FROM periods WHERE length = {HALF_HOUR} AND start < :day ORDER BY name, start)
     WHERE CAST(name AS INTEGER) <= :version GROUP BY name, start / {DAY} {PLUS}
     """,
@@ -61,7 +70,7 @@ ARE_NUMBERS = " AND ".join(
 """What is none, in a file that was damaged, is left out: SQLite takes anything; a text is greater than any number."""
 
 HALF_HOURS_OF = f"""
-SELECT name, start, length, ok, warning, error, timeout, time_taken, longest FROM periods
+SELECT name, start, length, ok, warning, error, timeout, time_taken, longest, CAST(times AS BLOB) FROM periods
 WHERE length = {HALF_HOUR} AND start >= ? AND name IN ({{}}) AND {ARE_NUMBERS}
 """
 DAYS_OF = HALF_HOURS_OF.replace(f"length = {HALF_HOUR}", f"length = {DAY}")
@@ -76,8 +85,9 @@ INSERT INTO latest VALUES (:name, '', '', :now, :failures) ON CONFLICT (name) DO
 
 def add(database: sqlite3.Connection, name: str, addition: Addition) -> None:
     """Add runs to a half hour, in one statement."""
-    start, *counts = addition.period
-    database.execute(ADD, (name, counts[0], start, *counts[1:], serializer.dump_lines(addition.changes)))
+    start, length, *counts, times = addition.period
+    row = (name, length, start, *counts, times.decode("ascii"), serializer.dump_lines(addition.changes))
+    database.execute(ADD, row)
 
 
 def add_failures(database: sqlite3.Connection, name: str, failures: Sequence[Failure], now: float) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext
 
+from health_check.durations import Spread
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import Report, Row
 from health_check.past import DAYS, Failure, Period
@@ -19,8 +20,10 @@ from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
 from health_check.registry.identity import is_credential
 from health_check.views.graphs import duration_lines, history_bars
-from health_check.views.page import SIGNS, docstring, times_of, trace_link
-from health_check.views.words import age, clock, duration, percent, shortened, timestamp, uptime
+from health_check.views.page import docstring, times_of, trace_link
+from health_check.views.words import SIGNS, age, brief, clock, duration, percent, shortened, timestamp, uptime
+
+NO_PLACES: Mapping[str, str] = {}
 
 LONGEST_TEXT = 2000
 """How many characters of a docstring are shown."""
@@ -37,6 +40,7 @@ def check_of(
     failures: Sequence[Failure] = (),
     check_set: CheckSet | None = None,
     link: str = "",
+    places: Mapping[str, str] = NO_PLACES,
 ) -> dict[str, Any]:
     """Return what the page of one check shows besides its headline.
 
@@ -47,6 +51,7 @@ def check_of(
         failures: Its last failures, newest first.
         check_set: Says at which endpoints it is.
         link: The address of the page, without a query string.
+        places: The paths of endpoints, by their names.
     """
     row, now = report.rows[0], time.time()
     if not report.details:
@@ -59,7 +64,7 @@ def check_of(
     return {
         "line": line,
         "history": [_part(title, begin, periods) for title, begin, periods in parts if periods],
-        "facts": facts_of(row, check_set, now),
+        "facts": facts_of(row, check_set, now, places),
         "copies": copies_of(label, link),
         "failures": [_failure(failure, now) for failure in failures],
     }
@@ -71,19 +76,30 @@ def check_headline(line: Mapping[str, Any]) -> str:
 
 
 def _part(title: str, begin: str, periods: tuple[Period, ...]) -> dict[str, Any]:
-    mean, longest = times_of(periods)
+    spread, longest = times_of(periods)
     return {
         "title": title,
         "from": begin,
         "bars": history_bars(periods, range_name=begin),
         "times": duration_lines(periods),
         "up": percent(uptime(periods)),
-        "mean": mean,
-        "longest": longest,
+        **_times(spread, longest),
     }
 
 
-def facts_of(row: Row, check_set: CheckSet | None, now: float) -> list[tuple[str, str]]:
+def _times(spread: Spread | None, longest: float) -> dict[str, str]:
+    if spread is None:
+        return {}
+    return {
+        "median": gettext("p50 %(duration)s") % {"duration": brief(spread.median)},
+        "most": gettext("8 of 10 runs: %(low)s to %(high)s") % {"low": brief(spread.low), "high": brief(spread.high)},
+        "longest": gettext("max %(duration)s") % {"duration": brief(longest)},
+    }
+
+
+def facts_of(
+    row: Row, check_set: CheckSet | None, now: float, places: Mapping[str, str] = NO_PLACES
+) -> list[tuple[str, str]]:
     """Return what a check is, and how it last ran, as pairs of a name and a text."""
     definition, record = row.reading.definition, row.reading.record
     last_success = record.last_success if record else None
@@ -93,7 +109,7 @@ def facts_of(row: Row, check_set: CheckSet | None, now: float) -> list[tuple[str
         (gettext("Verifies"), shortened(docstring(definition.check_class), LONGEST_TEXT)),
         (gettext("Class"), definition.backend),
         (gettext("Options"), _options(definition)),
-        (gettext("Endpoints"), _endpoints(row.reading.label, check_set)),
+        (gettext("Endpoints"), _endpoints(row.reading.label, check_set, places)),
         (gettext("Time budget"), f"{definition.timeout:g} s"),
         (gettext("Fresh for"), _fresh(definition)),
         (gettext("Last run"), _last_run(record.result, now) if record else gettext("never")),
@@ -118,11 +134,12 @@ def _options(definition: Definition) -> str:
     return "\n".join(options)
 
 
-def _endpoints(label: str, check_set: CheckSet | None) -> str:
+def _endpoints(label: str, check_set: CheckSet | None, places: Mapping[str, str]) -> str:
+    """Return the endpoints that have a check, a line each: where they are, and their names for commands and metrics."""
     members = check_set.members.items() if check_set else ()
-    critical, optional = gettext("critical"), gettext("optional")
-    return ", ".join(
-        f"{endpoint.name} ({critical if member.critical else optional})"
+    words = {True: gettext("critical"), False: gettext("optional")}
+    return "\n".join(
+        f"{places.get(endpoint.name, '')} {words[member.critical]}, url_name {endpoint.name}".lstrip()
         for endpoint, found in members
         for member in found
         if member.label == label

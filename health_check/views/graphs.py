@@ -10,6 +10,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
+from health_check.durations import Spread
 from health_check.past import DAY, Period
 from health_check.records import State
 from health_check.views.words import local, percent, uptime
@@ -68,21 +69,19 @@ def _sentence(periods: Sequence[Period], found: Mapping[State, list[int]], range
 
 
 def duration_lines(periods: Sequence[Period]) -> SafeString:
-    """Return how long runs took: a line for the mean, and an area up to the longest."""
-    highest = max((period.longest for period in periods), default=0.0)
+    """Return how long runs took: a line for the median, and a band that eight runs of ten are in."""
+    spreads = [period.spread for period in periods]
+    highest = max((spread.high for spread in spreads if spread), default=0.0)
     if highest <= 0:
         return mark_safe("")
     scale, parts = (HEIGHT - 2) / highest, []
-    for first, part in _unbroken(periods):
+    for first, part in _unbroken(spreads):
         left, right = first * STEP, (first + len(part)) * STEP  # each as wide as its bars, also one that is alone
         xs = [left, *range(left + STEP // 2, right, STEP), right]
-        part = [part[0], *part, part[-1]]
-        tops = " ".join([f"{x},{HEIGHT - 1 - period.longest * scale:.1f}" for x, period in zip(xs, part, strict=True)])
-        line = " ".join(
-            [f"{x},{HEIGHT - 1 - (period.mean or 0.0) * scale:.1f}" for x, period in zip(xs, part, strict=True)]
-        )
-        parts.append(f'<path class="longest" d="M{left},{HEIGHT} {tops} {right},{HEIGHT}z"/>')
-        parts.append(f'<path class="mean" d="M{line}"/>')
+        lows, medians, highs = zip(part[0], *part, part[-1], strict=True)
+        low, median, high = (_points(xs, seconds, scale) for seconds in (lows, medians, highs))
+        parts.append(f'<path class="band" d="M{" ".join([*high, *reversed(low)])}z"/>')
+        parts.append(f'<path class="median" d="M{" ".join(median)}"/>')
     return _svg("times", len(periods), parts, 'aria-hidden="true"')
 
 
@@ -112,14 +111,18 @@ def _times(number: int, is_days: bool) -> str:
     return ngettext("%(number)d half hour", "%(number)d half hours", number) % {"number": number}
 
 
-def _unbroken(periods: Sequence[Period]) -> Iterable[tuple[int, list[Period]]]:
+def _points(xs: Sequence[int], seconds: Sequence[float], scale: float) -> list[str]:
+    return [f"{x},{HEIGHT - 1 - value * scale:.1f}" for x, value in zip(xs, seconds, strict=True)]
+
+
+def _unbroken(spreads: Sequence[Spread | None]) -> Iterable[tuple[int, list[Spread]]]:
     """Yield the parts that have runs, each with the position of its first period."""
-    part: list[Period] = []
-    for position, period in enumerate(periods):
-        if period.runs:
-            part.append(period)
+    part: list[Spread] = []
+    for position, spread in enumerate(spreads):
+        if spread is not None:
+            part.append(spread)
         elif part:
             yield position - len(part), part
             part = []
     if part:
-        yield len(periods) - len(part), part
+        yield len(spreads) - len(part), part

@@ -68,6 +68,12 @@ def summary_of(report: Report) -> str:
 
 
 def counts(states: Iterable[State]) -> str:
-    """Return how many there are of each state, in words."""
+    """Return how many there are of each state, in words, what is worst first."""
     found = collections.Counter(states)
-    return ", ".join(f"{found[state]} {state.value}" for state in State if found[state])
+    told = [
+        (found[State.ERROR], ngettext("%(number)d error", "%(number)d errors", found[State.ERROR])),
+        (found[State.UNKNOWN], gettext("%(number)d unknown")),
+        (found[State.WARNING], ngettext("%(number)d warning", "%(number)d warnings", found[State.WARNING])),
+        (found[State.OK], gettext("%(number)d ok")),
+    ]
+    return ", ".join(text % {"number": number} for number, text in told if number)

@@ -12,19 +12,16 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
 from health_check.monitor import runtime
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import Report
+from health_check.views.addresses import Address, addresses, metrics_address
 from health_check.views.assets import version
 from health_check.views.check_page import check_headline, check_of
 from health_check.views.page import page_of
 from health_check.views.query import NO_QUERY, Query, query_of
-
-METRICS = ("health_check_metrics", "health_check:health_check_metrics")
-"""What the metrics page may be called."""
 
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 
@@ -97,23 +94,27 @@ def _our_own(context: dict[str, Any]) -> str:
 
 def _parts(report: Report, query: Query, link: str) -> dict[str, Any]:
     known = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
-    places = _endpoints() if report.details else []  # in the language of the request, whose prefix they may have
-    metrics = _metrics() if report.details else ""
+    places = addresses() if report.details else []  # in the language of the request, whose prefix they may have
+    metrics = metrics_address() if report.details else ""
+    drained = report.details and bool(runtime.get().monitor.store_client.draining)
     with translation.override("en"):
-        parts = page_of(report, known, query)
+        parts = page_of(report, known, query, drained=drained)
         if len(query.checks) == 1 and len(report.rows) == 1:
-            parts |= _of_one_check(report, parts, link, history=known)
+            parts |= _of_one_check(report, parts, link, history=known, places=places)
     asked = urlencode([("check", label) for label in query.checks])
     return {
         **parts,
         "styles": version("css"),
         "endpoints": places,
+        "ready": [place for place in places if place.is_readiness and place.name != report.name],
         "metrics": metrics,
         "asked": f"&{asked}" if asked else "",
     }
 
 
-def _of_one_check(report: Report, parts: Mapping[str, Any], link: str, *, history: History) -> dict[str, Any]:
+def _of_one_check(
+    report: Report, parts: Mapping[str, Any], link: str, *, history: History, places: Sequence[Address]
+) -> dict[str, Any]:
     (line,) = parts["lines"]
     failures = runtime.failures(report.readings) if report.details else {}
     check = check_of(
@@ -123,25 +124,9 @@ def _of_one_check(report: Report, parts: Mapping[str, Any], link: str, *, histor
         failures=failures.get(line["reading"].label, ()),
         check_set=runtime.get().catalogue.current,
         link=link,
+        places={place.name: place.link for place in places},
     )
     return {"check": check, "headline": check_headline(line)}
-
-
-def _endpoints() -> list[dict[str, str]]:
-    """Return the endpoints that have a name, with their addresses."""
-    names = [(endpoint.name, endpoint.url_name) for endpoint in runtime.get().catalogue.endpoints]
-    return [{"name": name, "link": link} for name, url_name in names if url_name and (link := _address(url_name))]
-
-
-def _metrics() -> str:
-    return next(filter(None, map(_address, METRICS)), "")
-
-
-def _address(url_name: str) -> str:
-    try:
-        return reverse(url_name)
-    except NoReverseMatch:  # it has arguments, or is in another URLconf
-        return ""
 
 
 def _own_template(template_names: Sequence[str]) -> Any:

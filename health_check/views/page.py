@@ -13,19 +13,29 @@ from django.utils.translation import gettext, ngettext
 from health_check._version import __version__
 from health_check.backends import HealthCheck
 from health_check.conf import host_name, settings, site_name
+from health_check.durations import Spread, spread_of
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import OK_WORDS, Report, Row
-from health_check.past import DAY, Incident, Period
+from health_check.past import DAY, Incident, Period, total_of
 from health_check.records import Record, State
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
+from health_check.views.hosts import hosts_of, notes_of, silence_of
 from health_check.views.query import NO_QUERY, RANGES, SORTS, Query
-from health_check.views.words import age, clock, duration, local, percent, shortened, span, timestamp, uptime
-
-SIGNS = {State.OK: "✓", State.WARNING: "!", State.ERROR: "✗", State.UNKNOWN: "?"}
-"""What stands for the states besides their colours."""
-
-WORST_FIRST = {State.ERROR: 0, State.UNKNOWN: 1, State.WARNING: 2, State.OK: 3}
+from health_check.views.words import (
+    SIGNS,
+    WORST_FIRST,
+    age,
+    brief,
+    clock,
+    duration,
+    local,
+    percent,
+    shortened,
+    span,
+    timestamp,
+    uptime,
+)
 
 MOODS = {"ok": "✓", "warning": "!", "draining": "!", "error": "✗"}
 """The signs of the headline, by its mood."""
@@ -42,49 +52,58 @@ FIRST_INCIDENTS = 10
 MOST_OF_INCIDENT = 160
 """How many characters of what an incident began with are shown."""
 
-MOST_DIFFERENT = 5
-"""How many checks are named that are otherwise on another host."""
-
-SILENT_AFTER = 3
-"""After how many max_ages without a run a host counts as silent."""
-
 
 SECTION = re.compile(r"^(?:Args|Attributes|Example|Examples|Raises|Returns):", re.MULTILINE)
 """What begins the part of a docstring that is for who writes code."""
 
 
-def page_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY) -> dict[str, Any]:
+def page_of(
+    report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY, *, drained: bool = False
+) -> dict[str, Any]:
     """Return what the template shows of a report.
 
     Args:
         report: The report.
         history: What is known of the past; not shown where the report has no details.
         query: What to show of it.
+        drained: Whether this host is known to be drained, though the endpoint may not answer otherwise for that.
     """
     now = time.time()
     lines = lines_of(report, history, query)
     shown = [line for line in lines if _is_shown(line, query)]
     groups = groups_of(shown, history, query)
-    mood = mood_of(report)
+    hosts = hosts_of(report, history, now, drained=drained) if report.details else []
+    mood, headline, silence = mood_of(report), headline_of(report), silence_of(hosts)
+    if mood == "ok" and silence:
+        mood, headline = (
+            "warning",
+            gettext("%(headline)s here; %(silence)s") % {"headline": headline, "silence": silence},
+        )
     return {
         "lines": lines,
         "groups": groups,
         "is_grouped": len(groups) > 1 or any(group["name"] for group in groups),
-        "hosts": hosts_of(report, history, now) if report.details else [],
+        "hosts": hosts,
+        "notes": notes_of(hosts),
+        "drained": report.draining or (drained and report.details),
         "incidents": incidents_of(report, history, query, now),
         "summary": summary_of(report),
         "mood": mood,
         "sign": MOODS[mood],
-        "headline": headline_of(report),
+        "headline": headline,
         "since": since_of(report, now),
         "uptimes": uptimes_of(report, history),
         "who": who_speaks(details=report.details),
         "moment": local(now),
         "query": query,
-        "range_name": query.range.replace("h", " h").replace("d", " d"),
+        "range_name": _range_name(query.range),
         "filters": filters_of(lines, query),
         "version": __version__,
     }
+
+
+def _range_name(name: str) -> str:
+    return f"{name[:-1]} {name[-1]}"
 
 
 def lines_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY) -> list[dict[str, Any]]:
@@ -106,7 +125,7 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float, 
     periods = _periods(history, reading.label, query) if report.details else ()
     lasted = span(now - record.last_transition) if record and record.result.state is state else ""
     share = uptime(periods)
-    mean, longest = times_of(periods)
+    spread, longest = times_of(periods)
     is_ok_in_words = compat and state is State.OK
     return {
         "row": row,
@@ -125,8 +144,8 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float, 
         "lasted": gettext("for %(span)s") % {"span": lasted} if lasted else "",
         "bars": history_bars(periods, range_name=query.range) if periods else "",
         "times": duration_lines(periods) if periods else "",
-        "mean": gettext("mean %(duration)s") % {"duration": mean},
-        "longest": gettext("max %(duration)s") % {"duration": longest},
+        "median": "" if spread is None else gettext("p50 %(duration)s") % {"duration": brief(spread.median)},
+        "longest": "" if spread is None else gettext("max %(duration)s") % {"duration": brief(longest)},
         "share": share,
         "up": percent(share) if periods else "",
         "trace": _trace_link(record) if report.details and state is not State.OK else "",
@@ -158,13 +177,13 @@ def _periods(history: History, label: str, query: Query) -> tuple[Period, ...]:
     return history.days.get(label, ())[-RANGES[query.range] :]
 
 
-def times_of(periods: Sequence[Period]) -> tuple[str, str]:
-    """Return how long runs took on average, and the longest; dashes where there were none."""
-    runs = sum([period.runs for period in periods])
-    if not runs:
-        return "–", "–"
-    taken = sum([period.time_taken for period in periods])
-    return duration(taken / runs), duration(max([period.longest for period in periods]))
+def times_of(periods: Sequence[Period]) -> tuple[Spread | None, float]:
+    """Return how long most runs took, None where there were none, and the longest, in seconds."""
+    longest = max([period.longest for period in periods], default=0.0)
+    spread = spread_of([period.times for period in periods], longest)
+    if spread is None and any(period.runs for period in periods):
+        spread = total_of(periods).spread
+    return spread, longest
 
 
 def summary_line(check_class: type) -> str:
@@ -228,44 +247,6 @@ def _group_uptime(lines: Sequence[Mapping[str, Any]], history: History) -> str:
     return "" if share is None else percent(share)
 
 
-def hosts_of(report: Report, history: History, now: float) -> list[dict[str, Any]]:
-    """Return this host and the others: how they are, as they said last, and what differs from here."""
-    if not history.elsewhere:
-        return []
-    here = {reading.label: reading.state for reading in report.readings}
-    last = max((reading.finished or 0.0 for reading in report.readings), default=0.0)
-    found = [{**_host(host_name(), here, last or None, now), "is_here": True}]
-    for name, records in sorted(history.elsewhere.items()):
-        states = {label: record.result.state for label, record in records.items()}
-        last = max(record.result.finished for record in records.values())
-        is_silent = all(now > record.result.finished + SILENT_AFTER * record.max_age for record in records.values())
-        different = [_difference(label, records[label], here) for label in states if states[label] != here.get(label)]
-        shown = [] if is_silent else different[:MOST_DIFFERENT]
-        more = 0 if is_silent else len(different) - len(shown)
-        found.append({**_host(name, states, last, now, is_silent=is_silent), "different": shown, "more": more})
-    return found
-
-
-def _host(
-    name: str, states: Mapping[str, State], last: float | None, now: float, *, is_silent: bool = False
-) -> dict[str, Any]:
-    worst = min(states.values(), key=lambda state: WORST_FIRST[state], default=State.OK)
-    return {
-        "name": name,
-        "state": worst,
-        "sign": SIGNS[State.UNKNOWN if is_silent else worst],
-        "is_silent": is_silent,
-        "summary": counts(states.values()),
-        "age": age(last, now),
-    }
-
-
-def _difference(label: str, record: Record, here: Mapping[str, State]) -> str:
-    text = gettext("%(check)s: %(state)s there") % {"check": label, "state": record.result.state.value}
-    messages = "; ".join(message.text for message in record.result.messages)
-    return f"{text}, {messages}" if messages else text
-
-
 def incidents_of(report: Report, history: History, query: Query, now: float) -> dict[str, Any]:
     """Return the incidents of a week, or of the longer time that is asked for; newest first."""
     if not report.details:
@@ -289,7 +270,7 @@ def _incident(incident: Incident, title: str, now: float) -> dict[str, Any]:
         "began": timestamp(incident.began),
         "began_words": clock(incident.began, now),
         "ended": None if incident.ended is None else timestamp(incident.ended),
-        "ended_words": "" if incident.ended is None else clock(incident.ended, now),
+        "ended_words": "" if incident.ended is None else clock(incident.ended, incident.began),
         "lasted": span(incident.lasted(now)),
         "hosts": incident.hosts,
         "message": shortened(incident.message.partition("\n")[0], MOST_OF_INCIDENT),
@@ -322,15 +303,14 @@ def filters_of(lines: Sequence[Mapping[str, Any]], query: Query) -> dict[str, An
         (query.link(state=""), gettext("all %(number)d") % {"number": len(lines)}, query.state == ""),
         (query.link(state="bad"), gettext("not ok %(number)d") % {"number": bad}, query.state == "bad"),
     ]
-    names = {"name": gettext("by name"), "slow": gettext("slowest first"), "uptime": gettext("lowest uptime first")}
-    chips += [
-        (query.link(sort=SORTS[0] if query.sort == sort else sort), words, query.sort == sort)
-        for sort, words in names.items()
-    ]
+    names = {"name": gettext("name"), "slow": gettext("slowest"), "uptime": gettext("lowest uptime")}
+    sorts = [(query.link(sort=SORTS[0]), gettext("worst state"), query.sort == SORTS[0])]
+    sorts += [(query.link(sort=sort), words, query.sort == sort) for sort, words in names.items()]
     return {
         "chips": chips,
+        "sorts": sorts,
         "groups": sorted({line["group"] for line in lines} - {""}),
-        "ranges": list(RANGES),
+        "ranges": {name: _range_name(name) for name in RANGES},
         "clear": Query(range=query.range, sort=query.sort, refresh=query.refresh).link(),
         "refresh": query.link(refresh=10),
         "pause": query.link(refresh=0),

@@ -10,6 +10,12 @@ from django.utils.dateformat import format as date_format
 from django.utils.translation import gettext
 
 from health_check.past import Period
+from health_check.records import State
+
+SIGNS = {State.OK: "✓", State.WARNING: "!", State.ERROR: "✗", State.UNKNOWN: "?"}
+"""What stands for the states besides their colours."""
+
+WORST_FIRST = {State.ERROR: 0, State.UNKNOWN: 1, State.WARNING: 2, State.OK: 3}
 
 STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
 """The units of ages, with their seconds."""
@@ -20,6 +26,14 @@ def duration(seconds: float) -> str:
     if seconds < 0.0001:
         return "< 0.1 ms"
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def brief(seconds: float) -> str:
+    """Return a duration as two digits say it, or three: ``2.0 ms``, ``30 ms``, ``210 ms``, ``1.4 s``."""
+    if seconds < 0.0001:
+        return "< 0.1 ms"
+    number, unit = (seconds * 1000, "ms") if seconds < 0.9995 else (seconds, "s")
+    return f"{number:.1f} {unit}" if number < 9.95 else f"{number:.0f} {unit}"
 
 
 def span(seconds: float) -> str:

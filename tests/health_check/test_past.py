@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from health_check.durations import SAMPLE_SECONDS, sample_of
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.past import (
     DAY,
@@ -52,11 +53,22 @@ def test_additions__by_half_hour() -> None:
         result_at(NOON + 30),
     ]
     first, second = additions_of(results)
-    assert first.period == Period(NOON - HALF_HOUR, ok=1, time_taken=0.25, longest=0.25)
-    assert second.period == Period(NOON, ok=2, warning=1, error=1, time_taken=2.75, longest=2.0)
+    assert first.period == Period(NOON - HALF_HOUR, ok=1, time_taken=0.25, longest=0.25, times=sample_of(0.25))
+    assert second.period == Period(NOON, ok=2, warning=1, error=1, time_taken=2.75, longest=2.0, times=sample_of(2.0))
     assert [change.state for change in (*first.changes, *second.changes)] == ["ok", "error", "warning", "ok"]
     assert [failure.message for failure in second.failures] == ["unavailable: gone\nwarning: soon", "warning: soon"]
     assert total_of([first.period, second.period]).runs == 5
+
+
+def test_additions__a_sample_of_times() -> None:
+    """Of the runs of two minutes one is part of the sample, however often a check runs; each has at least one."""
+    often = [result_at(NOON + 10.0 * number, time_taken=0.5) for number in range(180)]
+    (addition,) = additions_of(often)
+    assert addition.period.times == sample_of(0.5) * (HALF_HOUR // SAMPLE_SECONDS)
+    rare = [result_at(NOON + 300.0 * number, time_taken=0.5) for number in range(6)]
+    (addition,) = additions_of(rare)
+    assert addition.period.times == sample_of(0.5) * 6
+    assert addition.period.spread == pytest.approx((0.5, 0.5, 0.5), rel=0.04)
 
 
 def test_additions__long_messages_are_cut() -> None:

@@ -34,6 +34,7 @@ ROOMS = frozenset(
         "backends",
         "base",
         "exceptions",
+        "durations",
         "past",
         "records",
         "signals",

@@ -37,6 +37,7 @@ class Browser:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self._driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
         media = {"media": "print" if printed else "screen", "features": scheme}
         self._driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
 

@@ -104,3 +104,17 @@ def test_elsewhere__hosts_that_fell_silent(clock: MovableClock) -> None:
     assert list(first.elsewhere([KEY])) == ["b"]
     clock.forward(2)
     assert first.elsewhere([KEY]) == {}
+
+
+def test_drained__elsewhere(clock: MovableClock) -> None:
+    """A host knows which of the others are drained, as soon as it looks at their records."""
+    here, there, third = on("a", clock), on("b", clock), on("c", clock)
+    for store in (here, there, third):
+        run_now(store, clock)
+    there.drain(True)
+    third.drain(False)
+    assert here.elsewhere([KEY]).keys() == {"b", "c"}
+    assert here.drained_elsewhere == {"b"}
+    there.drain(False)
+    here.elsewhere([KEY])
+    assert here.drained_elsewhere == frozenset()

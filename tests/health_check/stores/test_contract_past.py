@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from health_check.durations import sample_of
 from health_check.past import DAY, DAYS, HALF_HOUR, MOST_FAILURES, Past, Period, gapless, incidents_of, total_of
 from health_check.records import Result
 from health_check.stores import Key, Store
@@ -59,10 +60,12 @@ def test_past__is_counted_by_half_hour(place: Place, key: Key) -> None:
     run(second, place.run(time_taken=0.5), key=key)
     for store in (first, second, place.open()):
         assert half_hours(store, key) == [
-            Period(noon, HALF_HOUR, 1, 0, 2, 0, 0.75, 0.25),
-            Period(noon + HALF_HOUR, HALF_HOUR, 1, 0, 0, 0, 0.5, 0.5),
+            Period(noon, HALF_HOUR, 1, 0, 2, 0, 0.75, 0.25, sample_of(0.25)),
+            Period(noon + HALF_HOUR, HALF_HOUR, 1, 0, 0, 0, 0.5, 0.5, sample_of(0.5)),
         ]
-        assert [period.runs for period in past_of(store, key).days] == [4]
+        assert [(period.runs, period.times) for period in past_of(store, key).days] == [
+            (4, sample_of(0.25) + sample_of(0.5))
+        ]
         assert past_of(store, OTHER) == Past()
 
 

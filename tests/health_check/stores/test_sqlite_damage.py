@@ -189,7 +189,7 @@ def test_damage__noise_somewhere_in_the_middle(
     used.past([KEY])
 
 
-@pytest.mark.parametrize("column", ["start", "length", "ok", "timeout", "time_taken", "longest", "changes"])
+@pytest.mark.parametrize("column", ["start", "length", "ok", "timeout", "time_taken", "longest", "times", "changes"])
 @pytest.mark.parametrize("value", ["text", b"\xff", -1, 1.7e9 + 0.5, 2**62, math.inf])
 def test_damage__numbers_that_are_none(used: SQLiteStore, sqlite_place: Place, column: str, value: object) -> None:
     """A row whose numbers can be no time or count is left out, or heals with the next run; nothing else is harmed."""

@@ -125,7 +125,7 @@ def test_version__is_raised_with_the_schema() -> None:
     result = dataclasses.replace(result_at(1000.0, ERROR), exemplar={"trace_id": "1"})
     record = json.loads(serializer.dump(Record.after(None, result, max_age=MAX_AGE)))
     assert (serializer.VERSION, sorted(record), sorted(record["result"])) == (
-        2,
+        3,
         ["fresh_until", "last_success", "last_transition", "release", "result", "seq", "streak", "totals", "version"],
         [
             *("backend", "error_type", "exemplar", "finished", "host", "messages", "pid", "started"),

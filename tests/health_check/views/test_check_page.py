@@ -83,7 +83,7 @@ def test_page__of_a_check(client: Client, monkeypatch: pytest.MonkeyPatch) -> No
         "That costs the server one query.",
         "test_check_page.Search",
         "index=&#x27;customers&#x27;",
-        "health (critical), ready (optional)",
+        "/health/ critical, url_name health\n/ready/ optional, url_name ready",
         "3 s",
         "team-search",
         '<a href="https://wiki.example.com/search" rel="noreferrer">',

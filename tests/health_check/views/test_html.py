@@ -49,9 +49,9 @@ def test_page__rows() -> None:
     )
     second, first = found
     assert (first["state"], first["name"], first["message"]) == ("✓ ok", "Database", "")
-    assert re.fullmatch(r"for 4[23] s ?12\.3 ms, 4[23] s ago", first["age"])
+    assert re.fullmatch(r"for 4[23] s ?run 4[23] s ago, 12\.3 ms", first["age"])
     assert (second["state"], second["name"], second["message"]) == ("! warning", "Disk", "warning: 95 % in use")
-    assert re.fullmatch(r"for 0 s ?2\.50 s, 0 s ago", second["age"])
+    assert re.fullmatch(r"for 0 s ?run 0 s ago, 2\.50 s", second["age"])
 
 
 def test_page__several_messages() -> None:
@@ -343,7 +343,7 @@ def test_page__escapes_what_former_runs_and_other_hosts_say(know: Callable[[Hist
     assert "<script" not in document
     assert "<img" not in document
     incidents, hosts = StatusPage(document).tables
-    assert (incidents[0][0], incidents[0][5], incidents[0][6]) == (HOSTILE, HOSTILE, f"{HOSTILE}\n  ")
+    assert (incidents[0][0], incidents[0][4], incidents[0][5]) == (HOSTILE, HOSTILE, f"{HOSTILE}\n  ")
     assert (hosts[1][0], hosts[1][3]) == (HOSTILE, f"{HOSTILE}: error there, unavailable: {HOSTILE}")
 
 
@@ -360,7 +360,7 @@ def test_page__history_of_real_runs(settings: Settings, mount_checks: Mount, cli
         "Last 24h: not observed in 47 half hours; 100 % up",
     ]
     ((incident,),) = found.tables
-    assert (incident[0], incident[6].strip()) == ("Broken", "unavailable: Something went wrong!")
+    assert (incident[0], incident[5].strip()) == ("Broken", "unavailable: Something went wrong!")
 
 
 def test_own_template__what_ours_shows(

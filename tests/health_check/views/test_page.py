@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from health_check.durations import sample_of
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.history import History
 from health_check.monitor.reports import Row
@@ -104,11 +105,11 @@ def test_uptime__of_critical_checks() -> None:
 def test_rows__history_of_the_range() -> None:
     """A row has the bars of 24 hours, or of the days that are asked for, its uptime, and how long runs took."""
     known = History(
-        half_hours={"Database": half_hours(ok=3, error=1, time_taken=0.4, longest=0.3)},
+        half_hours={"Database": half_hours(ok=3, error=1, longest=0.3, times=sample_of(0.1) * 2 + sample_of(0.2))},
         days={"Database": days((0, 5), (4, 0), (4, 0))},
     )
     (line,) = page_of(report(DATABASE), known)["lines"]
-    assert (line["up"], line["mean"], line["longest"]) == ("75.00 %", "mean 100.0 ms", "max 300.0 ms")
+    assert (line["up"], line["median"], line["longest"]) == ("75.00 %", "p50 100 ms", "max 300 ms")
     (line,) = page_of(report(DATABASE), known, Query(range="7d"))["lines"]
     assert line["up"] == "61.53 %"
     assert StatusPage(line["bars"]).labels == ["Last 7d: error in 1 day; not observed in 4 days; 61.53 % up"]
@@ -159,7 +160,7 @@ def test_groups__worst_first() -> None:
     groups = page_of(report(*rows))["groups"]
     assert [(group["name"], group["summary"]) for group in groups] == [
         ("Services", "1 error"),
-        ("Data", "1 ok, 1 warning"),
+        ("Data", "1 warning, 1 ok"),
         ("", "1 ok"),
     ]
     assert [line["reading"].label for line in groups[1]["lines"]] == ["Cache", "Database"]
@@ -208,10 +209,32 @@ def test_hosts__what_differs_from_here() -> None:
     }
     here, bad, silent, slow = page_of(report(DATABASE, SEARCH), History(elsewhere=elsewhere))["hosts"]
     assert (here["is_here"], here["summary"], here["state"]) == (True, "2 ok", State.OK)
-    assert (bad["state"], bad["summary"], bad["is_silent"]) == (State.ERROR, "1 ok, 1 error", False)
+    assert (bad["state"], bad["summary"], bad["is_silent"]) == (State.ERROR, "1 error, 1 ok", False)
     assert bad["different"] == ["Database: error there, unavailable: gone"]
     assert (silent["is_silent"], silent["sign"], silent["age"]) == (True, "?", "31 s ago")
     assert (silent["different"], slow["is_silent"]) == ([], False)
+
+
+def test_banner__silent_and_drained_hosts() -> None:
+    """Which host is silent and which is drained is said on top; all is not well where a host is silent."""
+    elsewhere = {"web-2": {"Database": record(5)}, "web-3": {"Database": record(40)}}
+    page = page_of(report(DATABASE), History(elsewhere=elsewhere, drained=frozenset({"web-2"})))
+    assert (page["mood"], page["headline"]) == ("warning", "All checks pass here; host web-3 is silent")
+    assert page["notes"] == ["Silent host: web-3, last run 40 s ago.", "Drained host: web-2."]
+    assert [host["is_drained"] for host in page["hosts"]] == [False, True, False]
+    many = {f"web-{number}": {"Database": record(40)} for number in range(2, 7)}
+    page = page_of(report(row(reading("Database", "gone"))), History(elsewhere=many))
+    assert (page["mood"], page["headline"]) == ("error", "Failing: Database")
+    assert page["notes"] == [
+        "Silent hosts: web-2, last run 40 s ago; web-3, last run 40 s ago; web-4, last run 40 s ago; 2 more."
+    ]
+    assert page_of(report(DATABASE).without_details(), History(elsewhere=elsewhere))["notes"] == []
+
+
+def test_counts__worst_first() -> None:
+    """How many checks are in which state is said in plain English, what is worst first."""
+    rows = [row(reading(f"{n}", *["gone"] * (n < 2))) for n in range(3)]
+    assert page_of(report(*rows))["summary"] == "2 errors, 1 ok"
 
 
 def test_hosts__of_one_host() -> None:

@@ -1,0 +1,77 @@
+"""Where the endpoints of the site are, and what they answer now, as far as that is known and may be told."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
+
+from health_check.monitor import runtime
+from health_check.monitor.reports import report_on
+from health_check.registry.endpoints import Endpoint
+from health_check.views.access import policy_for
+
+METRICS = ("health_check_metrics", "health_check:health_check_metrics")
+"""What the metrics page may be called."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Address:
+    """An endpoint, and where it is."""
+
+    name: str
+    """What commands and metrics call it."""
+    link: str
+    """Its path."""
+    is_readiness: bool
+    """Whether load balancers ask there."""
+    status_code: int | None
+    """What it answers now; None where a check has no fresh result, or where not everybody may ask there."""
+
+
+def addresses() -> list[Address]:
+    """Return the endpoints that have a name, those of other URLconfs left out."""
+    found = [(endpoint, address_of(endpoint.url_name)) for endpoint in runtime.get().catalogue.endpoints]
+    return [
+        Address(
+            name=endpoint.name,
+            link=link,
+            is_readiness=endpoint.is_readiness,
+            status_code=_status_of(endpoint),
+        )
+        for endpoint, link in found
+        if link
+    ]
+
+
+def metrics_address() -> str:
+    """Return where the metrics page is; empty where there is none."""
+    return next(filter(None, map(address_of, METRICS)), "")
+
+
+def address_of(url_name: str) -> str:
+    """Return the path that a URL name has; empty where it has none, or one with arguments."""
+    try:
+        return reverse(url_name) if url_name else ""
+    except NoReverseMatch:  # it has arguments, or is in another URLconf
+        return ""
+
+
+def _status_of(endpoint: Endpoint) -> int | None:
+    """Return what an endpoint answers, from fresh results alone: nothing is run or waited for."""
+    current = runtime.get()
+    try:
+        found = (
+            current.catalogue.listed(endpoint) if policy_for(endpoint.view_class, endpoint.initkwargs).open else None
+        )
+        if found is None:
+            return None
+        listed, check_set = found
+        fresh = current.monitor.fresh(check_set.checks_of([listed]))
+        if fresh is None:
+            return None
+        draining = bool(current.monitor.store_client.draining)
+        return report_on(listed, check_set, fresh[0], draining=draining).status_code
+    except ImproperlyConfigured:  # the endpoint says so itself
+        return None
