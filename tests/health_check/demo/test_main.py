@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from tests.support.browser import browsing
 from tests.support.client import eventually, get, send
 from tests.support.servers import Server, await_output, clean_environment, running
 
@@ -160,9 +162,33 @@ def test_demo__refuses_nonsense(demo: Server, path: str, body: str, says: str) -
     assert says in answer.body
 
 
+def test_alert__is_shown_once(demo: Server) -> None:
+    """Alertmanager repeats notifications: each is shown once, and again when it is resolved."""
+    shown = []
+    for status in ("firing", "firing", "resolved", "resolved", "firing"):
+        alert = {"status": status, "labels": {"alertname": "Slow"}, "annotations": {"summary": "Payments is slow"}}
+        body = json.dumps({"version": "4", "alerts": [alert, alert]})
+        assert send("POST", f"{demo.url}/alertmanager/", body=body).status == 204
+        shown.append(get(f"{demo.url}/round/").body.count("Slow: Payments is slow"))
+    assert shown == [1, 1, 2, 2, 3]
+
+
+def test_demo__on_a_phone(demo: Server, tmp_path: pathlib.Path) -> None:
+    """On a phone all levers, and below them the status page, are on the first screen."""
+    with browsing(tmp_path) as browser:
+        browser.show(390)
+        browser.open(f"{demo.url}/")
+        box = "return [...document.querySelectorAll(arguments[0])].map(one => one.getBoundingClientRect().bottom)"
+        buttons, (status,) = browser.run(box, "button"), browser.run(box, ".status")
+        assert browser.overflow() == 0
+        assert len(buttons) == 7
+        assert max(buttons) < 300
+        assert 600 < status <= 900
+
+
 @pytest.mark.parametrize("demo", [["--stack"]], indirect=True)
 def test_stack__tells_what_was_broken(demo: Server) -> None:
-    """Prometheus and Alertmanager of the demo find what a lever breaks, and the page shows what they told."""
+    """Prometheus and Alertmanager of the demo find what a lever breaks, and the page shows their notifications."""
     moved(demo, "orders", "break")
     told = r"HealthCheckFailing: Orders fails on shop, \d+ s after you broke it"
     eventually(lambda: re.search(told, get(f"{demo.url}/round/").body), what="the alert")
@@ -227,7 +253,7 @@ def test_demo__says_which_port_is_taken() -> None:
 
 
 def test_demo__explains_its_options() -> None:
-    """``--help`` tells of every option, with its default."""
+    """``--help`` names every option, with its default."""
     done = run("--help")
     assert done.returncode == 0
     for word in ("--port", "8000", "--host", "127.0.0.1", "--spans", "--stack"):
