@@ -89,7 +89,7 @@ def _times(function: Callable[[], object]) -> list[float]:
 
 def _refresh(store: Store, queries: Sequence[Query]) -> None:
     """Take the leases of checks, whose records are never fresh, and publish outcomes."""
-    entries = store.look([dataclasses.replace(query, lease_seconds=10.0) for query in queries])
+    entries = store.look([query._replace(lease_seconds=10.0) for query in queries])
     store.publish([Publication(lease=e.lease, record=_record_after(e.record)) for e in entries if e.lease is not None])
 
 

@@ -28,6 +28,9 @@ MOST_INCIDENTS = 100
 MOST_FAILURES = 20
 """How many failures of a check are kept."""
 
+OUTCOMES = tuple(Outcome)
+"""How runs end, in the order of the counts of a period."""
+
 MOST_CHARACTERS = 300
 """How many characters are kept of the messages of a run."""
 

@@ -8,6 +8,7 @@ import enum
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from health_check.conf import settings
 from health_check.exceptions import (
@@ -138,13 +139,14 @@ class Result:
         """The state the check was found in."""
         return state_of(self.messages)
 
-    @property
+    @functools.cached_property
     def outcome(self) -> Outcome:
         """How the run ended."""
         return Outcome.TIMEOUT if self.timed_out else Outcome(self.state)
 
 
 NO_RUNS: Mapping[Outcome, int] = dict.fromkeys(Outcome, 0)
+NOTHING: Mapping[float, Any] = {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,23 +161,26 @@ class Exemplar:
     """When it ended, Unix time in seconds."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Totals:
+class Totals(NamedTuple):
     """What is counted of all runs of a check."""
 
-    runs: Mapping[Outcome, int] = dataclasses.field(default_factory=lambda: NO_RUNS)
+    runs: Mapping[Outcome, int] = NO_RUNS
     """How many there were, by outcome."""
-    durations: Mapping[float, int] = dataclasses.field(default_factory=dict)
+    durations: Mapping[float, int] = NOTHING
     """How many took longer than the bucket before and at most so many seconds."""
     seconds: float = 0.0
     """How long all of them took together."""
-    exemplars: Mapping[float, Exemplar] = dataclasses.field(default_factory=dict)
+    exemplars: Mapping[float, Exemplar] = NOTHING
     """The last run that can be found elsewhere, by the bound that it was counted under."""
 
     def counting(self, result: Result) -> Totals:
         """Return the totals of these runs and one more."""
         taken, outcome, exemplars = result.time_taken, result.outcome, self.exemplars
-        bound = next((bound for bound in settings.DURATION_BUCKETS if taken <= bound), math.inf)
+        for bound in settings.DURATION_BUCKETS:  # not bisected: it may be no number
+            if taken <= bound:
+                break
+        else:
+            bound = math.inf
         if result.exemplar:
             example = Exemplar(labels=result.exemplar, seconds=taken, finished=result.finished)
             exemplars = {**exemplars, bound: example}
@@ -193,22 +198,21 @@ UNKNOWN_TOTALS = Totals()
 """What stands for totals that the store has, and that could not be read there yet; compared by identity."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Record:
+class Record(NamedTuple):
     """All that is known of one check."""
 
     result: Result
     """The last run."""
     fresh_until: float
     """Until when it is fresh and not replaced, Unix time in seconds."""
+    last_transition: float
+    """When the state last became another one, Unix time in seconds."""
     seq: int = 1
     """The number of this record; each published one is greater than the one before."""
     totals: Totals = NO_TOTALS
     """What is counted of all runs."""
     last_success: float | None = None
     """When a run last ended without errors, Unix time in seconds."""
-    last_transition: float
-    """When the state last became another one, Unix time in seconds."""
     streak: int = 1
     """How many runs in a row ended in this state."""
     release: str = ""
@@ -225,20 +229,25 @@ class Record:
         return f"{self.result.finished} {self.result.host} {self.result.pid}"
 
     @classmethod
-    def after(cls, previous: Record | None, result: Result, *, max_age: float) -> Record:
+    def after(
+        cls, previous: Record | None, result: Result, *, max_age: float, seq: int | None = None, counts: bool = True
+    ) -> Record:
         """Return the record of a check after one more run.
 
         Args:
             previous: The record so far; None before the first run.
             result: The outcome of the run.
             max_age: For how many seconds it is fresh.
+            seq: Its number; default the next one.
+            counts: Whether to count the run: a store counts it on top of what it has.
         """
+        totals = previous.totals if previous else NO_TOTALS
         same = previous is not None and previous.result.state is result.state
         return cls(
             result=result,
             fresh_until=result.finished + max_age,
-            seq=previous.seq + 1 if previous else 1,
-            totals=(previous.totals if previous else NO_TOTALS).counting(result),
+            seq=seq or (previous.seq + 1 if previous else 1),
+            totals=totals.counting(result) if counts else totals,
             last_success=result.finished if result.state is State.OK else (previous.last_success if previous else None),
             last_transition=previous.last_transition if previous and same else result.finished,
             streak=previous.streak + 1 if previous and same else 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 NOTICED_SECONDS = 0.1
 """How much later than it asked for a thread has to wake up for that to be time that the process lost."""
@@ -26,16 +27,14 @@ def overslept(due: float) -> float:
 class Clock:
     """Read the wall clock, the monotonic clock, and one that stands still while the process does."""
 
+    now: Callable[[], float] = staticmethod(time.time)
+    """Return the Unix time in seconds: for what people and other processes read."""
+
+    monotonic: Callable[[], float] = staticmethod(time.monotonic)
+    """Return seconds that never step: for measuring ages and waiting."""
+
     def __init__(self) -> None:
         self._lost = 0.0
-
-    def now(self) -> float:
-        """Return the Unix time in seconds: for what people and other processes read."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds that never step: for measuring ages and waiting."""
-        return time.monotonic()
 
     @property
     def lost_seconds(self) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -178,7 +177,7 @@ class Refresher:
             if now >= deadline:
                 outcomes += self._expired(running, now)
                 deadline = min((run.see_at for run in running), default=math.inf)
-                if any(run.definition.asynchronous for run in running):
+                if any(run.asynchronous for run in running):
                     deadline = min(deadline, now + BEAT_SECONDS)
             outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
             early = [run for run in outcomes if self._is_early(running[run], now)]
@@ -218,7 +217,7 @@ class Refresher:
                     continue
                 if entry.lease is not None:
                     spare.append(entry.lease)
-                suffices = entry.suffices(dataclasses.replace(queries[flight], lead=0.0))
+                suffices = entry.suffices(queries[flight]._replace(lead=0.0))
                 if suffices or cached.is_stuck:
                     landed.append((flight, entry.record if suffices else None))
                 else:
@@ -329,9 +328,9 @@ class Refresher:
         previous = flight.previous or flight.cached.record
         if previous is not None and previous.result.backend != run.definition.backend:
             previous = None
-        record = Record.after(previous, result, max_age=flight.max_age)
         # The numbers go on from another backend's: the next lease is never the one that this record was made under.
-        return record if flight.previous is None else dataclasses.replace(record, seq=flight.previous.seq + 1)
+        seq = None if flight.previous is None else flight.previous.seq + 1
+        return Record.after(previous, result, max_age=flight.max_age, seq=seq, counts=flight.cached.is_private)
 
     def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, counts: bool) -> None:
         """Show a record, report it, and wake those who wait for it; a run without the store is not counted."""
@@ -340,7 +339,7 @@ class Refresher:
         with self._lock:
             previous = cached.record
             if not counts:
-                record = dataclasses.replace(record, totals=previous.totals if previous else UNKNOWN_TOTALS)
+                record = record._replace(totals=previous.totals if previous else UNKNOWN_TOTALS)
             self._records.adopt(cached, record, run.ended_monotonic + record.max_age, is_alone=is_alone)
             run.is_recorded = True
             if cached.flight is flight:

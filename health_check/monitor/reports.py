@@ -191,7 +191,7 @@ def _without_details(reading: Reading) -> Reading:
     if record is not None:
         messages = _bare(record.result.messages, record.result.state)
         result = dataclasses.replace(record.result, messages=messages, pretty_status=None)
-        record = dataclasses.replace(record, result=result)
+        record = record._replace(result=result)
     return dataclasses.replace(reading, messages=_bare(reading.messages, reading.state), record=record)
 
 

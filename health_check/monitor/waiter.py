@@ -92,9 +92,7 @@ class Waiter:
             return None
         if not cached.record.result.timed_out and self._showable() is not None:
             return None  # other processes run it, and it is well with them
-        return dataclasses.replace(
-            cached.record, result=dataclasses.replace(cached.record.result, messages=(run.waiting_for(),))
-        )
+        return cached.record._replace(result=dataclasses.replace(cached.record.result, messages=(run.waiting_for(),)))
 
     def _showable(self) -> Record | None:
         """Return the last record if it may be shown while a new one is awaited."""

@@ -71,7 +71,7 @@ class Definition:
     is_named: bool = False
     """Whether its label is a ``name`` that was given."""
 
-    @property
+    @cached_property
     def backend(self) -> str:
         """The dotted path of the class."""
         return f"{self.check_class.__module__}.{self.check_class.__qualname__}"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import itertools
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
@@ -54,25 +53,26 @@ class ExecutionResult:
 
 
 class _Execution:
-    """Collects what is to be known of a check while it executes."""
+    """Collects what is to be known of a check while it executes.
+
+    As a context manager it lets nothing out, whatever the check raises: SystemExit would end a thread, a base class the
+    loop.
+    """
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._check: HealthCheck | None = None
         self._unexpected: BaseException | None = None
 
-    @contextlib.contextmanager
-    def boundary(self) -> Iterator[None]:
-        """Let no exception out, not even SystemExit, which would end the thread or the event loop."""
-        token, process = log_unexpected.set(False), os.getpid()
-        try:
-            yield
-        except BaseException as error:
-            self._unexpected = error
-        finally:
-            log_unexpected.reset(token)
-            if os.getpid() != process:  # a child that the check has forked came back, to do all this once more
-                os._exit(_exit_code(self._unexpected))
+    def __enter__(self) -> None:
+        self._token, self._process = log_unexpected.set(False), os.getpid()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        self._unexpected = error
+        log_unexpected.reset(self._token)
+        if os.getpid() != self._process:  # a child that the check has forked came back, to do all this once more
+            os._exit(_exit_code(error))
+        return True
 
     def begin(self, definition: Definition) -> HealthCheck:
         """Construct the check."""
@@ -99,6 +99,9 @@ class _Execution:
         errors: list[object] = list(_errors_of(self._check))
         if (raised := self._unexpected) is not None:
             errors.append(_GreenletsNeeded(raised) if _is_loop_exit(raised) else raised)
+        status = _own_status(self._check) if raised is None else None
+        if not errors:
+            return ExecutionResult(time_taken=self._time_taken(), pretty_status=status)
         messages = [Message.of(error) for error in errors[:MOST_ERRORS]]
         error = _first(errors, messages)
         unexpected = error.__cause__ if isinstance(error, HealthCheckException) else error
@@ -115,7 +118,7 @@ class _Execution:
             error_type=None if error is None else explain(error),
             error=error,
             time_taken=self._time_taken(),
-            pretty_status=_own_status(self._check) if self._unexpected is None else None,
+            pretty_status=status,
             lacks=lacks,
         )
 
@@ -145,7 +148,7 @@ class _GreenletsNeeded(Misconfigured):
 def execute(definition: Definition) -> ExecutionResult:
     """Run a check in this thread, to its end."""
     execution = _Execution()
-    with execution.boundary():
+    with execution:
         execution.begin(definition).run_check()
     return execution.result()
 
@@ -153,7 +156,7 @@ def execute(definition: Definition) -> ExecutionResult:
 async def execute_async(definition: Definition) -> ExecutionResult:
     """Run an async check on this event loop; a cancellation ends it."""
     execution = _Execution()
-    with execution.boundary():
+    with execution:
         try:
             check = execution.begin(definition)
         except Misconfigured as error:  # SynchronousOnlyOperation counts as a mistake

@@ -111,12 +111,17 @@ def unregister_observer(observer: Observer) -> None:
         _observers.remove(observer)
 
 
+def untraced() -> contextlib.AbstractContextManager[object]:
+    """Return a context manager for what is no run of a check: no observer follows it."""
+    observers = tuple(_observers)
+    return _all_entered([observer.untraced for observer in observers]) if observers else contextlib.nullcontext()
+
+
 @contextlib.contextmanager
-def untraced() -> Iterator[None]:
-    """Do what is no run of a check, and what no observer follows."""
+def _all_entered(makes: Iterable[Callable[[], contextlib.AbstractContextManager[object]]]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
-        for observer in tuple(_observers):
-            _guarded(_enter, stack, observer.untraced)
+        for make in makes:
+            _guarded(_enter, stack, make)
         yield
 
 
@@ -150,12 +155,8 @@ class _Runs(RunObserver):
     def __init__(self, runs: Sequence[RunObserver]) -> None:
         self._runs = runs
 
-    @contextlib.contextmanager
-    def attach(self) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            for run in self._runs:
-                _guarded(_enter, stack, run.attach)
-            yield
+    def attach(self) -> contextlib.AbstractContextManager[object]:
+        return _all_entered([run.attach for run in self._runs])
 
     def exemplar(self) -> Mapping[str, str]:
         found = _present(_guarded(_labels_of, run) for run in self._runs)

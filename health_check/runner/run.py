@@ -73,6 +73,7 @@ class Run:
         clock: Clock,
     ) -> None:
         self.definition = definition
+        self.asynchronous = definition.asynchronous
         self.timeout = timeout
         self.started: float | None = None
         self.asked_monotonic = clock.monotonic()
@@ -166,8 +167,9 @@ class Run:
         messages = execution.messages
         if state_of(messages) is State.ERROR:
             messages = (*messages[:-1], self._hinting(messages[-1]))
-        result = self._result_of(messages, execution.time_taken, execution.error_type)
-        result = dataclasses.replace(result, pretty_status=execution.pretty_status)
+        result = self._result_of(
+            messages, execution.time_taken, execution.error_type, pretty_status=execution.pretty_status
+        )
         self._decide(result, execution.details, execution.cause, execution.lacks)
 
     def fail_to_start(self, error: BaseException) -> None:
@@ -222,7 +224,13 @@ class Run:
         return True
 
     def _result_of(
-        self, messages: tuple[Message, ...], time_taken: float, error_type: str | None, *, timed_out: bool = False
+        self,
+        messages: tuple[Message, ...],
+        time_taken: float,
+        error_type: str | None,
+        *,
+        timed_out: bool = False,
+        pretty_status: str | None = None,
     ) -> Result:
         now = self._clock.now()
         return Result(
@@ -235,4 +243,5 @@ class Run:
             host=host_name(),
             pid=os.getpid(),
             backend=self.definition.backend,
+            pretty_status=pretty_status,
         )

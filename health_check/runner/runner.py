@@ -49,7 +49,7 @@ class Runner:
         """Start a run; it always gets an outcome."""
         threads.leave_executors()
         try:
-            if run.definition.asynchronous:
+            if run.asynchronous:
                 self._start_on_loop(AsyncRun(run, self._helpers))
             else:
                 self._start_on_thread(run)

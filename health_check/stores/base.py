@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import abc
-import dataclasses
 import functools
 import math
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
@@ -42,8 +41,7 @@ class StoreError(Exception):
     """A store cannot be used, at present at least; the text says why."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Key:
+class Key(NamedTuple):
     """What a store knows a check by."""
 
     label: str
@@ -52,8 +50,7 @@ class Key:
     """``"host"``, or ``"fleet"`` for what is the same on all hosts."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to run one check, and to publish the one record that follows the record it was taken on."""
 
     key: Key
@@ -68,8 +65,7 @@ class Lease:
     """After how many seconds another lease gives way to it, though that has not ended."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Query:
+class Query(NamedTuple):
     """What is asked of one check."""
 
     key: Key
@@ -90,8 +86,7 @@ class Query:
     """A run that began before this, Unix time in seconds, is not fresh: the asking process started then."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StoreEntry:
+class StoreEntry(NamedTuple):
     """What a store knows of one check."""
 
     record: Record | None = None
@@ -116,8 +111,7 @@ class StoreEntry:
         return self.fresh_for > query.lead and not query.force
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Publication:
+class Publication(NamedTuple):
     """The record that a run has led to."""
 
     lease: Lease
@@ -128,8 +122,7 @@ class Publication:
     """Whether processes that have a fresh record are to look for this one."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Stored:
+class Stored(NamedTuple):
     """What a backend has stored of one check."""
 
     record: Record | None = None
@@ -140,6 +133,10 @@ class Stored:
     """The number of the record, 0 if there is none."""
     held_since: float | None = None
     """Since when a lease on that record is held, Unix time in seconds; None if none is."""
+
+
+def _token() -> str:
+    return os.urandom(8).hex()
 
 
 class Store(abc.ABC):
@@ -216,14 +213,14 @@ class Store(abc.ABC):
             entries.append(entry)
             if query.lease_seconds is not None and entry.held_since is None and not entry.suffices(query):
                 ends = self._clock.monotonic() + query.lease_seconds
-                token = secrets.token_hex(8)
+                token = _token()
                 wanting[position] = Lease(key=query.key, token=token, seq=stored.seq, ends=ends, outlasts=outlasts)
         if wanting:
             now = self._clock.now()
             taken = self._take(list(wanting.values()), now)
             for (position, lease), is_ours in zip(wanting.items(), taken, strict=True):
                 holder = {"lease": lease} if is_ours else {"held_since": now}  # or somebody published just now
-                entries[position] = dataclasses.replace(entries[position], **holder)
+                entries[position] = entries[position]._replace(**holder)
         return entries
 
     def publish(self, publications: Sequence[Publication]) -> list[Record | None]:
@@ -239,7 +236,7 @@ class Store(abc.ABC):
         ended = [publication.lease for publication in publications if publication.lease.ends <= now]
         renewed = dict(zip(ended, self._renewed(ended, now + LEASE_SECONDS), strict=True)) if ended else {}
         valid = [
-            dataclasses.replace(publication, lease=renewed.get(publication.lease) or publication.lease)
+            publication._replace(lease=renewed.get(publication.lease) or publication.lease)
             for publication in publications
             if publication.lease not in renewed or renewed[publication.lease] is not None
         ]
@@ -256,7 +253,7 @@ class Store(abc.ABC):
         """Take leases that have ended once more; None for those whose record is another one, or that others have."""
         stored = self._fetch([Query(key=lease.key) for lease in leases])
         found = [
-            dataclasses.replace(lease, token=secrets.token_hex(8), ends=ends) if stored_.seq == lease.seq else None
+            lease._replace(token=_token(), ends=ends) if stored_.seq == lease.seq else None
             for lease, stored_ in zip(leases, stored, strict=True)
         ]
         taken = iter(self._take([lease for lease in found if lease is not None], self._clock.now()))
@@ -302,7 +299,7 @@ class Store(abc.ABC):
         result = publication.record.result
         is_same = latest is not None and latest.result.backend == result.backend  # else another check had the label
         totals = (latest.totals if latest is not None and is_same else NO_TOTALS).counting(result)
-        return dataclasses.replace(publication.record, totals=totals, release=self.site_release)
+        return publication.record._replace(totals=totals, release=self.site_release)
 
     def _raise_mark(self) -> None:  # noqa: B027 - there is nothing to do where others do not see it
         """Have other processes look in the store though their records are fresh, as one of them was replaced."""

@@ -121,7 +121,7 @@ class DjangoCacheStore(CachePast):
             name = self._own_key(key, self.site_release)
             record = self._memo.load(name, found.get(name))
             if record is not None and latest is not None:
-                record = dataclasses.replace(record, totals=latest.totals)
+                record = record._replace(totals=latest.totals)
         seq = self._numbers[key] = record.seq if record is not None else 0
         held = found.get(lease_key) if lease_key == self._lease_key(key, seq) else None
         since = None if held is None else _since(held)
@@ -194,7 +194,7 @@ class DjangoCacheStore(CachePast):
         messages = sorted(record.result.messages, key=lambda message: message.kind is Kind.WARNING)[:MOST_MESSAGES]
         short = tuple(dataclasses.replace(each, text=f"{each.text[:MOST_CHARACTERS]} …") for each in messages)
         result = dataclasses.replace(record.result, messages=short, pretty_status=None, exemplar={})
-        record = dataclasses.replace(record, result=result, totals=dataclasses.replace(record.totals, exemplars={}))
+        record = record._replace(result=result, totals=record.totals._replace(exemplars={}))
         if not self._keeps(name, self._text_of(name, record), seconds):
             raise StoreError(f"the cache {self._alias!r} does not take a record of {record.result.backend}")
         return record

@@ -66,22 +66,25 @@ class _Call:
     What passes between two looks counts as one beat at most: nobody knows whether the process could go on.
     """
 
-    __slots__ = ("_looked_at", "_used", "idle_silence", "is_left", "silence", "store")
+    __slots__ = ("_clock", "_looked_at", "_used", "idle_silence", "is_left", "silence", "store")
 
-    def __init__(self, store: Store, now: float) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.is_left = False
-        self.went_on(now)
+        self._clock = clock
+        self.went_on()
+        store.progressed = self.went_on
 
-    def went_on(self, now: float) -> None:
+    def went_on(self) -> None:
         """Note that it has made progress; on its thread."""
         self.silence = self.idle_silence = 0.0
         """For how many seconds it has made none, and for how many of them the process had nothing else to do."""
-        self._looked_at, self._used = now, time.process_time()
+        self._looked_at, self._used = self._clock.monotonic(), time.process_time()
 
-    def look(self, now: float, *, late: bool) -> None:
+    def look(self, *, late: bool) -> None:
         """Count the time since the last look, unless who looks is late himself."""
-        gap, used = now - self._looked_at, time.process_time()
+        now, used = self._clock.monotonic(), time.process_time()
+        gap = now - self._looked_at
         if not late and gap > 0:
             seconds = min(gap, BEAT_SECONDS + NOTICED_SECONDS)
             self.silence += seconds
@@ -121,7 +124,7 @@ class StoreClient:
         self._untraced = untraced
         self._notify = notify
         self._gave_up = gave_up
-        self._store = self._created()
+        self._store = self._create()
         self._worker = Worker(clock, "store", self._close_store, keeps_deadlines=True)
         self._lock = threads.new_lock()
         self._calling = threads.new_lock()
@@ -299,7 +302,7 @@ class StoreClient:
         call = self._call
         if call is None:
             return ANSWER_SECONDS
-        call.look(self._clock.monotonic(), late=late)
+        call.look(late=late)
         is_lost = call.idle_silence >= LOST_SECONDS
         if not is_lost and (call.is_left or not leave):
             return min(ANSWER_SECONDS, LOST_SECONDS - call.idle_silence)
@@ -310,7 +313,7 @@ class StoreClient:
                 return ANSWER_SECONDS
             if is_lost:
                 self._call = None
-                self._store = self._created()
+                self._store = self._create()
                 self.trouble = mask(f"{call.store.describe()} does not answer")
             if not call.is_left:
                 call.is_left = True
@@ -343,16 +346,6 @@ class StoreClient:
         """Go on after a pause."""
         self._paused.release()
 
-    def _created(self) -> Store:
-        store = self._create()
-        store.progressed = lambda: self._note_progress(store)
-        return store
-
-    def _note_progress(self, store: Store) -> None:
-        call = self._call
-        if call is not None and call.store is store:
-            call.went_on(self._clock.monotonic())
-
     def _sent(self, work: Work[T], default: T, undo: Undo[T] = lambda store, value: None) -> Future[T]:
         """Have a step call the store; the future has the default where the store cannot be used."""
         answer: Future[T] = Future()
@@ -377,7 +370,7 @@ class StoreClient:
         if not self.usable or self._closed:
             return default
         with self._calling, self._untraced():
-            call = self._call = _Call(self._store, self._clock.monotonic())
+            call = self._call = _Call(self._store, self._clock)
             try:
                 value = self._tried(call, work)
             except Exception as error:
@@ -453,7 +446,7 @@ class StoreClient:
             if self._attempted is self._store:
                 if now - self._attempted_at <= STUCK_SECONDS:
                     return
-                self._store = self._created()  # no two threads are at one store
+                self._store = self._create()  # no two threads are at one store
             store = self._attempted = self._store
             self._attempts += 1
             self._attempted_at = now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pathlib
 import sqlite3
@@ -304,7 +303,7 @@ class SQLiteStore(Store):
         if release != self.site_release:
             record = self._memo.load(f"{name}\n{self.site_release}", kept)
         if record is not None and latest is not None and record is not latest:
-            record = dataclasses.replace(record, totals=latest.totals)
+            record = record._replace(totals=latest.totals)
         now = self._clock.now()
         is_held = since - FUTURE_SECONDS <= now < ends
         if own_row is None and record is not None:

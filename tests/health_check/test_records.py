@@ -224,4 +224,4 @@ def test_result_id__tells_results_apart() -> None:
     first = Record.after(None, result(), max_age=10)
     others = [result(finished=1001.0), dataclasses.replace(result(), host="b"), dataclasses.replace(result(), pid=2)]
     assert len({first.result_id, *(Record.after(None, one, max_age=10).result_id for one in others)}) == 4
-    assert dataclasses.replace(first, seq=9).result_id == first.result_id
+    assert first._replace(seq=9).result_id == first.result_id

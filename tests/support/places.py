@@ -119,7 +119,7 @@ def run(store: Store, result: Result, *, key: Key = KEY, max_age: float = MAX_AG
     before = entry.record or entry.latest
     record = Record.after(before, result, max_age=max_age)
     if before is not None:
-        record = dataclasses.replace(record, seq=before.seq + 1)
+        record = record._replace(seq=before.seq + 1)
     (stored,) = store.publish([Publication(lease=entry.lease, record=record, forced=forced)])
     assert stored is not None
     return stored
@@ -127,7 +127,7 @@ def run(store: Store, result: Result, *, key: Key = KEY, max_age: float = MAX_AG
 
 def ended(lease: Lease) -> Lease:
     """Return a lease as it is once its end has passed by the clock of the process that has it."""
-    return dataclasses.replace(lease, ends=0.0)
+    return lease._replace(ends=0.0)
 
 
 def counted(record: Record) -> int:

@@ -106,7 +106,7 @@ def test_stuck_pid__while_a_run_hangs() -> None:
     ok, late = reading("Database"), reading("Search", ServiceUnavailable("timed out after 5 s"))
     assert late.record is not None
     result = dataclasses.replace(late.record.result, timed_out=True, pid=4711)
-    stuck = dataclasses.replace(late, record=dataclasses.replace(late.record, result=result), in_progress=True)
+    stuck = dataclasses.replace(late, record=late.record._replace(result=result), in_progress=True)
     overview = Overview(readings=(ok, late, stuck), reports=())
     [found] = INSTRUMENTS[STUCK_PID].observed(overview, StoreSummary())
     assert (found.value, found.attributes) == (4711, {"health_check.name": "Search"})

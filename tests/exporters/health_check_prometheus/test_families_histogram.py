@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 
@@ -53,7 +52,7 @@ def exemplars(family: Metric) -> dict[str, Shown]:
 def with_exemplar(labels: Mapping[str, str], bound: float = 0.1) -> Totals:
     """Return totals with a run that can be found by these labels."""
     example = Exemplar(labels=labels, seconds=0.05, finished=1_700_000_000.25)
-    return dataclasses.replace(COUNTED, exemplars={bound: example})
+    return COUNTED._replace(exemplars={bound: example})
 
 
 def test_buckets__are_cumulated() -> None:
@@ -127,7 +126,7 @@ def test_exemplar__through_the_formats() -> None:
 def test_exemplar__of_another_bound(settings: Settings) -> None:
     """One of a bucket that there is no more is left out, and the others stay."""
     settings.HEALTH_CHECK = {"DURATION_BUCKETS": [0.2, 1]}
-    totals = dataclasses.replace(COUNTED, exemplars={0.1: with_exemplar(TRACE).exemplars[0.1]})
+    totals = COUNTED._replace(exemplars={0.1: with_exemplar(TRACE).exemplars[0.1]})
     assert exemplars(family_of(totals)) == {}
     assert exemplars(family_of(with_exemplar(TRACE, bound=1.0))).keys() == {"1.0"}
 
@@ -135,7 +134,7 @@ def test_exemplar__of_another_bound(settings: Settings) -> None:
 def test_exemplar__slower_than_all_bounds() -> None:
     """The last bucket may have one, too."""
     example = Exemplar(labels=TRACE, seconds=60.0, finished=1_700_000_000.0)
-    family = family_of(dataclasses.replace(COUNTED, exemplars={math.inf: example}))
+    family = family_of(COUNTED._replace(exemplars={math.inf: example}))
     assert exemplars(family) == {"+Inf": Shown(TRACE, 60.0, 1_700_000_000.0)}
     parse_openmetrics(page_of([family], openmetrics=True))
 

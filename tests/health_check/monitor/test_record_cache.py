@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import dataclasses
 
 import pytest
 
@@ -116,7 +115,7 @@ def test_record__lead(time_taken: float, lead: float) -> None:
     """A run starts as long before the record expires as the last one took, at most its budget."""
     cached = CachedRecord(tenant(), is_private=False)
     assert cached.lead == 0.0
-    cached.record = dataclasses.replace(RECORD, result=result_at(100.0, time_taken=time_taken))
+    cached.record = RECORD._replace(result=result_at(100.0, time_taken=time_taken))
     assert cached.lead == lead
 
 

@@ -26,8 +26,8 @@ RECORD = Record.after(None, RESULT, max_age=10)
 def test_exemplars__round_trip() -> None:
     """Exemplars of every bound, also of the last one, come back as they were."""
     example = RECORD.totals.exemplars[0.1]
-    totals = dataclasses.replace(RECORD.totals, exemplars={0.1: example, math.inf: example})
-    record = dataclasses.replace(RECORD, totals=totals)
+    totals = RECORD.totals._replace(exemplars={0.1: example, math.inf: example})
+    record = RECORD._replace(totals=totals)
     assert load(dump(record)) == record
 
 
@@ -81,7 +81,7 @@ def test_memo__parses_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return load(text)
 
     monkeypatch.setattr(serializer, "load", noting)
-    memo, text, other = Memo(), dump(RECORD), dump(dataclasses.replace(RECORD, seq=2))
+    memo, text, other = Memo(), dump(RECORD), dump(RECORD._replace(seq=2))
     assert memo.load("a", text) is memo.load("a", "".join(text))
     assert memo.load("b", text) == RECORD
     found = memo.load("a", other)
@@ -105,7 +105,7 @@ def test_memo__is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serializer, "MOST_REMEMBERED", 10)
     memo = Memo()
     for number in range(100):
-        record = dataclasses.replace(RECORD, seq=number)
+        record = RECORD._replace(seq=number)
         assert memo.load(str(number), dump(record)) == record
         assert len(memo._loaded) <= 10
 
