@@ -223,13 +223,19 @@ def status_method_name(check_class: type[HealthCheck]) -> str:
 
     That is ``run`` where nothing overrides ``check_status``, and where a subclass of a check of ours has it.
     """
-    if not callable(getattr(check_class, "run", None)):
+    decides, looks = _class_with(check_class, "run"), _class_with(check_class, "check_status")
+    if decides is HealthCheck or not callable(getattr(check_class, "run", None)):
         return "check_status"
-    decides, looks = (
-        next(base for base in check_class.__mro__ if name in vars(base)) for name in ("run", "check_status")
-    )
     ours = f"{looks.__module__}.".startswith(("health_check.checks.", "health_check.contrib.", "health_check.compat."))
     return "run" if looks is HealthCheck or (ours and issubclass(decides, looks)) else "check_status"
+
+
+def _class_with(check_class: type[HealthCheck], name: str) -> type:
+    """Return the class that defines a method of a check class: this one, or the first of its bases."""
+    for base in check_class.__mro__:
+        if name in vars(base):
+            return base
+    return HealthCheck
 
 
 def status_method(check: HealthCheck) -> Callable[[], Awaitable[None] | None]:

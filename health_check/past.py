@@ -28,8 +28,13 @@ MOST_INCIDENTS = 100
 MOST_FAILURES = 20
 """How many failures of a check are kept."""
 
-OUTCOMES = tuple(Outcome)
-"""How runs end, in the order of the counts of a period."""
+COUNTS = {
+    Outcome.OK: (1, 0, 0, 0),
+    Outcome.WARNING: (0, 1, 0, 0),
+    Outcome.ERROR: (0, 0, 1, 0),
+    Outcome.TIMEOUT: (0, 0, 0, 1),
+}
+"""The counts of a period with one run, by how that ended."""
 
 MOST_CHARACTERS = 300
 """How many characters are kept of the messages of a run."""
@@ -203,9 +208,7 @@ def addition_of(result: Result, before: Result | None, host: str) -> Addition:
     taken = result.time_taken
     is_sampled = before is None or before.finished // SAMPLE_SECONDS != result.finished // SAMPLE_SECONDS
     times = sample_of(taken) if is_sampled else b""
-    counts = {Outcome(result.outcome).value: 1}
-    period = Period(start, time_taken=taken, longest=taken, times=times, **counts)
-    found = Addition(period=period)
+    found = Addition(period=Period(start, HALF_HOUR, *COUNTS[result.outcome], taken, taken, times))
     message = _message_of(result) if result.state is not State.OK else ""
     if before is None or result.state is not before.state:
         found.changes.append(Change(result.finished, result.state.value, host, message))

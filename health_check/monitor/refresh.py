@@ -182,7 +182,7 @@ class Refresher:
             outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
             early = [run for run in outcomes if self._is_early(running[run], now)]
             settled = {run: running.pop(run) for run in outcomes if run not in early}
-            unseen += self._publish(refresh, settled)
+            unseen += self._publish(refresh, settled) if settled else []
             if not running and not unseen and not held:
                 return
             if refresh.arrived or (held and look_at <= now):
@@ -297,20 +297,25 @@ class Refresher:
 
     def _publish(self, refresh: Refresh, settled: dict[Run, Flight]) -> list[Flight]:
         """Publish outcomes, and wake who waits for them; return the flights of those that another process outran."""
-        records = {flight: self._record_of(run, run.result, flight) for run, flight in settled.items() if run.result}
-        leased = {flight: flight.lease for flight in records if flight.lease and flight.lease.token != NO_STORE}
-        own = [flight for run, flight in settled.items() if run.lacks and flight in leased and self.store_client.shared]
-        publications = [
-            Publication(lease=lease, record=records[flight], forced=flight.force)
-            for flight, lease in leased.items()
-            if flight not in own
-        ]
-        self.store_client.release([leased[flight] for flight in own])
-        published = self.store_client.publish(publications) if publications else []
-        stored = {each.lease: record for each, record in zip(publications, published or (), strict=False)}
-        again = []
+        records: dict[Run, Record | None] = {}
+        publications: dict[Run, Publication] = {}
+        own: list[Lease] = []
         for run, flight in settled.items():
-            record = records[flight] if flight.lease is None else stored.get(flight.lease, records[flight])
+            if run.result is None:  # none is, once it is settled
+                continue
+            records[run] = made = self._record_of(run, run.result, flight)
+            if flight.lease is None or flight.lease.token == NO_STORE:
+                continue
+            if run.lacks and self.store_client.shared:
+                own.append(flight.lease)
+            else:
+                publications[run] = Publication(lease=flight.lease, record=made, forced=flight.force)
+        self.store_client.release(own)
+        published = self.store_client.publish(list(publications.values())) if publications else None
+        stored = dict(zip(publications, published, strict=True)) if published is not None else {}
+        again = []
+        for run, record in (records | stored).items():
+            flight = settled[run]
             if record is None:
                 with self._lock:
                     run.is_recorded = True  # by another process: what still hangs here is stuck all the same
@@ -319,7 +324,7 @@ class Refresher:
                 flight.run = flight.lease = None
                 again.append(flight)
             else:
-                counts = flight.lease in stored or flight.cached.is_private or not self.store_client.shared
+                counts = run in stored or flight.cached.is_private or not self.store_client.shared
                 self._land(refresh, run, flight, record, counts=counts)
         return again
 

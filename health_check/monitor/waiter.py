@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from health_check.monitor.record_cache import CachedRecord, Flight
 from health_check.monitor.reports import Reading
@@ -17,8 +18,7 @@ PATIENCE_SECONDS = 0.9
 """How much longer than the slowest budget a reader waits: a deadline's grace, and time to publish."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Waiter:
+class Waiter(NamedTuple):
     """A check that a reader asked for, and what it may have to wait for."""
 
     cached: CachedRecord

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import itertools
 import os
 import time
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import SynchronousOnlyOperation
@@ -30,10 +30,11 @@ MOST_NAME_CHARACTERS = 500
 """How many characters of the name of an exception's class are kept."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ExecutionResult:
+class ExecutionResult(NamedTuple):
     """How the execution of a check ended."""
 
+    time_taken: float
+    """How long it took, in seconds."""
     messages: tuple[Message, ...] = ()
     """What is wrong."""
     details: str = ""
@@ -44,8 +45,6 @@ class ExecutionResult:
     """What the class of ``error`` is called."""
     error: BaseException | None = None
     """The first thing that is wrong, for the log and the span."""
-    time_taken: float
-    """How long it took, in seconds."""
     pretty_status: str | None = None
     """What the check's own ``pretty_status()`` says; None if it has none of its own."""
     lacks: str = ""

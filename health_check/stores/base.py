@@ -233,21 +233,17 @@ class Store(abc.ABC):
             force: it is dropped, as another process has the check.
         """
         now = self._clock.monotonic()
-        ended = [publication.lease for publication in publications if publication.lease.ends <= now]
-        renewed = dict(zip(ended, self._renewed(ended, now + LEASE_SECONDS), strict=True)) if ended else {}
-        valid = [
-            publication._replace(lease=renewed.get(publication.lease) or publication.lease)
-            for publication in publications
-            if publication.lease not in renewed or renewed[publication.lease] is not None
-        ]
-        written = self._write(valid) if valid else []
-        if any(publication.forced and record for publication, record in zip(valid, written, strict=True)):
+        valid = dict(enumerate(publications))
+        ended = {place: each.lease for place, each in valid.items() if each.lease.ends <= now}
+        renewed = self._renewed(list(ended.values()), now + LEASE_SECONDS) if ended else ()
+        for place, lease in zip(ended, renewed, strict=True):
+            publication = valid.pop(place)
+            if lease is not None:
+                valid[place] = publication._replace(lease=lease)
+        written = dict(zip(valid, self._write(list(valid.values())), strict=True)) if valid else {}
+        if any(publications[place].forced and record for place, record in written.items()):
             self._raise_mark()
-        records = iter(written)
-        return [
-            next(records) if publication.lease not in renewed or renewed[publication.lease] is not None else None
-            for publication in publications
-        ]
+        return [written.get(place) for place in range(len(publications))]
 
     def _renewed(self, leases: Sequence[Lease], ends: float) -> list[Lease | None]:
         """Take leases that have ended once more; None for those whose record is another one, or that others have."""

@@ -66,29 +66,30 @@ class _Call:
     What passes between two looks counts as one beat at most: nobody knows whether the process could go on.
     """
 
-    __slots__ = ("_clock", "_looked_at", "_used", "idle_silence", "is_left", "silence", "store")
+    __slots__ = ("_clock", "_looked_at", "_used", "_went_on_at", "idle_silence", "is_left", "silence", "store")
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.is_left = False
         self._clock = clock
         self.went_on()
+        self._looked_at, self._used = self._went_on_at, time.process_time()
         store.progressed = self.went_on
 
     def went_on(self) -> None:
-        """Note that it has made progress; on its thread."""
+        """Note that it has made progress; on its thread, at each statement: it has to cost next to nothing."""
         self.silence = self.idle_silence = 0.0
         """For how many seconds it has made none, and for how many of them the process had nothing else to do."""
-        self._looked_at, self._used = self._clock.monotonic(), time.process_time()
+        self._went_on_at = self._clock.monotonic()
 
     def look(self, *, late: bool) -> None:
         """Count the time since the last look, unless who looks is late himself."""
         now, used = self._clock.monotonic(), time.process_time()
         gap = now - self._looked_at
-        if not late and gap > 0:
-            seconds = min(gap, BEAT_SECONDS + NOTICED_SECONDS)
-            self.silence += seconds
-            self.idle_silence += seconds * max(LEAST_IDLE, 1.0 - (used - self._used) / gap)
+        silent = min(gap, now - self._went_on_at, BEAT_SECONDS + NOTICED_SECONDS)
+        if not late and silent > 0:
+            self.silence += silent
+            self.idle_silence += silent * max(LEAST_IDLE, 1.0 - (used - self._used) / gap)
         self._looked_at, self._used = now, used
 
 

@@ -32,6 +32,8 @@ versions of this package side by side each have their own: neither reads, overwr
 MOST_LENGTH = 500_000
 """How many characters a record has at most: what a check reports is bounded, so a longer one is forged."""
 
+RESULT_FIELDS = tuple(field.name for field in dataclasses.fields(Result))
+
 LAST_MOMENT = 253_402_300_799.0
 """The end of the year 9999, in Unix time: nothing can show a later one."""
 
@@ -200,7 +202,7 @@ def _loaded(text: str, convert: Callable[[Any], T]) -> T:
 
 
 def _of_result(result: Result) -> dict[str, Any]:
-    document = {field.name: getattr(result, field.name) for field in dataclasses.fields(result)}
+    document = {name: getattr(result, name) for name in RESULT_FIELDS}
     if result.pretty_status is None:
         del document["pretty_status"]
     messages = [[message.kind, message.text] for message in result.messages]
