@@ -186,6 +186,7 @@ class Monitor:
         redefined = self._records.redefined(definitions)
         ages = [definition.max_age for definition in definitions]
         patience = settings.WAIT
+        _ = settings.DURATION_BUCKETS  # so that unusable ones are reported before anything runs
         self._refresher.rescue(leave=False)
         server_age = self._server_age  # other threads may be here, too
         if server_age is not None and current_trigger() is not Trigger.COMMAND:

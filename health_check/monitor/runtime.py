@@ -175,7 +175,6 @@ def read(
         wait: For how many seconds to wait at most.
         force: Run every check, fresh or not.
     """
-    _ = settings.DURATION_BUCKETS  # unusable ones are better reported here than at the end of each run
     runtime = get()
     endpoints = None if endpoints is None else tuple(endpoints)
     check_set = check_set or runtime.catalogue.complete(endpoints)
@@ -236,7 +235,6 @@ def failures(readings: Sequence[Reading]) -> Mapping[str, tuple[Failure, ...]]:
 
 async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overview:
     """Read endpoints as ``read`` does, without blocking the event loop; needs a process that is prepared."""
-    _ = settings.DURATION_BUCKETS
     if settings.SCHEDULER:
         get().scheduler.start()
     readings = await get().monitor.aread(check_set.checks_of(endpoints))

@@ -54,8 +54,7 @@ class ExecutionResult(NamedTuple):
 class _Execution:
     """Collects what is to be known of a check while it executes.
 
-    As a context manager it lets nothing out, whatever the check raises: SystemExit would end a thread, a base class the
-    loop.
+    As a context manager it lets no exception out, not even SystemExit, which would end the thread or the event loop.
     """
 
     def __init__(self) -> None:

@@ -14,6 +14,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
+from health_check.concurrency.clock import Clock
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView, response_cache
 from health_check.views.response_cache import ResponseCache
@@ -171,14 +172,20 @@ def test_kept__until_there_is_another_record(mount_checks: Mount, name: str) -> 
     assert (b"run 2" in before.content, b"run 2" in after.content) == (False, True)
 
 
+def let_pass(seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the monotonic clock forward, for whoever reads it."""
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + seconds)
+    monkeypatch.setattr(Clock, "monotonic", staticmethod(time.monotonic))
+
+
 def test_kept__until_a_record_expires(mount_checks: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the view has checks run."""
     mount_checks((Fine, {"max_age": 600}), (Counting, {"max_age": 60}))
     made, _ = cached()
-    monotonic = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 59)
+    let_pass(59, monkeypatch)
     assert made.answer(request_for("/health/?format=json")) is not None
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 61)
+    let_pass(2, monkeypatch)
     assert made.answer(request_for("/health/?format=json")) is None
 
 
@@ -186,8 +193,7 @@ def test_kept__page_for_a_second(mount_checks: Mount, monkeypatch: pytest.Monkey
     """A page tells how long ago checks ran, and has to be about right."""
     mount_checks(Fine)
     made, _ = cached("html")
-    monotonic = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + 1.1)
+    let_pass(1.1, monkeypatch)
     assert made.answer(request_for("/health/?format=html"), may_wait=False) is None
     assert made.answer(request_for("/health/?format=html")) is not None
 
