@@ -103,20 +103,25 @@ def ping(
         ):
             connection.sendall(_request(parts, headers, server_name))
             status, body = _answer(connection, until)
-    except TimeoutError as error:
-        raise PingError(f"{shown} did not answer within {timeout:g} s.") from error
-    except (OSError, UnicodeError) as error:
-        untrusted = getattr(error, "verify_message", "")  # of a class of ssl's, which may not be loaded
-        if untrusted:
-            remedy = "Add --server-name NAME, as in its certificate, or --insecure."
-            raise PingError(f"{shown} has a certificate that is not valid: {untrusted}. {remedy}") from error
-        raise PingError(f"{shown} cannot be reached: {error}. Does the server listen there?") from error
-    except ValueError as error:
-        raise PingError(f"{shown} does not answer as a web server does: {error}") from error
+    except (OSError, ValueError) as error:
+        raise PingError(f"{shown} {_problem(error, timeout)}") from error
     if 300 <= status < 500:
         remedy = NO_ENDPOINT.get(status, "no health endpoint answers there; check the path and its trailing slash.")
         raise PingError(f"{shown} answers HTTP {status}: {remedy}")
     return status, body
+
+
+def _problem(error: Exception, timeout: float) -> str:
+    """Return what is wrong with a server, and what to do."""
+    if isinstance(error, TimeoutError):
+        return f"did not answer within {timeout:g} s."
+    untrusted = getattr(error, "verify_message", "")  # of a class of ssl's, which may not be loaded
+    if untrusted:
+        remedy = "Add --server-name NAME, as in its certificate, or --insecure."
+        return f"has a certificate that is not valid: {untrusted}. {remedy}"
+    if isinstance(error, OSError | UnicodeError):
+        return f"cannot be reached: {error}. Does the server listen there?"
+    return f"does not answer as a web server does: {error}"
 
 
 def _parts(url: str) -> urllib.parse.SplitResult:

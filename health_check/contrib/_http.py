@@ -111,10 +111,9 @@ def fetch(
                     if not follow or following is None:
                         return _read(response)
                 _require_harmless(request.url, following.url, what, redirect_hosts)
-                if login and not _is_origin(bare, following.url):
+                if not _is_origin(bare, following.url):
                     login = None
-                for name in headers or ():
-                    if not _is_origin(bare, following.url):
+                    for name in headers or ():
                         following.headers.pop(name, None)
                 request = following
             raise httpx.TooManyRedirects("", request=request)

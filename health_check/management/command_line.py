@@ -61,8 +61,38 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="HOST:PORT",
         help=f"where the server listens (default: {host}:{port}, from $HOST and $PORT)",
     )
+    parser.set_defaults(default_address=address_of(host, port))
+    _add_checks(parser)
+    _add_times(parser)
+    _add_server(parser)
+    _add_outputs(parser)
+
+
+def _add_checks(parser: CommandParser) -> None:
     parser.add_argument("-s", "--subset", metavar="NAME", help="deprecated: run one of HEALTH_CHECK['SUBSETS']")
     parser.add_argument("--skip-checks", action="store_true", help="has no effect: this command runs no system checks")
+    parser.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        dest="labels",
+        help="only this check, by its label or a former one; may be repeated (default: all)",
+    )
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="list the checks, their endpoints, and whether their labels are pinned; run none",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "json-full"),
+        default="text",
+        help="how to print: text, json (the texts by label), or json-full (all that is known) (default: text)",
+    )
+
+
+def _add_times(parser: CommandParser) -> None:
     parser.add_argument(
         "--fresh",
         action="store_true",
@@ -79,19 +109,6 @@ def add_arguments(parser: CommandParser) -> None:
         help="how long to wait for that (default: 60)",
     )
     parser.add_argument(
-        "--check",
-        action="append",
-        default=[],
-        metavar="LABEL",
-        dest="labels",
-        help="only this check, by its label or a former one; may be repeated (default: all)",
-    )
-    parser.add_argument(
-        "--list",
-        action="store_true",
-        help="list the checks, their endpoints, and whether their labels are pinned; run none",
-    )
-    parser.add_argument(
         "--watch",
         nargs="?",
         type=seconds_above_zero,
@@ -99,15 +116,6 @@ def add_arguments(parser: CommandParser) -> None:
         metavar="SECONDS",
         help="show the checks again every SECONDS (default: 2); if this is not a terminal, print only what changes",
     )
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "json-full"),
-        default="text",
-        help="how to print: text, json (the texts by label), or json-full (all that is known) (default: text)",
-    )
-    _add_server(parser)
-    _add_outputs(parser)
-    parser.set_defaults(default_address=address_of(host, port))
 
 
 def _add_server(parser: CommandParser) -> None:

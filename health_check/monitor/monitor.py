@@ -188,11 +188,7 @@ class Monitor:
         patience = settings.WAIT
         _ = settings.DURATION_BUCKETS  # so that unusable ones are reported before anything runs
         self._refresher.rescue(leave=False)
-        server_age = self._server_age  # other threads may be here, too
-        if server_age is not None and current_trigger() is not Trigger.COMMAND:
-            age = server_age()  # takes its time: the clock is read after it
-            self._refresher.server_start = self._clock.monotonic() - age
-            self._server_age = None
+        self._note_server_start()
         with self._records.lock:
             now = self._clock.monotonic()
             store_until = now + _store_seconds(len(definitions), limit - now)
@@ -226,6 +222,14 @@ class Monitor:
         if refresh.flights:
             self._refresher.begin(refresh, limit)
         return waiters
+
+    def _note_server_start(self) -> None:
+        """Note once when the server of this process started, if it is one."""
+        server_age = self._server_age  # other threads may be here, too
+        if server_age is not None and current_trigger() is not Trigger.COMMAND:
+            age = server_age()  # takes its time: the clock is read after it
+            self._refresher.server_start = self._clock.monotonic() - age
+            self._server_age = None
 
 
 def _store_seconds(number: int, limit: float) -> float:

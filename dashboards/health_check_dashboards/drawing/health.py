@@ -68,40 +68,26 @@ def described(title: str, uid: str, text: str) -> dashboard.Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .readonly()
         .with_variable(variables.datasource())
-        .annotation(
-            dashboard.AnnotationQuery()
-            .name("Alerts")
-            .datasource(variables.SOURCE)
-            .expr(queries.FIRING)
-            .enable(True)
-            .icon_color(RED)
-        )
-        .annotation(
-            dashboard.AnnotationQuery()
-            .name("Deployments")
-            .datasource(variables.SOURCE)
-            .expr(queries.DEPLOYED)
-            .enable(True)
-            .icon_color(BLUE)
-        )
-        .link(
-            dashboard.DashboardLink("Dashboards")
-            .type(DashboardLinkType.DASHBOARDS)
-            .tags(["django", "health"])
-            .as_dropdown(True)
-            .keep_time(True)
-            .include_vars(False)
-            .icon("external link")
-        )
-        .link(
-            dashboard.DashboardLink("Runbook")
-            .type(DashboardLinkType.LINK)
-            .url(RUNBOOKS)
-            .target_blank(True)
-            .icon("doc")
-            .tooltip("What each alert means, and what to do")
-        )
+        .annotation(_annotation("Alerts", queries.FIRING, RED))
+        .annotation(_annotation("Deployments", queries.DEPLOYED, BLUE))
+        .link(_to_dashboards())
+        .link(_to_runbook())
     )
+
+
+def _annotation(name: str, expr: str, color: str) -> dashboard.AnnotationQuery:
+    annotation = dashboard.AnnotationQuery().name(name).datasource(variables.SOURCE)
+    return annotation.expr(expr).enable(True).icon_color(color)
+
+
+def _to_dashboards() -> dashboard.DashboardLink:
+    link = dashboard.DashboardLink("Dashboards").type(DashboardLinkType.DASHBOARDS).tags(["django", "health"])
+    return link.as_dropdown(True).keep_time(True).include_vars(False).icon("external link")
+
+
+def _to_runbook() -> dashboard.DashboardLink:
+    link = dashboard.DashboardLink("Runbook").type(DashboardLinkType.LINK).url(RUNBOOKS).target_blank(True)
+    return link.icon("doc").tooltip("What each alert means, and what to do")
 
 
 SECTIONS = (

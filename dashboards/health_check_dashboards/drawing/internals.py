@@ -103,6 +103,11 @@ def availability() -> Iterator[Drawn]:
 
 def machinery() -> Iterator[Drawn]:
     """Yield the panels of what keeps the checks running."""
+    yield from _runs()
+    yield from _targets()
+
+
+def _runs() -> Iterator[Drawn]:
     yield (
         graph(
             "Age of results",
@@ -134,6 +139,9 @@ def machinery() -> Iterator[Drawn]:
         unit="s",
         empty="No run is under way at the time of a scrape",
     )
+
+
+def _targets() -> Iterator[Drawn]:
     yield graph(
         "Scrapes",
         "How long Prometheus takes to scrape each target.",
