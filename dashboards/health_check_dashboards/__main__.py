@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 
 from health_check_dashboards.files import File, files_of
-from health_check_dashboards.options import OPTIONS, REPEATED, Options, options_of
+from health_check_dashboards.options import OF_TARGET, OPTIONS, REPEATED, Options, options_of
 
 FOLDER = "monitoring"
 
@@ -139,12 +139,14 @@ def _is_other(path: pathlib.Path, text: str) -> bool:
 
 
 def _values(said: argparse.Namespace) -> Mapping[str, str]:
-    return {option.name: getattr(said, option.name.replace("-", "_")) for option in OPTIONS}
+    values = {option.name: getattr(said, option.name.replace("-", "_")) for option in OPTIONS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m health_check_dashboards",
+        usage="%(prog)s [options] [DIR]",
         description="Write dashboards, alert rules, and what belongs to them, for the health of a Django site.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -162,9 +164,10 @@ def _parser() -> argparse.ArgumentParser:
             f"--{several.name}", action="append", default=[], dest=field, metavar=several.metavar, help=several.text
         )
     for option in OPTIONS:
-        text = f"{option.text} (default: {option.default or 'none'})"
+        default = "/health/ of --target" if option.name in OF_TARGET else option.default or "none"
+        text = f"{option.text} (default: {default})"
         group = group_of.get(option.name, groups[OTHER_GROUP])
-        group.add_argument(f"--{option.name}", default=option.default, metavar=option.metavar, help=text)
+        group.add_argument(f"--{option.name}", metavar=option.metavar, help=text)
     return parser
 
 

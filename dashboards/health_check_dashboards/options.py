@@ -182,7 +182,7 @@ OPTIONS = (
         "URL",
     ),
     _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
-    _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for their links", _url, "URL"),
+    _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for links of alerts", _url, "URL"),
     _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
     _option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
     _option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
@@ -235,6 +235,9 @@ OPTIONS = (
 )
 """All options with one value; ``--label`` may be said several times."""
 
+OF_TARGET = ("probe", "health-url")
+"""Where these are not said, they are the health page of ``--target``."""
+
 DEFAULTS: Mapping[str, str] = {option.name: option.default for option in OPTIONS}
 
 
@@ -274,6 +277,7 @@ def options_of(said: Mapping[str, str], labels: tuple[str, ...] = (), **several:
         ValueError: If something is no proper value, or two do not go together.
     """
     values = {option.name: _checked(option, said.get(option.name, option.default)) for option in OPTIONS}
+    values |= {name: f"http://{values['target']}/health/" for name in OF_TARGET if name not in said}
     repeated = {
         field: tuple(dict.fromkeys(_checked(option, value) for value in {**several, "labels": labels}.get(field, ())))
         for field, option in REPEATED.items()

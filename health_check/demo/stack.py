@@ -98,7 +98,6 @@ def _write(folder: pathlib.Path, address: str, alertmanager: str) -> None:
         "--job=shop",
         f"--target={address}",
         f"--alertmanager={alertmanager}",
-        f"--health-url=http://{address}/health/",
         f"--webhook=http://{address}/alertmanager/",
     ]
     command = [sys.executable, "-m", "health_check_dashboards", str(folder), *said, *QUICK]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from health_check_dashboards.files import FILES
-from health_check_dashboards.options import OPTIONS, REPEATED, RUNBOOKS
+from health_check_dashboards.options import OF_TARGET, OPTIONS, REPEATED, RUNBOOKS
 from tests.support.boards import alert_rules
 from tests.support.servers import ROOT
 from tests.support.site_of_docs import SITE
@@ -18,6 +18,7 @@ def test_options__have_a_row_each() -> None:
     rows = re.findall(r"^\| `--([\w-]+)` \| (.*?) ?\| (.*) \|$", PAGE, re.MULTILINE)
     expected = {option.name: (f"`{option.default}`" if option.default else "", option.text) for option in OPTIONS}
     expected["runbook-base"] = ("this project's page", expected["runbook-base"][1])
+    expected |= {name: ("`/health/` of `--target`", expected[name][1]) for name in OF_TARGET}
     expected |= {option.name: ("", option.text) for option in REPEATED.values()}
     assert {name: (default, text) for name, default, text in rows} == expected
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import pathlib
 import re
@@ -14,6 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from django.core.management import load_command_class
+from django.urls import reverse
 
 from health_check.conf import settings
 from health_check_dashboards.__main__ import write
@@ -96,8 +98,9 @@ def test_probes__suit_what_they_ask() -> None:
     deployment, service = resources_of_defaults("deployment.yaml")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     startup, live, ready = (container[f"{name}Probe"] for name in ("startup", "liveness", "readiness"))
-    assert startup["httpGet"] == live["httpGet"] == {"path": "/health/live/", "port": "http"}
-    assert ready["httpGet"] == {"path": "/ready/", "port": "http"}
+    path_of = functools.partial(reverse, urlconf="health_check.urls.all")
+    assert startup["httpGet"] == live["httpGet"] == {"path": path_of("health_check_live"), "port": "http"}
+    assert ready["httpGet"] == {"path": path_of("health_check_ready"), "port": "http"}
     assert ready["timeoutSeconds"] > settings.TIMEOUT + 0.9
     for probe in (startup, live, ready):
         assert probe.keys() == {"httpGet", "periodSeconds", "timeoutSeconds", "failureThreshold"}

@@ -10,7 +10,7 @@ import pytest
 
 from health_check_dashboards.__main__ import GROUPS, main
 from health_check_dashboards.files import FILES
-from health_check_dashboards.options import OPTIONS
+from health_check_dashboards.options import OF_TARGET, OPTIONS
 from tests.support.servers import ROOT
 
 PATHS = {file.path for file in FILES}
@@ -51,6 +51,12 @@ sys.path.insert(0, sys.argv[1])
 from health_check_dashboards.__main__ import GROUPS, main
 sys.exit(main([sys.argv[2]]))
 """
+
+
+def test_command__takes_the_page_from_the_target(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the command, too, ``--target`` alone says where the site is probed."""
+    assert main(["--print", "prometheus/prometheus.yml", "--target", "shop.internal:8000"]) == 0
+    assert "- http://shop.internal:8000/health/  # --probe" in capsys.readouterr().out
 
 
 def test_command__lists(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,10 +132,13 @@ def test_command__explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
     assert ended.value.code == 0
-    text = "".join(capsys.readouterr().out.split())  # long addresses are broken at hyphens
+    help_text = capsys.readouterr().out
+    assert help_text.startswith("usage: python -m health_check_dashboards [options] [DIR]\n\nWrite dashboards")
+    text = "".join(help_text.split())  # long addresses are broken at hyphens
     for option in OPTIONS:
         assert f"--{option.name}{option.metavar}" in text
-        assert f"(default:{option.default or 'none'})" in text
+        default = "/health/of--target" if option.name in OF_TARGET else option.default or "none"
+        assert f"(default:{default})" in text
     for part in ("--list", "--force", "--label", "examples:", "exitcodes:", "monitoring"):
         assert part in text
 

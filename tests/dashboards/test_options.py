@@ -133,6 +133,15 @@ def test_runbooks__may_be_served_by_a_site() -> None:
     assert [path for path, text in texts.items() if "github.io" in text] == []
 
 
+def test_target__is_where_the_health_page_is() -> None:
+    """What is probed, and where alerts link to, is the page of ``--target``, unless another one is named."""
+    options = options_of({"target": "shop.internal:8000", "health-url": "https://shop.example/health/"})
+    assert options["probe"] == "http://shop.internal:8000/health/"
+    assert options["health-url"] == "https://shop.example/health/"
+    rendered = "".join(file.render(options_of({"target": "shop.internal:8000"})) for file in FILES)
+    assert "host.docker.internal:8000" not in rendered
+
+
 def test_health_url__is_how_instances_are_asked() -> None:
     """Links to an instance's health page have the scheme and the path of the site's."""
     text = dashboard("grafana/dashboards/now.json", options_of({"health-url": "https://shop.example/status/"}))

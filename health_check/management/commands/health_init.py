@@ -75,7 +75,6 @@ def _write(folder: str, target: str, job: str, *, force: bool) -> str:
         CommandError: If they cannot be written.
     """
     said, wrong = io.StringIO(), io.StringIO()
-    probe = f"http://{target}/health/"
     try:
         main = importlib.import_module("health_check_dashboards.__main__").main
     except ImportError as error:
@@ -83,7 +82,7 @@ def _write(folder: str, target: str, job: str, *, force: bool) -> str:
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
         more = ["--credentials-file", proposals.CREDENTIALS] if proposals.needs_token() else []
         more += ["--force"] if force else []
-        code = main([folder, "--job", job, "--target", target, "--probe", probe, *more])
+        code = main([folder, "--job", job, "--target", target, *more])
     if code:
         reason = wrong.getvalue().strip().removeprefix("python -m health_check_dashboards: ")
         raise CommandError(f"The files of the monitoring were not written. {reason}", returncode=2)
