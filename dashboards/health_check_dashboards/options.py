@@ -182,7 +182,7 @@ OPTIONS = (
         "URL",
     ),
     _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
-    _option("health-url", "http://host.docker.internal:8000/health/", "the health page, for links of alerts", _url, "URL"),
+    _option("health-url", "http://host.docker.internal:8000/health/", "where alerts link to", _url, "URL"),
     _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
     _option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
     _option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
