@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import ipaddress
+import math
 import socket
 import socketserver
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
@@ -39,6 +41,9 @@ BODY_BYTES = 8192
 
 MOST_CONNECTIONS = 100
 """How many connections there may be at once."""
+
+SEND_SECONDS = 1.0
+"""How long a client may take to receive an answer before another one may have its place."""
 
 POLL_SECONDS = 0.1
 """How often to see whether the server is to end."""
@@ -110,7 +115,8 @@ def addresses() -> list[str]:
 class Server(ThreadedWSGIServer):
     """Serve the application, a thread a connection; end without breaking off an answer.
 
-    Where there are too many connections, the oldest one that has no complete request gives way, else the new one.
+    Where there are too many connections, the oldest one that has no complete request gives way, else one whose client
+    receives its answer too slowly, else the new one.
 
     Args:
         host: The address to listen on.
@@ -125,8 +131,8 @@ class Server(ThreadedWSGIServer):
 
     def __init__(self, host: str, port: int) -> None:
         self._changed = threading.Condition()
-        self._connections: dict[Any, bool] = {}
-        """The connections in their order, and whether an answer is being made for each."""
+        self._connections: dict[Any, float] = {}
+        """The connections in their order, and when each may give way, on the monotonic clock."""
         super().__init__((host, port), _Handler, ipv6=_is_ipv6(host))
         self.set_app(Application())
 
@@ -134,12 +140,13 @@ class Server(ThreadedWSGIServer):
         """Begin to serve a connection."""
         with self._changed:
             if len(self._connections) >= MOST_CONNECTIONS:
-                waiting = (connection for connection, answering in self._connections.items() if not answering)
-                victim = next(waiting, request)
+                victim = min(self._connections, key=self._connections.__getitem__)
+                if self._connections[victim] > time.monotonic():
+                    victim = request
                 self._connections.pop(victim, None)
                 with contextlib.suppress(OSError):
                     victim.shutdown(socket.SHUT_RDWR)
-            self._connections[request] = False
+            self._connections[request] = -math.inf
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
@@ -148,12 +155,19 @@ class Server(ThreadedWSGIServer):
             self._connections.pop(request, None)
         super().shutdown_request(request)
 
-    def note(self, connection: Any, *, answering: bool) -> None:
-        """Note that an answer is being made for a connection, or no longer."""
+    def note(self, connection: Any, gives_way_at: float) -> None:
+        """Note when a connection may give way, on the monotonic clock: with no answer to be made, at any time."""
         with self._changed:
             if connection in self._connections:
-                self._connections[connection] = answering
+                self._connections[connection] = gives_way_at
             self._changed.notify_all()
+
+    def note_sending(self, connection: Any) -> None:
+        """Note that the client is sent its answer: it may take its time for that, but not the place of others."""
+        with self._changed:
+            if connection in self._connections:
+                end = time.monotonic() + SEND_SECONDS
+                self._connections[connection] = min(self._connections[connection], end)
 
     def server_bind(self) -> None:
         """Listen, without asking a name server what this host is called."""
@@ -180,7 +194,9 @@ class Server(ThreadedWSGIServer):
             self.shutdown()
             self.socket.close()
             with self._changed:
-                self._changed.wait_for(lambda: not any(self._connections.values()), GRACE_SECONDS)
+                self._changed.wait_for(
+                    lambda: max(self._connections.values(), default=-math.inf) == -math.inf, GRACE_SECONDS
+                )
 
 
 class _Input(io.RawIOBase):
@@ -213,18 +229,38 @@ class _Input(io.RawIOBase):
         return received
 
 
+class _Output(io.RawIOBase):
+    """What a client is sent; says when that begins."""
+
+    def __init__(self, connection: socket.socket, begin: Callable[[], object]) -> None:
+        self._connection = connection
+        self._begin = begin
+
+    def writable(self) -> bool:
+        """Return True."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Send all of some bytes."""
+        self._begin()
+        self._connection.sendall(data)
+        return len(data)
+
+
 class _Handler(WSGIRequestHandler):
     timeout = READ_SECONDS
 
     server: Server
     connection: Any
     rfile: Any
+    wfile: Any
 
     def setup(self) -> None:
         super().setup()
         self.rfile.close()
         self._input = _Input(self.connection)
         self.rfile = io.BufferedReader(self._input)
+        self.wfile = _Output(self.connection, lambda: self.server.note_sending(self.connection))
 
     def parse_request(self) -> bool:
         if not super().parse_request():
@@ -237,7 +273,7 @@ class _Handler(WSGIRequestHandler):
             return False
         self._input.allow(self.timeout, BODY_BYTES)
         self.connection.settimeout(self.timeout)
-        self.server.note(self.connection, answering=True)
+        self.server.note(self.connection, math.inf)
         return True
 
     def handle_one_request(self) -> None:
@@ -247,7 +283,7 @@ class _Handler(WSGIRequestHandler):
         except (TimeoutError, ConnectionError):
             self.close_connection = True
         finally:
-            self.server.note(self.connection, answering=False)
+            self.server.note(self.connection, -math.inf)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class names it
         """Print no line a request: probes are many."""

@@ -14,15 +14,23 @@ from django.core.cache import caches
 from django.db import connections
 
 from health_check.conf import settings
+from health_check.redaction import mask
 
 RELEASE = re.compile(r"(.*\D)?\d{8,14}|.*\d{4}-\d\d-\d\d.*|(?=.*\d)(?=.*[a-f])[0-9a-f]{7,40}|v?\d+(\.\d+)+")
+
+PLACES = (
+    *("service", "options", "host", "hostaddr", "port", "dbname"),  # psycopg: "options" may have a search_path
+    *("read_default_file", "read_default_group", "unix_socket", "db", "database"),  # mysqlclient
+)
+"""The options of databases that say where these are."""
 
 
 def site() -> str:
     """Return what distinguishes this site from others, the same in all its processes and releases.
 
     A digest of ``HEALTH_CHECK["SITE"]`` alone, or else of what makes the site: the settings module, ``BASE_DIR``, and
-    of each database and cache its engine, host, port and name. No user, password, key or option goes into it.
+    of each database and cache its engine, host, port and name, also where options have them. No user, password or key
+    goes into it.
     """
     return digest(settings.SITE or "\n".join(facts()))
 
@@ -60,7 +68,14 @@ def digest(text: str) -> str:
 
 
 def _of_database(database: Mapping[str, Any]) -> str:
-    return " ".join(str(database.get(name) or "") for name in ("ENGINE", "HOST", "PORT", "NAME"))
+    options = database.get("OPTIONS")
+    found = {name: options.get(name) for name in PLACES} if isinstance(options, Mapping) else {}
+    places = [
+        f"{name}={mask(str(value))}"
+        for name, value in found.items()
+        if value and isinstance(value, str | int | os.PathLike)
+    ]
+    return " ".join([*(str(database.get(name) or "") for name in ("ENGINE", "HOST", "PORT", "NAME")), *places])
 
 
 def _of_cache(cache: Mapping[str, Any]) -> str:

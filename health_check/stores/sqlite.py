@@ -126,8 +126,7 @@ class SQLiteStore(Store):
         clock: Clock | None = None,
     ) -> None:
         super().__init__(clock=clock)
-        given: object = path
-        if given is not None and (not isinstance(given, str | os.PathLike) or given == ""):
+        if path is not None and not _names_a_file(path):
             raise TypeError(f"path is {shown(path)}, use the name of a file")
         self._file = SharedFile(
             None if path is None else pathlib.Path(path), build=_build, refuse=_refusal, version=VERSION
@@ -150,7 +149,7 @@ class SQLiteStore(Store):
         try:
             return str(self.path)
         except StoreError:
-            return "an SQLite file in the folder for temporary files"
+            return "an SQLite file" if not self.is_default else "an SQLite file in the folder for temporary files"
 
     def current_mark(self) -> object:
         return self._file.mark()
@@ -348,6 +347,14 @@ class SQLiteStore(Store):
         self._memo.note(name, text, record)
         sqlite_past.add(database, name, added)
         return record
+
+
+def _names_a_file(path: object) -> bool:
+    """Return whether the system can have a file of this name: a text with a zero byte or half a character is none."""
+    try:
+        return isinstance(path, str | os.PathLike) and bool(pathlib.Path(path).name) and b"\0" not in os.fsencode(path)
+    except (TypeError, ValueError):
+        return False
 
 
 Row = tuple[Any, ...]

@@ -99,7 +99,11 @@ class SharedFile:
             if self._given is None:
                 self._path = default_path(self._version)
             else:
-                self._path = pathlib.Path(os.path.realpath(self._given.parent)) / self._given.name
+                try:
+                    self._path = pathlib.Path(os.path.realpath(self._given.parent)) / self._given.name
+                except OSError as error:
+                    remedy = "give an absolute path, or start in a folder that exists"
+                    raise StoreError(f"{self._given} cannot be looked at: {error.strerror}: {remedy}") from error
         return self._path
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import http.client
+import math
 import select
 import socket
 import threading
@@ -344,11 +345,29 @@ def test_serve__many_answers(holding: Running, held: Held, monkeypatch: pytest.M
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
     with ThreadPoolExecutor(3) as pool:
         answers = [pool.submit(holding.send, "/health/") for _ in range(3)]
-        eventually(lambda: sum(holding.server._connections.values()) == 3)
+        eventually(lambda: list(holding.server._connections.values()) == [math.inf] * 3)
         with pytest.raises(OSError):  # noqa: PT011 - of what kind depends on the system
             holding.send("/health/")
         held.let_go.set()
         assert [answer.result().status for answer in answers] == [200] * 3
+
+
+def test_serve__answers_that_are_not_received(
+    running: Running, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    """Clients that ask for a large page, and do not read it, give way to those that do."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(server, "SEND_SECONDS", 0.1)
+    monkeypatch.setattr(server, "_index", lambda request: HttpResponse(b"x" * 30_000_000))
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(running.address)
+            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        eventually(lambda: len(running.server._connections) == 3)
+        eventually(lambda: max(running.server._connections.values()) < time.monotonic())
+        assert running.send("/live/").status == 200
 
 
 def test_serve__page_that_fails(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,11 @@ def test_site__of_a_cache(settings: Settings, first: object, second: object, sam
         ({"PASSWORD": "other"}, True),
         ({"USER": "other"}, True),
         ({"OPTIONS": {"service": object()}}, True),
+        ({"OPTIONS": {"sslmode": "require", "passfile": "/other"}}, True),
+        ({"OPTIONS": {"service": "tenant_b"}}, False),
+        ({"OPTIONS": {"read_default_file": pathlib.Path("/etc/mysql/tenant_b.cnf")}}, False),
+        ({"OPTIONS": {"options": "-c search_path=tenant_b"}}, False),
+        ({"OPTIONS": None}, True),
     ],
 )
 def test_site__of_a_database(monkeypatch: pytest.MonkeyPatch, change: dict[str, object], same: bool) -> None:

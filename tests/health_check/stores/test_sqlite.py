@@ -181,6 +181,9 @@ def test_path__its_folder_is_missing(file: pathlib.Path) -> None:
     [
         ({"path": ""}, "path is '', use the name of a file"),
         ({"path": 3}, "path is 3, use the name of a file"),
+        ({"path": "/"}, "path is '/', use the name of a file"),
+        ({"path": "a\0b"}, r"path is 'a\\x00b', use the name of a file"),
+        ({"path": "\ud800"}, r"path is '\\ud800', use the name of a file"),
         ({"paht": "x"}, "paht"),
     ],
 )
