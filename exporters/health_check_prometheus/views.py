@@ -41,7 +41,7 @@ class MetricsView(AccessMixin, View):
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     registry: Any = REGISTRY
 
-    also_made_by = frozenset({"generate_latest", "make_wsgi_app", "make_asgi_app"})
+    also_made_by = frozenset({"generate_latest", "make_wsgi_app", "make_asgi_app", "choose_encoder"})
     """What of prometheus_client views of others call that show the same: where they are guarded, so is this one."""
     open_elsewhere = ("django_prometheus.exports.ExportToDjangoView",)
     """Such views that are guarded by nothing."""

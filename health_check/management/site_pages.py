@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+import types
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from django.urls import Resolver404, ResolverMatch, URLResolver, get_resolver, resolve
 
 from health_check import extensions
 from health_check.conf import settings
+from health_check.registry.calls import called_by, codes_in, named_in
 from health_check.registry.endpoints import endpoint_of, views_of
 from health_check.views.sync_async import is_issued
 
@@ -50,7 +51,7 @@ def _shows(callback: View, page: View) -> bool:
         view = getattr(inner, "view_class", None)
         if isinstance(wanted, type) and isinstance(view, type) and issubclass(view, wanted):
             return True
-        if makers and any(name in makers for name in _names_in(inner)):
+        if makers and _calls_one_of(makers, inner if view is None else view):
             return True
     return False
 
@@ -67,24 +68,16 @@ def _path_of(callback: object) -> str:
     return f"{getattr(callback, '__globals__', {}).get('__name__')}.{name}"
 
 
-def _names_in(function: object, depth: int = 3) -> Iterator[str]:
-    """Yield the names that the code of a function or class has, and that of what it calls in its own package."""
-    if isinstance(view := getattr(function, "view_class", None), type):
-        function = view
-    if isinstance(function, type):
-        for each in vars(function).values():
-            yield from _names_in(each, depth) if inspect.isfunction(each) else ()
-        return
-    code, own = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    names = getattr(code, "co_names", ())
-    yield from names
-    for called in (own.get(name) for name in names if depth):
-        if inspect.isfunction(called) and _package_of(called.__globals__) == _package_of(own):
-            yield from _names_in(called, depth - 1)
-
-
-def _package_of(module: Mapping[str, Any]) -> str:
-    return str(module.get("__name__")).partition(".")[0]
+def _calls_one_of(makers: Collection[str], view: object) -> bool:
+    """Return whether the code of a view, or what it calls in its own package, names one of some functions."""
+    return any(
+        not names.isdisjoint(makers)
+        for function in called_by(view, own_package=True)
+        for names in (
+            {name for code in codes_in(function.__code__) for name in code.co_names},
+            {value.__name__ for value in named_in(function) if type(value) is types.FunctionType},
+        )
+    )
 
 
 def _inside(callback: object, depth: int = 5) -> Iterator[object]:

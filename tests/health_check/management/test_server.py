@@ -22,7 +22,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import include, path
 from django.views import View
-from prometheus_client import generate_latest
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client import generate_latest as latest
+from prometheus_client.exposition import choose_encoder
 from pytest_django import Settings
 
 from health_check import extensions
@@ -256,10 +258,46 @@ class OwnPage(View):
         return own_page(request)
 
 
+def own_page_by_another_name(request: HttpRequest) -> HttpResponse:
+    """The same, by a function that is imported under another name, and called in another one."""
+
+    def show() -> HttpResponse:
+        return HttpResponse(latest())
+
+    return show() if request.headers.get("Word") == "friend" else HttpResponse(status=403)
+
+
+def own_page_as_asked(request: HttpRequest) -> HttpResponse:
+    """The same, in the format that is asked for."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    page = HttpResponse(encode(REGISTRY), content_type=content_type)
+    return page if request.headers.get("Word") == "friend" else HttpResponse(status=403)
+
+
+class Shower:
+    """Shows the same when it is called, or by a method."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return own_page(request)
+
+    @staticmethod
+    def show(request: HttpRequest) -> HttpResponse:
+        """Show it."""
+        return own_page(request)
+
+
+class InheritedPage(OwnPage):
+    """The same, as a class that has it from another one."""
+
+
 def test_serve__metrics_of_the_sites_own_making(mount: Mount) -> None:
     """A metrics page that is none of ours is guarded here as it is there; the open one of django-prometheus is open."""
     exports = pytest.importorskip("django_prometheus.exports").ExportToDjangoView
-    for view in (guarded(exports), own_page, OwnPage.as_view(), functools.partial(own_page)):
+    views = (
+        *(guarded(exports), own_page, OwnPage.as_view(), functools.partial(own_page), own_page_by_another_name),
+        *(own_page_as_asked, Shower(), Shower.show, Shower().show, InheritedPage.as_view()),
+    )
+    for view in views:
         mount(path("internal/numbers", view), path("other/", lambda request: HttpResponse("secret")))
         with contextlib.closing(Running()) as running:
             for target in ("/metrics", "/internal/numbers"):
