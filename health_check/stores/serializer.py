@@ -19,6 +19,10 @@ T = TypeVar("T")
 MOST_REMEMBERED = 10_000
 """How many documents to remember."""
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+RESULT_FIELDS = tuple(field.name for field in dataclasses.fields(Result))
+
 STATES = {state.value: state.value for state in State}
 
 VERSION = 3
@@ -190,7 +194,7 @@ class Memo:
 
 
 def _text(document: object) -> str:
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    text = ENCODER.encode(document)
     return text.encode("utf-8", "backslashreplace").decode()  # what UTF-8 cannot say becomes an escape of JSON's
 
 

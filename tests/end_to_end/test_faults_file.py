@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from io import RawIOBase
 
 import pytest
 
@@ -180,16 +181,25 @@ def on_small_disk(folder: pathlib.Path) -> list[str]:
     return wrapper
 
 
+def fill(file: RawIOBase) -> None:
+    """Write to a file until there is no room."""
+    try:
+        while True:
+            file.write(bytes(512))
+    except OSError as error:
+        assert error.errno == errno.ENOSPC  # noqa: PT017 - the only way to know that it is full
+
+
 @contextlib.contextmanager
 def full(folder: pathlib.Path) -> Iterator[None]:
-    """Fill a file system."""
+    """Fill a file system, and leave SQLite no journal: with the one that is there it can go on."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(512))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC  # noqa: PT017 - the only way to know that it is full
+        fill(file)
+        while any(journal.stat().st_size for journal in folder.glob("*-journal")):
+            for journal in folder.glob("*-journal"):
+                journal.unlink()
+            fill(file)
         try:
             yield
         finally:

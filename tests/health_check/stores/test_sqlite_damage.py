@@ -304,7 +304,7 @@ def test_disk__read_only(file: pathlib.Path, there: bool) -> None:
 
 @pytest.mark.usefixtures("own_mounts")
 def test_disk__full(file: pathlib.Path) -> None:
-    """Where there is no room the store says so, and works again once there is."""
+    """Where there is no room for a file the store says so; with one, it goes on in the room that it has."""
     script = 'mount -t tmpfs -o size=512k none "$0" && exec "$@"'
     with peer(file, wrapper=[*UNSHARE, "sh", "-c", script, str(file.parent)]) as other:
         other.call("fill")
@@ -313,10 +313,8 @@ def test_disk__full(file: pathlib.Path) -> None:
         other.call("make_room")
         other.call("force", 3)
         other.call("fill")
-        with pytest.raises(StoreError, match=r"(?i)full|no space left"):
-            other.call("force", 100, False)
-        runs = other.call("runs")
-        assert runs >= 3
+        other.call("force", 100, False)
+        assert other.call("runs") == 103
         other.call("make_room")
         other.call("force", 1)
-        assert other.call("runs") == runs + 1
+        assert other.call("runs") == 104

@@ -25,7 +25,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from health_check.monitor import runtime
 from health_check.monitor.history import HistoryReader
 from health_check.monitor.reports import Reading
-from health_check.past import total_of
+from health_check.past import Period, total_of
 from health_check.records import State
 from tests.support.site.configuration import configured
 
@@ -111,12 +111,17 @@ def past(request: HttpRequest) -> JsonResponse:
     history = HistoryReader(current.monitor.store_client).history(readings)
     return JsonResponse(
         {
-            "day": {label: total_of(some)._asdict() for label, some in history.half_hours.items()},
-            "days": {label: total_of(some)._asdict() for label, some in history.days.items()},
+            "day": {label: numbers(some) for label, some in history.half_hours.items()},
+            "days": {label: numbers(some) for label, some in history.days.items()},
             "uptime": {label: total_of(some).uptime for label, some in history.half_hours.items()},
             "incidents": [dataclasses.asdict(incident) for incident in history.incidents],
         }
     )
+
+
+def numbers(periods: Sequence[Period]) -> dict[str, float]:
+    """Return what is counted of all periods together."""
+    return {name: value for name, value in total_of(periods)._asdict().items() if name != "times"}
 
 
 def compute(request: HttpRequest) -> HttpResponse:
