@@ -99,7 +99,7 @@ def _publishing(store: Store, queries: Sequence[Query]) -> list[float]:
     """Return how long it takes to publish each of some outcomes, without taking their leases."""
     found = []
     for _ in range(ROUNDS):
-        entries = store.look([dataclasses.replace(query, lease_seconds=10.0) for query in queries])
+        entries = store.look([query._replace(lease_seconds=10.0) for query in queries])
         made = [Publication(lease=e.lease, record=_record_after(e.record)) for e in entries if e.lease is not None]
         start = time.perf_counter()
         store.publish(made)
