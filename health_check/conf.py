@@ -434,7 +434,7 @@ def __getattr__(name: str) -> Any:
 
 def _configured() -> Mapping[str, Any]:
     value = getattr(django_settings, "HEALTH_CHECK", {})
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):  # the former costs less: it is read all the time
         raise ImproperlyConfigured(f"HEALTH_CHECK is {shown(value)}: use a dict of settings.")
     return value
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import cached_property
@@ -89,46 +90,56 @@ class Definition:
     @property
     def timeout(self) -> float:
         """The time budget in force, in seconds."""
-        return min(settings.TIMEOUT if policy.timeout is None else policy.timeout for policy in self.policies)
+        least, is_default = self._stated_timeout
+        return min(least, settings.TIMEOUT) if is_default else least
 
     @property
     def max_age(self) -> float:
         """For how many seconds a result counts as fresh."""
+        least, is_default = self._stated_max_age
         if settings.MAX_AGE_OVERRIDES_CHECKS:
             return settings.MAX_AGE
-        return min(settings.MAX_AGE if policy.max_age is None else policy.max_age for policy in self.policies)
+        return min(least, settings.MAX_AGE) if is_default else least
 
-    @property
+    @cached_property
+    def _stated_timeout(self) -> tuple[float, bool]:
+        return _least([policy.timeout for policy in self.policies])
+
+    @cached_property
+    def _stated_max_age(self) -> tuple[float, bool]:
+        return _least([policy.max_age for policy in self.policies])
+
+    @cached_property
     def scope(self) -> str:
         """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
         return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
 
-    @property
+    @cached_property
     def title(self) -> str:
         """What people call it; empty if no entry says: then by its label."""
         return next((policy.title for policy in self.policies if policy.title), "")
 
-    @property
+    @cached_property
     def group(self) -> str:
         """Under which heading the status page shows it; empty if no entry says."""
         return next((policy.group for policy in self.policies if policy.group), "")
 
-    @property
+    @cached_property
     def tags(self) -> Mapping[str, str]:
         """Labels of the site's own; the first entry that gives one counts."""
         return dict(pair for policy in reversed(self.policies) for pair in policy.tags or ())
 
-    @property
+    @cached_property
     def runbook(self) -> str:
         """The address of a page that says what to do when it fails; empty if no entry names one."""
         return next((policy.runbook for policy in self.policies if policy.runbook), "")
 
-    @property
+    @cached_property
     def description(self) -> str:
         """What it is for, in words; empty if no entry says."""
         return next((policy.description for policy in self.policies if policy.description), "")
 
-    @property
+    @cached_property
     def aliases(self) -> tuple[str, ...]:
         """What it was called before, by any entry."""
         return tuple(dict.fromkeys(alias for policy in self.policies for alias in policy.aliases or ()))
@@ -198,6 +209,11 @@ class Definition:
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
         return defaults_of(self.check_class)
+
+
+def _least(seconds: Sequence[float | None]) -> tuple[float, bool]:
+    """Return the least number of seconds that is stated, and whether the default counts beside it."""
+    return min((each for each in seconds if each is not None), default=math.inf), None in seconds
 
 
 PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
