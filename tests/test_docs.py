@@ -45,7 +45,8 @@ TRY = """\
 import importlib, json, pathlib, sys
 import django
 django.setup()
-importlib.import_module(sys.argv[1])
+for module in sys.argv[2:]:
+    importlib.import_module(module)
 from django.core.management import call_command
 call_command("check", fail_level="WARNING")
 from django.test import Client
@@ -54,7 +55,7 @@ paths = [f"/{endpoint.route}" for endpoint in runtime.get().catalogue.endpoints]
 def ask(path):
     response = Client().get(path, {"format": "json"})
     return response.json() if response.status_code not in (401, 403) else "closed"
-pathlib.Path(sys.argv[2]).write_text(json.dumps({path: ask(path) for path in paths}))
+pathlib.Path(sys.argv[1]).write_text(json.dumps({path: ask(path) for path in paths}))
 """
 
 
@@ -68,10 +69,23 @@ def first(document: pathlib.Path, file: str) -> str:
     return next(code for name, code in blocks_of(document) if name == file)
 
 
+def steps_of(document: pathlib.Path) -> list[list[int]]:
+    """Return the numbers of its examples that are tried together: those up to the one that shows a file again."""
+    steps: list[list[int]] = []
+    files: set[str] = set()
+    for number, (file, _) in enumerate(blocks_of(document)):
+        if not steps or file in files:
+            steps.append([])
+            files.clear()
+        steps[-1].append(number)
+        files.add(file)
+    return steps
+
+
 EXAMPLES = [
-    pytest.param(document, number, id=f"{document.stem}-{number}-{file}")
+    pytest.param(document, step, id=f"{document.stem}-{step[-1]}")
     for document in DOCUMENTS
-    for number, (file, _) in enumerate(blocks_of(document))
+    for step in steps_of(document)
 ]
 
 
@@ -111,20 +125,19 @@ def python(folder: pathlib.Path, *arguments: str) -> str:
     return done.stdout
 
 
-def answers_of(folder: pathlib.Path, module: str) -> dict[str, Any]:
-    """Import a module of a site, and return what its endpoints answer: by way of a file, since receivers may print."""
+def answers_of(folder: pathlib.Path, *modules: str) -> dict[str, Any]:
+    """Import modules of a site, and return what its endpoints answer: by way of a file, since receivers may print."""
     file = folder / "answers.json"
-    python(folder, "-c", TRY, module, str(file))
+    python(folder, "-c", TRY, str(file), *modules)
     answers: dict[str, Any] = json.loads(file.read_text())
     return answers
 
 
-@pytest.mark.parametrize(("document", "number"), EXAMPLES)
-def test_example__runs(tmp_path: pathlib.Path, document: pathlib.Path, number: int) -> None:
-    """The example can be imported, the system checks are silent, and every endpoint answers."""
-    project(tmp_path, document, number)
-    module = blocks_of(document)[number][0].removesuffix(".py")
-    assert answers_of(tmp_path, module)
+@pytest.mark.parametrize(("document", "step"), EXAMPLES)
+def test_examples__run(tmp_path: pathlib.Path, document: pathlib.Path, step: list[int]) -> None:
+    """The examples can be imported, the system checks are silent, and every endpoint answers."""
+    project(tmp_path, document, step[-1])
+    assert answers_of(tmp_path, *(blocks_of(document)[number][0].removesuffix(".py") for number in step))
 
 
 def test_readme__answers_what_it_says(tmp_path: pathlib.Path) -> None:

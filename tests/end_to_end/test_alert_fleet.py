@@ -1,4 +1,4 @@
-"""How often people are told: a fleet of two hosts with four workers each and an exporter process, on one Redis."""
+"""How often people are told: a fleet of two hosts with two workers each and an exporter process, on one Redis."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def fleet(tmp_path: pathlib.Path) -> Iterator[Fleet]:
         told = stack.enter_context(receiver())
         cache = stack.enter_context(redis_server(tmp_path / "redis"))
         sites = [site_of(name, tmp_path, cache) for name in ("web-east", "web-west")]
-        hosts = [stack.enter_context(site_under_gunicorn(site, "--workers=4", "--threads=1")) for site in sites]
+        hosts = [stack.enter_context(site_under_gunicorn(site, "--workers=2", "--threads=1")) for site in sites]
         sidecar = stack.enter_context(standalone_exporter(site_of("exporter", tmp_path, cache)))
         folder = written(tmp_path / "monitoring", {**QUICK, "webhook": told.url})
         configuration = folder / "alertmanager" / "alertmanager.yml"

@@ -18,7 +18,7 @@ from tests.support.servers import Server, gunicorn, manage
 
 pytestmark = pytest.mark.server
 
-WORKERS = 3
+WORKERS = 2
 
 SERVERS = {
     "gthread": ([f"--workers={WORKERS}", "--threads=2"], "tests.support.plain.wsgi"),

@@ -19,7 +19,7 @@ from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
-WORKERS = 3
+WORKERS = 2
 LABELS = ["Counting", "Flip"]
 
 NOTICED_SECONDS = 2.0

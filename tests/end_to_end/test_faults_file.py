@@ -27,7 +27,7 @@ from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
-WORKERS = 3
+WORKERS = 2
 ARGUMENTS = [f"--workers={WORKERS}", "--threads=1"]
 LABELS = ["Counting", "Flip"]
 

@@ -30,7 +30,7 @@ JOBS = {"openmetrics": "/metrics", "text": "/text-metrics"}
 SECONDS = 0.5
 """How often Prometheus scrapes."""
 
-WORKERS = 3
+WORKERS = 2
 LOST_PER_KILL = 1
 """How many runs of each check may be lost with a worker that is killed, or be counted twice."""
 

@@ -21,10 +21,10 @@ from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
-WORKERS = 4
+WORKERS = 2
 CLIENTS = 4
-WARM_UP = times(1000, least=400)
-REQUESTS = WARM_UP + times(4000, least=600)
+WARM_UP = times(1000, least=300)
+REQUESTS = WARM_UP + times(4000)
 MAX_AGE = 0.25
 
 PATHS = ["/health/?format=json", "/health/", "/metrics", "/health/?format=text"]

@@ -35,15 +35,15 @@ CLIENTS = 4
 NAMES = ["Flip", "Numbered", "Counting", "CountingAsync"]
 
 SERVERS: dict[str, tuple[str, ...]] = {
-    "4 sync workers": ("--workers=4", "--threads=1"),
+    "3 sync workers": ("--workers=3", "--threads=1"),
     "2 workers with 4 threads": ("--workers=2", "--threads=4"),
-    "4 forked from a loaded application": ("--workers=4", "--threads=1", "--preload"),
-    "4 gevent workers": ("--workers=4", "--threads=1", "--worker-class=gevent"),
-    "4 uvicorn workers": ("--workers=4", "--threads=1", "--worker-class=uvicorn_worker.UvicornWorker"),
+    "3 forked from a loaded application": ("--workers=3", "--threads=1", "--preload"),
+    "3 gevent workers": ("--workers=3", "--threads=1", "--worker-class=gevent"),
+    "3 uvicorn workers": ("--workers=3", "--threads=1", "--worker-class=uvicorn_worker.UvicornWorker"),
 }
 """How gunicorn is started."""
 
-SELDOM = ("2 workers with 4 threads", "4 uvicorn workers")
+SELDOM = ("2 workers with 4 threads", "3 uvicorn workers")
 """Of these only under ``make test-long``: other tests have them, too."""
 
 

@@ -23,7 +23,7 @@ from tests.support.site.views import PROCESS_HEADER
 
 pytestmark = pytest.mark.server
 
-WORKERS = 3
+WORKERS = 2
 CLIENTS = 3
 PAUSE_SECONDS = 0.02
 MAX_AGE = 0.2

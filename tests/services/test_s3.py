@@ -14,6 +14,7 @@ from health_check.contrib.s3 import S3
 from tests.services.contract import Contract, Service
 from tests.support.checked import BUDGET_SECONDS, errors_of, seen_of
 from tests.support.objects import BUCKET, REGION, Key, Objects, object_storage
+from tests.support.repetitions import long, times
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
@@ -58,7 +59,7 @@ def test_s3__no_such_bucket(objects: Objects, settings: Settings, read_only: boo
     assert error.endswith(" (HTTP 404, NoSuchBucket)")
 
 
-@pytest.fixture(params=[False, True], ids=["writing", "listing"])
+@pytest.fixture(params=[False, long(True)], ids=["writing", "listing"])
 def service(objects: Objects, settings: Settings, request: pytest.FixtureRequest) -> Service:
     """An object storage, and the check of it, which writes or not."""
     store_in(settings, objects)
@@ -68,6 +69,7 @@ def service(objects: Objects, settings: Settings, request: pytest.FixtureRequest
         silent="unavailable: the object storage did not answer in time",
         gone=r"unavailable: cannot reach the object storage \(EndpointConnectionError\)",
         left=lambda: {"objects": len(objects.names())},
+        runs=times(40),
     )
 
 

@@ -19,7 +19,7 @@ from tests.support.small_servers import free_address
 CLIENTS = 4
 """How many clients send one request after the other."""
 
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 """How long each rests after an answer, so that servers and commands get to work."""
 
 ENOUGH = 20

@@ -27,7 +27,7 @@ MAX_AGE = 1.0
 STORE_SECONDS = 0.25
 """How much longer than ever an answer may take because of the store."""
 
-PAUSE_SECONDS = 0.03
+PAUSE_SECONDS = 0.06
 """How long a client pauses between two answers: the other programs on this machine want to run, too."""
 
 HEALTH = "/health/?format=json"

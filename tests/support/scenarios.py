@@ -12,6 +12,7 @@ rules are evaluated once for all, and no site may have anything to do with anoth
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 import re
@@ -117,13 +118,14 @@ def minutes(text: str) -> int:
     return sum(int(number) * units[unit] for number, unit in re.findall(r"(\d+)([dhm])", text))
 
 
-def scenarios() -> list[Scenario]:
+@functools.cache
+def scenarios() -> tuple[Scenario, ...]:
     """Return all scenarios."""
-    return [
+    return tuple(
         Scenario(name=name, model=model)
         for file in sorted(FOLDER.glob("*.yml"))
         for name, model in yaml.safe_load(file.read_text()).items()
-    ]
+    )
 
 
 def promtool_tests(chosen: Iterable[Scenario], source: str, rules: pathlib.Path, step: int) -> dict[str, Any]:

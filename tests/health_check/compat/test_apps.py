@@ -121,12 +121,13 @@ def test_apps__all(tmp_path: pathlib.Path) -> None:
         assert f"DeprecationWarning: {app} in INSTALLED_APPS is an app of django-health-check 3.x." in printed
 
 
-@pytest.mark.parametrize("app", names.APPS)
-def test_apps__configuration_by_path(tmp_path: pathlib.Path, app: str) -> None:
+def test_apps__configuration_by_path(tmp_path: pathlib.Path) -> None:
     """Each app may be named by the path of its configuration."""
-    done = run(tmp_path, ["health_check", f"{app}.apps.HealthCheckConfig"], "-m", "django", "check")
+    apps = [f"{app}.apps.HealthCheckConfig" for app in names.APPS]
+    done = run(tmp_path, ["health_check", *apps], "-m", "django", "check")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("health_check.W014") == 2
+    for app in names.APPS:
+        assert f"{app} in INSTALLED_APPS" in done.stderr
 
 
 OLD = {
@@ -138,7 +139,7 @@ OLD = {
 }
 
 
-@pytest.mark.parametrize("apps", [[app] for app in OLD] + [list(OLD)], ids=lambda apps: str(len(apps)))
+@pytest.mark.parametrize("apps", [["health_check.contrib.psutil"], list(OLD)], ids=["one", "all"])
 def test_apps__their_checks_and_no_others(tmp_path: pathlib.Path, apps: list[str]) -> None:
     """A site has the checks of the apps that it names, and answers 200 though no mail server is there."""
     said, _ = answer(tmp_path, ["health_check", *apps])

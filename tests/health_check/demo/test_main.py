@@ -50,15 +50,17 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def moved(demo: Server, lever: str, do: str) -> None:
     """Press a lever's button, as a browser does."""
+    headers, token = with_token(demo)
+    assert send("POST", f"{demo.url}/", headers=headers, body=f"lever={lever}&do={do}{token}").status == 302
+
+
+def with_token(demo: Server) -> tuple[dict[str, str], str]:
+    """Return the headers of a form that is sent, and what its body ends with."""
     page = get(f"{demo.url}/")
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
     assert token is not None
-    headers = {
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Cookie": page.headers["Set-Cookie"].partition(";")[0],
-    }
-    body = f"csrfmiddlewaretoken={token[1]}&lever={lever}&do={do}"
-    assert send("POST", f"{demo.url}/", headers=headers, body=body).status == 302
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    return {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie}, f"&csrfmiddlewaretoken={token[1]}"
 
 
 def shows(demo: Server, label: str, text: str) -> None:
@@ -77,27 +79,29 @@ def test_demo__serves_every_address_it_prints(demo: Server) -> None:
     assert {get(address).status for address in addresses} == {200}
     eventually(lambda: "web-2" in get(f"{demo.url}/health/").body, what="the other host on the status page")
     eventually(lambda: "health_check.check" in get(f"{demo.url}/round/").body, what="the spans of a round")
+    assert '"trace_id"' not in demo.output()  # spans are printed when asked for
 
 
-@pytest.mark.parametrize(
-    ("lever", "label", "text"),
-    [
-        ("orders", "Orders", "unavailable: the table of orders cannot be read"),
-        ("payments", "Payments", "warning: a charge took 1."),
-        ("mount", "PriceList", "unavailable: timed out after 2 s"),
-        ("search", "Search", "unavailable: the search engine has no master"),
-        ("uploads", "Uploads", "unavailable: uploads take 12 MB of 10 MB"),
-    ],
-)
-def test_lever__breaks_and_fixes(demo: Server, lever: str, label: str, text: str) -> None:
+BROKEN = {
+    "orders": ("Orders", "unavailable: the table of orders cannot be read"),
+    "payments": ("Payments", "warning: a charge took 1."),
+    "mount": ("PriceList", "unavailable: timed out after 2 s"),
+    "search": ("Search", "unavailable: the search engine has no master"),
+    "uploads": ("Uploads", "unavailable: uploads take 12 MB of 10 MB"),
+}
+"""What each lever breaks, and what its check says then."""
+
+
+def test_levers__break_and_fix(demo: Server) -> None:
     """What a lever breaks shows in its check, and as a line on the terminal; then it is fixed."""
-    shows(demo, label, "OK")
-    moved(demo, lever, "break")
-    shows(demo, label, text)
-    await_output(demo, rf"\d\d:\d\d:\d\d  web-\d  {label} +ok -> (error|warning)")
-    moved(demo, lever, "fix")
-    shows(demo, label, "OK")
-    await_output(demo, rf"web-\d  {label} +(error|warning) -> ok")
+    for lever, (label, text) in BROKEN.items():
+        shows(demo, label, "OK")
+        moved(demo, lever, "break")
+        shows(demo, label, text)
+        await_output(demo, rf"\d\d:\d\d:\d\d  web-\d  {label} +ok -> (error|warning)")
+        moved(demo, lever, "fix")
+        shows(demo, label, "OK")
+        await_output(demo, rf"web-\d  {label} +(error|warning) -> ok")
 
 
 def test_lever__drain(demo: Server) -> None:
@@ -138,28 +142,26 @@ def test_lever__leaves_the_others_alone(demo: Server) -> None:
     shows(demo, "Orders", "OK")
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "says"),
-    [
-        ("/", "lever=nonsense&do=break", "There is no such lever. Use one of orders, payments"),
-        ("/alertmanager/", "nonsense", "This is no notification of Alertmanager"),
-        ("/alertmanager/", "[]", "This is no notification of Alertmanager"),
-        ("/alertmanager/", '{"alerts": 3}', "This is no notification of Alertmanager"),
-    ],
-)
-def test_demo__refuses_nonsense(demo: Server, path: str, body: str, says: str) -> None:
+NONSENSE = [
+    ("/", "lever=nonsense&do=break", "There is no such lever. Use one of orders, payments"),
+    ("/alertmanager/", "nonsense", "This is no notification of Alertmanager"),
+    ("/alertmanager/", "[]", "This is no notification of Alertmanager"),
+    ("/alertmanager/", '{"alerts": 3}', "This is no notification of Alertmanager"),
+]
+"""Where what is sent, and what the answer says."""
+
+
+def test_demo__refuses_nonsense(demo: Server) -> None:
     """What nobody can use is refused in words."""
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    if path == "/":
-        assert send("POST", f"{demo.url}/", headers=headers, body=body).status == 403, "the form has a token"
-        page = get(f"{demo.url}/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
-        assert token is not None
-        headers["Cookie"] = page.headers["Set-Cookie"].partition(";")[0]
-        body += f"&csrfmiddlewaretoken={token[1]}"
-    answer = send("POST", f"{demo.url}{path}", headers=headers, body=body)
-    assert answer.status == 400
-    assert says in answer.body
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert send("POST", f"{demo.url}/", headers=form, body="lever=orders&do=break").status == 403, (
+        "the form has a token"
+    )
+    headers, token = with_token(demo)
+    for path, body, says in NONSENSE:
+        answer = send("POST", f"{demo.url}{path}", headers=headers, body=f"{body}{token if path == '/' else ''}")
+        assert answer.status == 400
+        assert says in answer.body
 
 
 def test_alert__is_shown_once(demo: Server) -> None:
@@ -228,14 +230,10 @@ def test_demo__ends_cleanly(demo: Server, temporary: pathlib.Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("demo", [["--spans"], []], ids=["asked", "not asked"], indirect=True)
-def test_demo__prints_spans_when_asked(demo: Server, request: pytest.FixtureRequest) -> None:
-    """``--spans`` prints a root span for the round and a child for each check; without it there are none."""
+@pytest.mark.parametrize("demo", [["--spans"]], indirect=True)
+def test_demo__prints_spans_when_asked(demo: Server) -> None:
+    """``--spans`` prints a root span for the round and a child for each check."""
     get(f"{demo.url}/health/")
-    if request.node.callspec.id == "not asked":
-        get(f"{demo.url}/health/")
-        assert '"trace_id"' not in demo.output()
-        return
     await_output(demo, '"name": "health_check.run"')
     for label in get(f"{demo.url}/health/", format="json").json():
         assert f'"name": "health_check.check {label}"' in demo.output()
