@@ -33,15 +33,18 @@ $(VENV)/demo-installed: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
+# With job control Ctrl-C reaches the command alone, and make ends with its exit code.
+ALONE := bash -c 'test -t 0 && set -m; "$$@"; exit' bash
+
 .PHONY: demo
 demo: $(VENV)/demo-installed ## Serve the demo: levers, and the status page (PORT=8000, ARGS=--spans)
-	@$(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
+	@$(ALONE) $(BIN)/python -m health_check.demo --port $(PORT) $(ARGS)
 
 .PHONY: demo-stack
 demo-stack: $(VENV)/demo-installed ## Serve it with a Prometheus and an Alertmanager beside it (Debian)
 	@command -v prometheus prometheus-alertmanager > /dev/null || $(MAKE) --no-print-directory services \
 		SERVICES='prometheus prometheus-alertmanager'
-	@$(BIN)/python -m health_check.demo --port $(PORT) --stack $(ARGS)
+	@$(ALONE) $(BIN)/python -m health_check.demo --port $(PORT) --stack $(ARGS)
 
 .PHONY: test
 test: $(VENV)/installed ## Run the tests (REQUIRE_SERVICES=1 fails where a server is missing)

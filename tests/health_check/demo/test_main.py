@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,7 +17,8 @@ import pytest
 
 from tests.support.browser import browsing
 from tests.support.client import eventually, get, send
-from tests.support.servers import Server, await_output, clean_environment, running
+from tests.support.servers import ROOT, Server, await_output, clean_environment, running
+from tests.support.services import require
 
 pytestmark = pytest.mark.server
 
@@ -228,6 +230,33 @@ def test_demo__ends_cleanly(demo: Server, temporary: pathlib.Path) -> None:
     assert code == 0
     assert "Traceback" not in demo.output()
     assert list(temporary.iterdir()) == []
+
+
+def test_make__ends_with_code_0(temporary: pathlib.Path) -> None:
+    """On a terminal Ctrl-C ends ``make demo`` as it ends the demo: with exit code 0."""
+    command = ["make", "-o", ".venv/demo-installed", f"BIN={pathlib.Path(sys.executable).parent}", "PORT=0", "demo"]
+    script = [
+        require("script", package="bsdutils"),
+        "--quiet",
+        "--return",
+        "--command",
+        shlex.join(command),
+        "/dev/null",
+    ]
+    terminal = ["env", "--default-signal=INT", *script]
+    environment = {**clean_environment(), "TMPDIR": str(temporary)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(terminal, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = ""
+        for line in process.stdout:
+            shown += line
+            if "Ctrl-C" in line:
+                process.stdin.write("\x03")
+                process.stdin.flush()
+    assert process.returncode == 0, shown
+    assert "Stopped." in shown
 
 
 @pytest.mark.parametrize("demo", [["--spans"]], indirect=True)
