@@ -39,6 +39,12 @@ class HealthCheckException(Exception):
         return f"{self.message_type}: {message}"
 
 
+class Misconfigured(HealthCheckException):
+    """Report that a check cannot be run as the site configures it."""
+
+    message_type = "misconfigured"
+
+
 class ServiceWarning(HealthCheckException):
     """Report that a service works, but will soon fail if nothing is done."""
 

@@ -48,6 +48,8 @@ class Cache(ConciseRepr, HealthCheck):
             found = cache.get(key)
         except (CacheKeyWarning, ValueError) as error:
             raise ServiceReturnedUnexpectedResult("the cache refused the key or the value") from error
+        except ImportError as error:
+            raise ServiceUnavailable(f"a package that the cache needs is missing: {error.name or error}") from error
         except Exception as error:  # each client has exceptions of its own
             raise ServiceUnavailable(f"cannot {step} the cache ({type(error).__name__})") from error
         finally:
@@ -63,5 +65,7 @@ class Cache(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(
                 f"the cache {self.alias!r} is not in CACHES, or its backend cannot be loaded"
             ) from error
-        except Exception as error:  # its backend's client may be missing, or its folder
+        except ImportError as error:
+            raise ServiceUnavailable(f"a package that the cache needs is missing: {error.name or error}") from error
+        except Exception as error:  # its folder may be missing
             raise ServiceUnavailable(f"the cache {self.alias!r} cannot be used ({type(error).__name__})") from error

@@ -70,9 +70,11 @@ class Mail(ConciseRepr, HealthCheck):
         try:
             self._open_session()
         except ServiceUnavailable as error:
-            if is_not_set_up() and self.backend is None:
+            if self.backend is not None or has_settings():
+                raise
+            if is_not_set_up():
                 raise ServiceWarning(f"{NOT_SET_UP} {REMEDY}") from error
-            raise
+            raise ServiceUnavailable(f"{error.message}. No setting says where it is. {REMEDY}") from error
 
     def _open_session(self) -> None:
         connection = self._connection()

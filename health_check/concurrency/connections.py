@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from django.core.cache import caches
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -40,6 +41,11 @@ def close_connections() -> None:
         connection.in_atomic_block = connection.closed_in_transaction = False  # of a transaction that was left open
         with contextlib.suppress(Exception):
             connection.close()
+
+
+def is_shared_cache(alias: str) -> bool:
+    """Return whether other processes see what is put into a cache."""
+    return not str(caches.settings[alias].get("BACKEND", "")).endswith(("DummyCache", "LocMemCache"))
 
 
 def close_cache(cache: Any) -> None:

@@ -13,6 +13,7 @@ from django.core.cache import caches
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.checks.clients import client_timeout, limited
+from health_check.concurrency.connections import is_shared_cache
 from health_check.conf import seconds
 from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
 
@@ -145,6 +146,8 @@ class Heartbeat(ConciseRepr, HealthCheck):
         except Exception as error:  # each cache's client has exceptions of its own
             raise ServiceUnavailable(f"cannot read the heartbeat from the cache ({type(error).__name__})") from error
         if not isinstance(ran, int | float):
+            if not is_shared_cache(self.alias):
+                raise ServiceUnavailable(f"no other process sees the cache {self.alias!r}: use Redis or Memcached")
             raise ServiceUnavailable(f"the task {TASK} has not run: is it scheduled, and is a worker there for it?")
         silence = time.time() - ran
         if silence > (seconds(self.max_silence) or 0.0):

@@ -13,7 +13,7 @@ import psutil
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import legacy_number, seconds
 from health_check.contrib import _cgroup
-from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.exceptions import Misconfigured, ServiceUnavailable, ServiceWarning
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
@@ -120,7 +120,7 @@ class Load(ConciseRepr, HealthCheck):
         minutes: Over how many minutes, 1, 5 or 15; default 5.
 
     Raises:
-        ValueError: If ``minutes`` is another number.
+        Misconfigured: If ``minutes`` is another number.
     """
 
     max_load_per_cpu: float = dataclasses.field(default=2.0, repr=False)
@@ -128,7 +128,7 @@ class Load(ConciseRepr, HealthCheck):
 
     def __post_init__(self) -> None:
         if self.minutes not in LOAD_MINUTES:
-            raise ValueError("Load takes `minutes` of 1, 5 or 15.")
+            raise Misconfigured(f"the option `minutes` of Load is {self.minutes!r}: use 1, 5 or 15")
 
     def check_status(self) -> None:
         load = psutil.getloadavg()[LOAD_MINUTES.index(self.minutes)] / (psutil.cpu_count() or 1)

@@ -13,7 +13,7 @@ from typing import Any
 
 from health_check.backends import ConciseRepr, HealthCheck, run_to_end
 from health_check.checks.clients import client_timeout
-from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
+from health_check.exceptions import Misconfigured, ServiceReturnedUnexpectedResult, ServiceUnavailable
 
 try:
     import redis
@@ -53,7 +53,7 @@ class Redis(ConciseRepr, HealthCheck):
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
-        ValueError: If there is not just one of ``url``, ``client_factory`` and ``client``.
+        Misconfigured: If there is not just one of ``url``, ``client_factory`` and ``client``.
     """
 
     url: str | None = dataclasses.field(default=None, repr=False)
@@ -63,7 +63,7 @@ class Redis(ConciseRepr, HealthCheck):
 
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.url, self.client_factory, self.client)) != 1:
-            raise ValueError("Redis takes one of `url` and `client_factory`.")
+            raise Misconfigured("Redis takes one of the options `url` and `client_factory`")
         if self.client is not None:
             warnings.warn(
                 "The option `client` of Redis is deprecated: use `client_factory`.", DeprecationWarning, stacklevel=3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import urllib.parse
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -43,6 +44,13 @@ def path_of(catalogue: Catalogue, wanted: str) -> str:
     for endpoint in catalogue.endpoints:
         if wanted == endpoint.name and endpoint.url_name and not set("<(^") & set(endpoint.route):
             return f"/{endpoint.route}"
+    if "://" in wanted:
+        parts = urllib.parse.urlsplit(wanted)
+        raise CommandError(
+            f"{wanted} is an address: give the path, and where the server listens, as in "
+            f"manage.py health_check {parts.path or '/'} {parts.netloc}",
+            returncode=2,
+        )
     raise CommandError(
         f"No endpoint {wanted!r} can be asked by its name.{_known(catalogue, wanted)} "
         "Where a path has arguments, or no name, give it instead, as in /en/health/.",

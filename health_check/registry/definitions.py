@@ -13,7 +13,7 @@ from django.utils.functional import cached_property
 
 from health_check.backends import HealthCheck, is_asynchronous, status_method_name
 from health_check.conf import settings
-from health_check.exceptions import HealthCheckException
+from health_check.exceptions import Misconfigured
 from health_check.redaction import showable
 from health_check.registry.identity import ADDRESS, equal_values
 
@@ -218,12 +218,6 @@ def _least(seconds: Sequence[float | None]) -> tuple[float, bool]:
 
 PLAIN = frozenset({str, bytes, int, float, bool, type(None)})
 """Types whose ``==`` agrees with their hash, and with ``equal_values``."""
-
-
-class Misconfigured(HealthCheckException):
-    """Report that a check cannot be run as the site configures it."""
-
-    message_type = "misconfigured"
 
 
 @dataclasses.dataclass(repr=False)

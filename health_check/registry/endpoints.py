@@ -185,7 +185,7 @@ def patterns_of(urlconf: str) -> list[URLPattern | URLResolver]:
         raise
     except Exception as error:
         name = "HEALTH_CHECK['URLCONF']" if "URLCONF" in configured_keys() else "ROOT_URLCONF"
-        told = f": {mask(str(error))}" if isinstance(error, ImportError) else ", see the log"
+        told = f": {mask(str(error))}" if isinstance(error, ImportError) else ", see the log, or manage.py check"
         problem = f"{type(error).__name__}{told}"
         raise ImproperlyConfigured(f"{name} is {urlconf!r}, which cannot be imported: {problem}.") from error
 

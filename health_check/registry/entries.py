@@ -12,12 +12,11 @@ from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperatio
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.conf import nearest
-from health_check.exceptions import HealthCheckException, ServiceUnavailable
+from health_check.exceptions import HealthCheckException, Misconfigured, ServiceUnavailable
 from health_check.redaction import mask
 from health_check.registry.definitions import (
     ENTRY,
     Definition,
-    Misconfigured,
     Policy,
     UnusableEntry,
     defaults_of,
@@ -26,7 +25,7 @@ from health_check.registry.definitions import (
 )
 from health_check.registry.old_names import adapted
 from health_check.registry.policies import POLICY_OPTIONS, EntryError, is_policy, policy_of
-from health_check.registry.short_names import import_check, short_names
+from health_check.registry.short_names import import_check, meant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -273,8 +272,7 @@ def _load(target: object) -> type[HealthCheck]:
             problem = f"The entry {path!r} cannot be imported: {mask(str(error))}."
             if "pip install" in problem:
                 raise EntryError(problem) from error
-            short = path.removeprefix("health_check.").removeprefix("contrib.")
-            raise EntryError(f"{problem}{nearest(short, short_names()) or ' Correct the path.'}") from error
+            raise EntryError(f"{problem}{meant(path) or ' Correct the path.'}") from error
         except EntryError:
             raise
         except (Exception, SystemExit) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import pathlib
 import re
@@ -23,6 +24,20 @@ def short_names() -> list[str]:
         classes = re.findall(r"^class ([A-Z]\w*)\(", file.read_text(encoding="utf-8"), re.MULTILINE)
         found += [f"{file.stem}.{name}" for name in classes]
     return found
+
+
+def meant(path: str) -> str:
+    """Return `` Did you mean 'redis.Redis'?`` for a short name that there is not, or nothing where none is like it.
+
+    The class or the module alone will do for both.
+    """
+    names: dict[str, list[str]] = {}
+    for name in short_names():
+        for part in dict.fromkeys(map(str.upper, (name, *name.split(".")))):
+            names.setdefault(part, []).append(name)
+    wanted = path.removeprefix("health_check.").removeprefix("contrib.").upper()
+    matches = difflib.get_close_matches(wanted, names, n=1)
+    return f" Did you mean {' or '.join(map(repr, names[matches[0]]))}?" if matches else ""
 
 
 def import_check(path: str) -> object:

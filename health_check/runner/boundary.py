@@ -14,11 +14,11 @@ from django.core.exceptions import SynchronousOnlyOperation
 
 from health_check.backends import HealthCheck, log_unexpected
 from health_check.conf import seconds
-from health_check.exceptions import HealthCheckException, ServiceWarning
+from health_check.exceptions import HealthCheckException, Misconfigured, ServiceWarning
 from health_check.logs import details
 from health_check.records import UNKNOWN_ERROR, Kind, Message, unavailable
 from health_check.redaction import showable
-from health_check.registry.definitions import Definition, Misconfigured
+from health_check.registry.definitions import Definition
 from health_check.registry.entries import not_constructed
 from health_check.runner.resources import lacking
 

@@ -10,10 +10,10 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
 
 from health_check.concurrency.clock import Clock
+from health_check.concurrency.connections import is_shared_cache
 from health_check.past import DAY
 from health_check.records import Kind, Record, State
 from health_check.stores import serializer
@@ -28,9 +28,6 @@ from health_check.stores.base import (
 )
 from health_check.stores.cache_access import HOST_KEY_SECONDS, values
 from health_check.stores.cache_past import HOST_SECONDS, HOSTS, CachePast, added
-
-UNSHARED = ("DummyCache", "LocMemCache")
-"""Cache backends that no other process sees."""
 
 LEAST_SECONDS = 2
 """The shortest time that a key can expire after: Django's backends drop fractions, and take zero for "delete"."""
@@ -75,7 +72,7 @@ class DjangoCacheStore(CachePast):
     @property
     def reaches_others(self) -> bool:
         """Whether other processes can see this cache."""
-        return not str(caches.settings[self._alias].get("BACKEND", "")).endswith(UNSHARED)
+        return is_shared_cache(self._alias)
 
     def describe(self) -> str:
         return f"the cache {self._alias!r}, as host {self._host}"

@@ -50,12 +50,17 @@ def refuse_unusable(view_class: type[EndpointOptions], initkwargs: Mapping[str, 
     """
     name = view_class.__name__
     for argument in initkwargs:
-        if not hasattr(view_class, argument):
+        if not hasattr(view_class, argument) or _hides_method(view_class, argument, initkwargs[argument]):
             known = sorted(name for name in (*DATA, *ACCESS_ARGUMENTS, "template_name") if not name.startswith("_"))
             remedy = nearest(argument, known) or f" Use {', '.join(known)}."
             raise ImproperlyConfigured(f"{name}.as_view() has no argument {argument!r}.{remedy}")
     options = {option: initkwargs.get(option, getattr(view_class, option)) for option in OPTIONS}
     refuse_unusable_options(name, {key: value for key, value in options.items() if not _is_computed(value)})
+
+
+def _hides_method(view_class: type, argument: str, value: object) -> bool:
+    """Return whether a value would take the place of a method, such as ``check`` of former versions."""
+    return callable(getattr(view_class, argument)) and not callable(value)
 
 
 def refuse_unusable_options(name: str, options: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from health_check.exceptions import (
     HealthCheckException,
+    Misconfigured,
     ServiceReturnedUnexpectedResult,
     ServiceUnavailable,
     ServiceWarning,
@@ -16,6 +17,7 @@ from health_check.exceptions import (
         (HealthCheckException, "unknown error: no idea"),
         (ServiceWarning, "warning: no idea"),
         (ServiceUnavailable, "unavailable: no idea"),
+        (Misconfigured, "misconfigured: no idea"),
         (ServiceReturnedUnexpectedResult, "unexpected result: no idea"),
     ],
 )

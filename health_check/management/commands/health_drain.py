@@ -17,6 +17,7 @@ from health_check.management.arguments import HealthCommand, seconds, where_reco
 from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
 from health_check.stores import create_store
+from health_check.stores.base import Key, Query
 from health_check.stores.client import StoreClient
 
 EPILOG = """
@@ -42,6 +43,14 @@ examples:
   take requests again:
     manage.py health_drain --undo
 """
+
+UNUSED = (
+    "Warning: no server has run a check with these records for a minute. One that runs has others then, and is not "
+    "drained: run this as its user, with its settings and its folder for temporary files, or give the store a path."
+)
+
+UNUSED_SECONDS = 60.0
+"""How long ago a server has run a check at most, or three times its ``max_age``, if it uses the records."""
 
 TRY_SECONDS = 5.0
 """For how long to try where the store does not answer at once."""
@@ -81,6 +90,8 @@ class Command(HealthCommand):
             self.stderr.write(where_records_are(), str)
         if not done:
             raise CommandError(_failure(store_client, options["status"]), returncode=2)
+        if not options["undo"] and _is_unused(store_client):
+            self.stderr.write(UNUSED, self.style.WARNING)
         if options["status"]:
             self._tell()
         elif options["undo"]:
@@ -109,6 +120,20 @@ def _is_known(store_client: StoreClient) -> bool:
     """Return whether the store says if this host is drained."""
     runtime.is_draining()
     return store_client.up
+
+
+def _is_unused(store_client: StoreClient) -> bool:
+    """Return whether the records are such that no server seems to use them: each check of the site is overdue."""
+    try:
+        definitions = list(runtime.get().catalogue.check_set.definitions.values())
+    except ImproperlyConfigured:
+        return False  # what is broken must not keep the host in service
+    now = store_client.now()
+    entries = store_client.look([Query(key=Key(each.label, each.scope)) for each in definitions])
+    return bool(entries) and all(
+        entry.latest is None or now - entry.latest.result.started > max(UNUSED_SECONDS, 3 * each.max_age)
+        for each, entry in zip(definitions, entries or (), strict=True)
+    )
 
 
 def _failure(store_client: StoreClient, status: bool) -> str:

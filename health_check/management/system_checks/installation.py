@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -62,16 +62,36 @@ def check_shadows(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> li
 
 
 def check_middleware(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report a HealthCheckMiddleware before the one that chooses the URLconf by the request (W040)."""
+    """Report a HealthCheckMiddleware before one that chooses the URLconf (W040), or after one that refuses (W042)."""
     ours = "health_check.middleware.HealthCheckMiddleware"
-    return [
+    if ours not in settings.MIDDLEWARE:
+        return []
+    before = settings.MIDDLEWARE[: settings.MIDDLEWARE.index(ours)]
+    messages: list[CheckMessage] = [
+        CheckWarning(
+            f"HealthCheckMiddleware stands after {path}, which refuses or redirects probes.",
+            hint="Put it first, or right after a middleware that chooses the URLconf.",
+            id="health_check.W042",
+        )
+        for path, refuses in REFUSING.items()
+        if path in before and refuses()
+    ]
+    messages += [
         CheckWarning(
             f"HealthCheckMiddleware stands before {path}, which chooses the URLconf: it answers nothing.",
             hint="Put it right after that one, so that it answers no path of another host.",
             id="health_check.W040",
         )
-        for path in (choosers_after(import_string(ours)) if ours in settings.MIDDLEWARE else ())
+        for path in choosers_after(import_string(ours))
     ]
+    return messages
+
+
+REFUSING: Mapping[str, Callable[[], bool]] = {
+    "django.middleware.security.SecurityMiddleware": lambda: settings.SECURE_SSL_REDIRECT,
+    "django.middleware.common.CommonMiddleware": lambda: True,
+}
+"""Middleware of Django's that answers 400 or 301 to probes by address or without TLS, and whether it does."""
 
 
 def _other_places() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import sys
 from typing import Any, ClassVar
 
 import pytest
@@ -93,6 +94,15 @@ def test_check__backend_fails(cache: RecordingCache, failing: str) -> None:
     assert "secret" not in error
     assert "internal" not in error
     assert cache.left == []
+
+
+def test_check__package_is_missing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the client of the cache is not installed, the message names it."""
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"}
+    }
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert errors_of(Cache()) == ["unavailable: a package that the cache needs is missing: redis"]
 
 
 def test_check__delete_fails(cache: RecordingCache) -> None:

@@ -15,6 +15,7 @@ import pytest
 from health_check.backends import HealthCheck
 from health_check.contrib import psutil as checks
 from health_check.contrib.psutil import CPU, Battery, Load, Temperature
+from health_check.exceptions import Misconfigured
 from health_check.registry.definitions import label_of
 
 Set = Callable[..., None]
@@ -123,7 +124,7 @@ def test_load__real_one() -> None:
 
 def test_load__other_minutes() -> None:
     """The system has no other averages."""
-    with pytest.raises(ValueError, match="1, 5 or 15"):
+    with pytest.raises(Misconfigured, match="1, 5 or 15"):
         Load(minutes=2)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import redis
+from django.test import Client
 
 from health_check.contrib.redis import Redis
+from health_check.exceptions import Misconfigured
 from health_check.registry.definitions import label_of
 
 URL = "redis://:planted-password-7d1f@redis.internal:6379/0"
@@ -14,8 +18,15 @@ URL = "redis://:planted-password-7d1f@redis.internal:6379/0"
 @pytest.mark.parametrize("options", [{}, {"url": URL, "client_factory": redis.Redis}])
 def test_options__one_of_them(options: dict[str, object]) -> None:
     """It takes one way to the server, neither none nor two."""
-    with pytest.raises(ValueError, match="one of `url` and `client_factory`"):
+    with pytest.raises(Misconfigured, match="one of the options `url` and `client_factory`"):
         Redis(**options)  # type: ignore[arg-type]
+
+
+def test_options__say_what_is_wrong(mount_checks: Callable[..., None]) -> None:
+    """Without a server the page says what to set, and does not refer to the log."""
+    mount_checks("redis.Redis")
+    said = Client().get("/health/", {"format": "json"}).json()
+    assert list(said.values()) == ["misconfigured: Redis takes one of the options `url` and `client_factory`"]
 
 
 def test_client__is_deprecated() -> None:

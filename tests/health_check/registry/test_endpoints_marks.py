@@ -43,6 +43,7 @@ def test_as_view__both_marks() -> None:
     ("arguments", "remedy"),
     [
         ({"cheks": []}, "Marked.as_view() has no argument 'cheks'. Did you mean 'checks'?"),
+        ({"check": []}, "Marked.as_view() has no argument 'check'. Did you mean 'checks'?"),
         ({"nonsense": 1}, "Marked.as_view() has no argument 'nonsense'. Use checks, details, error_status_code,"),
         ({"error_status_code": 200}, "Marked: error_status_code is 200: use a status from 400 to 599."),
     ],

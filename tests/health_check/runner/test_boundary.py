@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from health_check.backends import HealthCheck
-from health_check.exceptions import ServiceUnavailable
-from health_check.registry.definitions import Misconfigured
+from health_check.exceptions import Misconfigured, ServiceUnavailable
 from health_check.registry.entries import parse
 from health_check.runner.boundary import ExecutionResult, execute
 

@@ -110,6 +110,14 @@ def test_endpoint__of_the_usual_urls(name: str, run: Run, mount: Mount) -> None:
     assert "no endpoint 'redy'. Did you mean 'ready'?" in run("redy", "--no-http").err
 
 
+def test_endpoint__as_an_address(run: Run, mount: Mount) -> None:
+    """An address is told with the arguments that it stands for."""
+    mount(path("", include("health_check.urls.all")))
+    ran = run("http://web:8000/health/ready/")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.endswith("as in manage.py health_check /health/ready/ web:8000\n")
+
+
 @site
 def test_format__json(run: Run) -> None:
     """``--format json`` prints what the endpoint's JSON says."""

@@ -79,6 +79,7 @@ def test_drain__and_undo(run: Run, host: Host) -> None:
     """Each says what it did, and where the records are; what it did is in them."""
     where = f"Records: {host.file}\n"
     drained = "This host is drained: ready, unnamed-1 will answer 503 within a second.\n"
+    assert Client().get("/ready/").status_code == 200
     assert run() == Ran(0, drained, where)
     assert host.in_file() == 1
     assert Client().get("/ready/").status_code == 503
@@ -88,6 +89,24 @@ def test_drain__and_undo(run: Run, host: Host) -> None:
     assert host.in_file() == 0
     assert run("--status") == Ran(0, "This host is not drained.\n", where)
     assert Client().get("/ready/").status_code == 200
+
+
+@site
+def test_records__that_no_server_uses(
+    run: Run, file: pathlib.Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It warns, as a server that does run has other records: those of another user, or of a moment long ago."""
+    assert Client().get("/ready/").status_code == 200
+    assert [run(option).err.count("Warning: ") for option in ("--status", "--wait=0", "--undo")] == [0, 0, 0]
+    monkeypatch.setattr("health_check.stores.client.StoreClient.now", lambda store_client: time.time() + 61)
+    assert "Warning: no server has run a check with these records for a minute" in run().err
+    monkeypatch.undo()
+    others = {"BACKEND": SQLITE, "OPTIONS": {"path": file.with_name("other.sqlite3")}}
+    settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "STORE": others}
+    warned = run()
+    assert (warned.code, health_drain.UNUSED in warned.err.splitlines()) == (0, True)
+    assert health_drain.UNUSED in run("--status", "-v", "0").err
+    assert health_drain.UNUSED not in run("--undo").err
 
 
 @site
@@ -101,6 +120,7 @@ def test_status__of_a_host_that_nobody_ever_drained(run: Run, host: Host) -> Non
 @pytest.mark.parametrize(("verbosity", "err"), [("0", ""), ("1", "Records: "), ("2", "Records: ")])
 def test_verbosity__says_where_the_records_are(verbosity: str, err: str, run: Run, host: Host) -> None:
     """The outcome is always said; where the records are, unless less is wanted."""
+    Client().get("/ready/")
     ran = run("-v", verbosity)
     assert (ran.code, ran.out.startswith("This host is drained: ")) == (0, True)
     assert ran.err.startswith(err)

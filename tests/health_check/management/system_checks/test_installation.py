@@ -9,8 +9,9 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+from pytest_django import Settings
 
-from health_check.management.system_checks import check_distributions, check_shadows
+from health_check.management.system_checks import check_distributions, check_middleware, check_shadows
 from tests.support.messages import ids
 from tests.support.servers import ROOT
 
@@ -150,3 +151,28 @@ def test_w013__one_message_a_place(tmp_path: pathlib.Path, monkeypatch: pytest.M
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path), f"{tmp_path}/."])
     importlib.invalidate_caches()
     assert ids(check_shadows()) == W013
+
+
+OURS = "health_check.middleware.HealthCheckMiddleware"
+COMMON = "django.middleware.common.CommonMiddleware"
+SECURITY = "django.middleware.security.SecurityMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("middleware", "redirects", "refusing"),
+    [
+        ([OURS, SECURITY, COMMON], True, []),
+        ([SECURITY, OURS, COMMON], False, []),
+        ([SECURITY, OURS, COMMON], True, [SECURITY]),
+        ([SECURITY, COMMON, OURS], False, [COMMON]),
+        ([SECURITY, COMMON], True, []),
+    ],
+)
+def test_w042__after_what_refuses_probes(
+    middleware: list[str], redirects: bool, refusing: list[str], settings: Settings
+) -> None:
+    """The middleware cannot answer what one of Django's before it has refused or redirected."""
+    settings.MIDDLEWARE, settings.SECURE_SSL_REDIRECT = middleware, redirects
+    messages = check_middleware()
+    assert ids(messages) == ["health_check.W042"] * len(refusing)
+    assert all(path in message.msg for path, message in zip(refusing, messages, strict=True))

@@ -63,8 +63,8 @@ urlpatterns = [
 ]
 """
 
-OF_OTHER_SITES = {"W000", "W004", "W011", "W019", "W040"}
-"""What this site cannot have besides: another store, no endpoint, another distribution, URLconfs by host."""
+OF_OTHER_SITES = {"W000", "W004", "W011", "W019", "W040", "W042"}
+"""What this site cannot have besides: another store, no endpoint, another distribution, other middleware."""
 
 
 def site(folder: pathlib.Path, settings: str, urls: str) -> dict[str, str]:
