@@ -85,9 +85,9 @@ class Catalogue:
     @property
     def needs_work(self) -> bool:
         """Whether a check was constructed, or is to be constructed again."""
-        return self._clock.monotonic() >= self._retry_at or any(
-            item.future is not None and item.future.done() for item in self._open
-        )
+        if self._clock.monotonic() >= self._retry_at:
+            return True
+        return bool(self._open) and any(item.future is not None and item.future.done() for item in self._open)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

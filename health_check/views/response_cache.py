@@ -113,7 +113,7 @@ class ResponseCache:
         chosen = format_of(query.format, request.META.get("HTTP_ACCEPT", "")) or ""
         if chosen not in CONTENT_TYPES:
             return None
-        key = _key(request, chosen, query)
+        key = None if query is NO_QUERY else _key(request, chosen, query)
         try:
             cached = self._plain.get(chosen) if key is None else self._others.get(key)
             if cached is None or not cached.holds():
@@ -182,7 +182,7 @@ def _key(request: HttpRequest, chosen: str, query: Query) -> object:
     Filters are for pages; the page of a check has the address of the request in it, to be copied.
     """
     if not query.checks:
-        return None if query is NO_QUERY or chosen != "html" or query == NO_QUERY else (chosen, query)
+        return None if chosen != "html" or query == NO_QUERY else (chosen, query)
     return (chosen, query, link_to(request)) if chosen == "html" else (chosen, query.checks)
 
 
