@@ -118,7 +118,7 @@ class HealthCheck:
         _refuse_lost_critical_service(cls)
 
     def check_status(self) -> Any:
-        """Look at the service; override this, as a method or a coroutine method.
+        """Test the service; override this, as a method or a coroutine method.
 
         Raises:
             HealthCheckException: With what is wrong; any other exception is shown as "unknown error".

@@ -26,7 +26,7 @@ class HealthCheckException(Exception):
 
     @property
     def stated_time(self) -> float | None:
-        """When it went wrong as who raised it said, Unix time in seconds; None if nobody did."""
+        """When it went wrong, as stated where it was raised, Unix time in seconds; None if it was not stated."""
         try:
             return self.timestamp.timestamp() if self._is_dated else None
         except (AttributeError, OverflowError, ValueError):  # of a subclass that sets something else

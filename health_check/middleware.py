@@ -25,10 +25,10 @@ GetResponse = Callable[[HttpRequest], Any]
 class HealthCheckMiddleware:
     """Answer the site's health endpoints, before hosts are validated, users looked up or requests redirected.
 
-    Put it first in ``MIDDLEWARE``. With ``HEALTH_CHECK["EARLY_METRICS"]`` it answers the metrics page, too. What is
-    left to the site as before: endpoints in a decorator of the site's, which may rely on other middleware, and
-    requests with a session cookie where it matters who asks. Where a middleware chooses the URLconf by the request, as
-    those of django-hosts and django-tenants do, put this one after it: before, it answers nothing.
+    Put it first in ``MIDDLEWARE``. With ``HEALTH_CHECK["EARLY_METRICS"]`` it answers the metrics page, too. It does not
+    answer endpoints in a decorator of the site, which may rely on other middleware, nor requests with a session
+    cookie where it matters who asks. Where a middleware chooses the URLconf by the request, as those of django-hosts
+    and django-tenants do, put this one after it: before it, it answers nothing.
 
     Args:
         get_response: Answers all other requests.
@@ -99,7 +99,7 @@ class HealthCheckMiddleware:
 
 
 class Tails:
-    """Know what the paths of endpoints end with, so that all other requests pass without being resolved twice."""
+    """The ends of the paths of endpoints, so that all other requests pass without being resolved twice."""
 
     def __init__(self) -> None:
         self._known: dict[Any, tuple[object, tuple[str, ...]]] = {}

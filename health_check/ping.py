@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PingError as error:
         print(error, file=sys.stderr)
         return 2
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # whatever the locale
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # for any locale
     print(f"HTTP {status}", body.strip(), sep="\n" if body.strip() else "")
     return 0 if status < 300 else 1
 

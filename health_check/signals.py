@@ -21,7 +21,7 @@ from health_check.logs import log_once
 
 
 class HealthSignal(Signal):
-    """A signal whose receivers' failures are logged by our logger, masked and once; Django's mails them to ADMINS."""
+    """A signal whose receivers' failures this package logs, masked and once; Django's would mail them to ADMINS."""
 
     def _log_robust_failure(self, receiver: Callable[..., Any], err: Exception) -> None:
         name = getattr(receiver, "__qualname__", repr(receiver))

@@ -18,8 +18,8 @@ from health_check_prometheus.scrape_timeout import seconds_left
 class HealthCheckCollector(Collector):
     """Collect the state of all endpoints and their checks at each scrape.
 
-    A scrape reads the same records as all other answers, and waits ``HEALTH_CHECK["SCRAPE_WAIT"]`` seconds for
-    checks that have to run at most.
+    A scrape reads the same records as all other answers, and waits at most ``HEALTH_CHECK["SCRAPE_WAIT"]`` seconds
+    for checks that have to run.
 
     Args:
         registry: Where to register; None registers nowhere.

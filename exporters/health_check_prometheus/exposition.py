@@ -36,7 +36,7 @@ def chosen_encoder(accept: str) -> tuple[Encoder, str]:
 
     OpenMetrics 1.0.0, text 1.0.0 with the escaping that the client takes, or text 0.0.4, which is also the answer to
     nonsense, to unknown versions and to no preference. prometheus_client does the rest: it takes the first of
-    what it knows, whatever the quality, and repeats whatever version was asked for.
+    what it knows, regardless of the quality, and repeats the version that was asked for, even an unknown one.
     """
     for media in _preferred(accept):
         if media.split(";")[0] in ANYTHING:

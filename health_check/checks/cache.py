@@ -20,7 +20,7 @@ KEY_SECONDS = 60
 
 @dataclasses.dataclass(repr=False)
 class Cache(ConciseRepr, HealthCheck):
-    """Check that a Django cache keeps what it is given.
+    """Check that a Django cache keeps and returns a value.
 
     Verifies that a value can be set and read back unchanged, and deletes it. That costs the cache three small
     commands a run, on a key of that run alone, and on Redis or Memcached a connection.

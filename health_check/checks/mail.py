@@ -42,7 +42,7 @@ REMEDY = (
 
 @dataclasses.dataclass(repr=False)
 class Mail(ConciseRepr, HealthCheck):
-    """Check that mail can be handed over.
+    """Check that the mail server accepts connections.
 
     Verifies that a connection of the mail backend can be opened, which with SMTP includes TLS and the login.
     Sends nothing. That costs the mail server a connection a run, by default once a minute.

@@ -18,7 +18,7 @@ from health_check.exceptions import HealthCheckException, ServiceUnavailable
 
 @dataclasses.dataclass(repr=False)
 class Storage(ConciseRepr, HealthCheck):
-    """Check that a file storage keeps what it is given.
+    """Check that a file storage keeps and returns a file.
 
     Verifies that a file of a few bytes can be saved, found, read back unchanged and deleted. That costs the
     storage these operations a run, by default once a minute. Override ``get_file_name`` or

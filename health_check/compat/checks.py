@@ -72,11 +72,11 @@ class DefaultFileStorageHealthCheck(StorageHealthCheck):
 
 
 class S3Boto3StorageHealthCheck(StorageHealthCheck):
-    """Check the default storage, whatever backend it has; see Storage."""
+    """Check the default storage, with any backend; see Storage."""
 
 
 class S3BotoStorageHealthCheck(StorageHealthCheck):
-    """Check the default storage, whatever backend it has; see Storage."""
+    """Check the default storage, with any backend; see Storage."""
 
 
 @dataclasses.dataclass(repr=False)

@@ -30,7 +30,7 @@ class Worker:
         name: What the thread is called, after ``health-check-``.
         ending: Called on the thread before it ends.
         keeps_deadlines: Whether its steps keep deadlines: while it has timers it wakes up often enough to notice how
-            late it is, and tells the clock.
+            late it is, and corrects the clock.
     """
 
     def __init__(self, clock: Clock, name: str, ending: Step = lambda: None, *, keeps_deadlines: bool = False) -> None:

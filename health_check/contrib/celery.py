@@ -56,7 +56,7 @@ class Ping(ConciseRepr, HealthCheck):
 
     Args:
         app: The Celery app; default the current one, which in a Django process is the first that was made.
-        limit: After how many answers to wait for no more; default None, which waits for those it takes.
+        limit: After how many answers to stop waiting; default None, which waits for as many as are needed.
         queues: The queues that are to be consumed; default those of ``CELERY_TASK_QUEUES``, else
             ``CELERY_TASK_DEFAULT_QUEUE``. If empty, any one worker is enough.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.

@@ -47,7 +47,7 @@ class Memcached(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(f"cannot connect to Memcached ({type(error).__name__})") from error
         except MemcacheUnexpectedCloseError as error:
             raise ServiceUnavailable("Memcached closed the connection") from error
-        except MemcacheUnknownCommandError as error:  # said to whoever is one too many, too: all servers know it
+        except MemcacheUnknownCommandError as error:  # also the answer to a connection too many
             raise ServiceUnavailable("Memcached refuses commands, as it does when it has no connection left") from error
         except MemcacheError as error:
             raise ServiceReturnedUnexpectedResult(

@@ -10,6 +10,6 @@ from health_check.contrib.elasticsearch import Elasticsearch
 
 @dataclasses.dataclass(repr=False)
 class OpenSearch(Elasticsearch):
-    """Check that a cluster is whole; all as for Elasticsearch, whose interface it has here."""
+    """Check that a cluster has all its data; see Elasticsearch, whose interface OpenSearch has here."""
 
     product: ClassVar[str] = "OpenSearch"

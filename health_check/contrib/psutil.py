@@ -165,8 +165,8 @@ class Battery(ConciseRepr, HealthCheck):
 class Temperature(ConciseRepr, HealthCheck):
     """Warn when a device gets hot.
 
-    Verifies each sensor of a device against a limit; a machine without that device, as most in a cloud are, is in
-    order. That costs a read of the system's files a run.
+    Verifies each sensor of a device against a limit; a machine without that device, as most in a cloud are, is ok.
+    That costs a read of the system's files a run.
 
     Args:
         device: The device, as psutil calls it; None for all. Default ``"coretemp"``.

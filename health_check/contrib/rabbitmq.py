@@ -32,7 +32,7 @@ SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 
 @dataclasses.dataclass(repr=False)
 class RabbitMQ(ConciseRepr, HealthCheck):
-    """Check that a RabbitMQ broker lets us in.
+    """Check that a RabbitMQ broker accepts connections.
 
     Verifies that a connection can be made, with TLS and the login of the URL, that the virtual host may be used, and
     that a channel can be opened; of several brokers, that one of them does so. Declares and sends nothing. That costs

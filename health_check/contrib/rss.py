@@ -40,13 +40,14 @@ _WORD = re.compile(r"<(?:strong|b)>([^<]*)</", re.IGNORECASE)
 class Feed(StatusPage):
     """Warn of incidents in a provider's RSS or Atom feed: a base class.
 
-    Verifies that the feed can be fetched and understood, and that it has no entry that is young, or has no date, and
-    does not say that all is over, or has yet to come. That costs the provider a request every five minutes.
+    Verifies that the feed can be fetched and understood, and that no incident is going on: no entry that is younger
+    than ``incident_hours``, or has no date, unless it says that the incident is resolved or that it is still to come.
+    That costs the provider a request every five minutes.
 
     Give ``feed_url``, as a class attribute or a property.
 
     Args:
-        incident_hours: For how many hours after its last word an incident counts; default 8.
+        incident_hours: For how many hours after its last update an incident counts; default 8.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
@@ -85,7 +86,7 @@ class AWS(Feed):
     Args:
         region: The region, as in ``"eu-central-1"``.
         service: The service, as in ``"ec2"``.
-        incident_hours: For how many hours after its last word an incident counts; default 8.
+        incident_hours: For how many hours after its last update an incident counts; default 8.
         timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 

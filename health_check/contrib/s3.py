@@ -34,7 +34,7 @@ MOST_CHARACTERS = 50
 
 @dataclasses.dataclass(repr=False)
 class S3(Storage):
-    """Check that a bucket keeps what it is given.
+    """Check that a bucket keeps and returns an object.
 
     Verifies that an object of a few bytes can be written, found, read back unchanged and deleted; with
     ``read_only``, just that the bucket is there and may be listed. That costs the service these requests a run, by
@@ -89,7 +89,7 @@ def _limited(storage: S3Storage, seconds: float) -> S3Storage:
     own.transfer_config = copy.copy(storage.transfer_config)
     own.transfer_config.use_threads = False
     with contextlib.suppress(Exception):  # a client that cannot be configured raises where it is used
-        # before a body, however short, botocore would wait a second for the server's consent, whatever the limits
+        # botocore would wait a second for "100 Continue" before any body, regardless of the timeouts
         own.connection.meta.client.meta.events.unregister("before-call.s3", add_expect_header)
     return own
 

@@ -42,6 +42,6 @@ def _print(
     sender: object, *, label: str, previous_state: State, state: State, result: Result, record: Record, **kwargs: Any
 ) -> None:
     if previous_state is State.UNKNOWN and state is State.OK:
-        return  # the first run of a check that is well is no news
+        return  # the first run of a check that is ok is no change
     colored = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(line_of(label, previous_state, state, result, colored=colored), flush=True)

@@ -44,7 +44,7 @@ def _as_mounted(page: View, resolver: URLResolver) -> View:
 
 
 def _shows(callback: View, page: View) -> bool:
-    """Return whether a page is what a callback shows, whatever is around it, or what it makes in its own way."""
+    """Return whether a callback shows a metrics page, decorated or not, or makes one in its own way."""
     wanted = getattr(page, "view_class", None)
     makers: Collection[str] = getattr(wanted, "also_made_by", ())
     for inner in _inside(callback):

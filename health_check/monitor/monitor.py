@@ -140,7 +140,7 @@ class Monitor:
         return tuple(readings), until
 
     def flush(self, seconds: float) -> None:
-        """Wait until what was found is in the log and told to receivers of signals, some seconds at most."""
+        """Wait until what was found is in the log and receivers of signals have been called, some seconds at most."""
         self._refresher.notifier.flush(seconds)
 
     def close(self) -> None:

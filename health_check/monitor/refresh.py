@@ -279,7 +279,7 @@ class Refresher:
             self._submit(lambda: self._step(refresh))
 
     def _expired(self, running: Iterable[Run], now: float) -> list[Run]:
-        """Give up the runs whose deadline has passed; return those whose observers take too long to hear of that."""
+        """Give up the runs whose deadline has passed; return those whose observers take too long."""
         self._runner.see_to_loop()
         if slow := [run for run in running if run.is_slow(now)]:
             own_server.look_for(slow)

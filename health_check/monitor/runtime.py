@@ -214,7 +214,7 @@ def drain(*, undo: bool = False) -> bool:
 
 
 def flush(seconds: float) -> None:
-    """Wait until what was found is in the log and told to receivers of signals, some seconds at most."""
+    """Wait until what was found is in the log and receivers of signals have been called, some seconds at most."""
     get().monitor.flush(seconds)
 
 

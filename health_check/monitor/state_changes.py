@@ -31,7 +31,7 @@ MOST_WAITING = 1000
 
 
 class Notifier:
-    """Tell what was found, one thing after the other, on a thread that is started when there is something to tell.
+    """Write log lines and send signals, one after the other, on a thread that is started when there is something to do.
 
     Args:
         clock: Returns the time.
@@ -59,7 +59,7 @@ class Notifier:
             try:
                 step()
             finally:
-                self._waiting -= 1  # only now: a flush waits for what is being told, too
+                self._waiting -= 1  # only now: a flush waits for the call in progress, too
                 close_connections()
             if self._has_dropped:  # said when the log or the receiver is there again
                 self._has_dropped = False
@@ -74,7 +74,7 @@ class Notifier:
             step()
 
     def flush(self, seconds: float) -> None:
-        """Wait until all is told that was to be told before, some seconds at most."""
+        """Wait until all calls that were added before have ended, some seconds at most."""
         told: Future[None] = Future()
         if self._waiting:
             self.tell(lambda: told.set_result(None))
@@ -84,12 +84,12 @@ class Notifier:
 def _is_inline() -> bool:
     try:
         return settings.MAX_CONCURRENCY == 0
-    except ImproperlyConfigured:  # which is told elsewhere
+    except ImproperlyConfigured:  # which is reported elsewhere
         return False
 
 
 def is_news(previous: Record | None, record: Record) -> bool:
-    """Return whether there is anything to tell of a run: to the log, or to receivers of signals."""
+    """Return whether a run needs a log line or a signal."""
     return bool(check_finished.receivers or state_changed.receivers or _is_to_be_logged(previous, record))
 
 

@@ -91,7 +91,7 @@ class Waiter(NamedTuple):
         if run is None or cached.record is None or not cached.is_stuck or not is_over:
             return None
         if not cached.record.result.timed_out and self._showable() is not None:
-            return None  # other processes run it, and it is well with them
+            return None  # other processes run it without this problem
         return cached.record._replace(result=dataclasses.replace(cached.record.result, messages=(run.waiting_for(),)))
 
     def _showable(self) -> Record | None:

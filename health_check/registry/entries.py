@@ -256,7 +256,7 @@ def own_names(check_class: type[HealthCheck]) -> frozenset[str]:
 
 
 def check_class_of(item: object) -> type[HealthCheck] | None:
-    """Return the class of an item of ``checks``; None if it is of no use."""
+    """Return the class of an item of ``checks``; None if it cannot be used."""
     try:
         return _load(item[0] if isinstance(item, list | tuple) and item else item)
     except EntryError:

@@ -32,7 +32,7 @@ NO_THREAD = "no thread could be started to run the check"
 
 
 class Round:
-    """The runs that one refresh starts at once; its observer hears when all have an outcome."""
+    """The runs that one refresh starts at once; its observer is called when all have an outcome."""
 
     def __init__(self, observer: RoundObserver, size: int) -> None:
         self.observer = observer
@@ -57,8 +57,8 @@ class Run:
         definition: The check.
         timeout: Its time budget, in seconds.
         round_: The round that it is one of.
-        arrived: Hears that it has its outcome, on any thread.
-        ended: Hears when nothing of the run is going on any more.
+        arrived: Is called when it has its outcome, on any thread.
+        ended: Is called when nothing of the run is going on any more.
         clock: Returns the time.
     """
 
@@ -181,7 +181,7 @@ class Run:
     def expire(self) -> bool:
         """Give it up where its deadline has passed: it timed out. Return whether that was news.
 
-        Observers have to hear of that on another thread, by ``tell``: they may be slow.
+        Observers have to be called on another thread, by ``tell``: they may be slow.
         """
         if self.result is not None or self.started_monotonic is None or self._clock.monotonic() < self.deadline:
             return False
@@ -193,7 +193,7 @@ class Run:
         return True
 
     def tell(self) -> None:
-        """Have observers hear of the outcome, and then who waits for it, who finds their work done."""
+        """Report the outcome to the observers, and then to those who wait for it, who find the observers' work done."""
         if self.result is not None:
             self.observer.end(self.result)
             exemplar = self.observer.exemplar()

@@ -25,7 +25,7 @@ LEASE_SECONDS = 2.0
 """How much longer than a run until its deadline a lease lasts, so that the outcome can be published."""
 
 LEASE_AGES = 3
-"""How many times as long as its own lease a process believes another one's, whatever that says of its end."""
+"""For how many times the length of its own lease a process accepts another one's, even if that ends later."""
 
 RELEASE_SECONDS = 3600
 """For how many seconds the results of another release are kept without a run of it."""
@@ -175,7 +175,7 @@ class Store(abc.ABC):
         self.site_release = settings.RELEASE
         """The release of the site that measures."""
         self.progressed: Callable[[], object] = lambda: None
-        """Hears of each statement or round trip of a call: a store that goes on is slow, not lost."""
+        """Is called for each statement or round trip of a call: a store that makes progress is slow, not lost."""
 
     @functools.cached_property
     def site(self) -> str:
@@ -275,11 +275,11 @@ class Store(abc.ABC):
         return min(age, record.fresh_until - now, record.result.finished + age - now)
 
     def _is_credible(self, since: float | None, seconds: float) -> bool:
-        """Return whether a lease that began at a time may still be somebody's, whatever it says of its end.
+        """Return whether a lease that began at a time may still be held, even if it says that it ends later.
 
         Args:
             since: When it began, Unix time in seconds; None if there is none.
-            seconds: For how long one is believed to last.
+            seconds: For how long one is accepted.
         """
         return since is not None and abs(self._clock.now() - since) <= seconds
 

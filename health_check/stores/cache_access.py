@@ -41,7 +41,7 @@ class CacheAccess(Store):
         clock: Returns the time.
 
     Raises:
-        TypeError: If an option is of no use.
+        TypeError: If an option cannot be used.
     """
 
     def __init__(self, *, alias: str, site: str | None, host: str | None, clock: Clock | None) -> None:

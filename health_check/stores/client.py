@@ -109,7 +109,7 @@ class StoreClient:
         clock: Returns the time.
         untraced: Returns a context manager for work at the store: it is no run of a check.
         notify: Has a step done where it holds up nobody: the log may be slow.
-        gave_up: Hears that a step hangs at the store and was left, before the next one begins; with the lock held.
+        gave_up: Is called when a step hangs at the store and was left, before the next one begins; with the lock held.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ class Trust:
         return ""
 
     def close_to_readers(self, file: pathlib.Path) -> None:
-        """Have others not open a file of this user's: who reads it can hold a lock on it for ever.
+        """Have others not open a file of this user's: a process that can read it can lock it for as long as it likes.
 
         By its name: to close a descriptor of it would end this process's own locks.
 

@@ -114,7 +114,7 @@ class SQLiteStore(Store):
         clock: Returns the time.
 
     Raises:
-        TypeError: If an option is of no use.
+        TypeError: If an option cannot be used.
     """
 
     poll_seconds = 0.005
@@ -362,7 +362,7 @@ NO_ROW: Row = (None, 0, None, 0.0, 0.0, None)
 
 
 def _is_lease(row: Row) -> bool:
-    """Return whether there are numbers where numbers belong: SQLite takes anything, whatever a column is for."""
+    """Return whether there are numbers where numbers belong: SQLite stores any type in any column."""
     _, seq, _, since, ends, _ = row
     return isinstance(seq, int) and isinstance(since, float) and isinstance(ends, float)
 

@@ -163,7 +163,7 @@ class SharedFile:
             threads.original("os", "close")(trust.make(file, 0))
 
     def _identity_now(self) -> tuple[object, ...]:
-        """Return what tells the file, and what is to be beside it, from others."""
+        """Return what identifies the file, and what is to be beside it."""
         return tuple(map(_identity, (self.path, *self._guarded)))
 
     def _is_put_away(self) -> bool:

@@ -16,10 +16,10 @@ MOST_VARIABLES = 500
 """How many variables a statement has at most: SQLite takes 999 in its older versions."""
 
 MOST_CHANGES = 8000
-"""After how many characters of changes in a period no more are kept: a check that flaps has one incident anyway."""
+"""How many characters of changes are kept for a period: a check that flaps has one incident anyway."""
 
 MOST_TIMES = 2 * MOST_SAMPLES
-"""After how many characters of times taken in a period no more are kept."""
+"""How many characters of times taken are kept for a period."""
 
 TABLES = """
 CREATE TABLE periods (

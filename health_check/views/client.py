@@ -55,7 +55,7 @@ def client_of(request: HttpRequest, proxies: Iterable[Network | str]) -> Client:
 
 
 def is_forwarded_untold(request: HttpRequest, proxies: Iterable[Network | str]) -> bool:
-    """Return whether a request has an ``X-Forwarded-For`` that is not believed, as its peer is no trusted proxy."""
+    """Return whether a request has an ``X-Forwarded-For`` that is ignored, as its peer is no trusted proxy."""
     address = _hop(_peer_of(request)) if "HTTP_X_FORWARDED_FOR" in request.META else None
     return address is not None and not is_in(address, proxies)
 

@@ -34,7 +34,7 @@ from health_check.records import State
 from health_check.runner.observers import Trigger, triggered_by
 
 WAIT_SECONDS = 1.0
-"""How often to look again while waiting until all is well."""
+"""How often to look again while waiting until no endpoint fails."""
 
 CLEAR = "\x1b[H\x1b[2J"
 """What clears a terminal."""
@@ -80,7 +80,7 @@ class Command(HealthCommand):
 
     @staticmethod
     def _looked(look: Look, options: Mapping[str, Any]) -> tuple[Outcome, Overview | None]:
-        """Look how the checks are; with ``--wait-until`` again and again until all is well, or the time is over."""
+        """Read the checks; with ``--wait-until`` again and again until no endpoint fails, or the time is over."""
         end = time.monotonic() + (options["for"] if options["wait_until"] else 0.0)
         while True:
             try:

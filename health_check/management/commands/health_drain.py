@@ -22,7 +22,7 @@ from health_check.stores.client import StoreClient
 
 EPILOG = """
 Readiness endpoints are those mounted with HealthCheckView.as_view(readiness=True), and those whose URL name or path
-says so (ready, readyz, readiness). While the host is drained they answer 503, whatever their checks say, and load
+says so (ready, readyz, readiness). While the host is drained they answer 503, even if their checks are ok, and load
 balancers send it no new requests; all other endpoints, those for liveness above all, answer as before. The server
 processes of the host learn of it within a second, from the store of their records, and those started later, too: the
 host stays drained until --undo.
@@ -163,7 +163,7 @@ def _readiness_endpoints() -> str:
 
 
 def _refuse_unshared() -> None:
-    """Refuse where no server would hear of it.
+    """Refuse where no server would see it.
 
     Raises:
         CommandError: If the records are in the memory of each process.

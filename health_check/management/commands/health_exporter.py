@@ -22,7 +22,7 @@ from health_check.runner.observers import Trigger, triggered_by
 
 EPILOG = """
 Run it beside Celery workers, which serve no HTTP, or as a sidecar of a container. The site's own workers and this
-process share the records of the checks, as HEALTH_CHECK["STORE"] says: whatever is fresh is not run again.
+process share the records of the checks, as HEALTH_CHECK["STORE"] says: a check with a fresh result is not run again.
 
 exit codes:
   0  stopped by SIGTERM or Ctrl-C; with --once, what there is was printed

@@ -269,7 +269,7 @@ def _dispensable(endpoint: Endpoint, check_set: CheckSet) -> Iterator[CheckMessa
 
 
 def _is_dispensable(definition: Definition) -> bool:
-    """Return whether most requests are answered without what a check looks at; W006 tells of those of a fleet."""
+    """Return whether most requests are answered without what a check looks at; W006 is about those of a fleet."""
     names = {f"{base.__module__}.{base.__qualname__}" for base in definition.check_class.__mro__}
     return definition.scope != "fleet" and not names.isdisjoint(DISPENSABLE)
 

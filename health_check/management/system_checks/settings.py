@@ -42,7 +42,7 @@ def check_store(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list
 def unusable(
     texts: Iterable[str], *, hint: str = "See the section on settings in the documentation."
 ) -> list[CheckMessage]:
-    """Return an error for each text that says why something is of no use (E001)."""
+    """Return an error for each text that says why something cannot be used (E001)."""
     return [Error(text, hint=hint, id="health_check.E001") for text in texts]
 
 
