@@ -66,7 +66,7 @@ class MetricsView(AccessMixin, View):
         try:
             response = self.refusal() or super().dispatch(request, *args, **kwargs)
         except ImproperlyConfigured as error:
-            log_once("configuration", "The metrics page is not configured properly.", error)
+            log_once(f"metrics configuration {error}", "The metrics page is not configured properly.", error)
             response = HttpResponse(self.explanation(error), status=500, content_type=PLAIN)
             vars(response)["_has_been_logged"] = True
         response.headers["Cache-Control"] = "no-store"
@@ -95,5 +95,5 @@ class MetricsView(AccessMixin, View):
             try:
                 return encoder(source_of(self.registry, names))
             except Exception as error:  # of another collector, which must not take ours away
-                log_once("page", "The metrics page has the health checks alone: other metrics failed.", error)
+                log_once("metrics page", "The metrics page has the health checks alone: other metrics failed.", error)
         return encoder(own_source(names))

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
+from health_check.concurrency import threads
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.threads import new_lock
 from health_check.conf import host_name
@@ -90,6 +91,8 @@ class Run:
         """Says what else waits for a thread, and for how long; said by who executes it."""
         self.lacks = ""
         """What this process has run out of, so that the outcome is its own and nobody else's."""
+        self.thread_id = 0
+        """The thread that it began on, as the system numbers it; for an async check that of the event loop."""
         self.hint = ""
         """What it may be waiting for, as far as that shows while it runs."""
         self.is_looked_at = False
@@ -158,6 +161,7 @@ class Run:
         if self.started is not None:
             return
         self.started = self._clock.now()
+        self.thread_id = threads.original("_thread", "get_ident")()
         self._lost_before = self._clock.lost_seconds
         self.started_monotonic = self._clock.monotonic()
         self.observer = self.round.observer.run(self.definition)

@@ -158,7 +158,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 or super().dispatch(request, *args, **kwargs)
             )
         except ImproperlyConfigured as error:
-            log_once("configuration", "The health checks are not configured properly.", error)
+            log_once(f"configuration {error}", "The health checks are not configured properly.", error)
             status = 200 if self._needs_nothing else self._status_of_errors()
             response = HttpResponse(self.explanation(error), status=status, content_type="text/plain; charset=utf-8")
         except UnknownCheckError as error:
