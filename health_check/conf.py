@@ -123,9 +123,10 @@ class HealthCheckSettings:
         """The URLconf that is searched for endpoints; default ``ROOT_URLCONF``."""
         value = _configured().get("URLCONF", _ABSENT)
         if value is _ABSENT:
-            if not hasattr(django_settings, "ROOT_URLCONF"):
+            root = getattr(django_settings, "ROOT_URLCONF", None)
+            if root is None:
                 raise ImproperlyConfigured("There is no ROOT_URLCONF: set it, or HEALTH_CHECK['URLCONF'].")
-            return str(django_settings.ROOT_URLCONF)
+            return str(root)
         if not isinstance(value, str):
             raise _unusable("URLCONF", value, "the dotted path of a URLconf module")
         return value

@@ -49,6 +49,9 @@ class Callback:
         answer: Has the answer to a request already, or None.
     """
 
+    __defaults__ = __kwdefaults__ = None
+    """As of a function without: inspect asks for them at each request, and __getattr__ would take longer."""
+
     def __init__(self, view: View, async_view: AsyncView, answer: Answer) -> None:
         functools.update_wrapper(self, view)
         self._view = view

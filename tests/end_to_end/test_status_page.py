@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pathlib
+import subprocess
 import sys
 from collections.abc import Iterator
 
+import django
 import pytest
 
 from tests.support.browser import Browser, browsing, require_axe
+from tests.support.client import get
 from tests.support.repetitions import LONG, long
-from tests.support.servers import await_output, running
+from tests.support.servers import ROOT, await_output, running
+from tests.support.site.past import STRICT
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
@@ -83,6 +88,36 @@ def test_page__has_its_styles(browser: Browser, address: str) -> None:
     icon = browser.run("return document.querySelector('link[rel=icon]').href")
     assert browser.run("const done = new Image(); done.src = arguments[0]; return done.decode().then(() => true)", icon)
     assert complaints(browser) == []
+
+
+def newest_python() -> str:
+    """Return a Python with a Django that has a middleware for policies: this one, or what make test-newest has made."""
+    if django.VERSION >= (6, 0):
+        return sys.executable
+    newest = ROOT / ".venv-newest" / "bin" / "python"
+    imports = [str(newest), "-c", "import django.middleware.csp"]
+    if not newest.exists() or subprocess.run(imports, capture_output=True, check=False).returncode:
+        pytest.skip("Django 6 is not installed: make test-newest installs it")
+    return str(newest)
+
+
+@pytest.mark.parametrize("policy_by", ["django", "django-csp"])
+def test_page__under_a_policy_of_a_middleware(browser: Browser, policy_by: str, tmp_path: pathlib.Path) -> None:
+    """Under a strict policy by Django's own middleware, or django-csp, the page is as it is without."""
+    python = newest_python() if policy_by == "django" else sys.executable
+    command = [python, "-m", "tests.support.site.past", "--checks", "9", "--policy-by", policy_by]
+    with running(command, tmp_path) as server:
+        address = await_output(server, r"(http://127\.0\.0\.1:\d+/health/)", seconds=120)[1]
+        assert sorted(get(address).headers["Content-Security-Policy"].split("; ")) == sorted(STRICT.split("; "))
+        for query in ("", label_of(browser, address), "?range=30d&state=bad"):
+            browser.open(f"{address}{query}")
+            browser.show(1280)
+            assert browser.run("return getComputedStyle(document.querySelector('.hero')).display") == "grid"
+            assert browser.findings() == []
+            icon = browser.run("return document.querySelector('link[rel=icon]').href")
+            shown = "const done = new Image(); done.src = arguments[0]; return done.decode().then(() => true)"
+            assert browser.run(shown, icon)
+        assert complaints(browser) == []
 
 
 def test_page__printed(browser: Browser, address: str) -> None:

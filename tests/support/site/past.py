@@ -1,7 +1,7 @@
 """A site with a made-up past: checks of all states, 24 hours and 90 days of runs, and other hosts.
 
-``python -m tests.support.site.past --checks 9`` serves it until it is stopped; the first line is its address. It is
-the demo site, with other checks, and with a strict Content-Security-Policy.
+``python -m tests.support.site.past --checks 9`` serves it until it is stopped; the first line is its address. It has
+a strict Content-Security-Policy: a header of all answers, or one that a middleware sets.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ from health_check.records import Message, Record, Result
 from health_check.stores import Key
 from health_check.stores.memory import MemoryStore
 from tests.support.places import run
+
+POLICY = {"default-src": ["'none'"], "style-src": ["'self'"], "img-src": ["'self'"]}
+
+MIDDLEWARE = {
+    "django": "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django-csp": "csp.middleware.CSPMiddleware",
+}
+"""Who else may set the policy: Django from 6.0 on, and the package django-csp."""
 
 STRICT = "default-src 'none'; style-src 'self'; img-src 'self'"
 
@@ -196,14 +204,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--checks", type=int, default=len(NINE))
-    parser.add_argument("--policy", default=STRICT)
+    parser.add_argument("--policy-by", choices=["header", *MIDDLEWARE], default="header")
     options = parser.parse_args()
+    os.environ["PAST_POLICY"] = options.policy_by
     os.environ["PAST_CHECKS"] = str(options.checks)
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.site.past_settings"
     from tests.support.plain.wsgi import application  # it reads the environment
 
     with _Server(("127.0.0.1", options.port), _Handler) as server:
-        server.set_app(with_policy(application, options.policy))
+        server.set_app(with_policy(application, STRICT) if options.policy_by == "header" else application)
         print(f"http://127.0.0.1:{server.server_port}/health/", flush=True)
         server.serve_forever()
 

@@ -1,6 +1,15 @@
 """The settings of the demo site, with a made-up past."""
 
+import os
+
 from tests.support.plain.settings import *  # noqa: F403
+from tests.support.plain.settings import MIDDLEWARE as OF_SITE
+from tests.support.site.past import MIDDLEWARE as OF_POLICY
+from tests.support.site.past import POLICY
+
+MIDDLEWARE = [*filter(None, [OF_POLICY.get(os.environ.get("PAST_POLICY", ""))]), *OF_SITE]
+SECURE_CSP = POLICY
+CONTENT_SECURITY_POLICY = {"DIRECTIVES": POLICY}
 
 ROOT_URLCONF = "tests.support.site.past_urls"
 
