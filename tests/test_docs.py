@@ -1,15 +1,11 @@
-"""The examples of the documentation: each runs as it stands there."""
+"""The pages of the documentation: links lead somewhere, tables are complete. Examples are run by test_documents.py."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -23,138 +19,6 @@ from tests.support.site_of_docs import SITE, checks
 
 ROOT = pathlib.Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
-SETTINGS = """\
-import pathlib
-BASE_DIR = pathlib.Path(__file__).parent
-SECRET_KEY = "docs"
-ALLOWED_HOSTS = ["*"]
-ROOT_URLCONF = "urls"
-INSTALLED_APPS = []
-USE_TZ = True
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-MEDIA_ROOT = "media"
-MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
-EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-HEALTH_CHECK = {"MAX_CONCURRENCY": 0}
-"""
-NEW_URLS = "from django.urls import path\n\nurlpatterns = []\n"
-"""The urls.py of a new project."""
-
-TRY = """\
-import importlib, json, pathlib, sys
-import django
-django.setup()
-for module in sys.argv[2:]:
-    importlib.import_module(module)
-from django.core.management import call_command
-call_command("check", fail_level="WARNING")
-from django.test import Client
-from health_check.monitor import runtime
-paths = [f"/{endpoint.route}" for endpoint in runtime.get().catalogue.endpoints]
-def ask(path):
-    response = Client().get(path, {"format": "json"})
-    return response.json() if response.status_code not in (401, 403) else "closed"
-pathlib.Path(sys.argv[1]).write_text(json.dumps({path: ask(path) for path in paths}))
-"""
-
-
-def blocks_of(document: pathlib.Path) -> list[tuple[str, str]]:
-    """Return the examples of a document: the name of the file that each is of, and its code."""
-    return [(match["file"], match["code"]) for match in BLOCK.finditer(document.read_text())]
-
-
-def first(document: pathlib.Path, file: str) -> str:
-    """Return the first example of a file in a document."""
-    return next(code for name, code in blocks_of(document) if name == file)
-
-
-def steps_of(document: pathlib.Path) -> list[list[int]]:
-    """Return the numbers of its examples that are tried together: those up to the one that shows a file again."""
-    steps: list[list[int]] = []
-    files: set[str] = set()
-    for number, (file, _) in enumerate(blocks_of(document)):
-        if not steps or file in files:
-            steps.append([])
-            files.clear()
-        steps[-1].append(number)
-        files.add(file)
-    return steps
-
-
-EXAMPLES = [
-    pytest.param(document, step, id=f"{document.stem}-{step[-1]}")
-    for document in DOCUMENTS
-    for step in steps_of(document)
-]
-
-
-def project(folder: pathlib.Path, document: pathlib.Path, last: int) -> None:
-    """Write a site as it is when somebody has followed the README, and a document up to an example."""
-    readme = DOCUMENTS[0]
-    files = {name: first(readme, name) for name in ("urls.py", "checks.py")}
-    files["urls.py"] = NEW_URLS + files["urls.py"]
-    settings = SETTINGS + first(readme, "settings.py")
-    for name, code in blocks_of(document)[: last + 1]:
-        if name != "settings.py":
-            files[name] = NEW_URLS + code if "urlpatterns +=" in code else code
-        elif document is not readme and code not in settings:
-            settings += code
-    for name, code in {**files, "settings.py": settings}.items():
-        (folder / name).write_text(code)
-
-
-def python(folder: pathlib.Path, *arguments: str) -> str:
-    """Run Python on a site and return what it printed."""
-    paths = [str(folder), str(ROOT), str(ROOT / "exporters")]
-    environment = os.environ | {
-        "TMPDIR": str(folder),
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "PYTHONPATH": os.pathsep.join(paths),
-    }
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-def answers_of(folder: pathlib.Path, *modules: str) -> dict[str, Any]:
-    """Import modules of a site, and return what its endpoints answer: by way of a file, since receivers may print."""
-    file = folder / "answers.json"
-    python(folder, "-c", TRY, str(file), *modules)
-    answers: dict[str, Any] = json.loads(file.read_text())
-    return answers
-
-
-@pytest.mark.parametrize(("document", "step"), EXAMPLES)
-def test_examples__run(tmp_path: pathlib.Path, document: pathlib.Path, step: list[int]) -> None:
-    """The examples can be imported, the system checks are silent, and every endpoint answers."""
-    project(tmp_path, document, step[-1])
-    assert answers_of(tmp_path, *(blocks_of(document)[number][0].removesuffix(".py") for number in step))
-
-
-def test_readme__answers_what_it_says(tmp_path: pathlib.Path) -> None:
-    """The labels of the README's JSON are those of a new site."""
-    project(tmp_path, DOCUMENTS[0], 1)
-    answers = answers_of(tmp_path, "urls")
-    match = re.search(r"^\{.*\}$", DOCUMENTS[0].read_text(), re.MULTILINE)
-    assert match is not None
-    assert list(answers["/health/"]) == list(json.loads(match[0]))
-    assert answers["/health/live/"] == {}
-
-
-def test_testing__examples_pass(tmp_path: pathlib.Path) -> None:
-    """The tests of the page on testing pass under pytest."""
-    document = ROOT / "docs" / "how-to" / "testing.md"
-    project(tmp_path, document, len(blocks_of(document)))
-    python(tmp_path, "-m", "pytest", "-p", "no:randomly", "--rootdir", str(tmp_path), "tests.py", "test_checks.py")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)

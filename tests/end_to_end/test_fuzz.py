@@ -20,13 +20,20 @@ from tests.conftest import Mount
 from tests.support.fuzz_handlers import STACKS
 from tests.support.fuzz_requests import AT_ONCE, SECONDS, Request, fuzz, request_of
 from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown
-from tests.support.repetitions import times
+from tests.support.repetitions import long, times
 from tests.support.site import planted_settings
 from tests.support.site.planted import DSN, PRIVATE, SECRET, TOKEN
 
 pytestmark = pytest.mark.timeout(SECONDS)
 
 EXAMPLES = {"wsgi": 600, "asgi": 460}
+
+COMBINED = pytest.mark.parametrize(
+    ("kind", "stack"),
+    [("first", "asgi"), ("plain", "wsgi"), long("first", "wsgi"), long("plain", "asgi")],
+    indirect=["kind"],
+)
+"""Each kind of site, and each way to serve it."""
 
 
 class Log(logging.Handler):
@@ -81,7 +88,7 @@ _OF_SERVERS = ("DATABASES", "INSTALLED_APPS", "LOGGING")
 """The settings that are not for a process that runs tests."""
 
 
-@pytest.fixture(params=planted_settings.SITES)
+@pytest.fixture
 def kind(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch, add_database: Mount
 ) -> str:
@@ -99,7 +106,7 @@ def kind(
     return kind
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@COMBINED
 def test_fuzz(kind: str, stack: str, spans: InMemorySpanExporter) -> None:
     """Whatever is asked, of whatever endpoint, the answer is one of ours or the site's, and no secret is anywhere."""
     judge = Judge(gets_through=kind == "first")
@@ -119,7 +126,7 @@ def test_fuzz(kind: str, stack: str, spans: InMemorySpanExporter) -> None:
     assert judge.inputs >= times(EXAMPLES[stack]) * AT_ONCE
 
 
-@pytest.mark.parametrize("stack", STACKS)
+@COMBINED
 def test_fuzz__unusable_settings(kind: str, stack: str, settings: Settings) -> None:
     """Where settings cannot be used, all are told so, without the secrets in them, and nobody is let in."""
     settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "ACCESS": {"TOKENS": TOKEN, "OPEN": False}, "TIMEOUT": DSN}

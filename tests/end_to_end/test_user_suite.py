@@ -19,6 +19,7 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 from health_check_prometheus.views import MetricsView
+from tests.support.repetitions import long
 
 
 class Stocked(HealthCheck):
@@ -247,7 +248,7 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [long("pytest"), "pytest-xdist", long("django"), "django-parallel"])
 def test_project__tests_pass(tmp_path: pathlib.Path, name: str) -> None:
     """A user's own suite, run by pytest or Django, in one process or several, sees each test's rows alone."""
     for file, text in FILES.items():

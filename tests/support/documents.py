@@ -21,6 +21,12 @@ WITH_A_PROJECT_OF_ITS_OWN = ("tutorial",)
 BLOCK = re.compile(r"^```python\n# (?P<file>\w+\.py)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+SHARED_CACHE = """
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": BASE_DIR / "cache"}}
+"""
+"""A cache that processes share, as pages have it that keep records there."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Stage:
     """A project as it is when somebody has followed a page up to some example."""
@@ -39,15 +45,18 @@ def stages(project: pathlib.Path) -> Iterator[Stage]:
     """
     shop = project / "shop"
     first = {f"shop/{name}": (shop / name).read_text() for name in ("settings.py", "urls.py")}
-    for page in sorted((ROOT / "docs").rglob("*.md")):
+    first["shop/settings.py"] += SHARED_CACHE
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         if page.stem in WITH_A_PROJECT_OF_ITS_OWN:
             continue
         files, written = dict(first), set[str]()
         for number, block in enumerate(BLOCK.finditer(page.read_text())):
             name, code = block["file"], block["code"]
-            if name in written - {"settings.py"}:
+            if name in written:
                 yield Stage(name=f"{page.stem}-{number}", files=dict(files))
             written.add(name)
+            if code in files.get(f"shop/{name}", ""):
+                continue  # the first steps of the README, which the project has taken
             if name == "settings.py":
                 files["shop/settings.py"] += f"\n{code}"
             elif name == "urls.py":
@@ -68,7 +77,10 @@ def follow(project: pathlib.Path, stage: Stage) -> pathlib.Path:
 
 
 def look(folder: pathlib.Path) -> dict[str, int]:
-    """Run the system checks of a project, and return the status of each of its endpoints; once in a process."""
+    """Import the modules of a project, run the system checks, and return the status of each of its endpoints.
+
+    That can be done once in a process.
+    """
     os.chdir(folder)
     sys.path.insert(0, str(folder))
     os.environ |= {"DJANGO_SETTINGS_MODULE": "shop.settings", "TMPDIR": str(folder)}
@@ -77,6 +89,8 @@ def look(folder: pathlib.Path) -> dict[str, int]:
     from django.test import Client
 
     django.setup()
+    for name in {file.stem for file in folder.glob("*.py")} - {"manage", "tests", "test_checks"}:
+        importlib.import_module(name)
     call_command("check", fail_level="WARNING")
     from health_check.monitor import runtime
 

@@ -74,58 +74,59 @@ def _settings(request: pytest.FixtureRequest, settings: Settings) -> None:
     settings.HEALTH_CHECK = request.param
 
 
+ANSWERS: list[tuple[str, int, list[str]]] = [
+    ("/health/?check=Fine", 200, ["Fine"]),
+    ("/health/?check=Shaky", 503, ["Shaky"]),
+    ("/lenient/?check=Shaky", 200, ["Shaky"]),
+    ("/health/?check=Optional", 503, ["Optional"]),
+    ("/health/?check=Search", 503, ["Optional"]),
+    ("/health/?check=Optional&check=Optional", 503, ["Optional"]),
+    ("/health/?check=Fine&check=Optional", 200, ["Fine", "Optional"]),
+    ("/health/?check=Optional&check=Fine&check=Shaky", 503, ["Optional", "Fine", "Shaky"]),
+    ("/own/?check=one", 200, ["one"]),
+    ("/own/?check=two", 500, ["two"]),
+    *((f"/health/?check={quote(label, safe='')}", 200, [label]) for label in ODD),
+]
+"""The address, the status of the answer, and the labels in it."""
+
+
 @site
 @STACKS
-@pytest.mark.parametrize(
-    ("url", "status", "labels"),
-    [
-        ("/health/?check=Fine", 200, ["Fine"]),
-        ("/health/?check=Shaky", 503, ["Shaky"]),
-        ("/lenient/?check=Shaky", 200, ["Shaky"]),
-        ("/health/?check=Optional", 503, ["Optional"]),
-        ("/health/?check=Search", 503, ["Optional"]),
-        ("/health/?check=Optional&check=Optional", 503, ["Optional"]),
-        ("/health/?check=Fine&check=Optional", 200, ["Fine", "Optional"]),
-        ("/health/?check=Optional&check=Fine&check=Shaky", 503, ["Optional", "Fine", "Shaky"]),
-        ("/own/?check=one", 200, ["one"]),
-        ("/own/?check=two", 500, ["two"]),
-        *((f"/health/?check={quote(label, safe='')}", 200, [label]) for label in ODD),
-    ],
-)
-def test_check__restricts_answer_and_status(ask: Ask, url: str, status: int, labels: list[str]) -> None:
+def test_check__restricts_answer_and_status(ask: Ask) -> None:
     """JSON and text are about what is asked, and so is the status; a check that is alone counts, critical or not."""
-    for _ in range(2):  # the second is kept
-        answer = ask(f"{url}&format=json")
-        assert (answer.status_code, list(json.loads(answer.content))) == (status, labels)
-    text = ask(f"{url}&format=text")
-    assert text.status_code == status
-    assert [line.rpartition(": ")[0] for line in text.content.decode().splitlines() if ": OK" in line] == [
-        label for label in labels if label not in ("Shaky", "Optional", "two")
-    ]
-    assert ask(url, method="HEAD").status_code == ask(url, method="OPTIONS").status_code == status
+    for url, status, labels in ANSWERS:
+        for _ in range(2):  # the second is kept
+            answer = ask(f"{url}&format=json")
+            assert (answer.status_code, list(json.loads(answer.content))) == (status, labels), url
+        text = ask(f"{url}&format=text")
+        assert text.status_code == status, url
+        well = [line.rpartition(": ")[0] for line in text.content.decode().splitlines() if ": OK" in line]
+        assert well == [label for label in labels if label not in ("Shaky", "Optional", "two")]
+        assert ask(url, method="HEAD").status_code == ask(url, method="OPTIONS").status_code == status, url
+
+
+UNKNOWN = [
+    ("/health/?check=fine", "Did you mean 'Fine'?"),
+    ("/health/?check=", "There is no check '' at"),
+    ("/health/?check=Fine&check=Nothing", "There is no check 'Nothing' at"),
+    ("/ready/?check=Shaky", "There is no check 'Shaky' at"),
+    ("/live/?check=Fine", "There is no check 'Fine' at"),
+    ("/own/?check=three", "There is no check 'three' at"),
+    ("/health/?check=%3Cscript%3E%00%1b", "There is no check '<script>"),
+]
+"""The address, and what the answer says."""
 
 
 @site
 @STACKS
 @pytest.mark.parametrize("name", ["json", "text", "html", "health%2Bjson", "rss", "atom"])
-@pytest.mark.parametrize(
-    ("url", "remedy"),
-    [
-        ("/health/?check=fine", "Did you mean 'Fine'?"),
-        ("/health/?check=", "There is no check '' at"),
-        ("/health/?check=Fine&check=Nothing", "There is no check 'Nothing' at"),
-        ("/ready/?check=Shaky", "There is no check 'Shaky' at"),
-        ("/live/?check=Fine", "There is no check 'Fine' at"),
-        ("/own/?check=three", "There is no check 'three' at"),
-        ("/health/?check=%3Cscript%3E%00%1b", "There is no check '<script>"),
-    ],
-)
-def test_check__unknown(ask: Ask, name: str, url: str, remedy: str) -> None:
+def test_check__unknown(ask: Ask, name: str) -> None:
     """A check that the endpoint has not is 404, in plain words, whatever the format."""
-    answer = ask(f"{url}&format={name}")
-    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
-    assert remedy in answer.content.decode()
-    assert answer.headers["Cache-Control"] == "no-store"
+    for url, remedy in UNKNOWN:
+        answer = ask(f"{url}&format={name}")
+        assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8"), url
+        assert remedy in answer.content.decode()
+        assert answer.headers["Cache-Control"] == "no-store"
 
 
 @site
