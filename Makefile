@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
-WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell echo $$((2 * $(CORES)))) # tests of servers mostly wait
 PYTEST = -m pytest -n $(WORKERS)
 SERVICES := chromium chromium-driver dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
@@ -62,13 +63,16 @@ UNCHANGED := benchmarks tests/dashboards tests/test_docs.py tests/test_packaging
 first-five-minutes: $(VENV)/installed ## Do what the README says on a new project, until an alert is told, and time it
 	$(BIN)/python -m pytest -p no:randomly -s tests/end_to_end/test_first_five_minutes.py $(ARGS)
 
-.PHONY: test-newest
-test-newest: ## Run what the newest Python and Django may change, without servers
+.PHONY: newest
+newest: ## Install the newest Python and Django for the tests
 	@test -x $(NEWEST_VENV)/bin/python || $(NEWEST_PYTHON) -m venv $(NEWEST_VENV)
 	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	@$(NEWEST_VENV)/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable . 'Django$(NEWEST_DJANGO)' --group test
 	@$(NEWEST_VENV)/bin/python -c 'import django, sys; print("Python", sys.version.split()[0], "Django", django.__version__)'
-	$(NEWEST_VENV)/bin/python $(PYTEST) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
+
+.PHONY: test-newest
+test-newest: newest ## Run what the newest Python and Django may change, without servers
+	$(NEWEST_VENV)/bin/python -m pytest -n $(CORES) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, the direction of imports, and that the dashboards are up to date

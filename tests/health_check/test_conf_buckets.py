@@ -68,11 +68,16 @@ def test_buckets__default() -> None:
 
 @pytest.mark.parametrize("value", UNUSABLE)
 def test_buckets__unusable(value: object, settings: Settings) -> None:
-    """Anything else is refused with the remedy, by the system checks, too."""
+    """Anything else is refused with the remedy."""
     settings.HEALTH_CHECK = {"DURATION_BUCKETS": value}
     with pytest.raises(ImproperlyConfigured, match=r"DURATION_BUCKETS.*use a list of at most 50 numbers"):
         _ = ours.DURATION_BUCKETS
     assert len(problems()) == 1
+
+
+def test_buckets__unusable__system_check(settings: Settings) -> None:
+    """The system checks refuse what cannot be used, too."""
+    settings.HEALTH_CHECK = {"DURATION_BUCKETS": [1, 0.1]}
     found = [message.id for message in run_checks(tags=["health_check"]) if "DURATION_BUCKETS" in message.msg]
     assert found == ["health_check.E001"]
 

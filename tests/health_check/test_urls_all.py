@@ -21,6 +21,7 @@ from health_check.registry.plugins import plugin_dir
 from tests.conftest import Mount
 from tests.support.checks import Broken
 from tests.support.messages import ids
+from tests.support.repetitions import long
 from tests.support.servers import ROOT, clean_environment
 
 READY = "health_check:health_check_ready"
@@ -72,7 +73,7 @@ def of_a_site(
     ("apps", "options", "loaded"),
     [
         (["health_check"], {}, ["prometheus_client"]),
-        (["health_check", "health_check_prometheus"], {}, ["prometheus_client"]),
+        long(["health_check", "health_check_prometheus"], {}, ["prometheus_client"]),
         (["health_check_prometheus", "health_check"], {"EXPORTERS": []}, ["prometheus_client"]),
         (["health_check"], {"EXPORTERS": ["opentelemetry", "prometheus"]}, ["prometheus_client", "opentelemetry"]),
     ],

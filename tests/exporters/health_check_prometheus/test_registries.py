@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -38,13 +39,21 @@ Histogram("shop_seconds", "How long orders take.", buckets=[1]).observe(0.5)
 Families = Callable[..., dict[str, Metric]]
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The files that two processes have written."""
+    folder = tmp_path_factory.mktemp("written")
+    for _ in range(2):
+        environment = {**clean_environment(), MULTIPROCESS[0]: str(folder)}
+        subprocess.run([sys.executable, "-c", WRITER], env=environment, check=True)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+def folder(tmp_path: pathlib.Path, written: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
     """The folder of the files, to which two processes have written."""
     monkeypatch.setenv(MULTIPROCESS[0], str(tmp_path))
-    for _ in range(2):
-        environment = {**clean_environment(), MULTIPROCESS[0]: str(tmp_path)}
-        subprocess.run([sys.executable, "-c", WRITER], env=environment, check=True)
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

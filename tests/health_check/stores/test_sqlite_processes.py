@@ -13,7 +13,7 @@ from tests.support.bench import MovableClock
 from tests.support.peer import peer, peers
 from tests.support.places import Place, ask, counted, lease_of, look, publish, record_of, result_at, run
 
-PROCESSES = 4
+PROCESSES = 3
 
 
 def test_acquire__one_of_several_processes_gets_the_lease(file: pathlib.Path) -> None:

@@ -17,6 +17,7 @@ from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from health_check.views.access import ACCESS_ARGUMENTS
 from tests.conftest import Mount
+from tests.support.repetitions import long
 from tests.support.site.middleware import PLANTED
 from tests.support.site.stacks import STACKS, Ask
 
@@ -24,7 +25,8 @@ TOKEN = "a-planted-token"
 MESSAGE = "a planted message"
 URL = "/health/?format=json"
 
-RUN = [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}]
+RUN = [long({}), {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}]
+"""Settings; those of tests have no answers that are kept, and so nothing that could be shown to others."""
 RUNNING = pytest.mark.parametrize("configuration", RUN, ids=["here", "threads"])
 
 BEARER = {"headers": {"Authorization": f"Bearer {TOKEN}"}}
