@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-WORKERS ?= $(shell echo $$((2 * $(CORES)))) # tests of servers mostly wait
+# tests of servers mostly wait
+WORKERS ?= $(shell echo $$((2 * $(CORES))))
 PYTEST = -m pytest -n $(WORKERS)
 SERVICES := chromium chromium-driver dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import functools
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -296,7 +295,6 @@ def _parameters(check_class: type[HealthCheck]) -> list[str]:
     return [name for name, parameter in _signature(check_class).items() if parameter.kind not in _VARIADIC]
 
 
-@functools.lru_cache(maxsize=1024)
 def _signature(check_class: type[HealthCheck]) -> Mapping[str, inspect.Parameter]:
     try:
         return inspect.signature(check_class).parameters
