@@ -114,7 +114,8 @@ def _settings() -> str:
 def _urls() -> str:
     entries = "".join(f"            {_literal(entry)},\n" for entry in checks())
     ready = [entry for entry in checks() if entry == "Database" or entry[0] == "Database"]
-    without = "" if any("Mail" in _literal(entry) for entry in checks()) else WITHOUT_MAIL
+    names = {entry if isinstance(entry, str) else entry[0] for entry in checks()}
+    without = "".join(line for missing, line in WITHOUT.items() if not names & missing)
     return URLS.format(checks=entries + without, ready=", ".join(map(_literal, ready)))
 
 
@@ -172,7 +173,11 @@ def needs_token() -> bool:
     return bool(access.get("TOKENS")) and access.get("OPEN") is False
 
 
-WITHOUT_MAIL = "            # without Mail: no mail server is set up\n"
+WITHOUT = {
+    frozenset({"Mail"}): "            # without Mail: no mail server is set up\n",
+    frozenset({"Storage", "s3.S3"}): "            # without Storage: MEDIA_ROOT is not set\n",
+}
+"""What the proposal says where none of these checks is worth having."""
 
 ROUTES = ("health/", "health/live/", "health/ready/")
 """Where the proposed endpoints are."""

@@ -87,10 +87,21 @@ def percent(share: float | None) -> str:
 
 
 def uptime(*series: Sequence[Period]) -> float | None:
-    """Return the share of runs without errors; None without runs."""
-    good = runs = 0
+    """Return the share of runs without errors; None without runs.
+
+    Of several checks it is that of the worst one in each period: who needs all of them is down while any fails, however
+    many others are fine.
+    """
+    worst: dict[int, tuple[int, int, int]] = {}  # runs without errors, all runs, and those of the check with most
     for periods in series:
-        for _, _, ok, warning, error, timeout, *_ in periods:
-            good += ok + warning
-            runs += ok + warning + error + timeout
-    return good / runs if runs else None
+        for start, _, ok, warning, error, timeout, *_ in periods:
+            good, runs = ok + warning, ok + warning + error + timeout
+            if runs:
+                least, of, most = worst.get(start, (good, runs, runs))
+                worst[start] = (*min((least, of), (good, runs), key=_share), max(most, runs))
+    total = sum(most for _, _, most in worst.values())
+    return sum(good * most / runs for good, runs, most in worst.values()) / total if total else None
+
+
+def _share(part: tuple[int, int]) -> float:
+    return part[0] / part[1]

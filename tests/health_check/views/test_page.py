@@ -134,6 +134,18 @@ def test_lines__of_few_runs(runs: int) -> None:
     assert "nan" not in svg
 
 
+def test_uptime__of_several() -> None:
+    """Of several checks the worst counts in each period, as what needs all of them is down while any fails."""
+    start = 1_800_000_000 // HALF_HOUR * HALF_HOUR
+    fine = [Period(start=start + each * HALF_HOUR, ok=100) for each in range(4)]
+    first = [Period(start=start, error=10), *(Period(start=each.start, ok=9, warning=1) for each in fine[1:])]
+    second = [Period(start=start + HALF_HOUR, ok=50, timeout=50)]
+    assert uptime(fine, *[fine] * 20) == 1
+    assert uptime(fine, first) == 0.75
+    assert uptime(fine, *[fine] * 20, first, second) == 0.625
+    assert uptime(first) == 30 / 40
+
+
 def test_uptime__of_nothing() -> None:
     """Without runs there is no uptime."""
     assert uptime() is None

@@ -77,6 +77,9 @@ def test_checks__of_what_the_site_has(
     assert proposals.extras() == extras
     text = proposed()
     assert ("pip install" in text) is bool(extras)
+    names = {check if isinstance(check, str) else check[0] for check in checks}
+    assert ("# without Mail: no mail server is set up" in text) is ("Mail" not in names)
+    assert ("# without Storage: MEDIA_ROOT is not set" in text) is not bool(names & {"Storage", "s3.S3"})
     assert "planted" not in text
 
 
