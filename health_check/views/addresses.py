@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from health_check.monitor import runtime
-from health_check.monitor.reports import report_on
+from health_check.monitor.reports import Report, report_on
 from health_check.registry.endpoints import Endpoint
 from health_check.views.access import policy_for
 
@@ -30,15 +30,19 @@ class Address:
     """What it answers now; None where a check has no fresh result, or where not everybody may ask there."""
 
 
-def addresses() -> list[Address]:
-    """Return the endpoints that have a name, those of other URLconfs left out."""
+def addresses(known: Report | None = None) -> list[Address]:
+    """Return the endpoints that have a name, those of other URLconfs left out.
+
+    Args:
+        known: The report on one of them, on all of its checks.
+    """
     found = [(endpoint, address_of(endpoint.url_name)) for endpoint in runtime.get().catalogue.endpoints]
     return [
         Address(
             name=endpoint.name,
             link=link,
             is_readiness=endpoint.is_readiness,
-            status_code=_status_of(endpoint),
+            status_code=known.status_code if known and known.name == endpoint.name else _status_of(endpoint),
         )
         for endpoint, link in found
         if link

@@ -169,7 +169,7 @@ def copies_of(label: str, link: str) -> list[tuple[str, str]]:
     escaped = label.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     alternative = "".join(f"\\{sign}" if sign in "\\[]" else sign for sign in label)
     return [
-        (gettext("Its state"), f"curl -fsS {shlex.quote(f'{here}&format=text')}"),
+        (gettext("Its state"), f"curl --fail-with-body -sS {shlex.quote(f'{here}&format=text')}"),
         (gettext("Run it now"), f"python manage.py health_check --fresh --check {shlex.quote(label)}"),
         (gettext("PromQL"), f'django_health_check_state{{check="{escaped}",state="error"}}'),
         (gettext("Uptime"), _promql(escaped)),

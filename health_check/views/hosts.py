@@ -21,7 +21,7 @@ MOST_NAMES = 3
 """How many hosts the banner names."""
 
 SILENT_AFTER = 3
-"""After how many max_ages without a run a host counts as silent."""
+"""A host counts as silent when nothing came from it for so many times the shortest max_age of its checks."""
 
 
 def hosts_of(report: Report, history: History, now: float, *, drained: bool = False) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def hosts_of(report: Report, history: History, now: float, *, drained: bool = Fa
     for name, records in sorted(history.elsewhere.items()):
         states = {label: record.result.state for label, record in records.items()}
         last = max(record.result.finished for record in records.values())
-        is_silent = all(now > record.result.finished + SILENT_AFTER * record.max_age for record in records.values())
+        is_silent = now > last + SILENT_AFTER * min(record.max_age for record in records.values())
         different = [
             _difference(titles.get(label, label), record)
             for label, record in records.items()
@@ -55,13 +55,14 @@ def hosts_of(report: Report, history: History, now: float, *, drained: bool = Fa
     return found
 
 
-def silence_of(hosts: Sequence[Mapping[str, Any]]) -> str:
-    """Return which hosts are silent, in a few words; empty where none is."""
+def remarks_of(hosts: Sequence[Mapping[str, Any]], *, drained: bool = False) -> str:
+    """Return what a headline adds where all checks pass: which hosts are silent, and that this one is drained."""
     names = [host["name"] for host in hosts if host["is_silent"]]
-    if not names:
-        return ""
-    text = ngettext("host %(names)s is silent", "hosts %(names)s are silent", len(names))
-    return text % {"names": _listed(names)}
+    remarks = [gettext("this host is drained")] if drained else []
+    if names:
+        text = ngettext("host %(names)s is silent", "hosts %(names)s are silent", len(names))
+        remarks.append(text % {"names": _listed(names)})
+    return ", ".join(remarks)
 
 
 def notes_of(hosts: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -94,7 +94,8 @@ def _our_own(context: dict[str, Any]) -> str:
 
 def _parts(report: Report, query: Query, link: str) -> dict[str, Any]:
     known = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
-    places = addresses() if report.details else []  # in the language of the request, whose prefix they may have
+    whole = None if query.checks else report
+    places = addresses(whole) if report.details else []  # in the language of the request, whose prefix they may have
     metrics = metrics_address() if report.details else ""
     drained = report.details and bool(runtime.get().monitor.store_client.draining)
     with translation.override("en"):

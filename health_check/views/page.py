@@ -20,7 +20,7 @@ from health_check.past import DAY, Incident, Period, total_of
 from health_check.records import Record, State
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
-from health_check.views.hosts import hosts_of, notes_of, silence_of
+from health_check.views.hosts import hosts_of, notes_of, remarks_of
 from health_check.views.query import NO_QUERY, RANGES, SORTS, Query
 from health_check.views.words import (
     SIGNS,
@@ -73,11 +73,13 @@ def page_of(
     shown = [line for line in lines if _is_shown(line, query)]
     groups = groups_of(shown, history, query)
     hosts = hosts_of(report, history, now, drained=drained) if report.details else []
-    mood, headline, silence = mood_of(report), headline_of(report), silence_of(hosts)
-    if mood == "ok" and silence:
+    mood, headline = mood_of(report), headline_of(report)
+    is_drained = report.draining or (drained and report.details)
+    remarks = remarks_of(hosts, drained=is_drained) if mood == "ok" else ""
+    if remarks:
         mood, headline = (
             "warning",
-            gettext("%(headline)s here; %(silence)s") % {"headline": headline, "silence": silence},
+            gettext("%(headline)s here; %(remarks)s") % {"headline": headline, "remarks": remarks},
         )
     return {
         "lines": lines,
@@ -85,7 +87,7 @@ def page_of(
         "is_grouped": len(groups) > 1 or any(group["name"] for group in groups),
         "hosts": hosts,
         "notes": notes_of(hosts),
-        "drained": report.draining or (drained and report.details),
+        "drained": is_drained and not remarks and mood != "draining",
         "incidents": incidents_of(report, history, query, now),
         "summary": summary_of(report),
         "mood": mood,

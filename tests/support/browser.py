@@ -86,11 +86,16 @@ class Browser:
             for node in each["nodes"] or [{"html": ""}]
         ]
 
-    def screenshot(self, path: pathlib.Path) -> None:
-        """Write a picture of the whole page."""
+    def screenshot(self, path: pathlib.Path, *, height: int = 100_000) -> None:
+        """Write a picture of the page, a WebP, which is small, or a PNG.
+
+        Args:
+            path: The file.
+            height: How much of the page is shown, in pixels.
+        """
         metrics = self._driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": metrics["width"], "height": metrics["height"], "scale": 1}
-        options = {"captureBeyondViewport": True, "clip": clip, "format": "png"}
+        clip = {"x": 0, "y": 0, "width": metrics["width"], "height": min(height, metrics["height"]), "scale": 1}
+        options = {"captureBeyondViewport": True, "clip": clip, "format": path.suffix.lstrip("."), "quality": 35}
         picture = self._driver.execute_cdp_cmd("Page.captureScreenshot", options)["data"]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(picture))

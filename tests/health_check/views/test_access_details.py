@@ -136,7 +136,10 @@ def test_page__neither_past_nor_other_hosts(
         "tags": {"owner": PLANTED},
     }
     mounted(mount, checks=[(Fine, options)], details=details)
-    for query, more in (("", []), ("?check=Fine", [f"{PLANTED} failure", "tests.support.checks.Fine", "curl -fsS"])):
+    for query, more in (
+        ("", []),
+        ("?check=Fine", [f"{PLANTED} failure", "tests.support.checks.Fine", "curl --fail"]),
+    ):
         body = ask(f"/health/{query}").content.decode()
         told = [f"{PLANTED} {word}" for word in ("there", "before", "use")] + [f"{PLANTED}-host", "<svg", "% up", *more]
         assert [text in body for text in told] == [details == "always"] * len(told)

@@ -63,7 +63,7 @@ def test_addresses__what_load_balancers_get(client: Client) -> None:
     runtime.drain()
     document = client.get("/health/").content.decode()
     assert "Robots get <strong>200</strong> here. Load balancers get <strong>503</strong> at /ready/." in document
-    assert "This host is drained" in document
+    assert "All checks pass here; this host is drained" in document
     assert ("ready", "/ready/", "503") in shown(document)
 
 

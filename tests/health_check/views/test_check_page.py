@@ -120,7 +120,7 @@ def test_copies__quoted(label: str) -> None:
     copies = dict(copies_of(label, "https://x/health/"))
     command = shlex.split(copies["Run it now"])
     assert command == ["python", "manage.py", "health_check", "--fresh", "--check", label]
-    assert len(shlex.split(copies["Its state"])) == 3
+    assert len(shlex.split(copies["Its state"])) == 4
     assert "\n" not in copies["PromQL"]
     quoted = copies["PromQL"].partition("check=")[2].rpartition(",state")[0]
     assert quoted[1:-1].encode().decode("unicode_escape").encode("latin-1").decode() == label

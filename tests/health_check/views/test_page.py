@@ -217,7 +217,7 @@ def test_hosts__what_differs_from_here() -> None:
     elsewhere = {
         "web-2": {"Database": record(5, ServiceUnavailable("gone")), "Search": record(25)},
         "web-3": {"Database": record(31), "Search": record(40)},
-        "web-4": {"Database": record(31), "Search": record(150, max_age=60)},
+        "web-4": {"Database": record(31), "Search": record(29, max_age=60)},
     }
     here, bad, silent, slow = page_of(report(DATABASE, SEARCH), History(elsewhere=elsewhere))["hosts"]
     assert (here["is_here"], here["summary"], here["state"]) == (True, "2 ok", State.OK)

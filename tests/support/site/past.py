@@ -12,7 +12,6 @@ import functools
 import hashlib
 import os
 import random
-import socket
 import socketserver
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,12 +147,12 @@ def result(finished: float, host: str, taken: float, errors: Sequence[Exception]
 class PastStore(MemoryStore):
     """Keep records in memory, beside a made-up past and other hosts."""
 
-    def __init__(self, *, clock: Any = None) -> None:
+    def __init__(self, *, host: str, clock: Any = None) -> None:
         super().__init__(clock=clock)
         now = time.time()
         labels = [str(options["name"]) for _, options in checks(int(os.environ.get("PAST_CHECKS", "9")))]
         for label in labels:
-            past = list(results(label, socket.gethostname(), now))
+            past = list(results(label, host, now))
             self.add_past(Key(label=label), past)
             began = next(
                 (later for before, later in reversed(list(pairwise(past))) if before.state is not later.state), past[0]

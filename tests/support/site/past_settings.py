@@ -19,5 +19,5 @@ HEALTH_CHECK = {
     "ENVIRONMENT": "production",
     "RELEASE": "2026.11.3",
     "TRACE_URL": "https://tempo.example.com/trace/{trace_id}",
-    "STORE": {"BACKEND": "tests.support.site.past.PastStore"},
+    "STORE": {"BACKEND": "tests.support.site.past.PastStore", "OPTIONS": {"host": "web-1"}},
 }
