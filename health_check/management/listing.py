@@ -94,7 +94,7 @@ def as_table(checks: Sequence[Listed], *, width: int, entries: bool) -> str:
     printed = []
     for number, (*cells, places) in enumerate(rows):
         start = "".join(f"{cell:<{size}}{GAP}" for cell, size in zip(cells, widths, strict=True))
-        lines = textwrap.wrap(places, max(width - before, LEAST_WIDTH), break_on_hyphens=False) or [""]
+        lines = _wrapped(places, max(width - before, LEAST_WIDTH)) or [""]
         printed += [f"{start}{lines[0]}".rstrip(), *(f"{'':{before}}{line}" for line in lines[1:])]
         if entries and number and not checks[number - 1].definition.is_named:
             printed.append(f"{GAP}pin it: {escaped(checks[number - 1].entry)}")
@@ -102,6 +102,11 @@ def as_table(checks: Sequence[Listed], *, width: int, entries: bool) -> str:
         more = "" if entries else "-v 2 shows how."
         printed += ["", *textwrap.wrap(f"{PINNING}{more}", max(width, LEAST_WIDTH))]
     return "\n".join(printed)
+
+
+def _wrapped(places: str, width: int) -> list[str]:
+    """Return the lines of a column; a name is not broken, as people copy it."""
+    return textwrap.wrap(places, width, break_on_hyphens=False, break_long_words=False)
 
 
 def _cells(check: Listed) -> tuple[str, ...]:

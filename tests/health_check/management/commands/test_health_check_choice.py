@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from django.urls import path
+from django.urls import include, path
 
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
@@ -120,6 +120,16 @@ def test_list__labels_and_endpoints(run: Run, terminal: Terminal) -> None:
         "",
         "A label that is not pinned comes from the class and the options, and may change",
         "when a check is added before it. The option `name` pins it. -v 2 shows how.",
+    ]
+
+
+def test_list__breaks_no_name(mount: Mount, terminal: Terminal) -> None:
+    """The name of an endpoint that is longer than its column is whole all the same, to be copied."""
+    mount(path("", include("health_check.urls.all")))
+    database = on(terminal, "--list")[2:4]
+    assert [line.split()[-1] for line in database] == [
+        "health_check:health_check_home,",
+        "health_check:health_check_ready",
     ]
 
 
