@@ -82,8 +82,8 @@ def _add_checks(parser: CommandParser) -> None:
     parser.add_argument(
         "--list",
         action="store_true",
-        help="list the checks, their endpoints, and whether their labels are pinned; run none. If this is not a terminal, "
-        "their labels alone",
+        help="list the checks, their endpoints, and whether their labels are pinned; run none. "
+        "Without a terminal, print their labels alone",
     )
     parser.add_argument(
         "--format",
