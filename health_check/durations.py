@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import functools
 import math
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -46,6 +47,12 @@ def joined(samples: Iterable[bytes]) -> bytes:
         return text
     places = (place * number // MOST_SAMPLES for place in range(MOST_SAMPLES))
     return b"".join([text[2 * place : 2 * place + 2] for place in places])
+
+
+@functools.lru_cache(maxsize=5000)
+def spread_of_one(sample: bytes, longest: float) -> Spread | None:
+    """Return what is usual among the times of one sample: those of past half hours are asked for again and again."""
+    return spread_of((sample,), longest)
 
 
 def spread_of(samples: Iterable[bytes], longest: float) -> Spread | None:

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from health_check.durations import SAMPLE_SECONDS, Spread, joined, sample_of, spread_of
+from health_check.durations import SAMPLE_SECONDS, Spread, joined, sample_of, spread_of_one
 from health_check.records import Outcome, Result, State
 
 HALF_HOUR = 1800
@@ -84,7 +84,7 @@ class Period(NamedTuple):
     @property
     def spread(self) -> Spread | None:
         """How long most runs took; None without runs."""
-        return spread_of((self.times,), self.longest) or self._mean
+        return spread_of_one(self.times, self.longest) or self._mean
 
     @property
     def _mean(self) -> Spread | None:
