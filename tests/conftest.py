@@ -7,7 +7,7 @@ import itertools
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.support.bench import eventually
 from tests.support.client import Lag
-from tests.support.distribution import Distribution
+from tests.support.distribution import LONGEST, Distribution
 from tests.support.repetitions import LONG
 
 Pattern = URLPattern | URLResolver
@@ -43,11 +43,16 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only ``make test-long`` runs, and begin with the tests of servers, which mostly wait."""
+    """Leave out what only ``make test-long`` runs, and begin with the tests of servers, the longest ones first."""
     left_out = [] if LONG else [item for item in items if item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=left_out)
     kept = [item for item in items if item not in left_out]
-    items[:] = sorted(kept, key=lambda item: item.get_closest_marker("server") is None)
+    items[:] = sorted(kept, key=lambda item: (not any_of(item, LONGEST), item.get_closest_marker("server") is None))
+
+
+def any_of(item: pytest.Item, names: Iterable[str]) -> bool:
+    """Return whether one of some names is in that of a test."""
+    return any(name in item.nodeid for name in names)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:

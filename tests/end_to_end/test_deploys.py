@@ -265,14 +265,14 @@ def test_settings_that_differ_from_process_to_process(tmp_path: pathlib.Path) ->
     store = {"STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore"}}
     site = dataclasses.replace(site, health_check=store)
     with (
-        site_under_gunicorn(site, "--workers=3", "--threads=2", "--max-requests=25") as server,
+        site_under_gunicorn(site, "--workers=2", "--threads=2", "--max-requests=25") as server,
         watched(health=f"{server.url}/health/", metrics=f"{server.url}/metrics") as said,
     ):
         start = time.monotonic()
-        for _ in range(150):
+        for _ in range(60):
             with contextlib.suppress(ConnectionError):
                 get(f"{server.url}/health/")
-        eventually(lambda: time.monotonic() > start + 5.0, what="some seconds to go by")
+        eventually(lambda: time.monotonic() > start + 3.0, what="some seconds to go by")
         taken = time.monotonic() - start
         runs = len(noted_runs(tmp_path, "Counting"))
     assert server.output().count("Booting worker") > 3

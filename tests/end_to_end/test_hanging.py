@@ -6,6 +6,7 @@ import concurrent.futures
 import dataclasses
 import pathlib
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -86,6 +87,7 @@ def while_waiting(urls: list[str], answer_of: Callable[[], Answer]) -> tuple[Ans
         waiting = pool.submit(answer_of)
         while not waiting.done():
             meanwhile += [get(url) for url in urls]
+            time.sleep(0.02)
         return waiting.result(), meanwhile
 
 

@@ -13,6 +13,7 @@ import pytest
 from tests.support.arrived import Point, Span
 from tests.support.client import eventually, get, get_at_once
 from tests.support.otlp import CHECK, ROUND, Receiver, receiver
+from tests.support.repetitions import long
 from tests.support.sending import SendingSite, instrument
 from tests.support.servers import (
     ROOT,
@@ -104,7 +105,7 @@ def assert_all_arrived(arrived: Receiver, folder: pathlib.Path) -> None:
     assert len(instances) == len(pids_of(folder))
 
 
-@pytest.mark.parametrize("set_up", SET_UPS)
+@pytest.mark.parametrize("set_up", [long("each worker"), "master", "post_fork"])
 def test_gunicorn__each_run_arrives_once(tmp_path: pathlib.Path, set_up: str) -> None:
     """Workers send the spans and the durations of the runs that they had, wherever the SDK was set up."""
     options, application = SET_UPS[set_up]
@@ -222,7 +223,7 @@ NO_SERVERS = {
 """Processes that live long, and answer no requests."""
 
 
-@pytest.mark.parametrize(("process", "which"), [("worker", "servers"), ("shell", "servers"), ("worker", "all")])
+@pytest.mark.parametrize(("process", "which"), [("worker", "servers"), long("shell", "servers"), ("worker", "all")])
 def test_instrument__only_servers_send_the_records(tmp_path: pathlib.Path, process: str, which: str) -> None:
     """A worker of Celery or a shell, though its SDK collects, runs no checks and tells of none unless it is to."""
     command = [str(instrument()), sys.executable, "-m", *NO_SERVERS[process]]

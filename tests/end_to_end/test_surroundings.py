@@ -10,6 +10,7 @@ import tempfile
 
 import pytest
 
+from tests.support.repetitions import long
 from tests.support.servers import clean_environment
 from tests.support.services import require
 
@@ -191,7 +192,7 @@ print(create_store().describe())
         assert words in done.stdout
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["ascii", long("latin-1")])
 def test_terminal__that_cannot_encode_the_output(tmp_path: pathlib.Path, encoding: str) -> None:
     """A label in any language and a help with an ellipsis are printed somehow: the exit code is that of the checks."""
     environment = {**site(tmp_path), "TMPDIR": str(tmp_path), "PYTHONIOENCODING": f"{encoding}:strict"}

@@ -23,7 +23,7 @@ SILENT = "unavailable: the broker of Celery did not answer in time"
 
 
 def test_ping__by_rabbitmq(broker: Broker, tmp_path: pathlib.Path) -> None:
-    """It finds workers and misses them; a broker that hangs, or is gone, is told; and it leaves no queue."""
+    """It finds workers and misses them; a broker that hangs is told; and it leaves no queue."""
     with site_app(broker.url()) as app:
         check = Ping(app, timeout=BUDGET_SECONDS)
         assert errors_of(check) == [NO_WORKER]
@@ -40,6 +40,15 @@ def test_ping__by_rabbitmq(broker: Broker, tmp_path: pathlib.Path) -> None:
             finally:
                 broker.resume()
             eventually(lambda: errors_of(check) == [], what="an answer", seconds=BACK_SECONDS)
+
+
+@pytest.mark.long  # the contract of the check of RabbitMQ has a broker that is killed
+def test_ping__of_a_broker_that_is_killed(broker: Broker, tmp_path: pathlib.Path) -> None:
+    """A broker that is gone is told; where it is back, and workers have found it, that is over."""
+    with site_app(broker.url()) as app:
+        check = Ping(app, timeout=BUDGET_SECONDS)
+        with worker(tmp_path, broker.url(), cache="redis://127.0.0.1:1"):
+            assert errors_of(check) == []
             broker.kill()
             try:
                 assert errors_of(check) == [

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 import datetime
 import html
+import io
 import re
-import subprocess
-import sys
 import urllib.parse
 from collections.abc import Iterable, Mapping
 
+from django.core.management import CommandError, call_command
+
 from tests.support.client import get
-from tests.support.servers import Server, clean_environment
+from tests.support.servers import Server
 
 BRACKETED = ("html", "json", "text", "command")
 """Faces that do not say when a check ran: they are told by what health+json says before and after."""
@@ -119,7 +121,7 @@ class Observations:
         return {label: _said(text) for label, text in (line.split(": ", 1) for line in lines)}
 
     def _command(self) -> dict[str, Said]:
-        lines = command(self._site.address, "health_check").stdout.splitlines()
+        lines = command(self._site.address, "health_check")[1].splitlines()
         return {label.rstrip(): _said(text) for label, text in (line.split(" ... ", 1) for line in lines)}
 
     def _metrics(self) -> None:
@@ -160,16 +162,16 @@ def _said(text: str) -> Said:
     return Said(status=int(text == "OK"), text="; ".join(text.splitlines()))
 
 
-def command(address: str, endpoint: str) -> subprocess.CompletedProcess[str]:
-    """Ask the site at an address with ``manage.py health_check``, as a container's probe would."""
-    return subprocess.run(
-        [sys.executable, "-m", "django", "health_check", endpoint, address],
-        env={**clean_environment(), "DJANGO_SETTINGS_MODULE": "tests.support.plain.settings"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def command(address: str, endpoint: str) -> tuple[int, str]:
+    """Ask the site at an address with the command ``health_check``; return its exit code, and what it printed."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()):
+        try:
+            call_command("health_check", endpoint, address)
+        except SystemExit as end:
+            return int(end.code or 0), printed.getvalue()
+        except CommandError as error:
+            return error.returncode, printed.getvalue()
+    return 0, printed.getvalue()
 
 
 def query(prometheus: Server, expression: str) -> Iterable[tuple[dict[str, str], float]]:
