@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.translation import gettext, ngettext
@@ -23,6 +23,12 @@ MOST_NAMES = 3
 SILENT_AFTER = 3
 """A host counts as silent when nothing came from it for so many times the shortest max_age of its checks."""
 
+LEAST_SECONDS = 10.0
+"""No host is silent sooner: clocks of hosts may be some seconds apart."""
+
+UNKNOWN_SECONDS = 60.0
+"""What stands for the shortest max_age where all are 0: then checks run only when somebody asks."""
+
 
 def hosts_of(report: Report, history: History, now: float, *, drained: bool = False) -> list[dict[str, Any]]:
     """Return this host and the others: how they are, as they said last, and what differs from here.
@@ -42,7 +48,7 @@ def hosts_of(report: Report, history: History, now: float, *, drained: bool = Fa
     for name, records in sorted(history.elsewhere.items()):
         states = {label: record.result.state for label, record in records.items()}
         last = max(record.result.finished for record in records.values())
-        is_silent = now > last + SILENT_AFTER * min(record.max_age for record in records.values())
+        is_silent = now > last + _silent_after(records.values())
         different = [
             _difference(titles.get(label, label), record)
             for label, record in records.items()
@@ -53,6 +59,12 @@ def hosts_of(report: Report, history: History, now: float, *, drained: bool = Fa
         host = _host(name, states, last, now, is_silent=is_silent)
         found.append({**host, "is_drained": name in history.drained, "different": shown, "more": more})
     return found
+
+
+def _silent_after(records: Iterable[Record]) -> float:
+    """Return after how many seconds without a run a host with these records is silent."""
+    shortest = min((record.max_age for record in records if record.max_age > 0), default=UNKNOWN_SECONDS)
+    return max(LEAST_SECONDS, SILENT_AFTER * shortest)
 
 
 def remarks_of(hosts: Sequence[Mapping[str, Any]], *, drained: bool = False) -> str:

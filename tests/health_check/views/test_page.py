@@ -249,6 +249,15 @@ def test_counts__worst_first() -> None:
     assert page_of(report(*rows))["summary"] == "2 errors, 1 ok"
 
 
+@pytest.mark.parametrize(
+    ("age", "max_age", "is_silent"), [(9, 1, False), (11, 1, True), (179, 0, False), (181, 0, True), (29, 10, False)]
+)
+def test_hosts__silent_after(age: float, max_age: float, is_silent: bool) -> None:
+    """A host is not silent within ten seconds, nor where its checks run only when somebody asks, for three minutes."""
+    known = History(elsewhere={"web-2": {"Database": record(age, max_age=max_age)}})
+    assert page_of(report(DATABASE), known)["hosts"][1]["is_silent"] is is_silent
+
+
 def test_hosts__of_one_host() -> None:
     """A site with one host does not list it."""
     assert page_of(report(DATABASE))["hosts"] == []
