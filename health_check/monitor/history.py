@@ -28,7 +28,7 @@ from health_check.stores import Key, Store
 from health_check.stores.client import ANSWER_SECONDS, StoreClient
 
 MOST_AT_ONCE = 50
-"""Of how many checks to ask at once: a large page is no reason to have refreshes wait."""
+"""Of how many checks to ask at once, so that refreshes do not wait for a large page."""
 
 MOST_KEPT = 1000
 """Of how many checks to keep answers: some 10 kB each."""

@@ -1,4 +1,4 @@
-"""The monitor: answers how checks are, seeing to it that those run whose last result is no longer fresh."""
+"""The monitor: reads checks, and runs those whose last result is no longer fresh."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Monitor:
         self._refresher.notifier.flush(seconds)
 
     def close(self) -> None:
-        """Let threads go."""
+        """End the threads."""
         self.store_client.close()
 
     def _patience(self, waiters: Sequence[Waiter]) -> Iterator[tuple[Future[Record | None], float]]:

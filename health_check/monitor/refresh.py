@@ -232,7 +232,7 @@ class Refresher:
 
     @property
     def not_before(self) -> float:
-        """A run that began before this, Unix time in seconds, has nothing to say to who asks this process."""
+        """A run that began before this, Unix time in seconds, is not shown by this process."""
         return self._clock.now() - (self._clock.monotonic() - self.server_start)
 
     def _query(self, flight: Flight, not_before: float) -> Query:
@@ -340,7 +340,7 @@ class Refresher:
     def _land(self, refresh: Refresh, run: Run, flight: Flight, record: Record, *, counts: bool) -> None:
         """Show a record, report it, and wake those who wait for it; a run without the store is not counted."""
         cached = flight.cached
-        is_alone = not (counts or run.lacks)  # what it cannot judge, this process says for as long as ever
+        is_alone = not (counts or run.lacks)  # a result that this process cannot judge is fresh for the usual time
         with self._lock:
             previous = cached.record
             if not counts:

@@ -74,7 +74,7 @@ class Runtime:
         return check_set.checks_of(tuple(check_set.members))
 
     def close(self) -> None:
-        """Let what runs in the background go."""
+        """End what runs in the background."""
         self._runner.close()
         if self._monitor is not None:
             self._monitor.close()
@@ -117,7 +117,7 @@ _paused: list[StoreClient] = []
 
 def get() -> Runtime:
     """Return what this process holds."""
-    if _pid != os.getpid():  # uWSGI forks without a word to Python
+    if _pid != os.getpid():  # uWSGI forks without Python's fork hooks
         _reset_in_child()
     return _current
 
@@ -135,7 +135,7 @@ def _reset_in_child() -> None:
     _pid = os.getpid()
     _paused.clear()
     tell_by()  # this process has no such thread
-    _inherited.append(_current)  # never closed: a connection of the parent's is not the child's to touch
+    _inherited.append(_current)  # never closed: the child must not use the parent's connections
     _current = Runtime()
 
 

@@ -69,7 +69,7 @@ class Notifier:
 
         try:
             self._worker.submit(tell)
-        except RuntimeError:  # there is no thread: better late than never
+        except RuntimeError:  # there is no thread: the caller does it
             self._waiting -= 1
             step()
 

@@ -1,1 +1,1 @@
-"""Runs checks, each on a thread or an event loop of its own room, under a deadline."""
+"""Runs checks, each on a thread or on the event loop of this package, under a deadline."""

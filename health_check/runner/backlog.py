@@ -1,4 +1,4 @@
-"""The checks that wait for a free thread: how long they will, for people."""
+"""The checks that wait for a free thread, and how long they will wait, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The execution of one check, and the boundary that nothing a check does gets past."""
+"""The execution of one check, inside a boundary that lets no exception out."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class _Execution:
         return self._check
 
     def result(self) -> ExecutionResult:
-        """Return how it ended; to find that out may run code of the check's, which is let out as little."""
+        """Return how it ended; finding that out may run code of the check, whose exceptions are not let out either."""
         try:
             return self._result()
         except BaseException:

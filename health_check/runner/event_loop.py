@@ -107,7 +107,7 @@ class CheckExecutor(concurrent.futures.Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Let the thread go; never waits for it."""
+        """Release the thread; never waits for it."""
         self._calls.put(None)
 
     def _serve(self) -> None:
@@ -132,7 +132,7 @@ class LoopExecutor(concurrent.futures.ThreadPoolExecutor):
 
 
 class EventLoop:
-    """An event loop on a daemon thread, which is left to a check that blocks it.
+    """An event loop on a daemon thread; it is replaced when a check blocks it.
 
     Args:
         clock: Returns the time.
@@ -171,7 +171,7 @@ class EventLoop:
         return False
 
     def retire(self) -> list[Run]:
-        """Leave the loop to the check that blocks it, to stop when that lets go.
+        """Abandon the loop to the check that blocks it; it stops when that check returns.
 
         Returns:
             The other runs that were on it and have no outcome yet.
@@ -239,7 +239,7 @@ class EventLoop:
 async def _on_one_thread(executor: CheckExecutor) -> AsyncIterator[None]:
     try:
         context = ThreadSensitiveContext(executor=executor)
-    except TypeError:  # asgiref before 3.13 knows no executor of the caller's
+    except TypeError:  # asgiref before 3.13 takes no executor of the caller
         context = ThreadSensitiveContext()
         SyncToAsync.context_to_thread_executor[context] = executor
     async with context:

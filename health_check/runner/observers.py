@@ -126,7 +126,7 @@ def _all_entered(makes: Iterable[Callable[[], contextlib.AbstractContextManager[
 
 
 class Observers(RoundObserver):
-    """All observers as one; an exception of theirs is logged and harms nothing.
+    """All observers as one; their exceptions are logged, and change nothing else.
 
     Args:
         failing: Whether any of the checks was not ok when it ran last.

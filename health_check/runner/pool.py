@@ -27,7 +27,7 @@ class Task:
 class Pool:
     """Run tasks on daemon threads, started when there is something to do.
 
-    A ThreadPoolExecutor will not do: the exit of the process waits for its threads, and a hung one keeps its place.
+    A ThreadPoolExecutor does not fit: the exit of the process waits for its threads, and a hung one still counts.
 
     Args:
         limit: Returns how many threads may work at once, abandoned ones not counted.

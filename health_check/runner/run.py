@@ -90,7 +90,7 @@ class Run:
         self.backlog: Callable[[], str] = lambda: ""
         """Says what else waits for a thread, and for how long; said by who executes it."""
         self.lacks = ""
-        """What this process has run out of, so that the outcome is its own and nobody else's."""
+        """What this process has run out of, so that the outcome is not shared with other processes."""
         self.thread_id = 0
         """The thread that it began on, as the system numbers it; for an async check that of the event loop."""
         self.hint = ""
@@ -107,9 +107,9 @@ class Run:
 
     @property
     def deadline(self) -> float:
-        """When to see to the run, on the monotonic clock: to give it up, at the soonest while it waits for a thread.
+        """When to check the run again, on the monotonic clock: to give it up, or sooner while it waits for a thread.
 
-        What the process lost meanwhile, the run gets back.
+        Time in which the process was frozen is added.
         Where it has its outcome, when to go on with that though observers still have not heard of it.
         """
         started = self._clock.monotonic() if self.started_monotonic is None else self.started_monotonic

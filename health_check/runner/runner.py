@@ -91,7 +91,7 @@ class Runner:
             self.start(run)
 
     def close(self) -> None:
-        """Let the event loop go."""
+        """End the event loop."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:

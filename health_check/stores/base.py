@@ -1,4 +1,4 @@
-"""What a store promises, and what is exchanged with it."""
+"""What a store guarantees, and the types of what it takes and returns."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RELEASE_SECONDS = 3600
 """For how many seconds the results of another release are kept without a run of it."""
 
 UNUSED_SECONDS = 7 * 86400
-"""After how many seconds without a write what is kept is nobody's any more."""
+"""After how many seconds without a write stored documents are no longer used."""
 
 FUTURE_SECONDS = 2.0
 """How far in the future a run may have ended: beyond that a clock was wrong, and the record counts as expired."""
@@ -400,7 +400,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of connections; the next use makes new ones."""
+        """Close connections; the next use makes new ones."""
 
 
 def create_store() -> Store:

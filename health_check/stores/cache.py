@@ -128,7 +128,7 @@ class DjangoCacheStore(CachePast):
         return [self._took(lease, now) for lease in leases]
 
     def _took(self, lease: Lease, now: float) -> bool:
-        """Take a lease; where it is neither to be had nor anybody's, a client hides that its server is gone."""
+        """Take a lease; if it can neither be taken nor found, the client hides that its server is gone."""
         name, value = self._lease_key(lease.key, lease.seq), f"{lease.token} {now}"
         seconds = max(LEAST_SECONDS, math.ceil(lease.ends - self._clock.monotonic()))
         if self._do(lambda cache: cache.add(name, value, seconds)):

@@ -1,4 +1,4 @@
-"""The store client: asks the store on one thread, and has this process go on where the store cannot be used."""
+"""The store client: calls the store on one thread, and lets this process work without a store that cannot be used."""
 
 from __future__ import annotations
 
