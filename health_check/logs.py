@@ -36,13 +36,13 @@ _tell: Callable[[Callable[[], object]], object] = _now
 
 
 def tell_by(tell: Callable[[Callable[[], object]], object] = _now) -> None:
-    """Say who calls a function where it holds up nobody: a handler may block."""
+    """Say who calls functions on a thread that nothing waits for: a handler may block."""
     global _tell
     _tell = tell
 
 
 def log_beside(text: str, *arguments: object) -> None:
-    """Log a warning where that holds up nobody."""
+    """Log a warning on a thread that nothing waits for."""
     _tell(lambda: logger.warning(text, *arguments))
 
 
@@ -52,7 +52,7 @@ def log_error(text: str, error: BaseException | None = None, *, beside: bool = F
     Args:
         text: What is wrong.
         error: The exception behind it.
-        beside: Whether to do that where it holds up nobody.
+        beside: Whether to do that on a thread that nothing waits for.
     """
     line, behind = escaped_lines(mask(text)), details(error)
     (_tell if beside else _now)(lambda: logger.error("%s%s", line, behind))
@@ -65,7 +65,7 @@ def log_once(key: str, text: str, error: BaseException | None = None, *, beside:
         key: What the error is about.
         text: What is wrong.
         error: The exception behind it.
-        beside: Whether to do that where it holds up nobody.
+        beside: Whether to do that on a thread that nothing waits for.
     """
     said = f"{text} {type(error).__qualname__}"
     if _said.get(key) == said:

@@ -184,7 +184,7 @@ def _request(parts: urllib.parse.SplitResult, headers: Sequence[str], server_nam
 
 
 def _answer(connection: socket.socket, until: float) -> tuple[int, str]:
-    """Return the status and the beginning of the body, also where they come in drips."""
+    """Return the status and the beginning of the body, also where they come byte by byte."""
     received = b""
     head, end, body = received.partition(b"\r\n\r\n")
     while len(body) < BODY_BYTES and len(head) < MOST_HEAD_BYTES:

@@ -166,7 +166,7 @@ def _read(response: http.client.HTTPResponse, until: float) -> bytes:
     """Return the body.
 
     Raises:
-        TimeoutError: If it is not there in time, even if it comes in drips.
+        TimeoutError: If it is not there in time, even if it comes byte by byte.
     """
     body = b""
     while len(body) < BODY_BYTES and (part := response.read1(65536)):
