@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.core.cache import caches
 from django.core.checks import CheckMessage
 from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import storages
+from django.db import connections
 
-from health_check.conf import DEFAULT_MAX_AGE_SECONDS, configured_keys, settings
+from health_check.backends import HealthCheck
+from health_check.checks.cache import Cache
+from health_check.checks.database import Database
+from health_check.checks.storage import Storage
+from health_check.conf import DEFAULT_MAX_AGE_SECONDS, configured_keys, nearest, settings
 from health_check.management.system_checks.endpoints import current_catalogue
 from health_check.registry.definitions import Definition, problem_of
 from health_check.registry.labels import names_a_host
@@ -20,13 +27,22 @@ LONGEST_MAX_AGE_SECONDS = 3600.0
 
 
 def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
-    """Report budgets over max_age (W008), odd max_ages (W009), hosts in labels (W010), too few threads (W026)."""
+    """Report budgets over max_age (W008), odd max_ages (W009), hosts in labels (W010), too few threads (W026).
+
+    And checks of what the settings do not have (W043).
+    """
     catalogue = current_catalogue()
     if catalogue is None:
         return []
     definitions = [each for each in catalogue.check_set.definitions.values() if not problem_of(each)]
     try:
-        return [*_slow(definitions), *_old(definitions), *_hosts(definitions), *_many(definitions)]
+        return [
+            *_slow(definitions),
+            *_old(definitions),
+            *_hosts(definitions),
+            *_many(definitions),
+            *_of_nothing(definitions),
+        ]
     except ImproperlyConfigured:  # check_settings says so
         return []
 
@@ -79,6 +95,26 @@ def _many(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
             hint="Raise HEALTH_CHECK['MAX_CONCURRENCY'] or max_age, or lower timeout to what the checks need.",
             id="health_check.W026",
         )
+
+
+def _of_nothing(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
+    for definition in definitions:
+        for check_class, (name, known) in SETTINGS_OF_ALIASES.items():
+            alias = getattr(definition.prototype, "alias", None)
+            if issubclass(definition.check_class, check_class) and isinstance(alias, str) and alias not in known():
+                yield CheckWarning(
+                    f"{definition.label} is about {alias!r}, which is not in {name}.{nearest(alias, known())}",
+                    hint=f"Correct the option `alias`, or add it to {name}. Until then the check fails.",
+                    id="health_check.W043",
+                )
+
+
+SETTINGS_OF_ALIASES: Mapping[type[HealthCheck], tuple[str, Callable[[], Collection[str]]]] = {
+    Database: ("DATABASES", lambda: connections.settings),
+    Cache: ("CACHES", lambda: caches.settings),
+    Storage: ("STORAGES", lambda: storages.backends),
+}
+"""Which setting has what a check is about."""
 
 
 def _max_age(definition: Definition) -> float:

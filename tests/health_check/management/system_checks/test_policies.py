@@ -16,6 +16,7 @@ from tests.support.messages import ids, view
 
 W008 = ["health_check.W008"]
 W009 = ["health_check.W009"]
+W043 = ["health_check.W043"]
 
 
 class Slow(Fine):
@@ -155,3 +156,16 @@ def test_w026__more_checks_than_threads(
     if needed is not None:
         assert f"If {number} checks" in messages[0].msg
         assert f"they need {needed} threads" in messages[0].msg
+
+
+@pytest.mark.parametrize(
+    ("check", "setting"), [("Database", "DATABASES"), ("Cache", "CACHES"), ("Storage", "STORAGES")]
+)
+def test_w043__of_what_the_settings_do_not_have(mount: Mount, check: str, setting: str) -> None:
+    """A check of an alias that there is not is found before the deploy, with the alias that was meant."""
+    mount(path("health/", view(check, (check, {"alias": "defualt"})), name="health"))
+    [message] = check_policies()
+    assert ids([message]) == W043
+    assert message.msg == (
+        f"{check}(alias='defualt') is about 'defualt', which is not in {setting}. Did you mean 'default'?"
+    )

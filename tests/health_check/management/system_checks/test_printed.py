@@ -60,6 +60,7 @@ urlpatterns = [
     path("b/", Old.as_view(checks=["no.such.Check"]), name="same"),
     path("c/", HealthCheckView.as_view(checks=[("health_check.Disk", {"name": "Disk of 10.0.0.7", "max_age": 7200})])),
     path("d/", HealthCheckView.as_view(checks=[("health_check.Disk", {"path": "/", "name": "Mail"})])),
+    path("e/", HealthCheckView.as_view(checks=[(database, {"alias": "nowhere"})])),
 ]
 """
 
