@@ -50,7 +50,7 @@ def test_errors__say_so(kind: str, mount: Mount) -> None:
     """A view that decides by ``errors`` fails, too, with the status it likes."""
     response = answer(mount, ByErrors, kind)
     assert response.status_code == 500
-    assert "this host is drained" in response.content.decode().lower()
+    assert "drained: this host" in response.content.decode().lower()
 
 
 class ByCheck(HealthCheckView):

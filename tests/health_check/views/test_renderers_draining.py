@@ -88,7 +88,7 @@ def test_check_of_that_name__hides_nothing() -> None:
     same = row(reading("draining"))
     for body in (renderers.as_json(drained(same)), renderers.as_text(drained(same))):
         assert NOTICE in body
-    assert "this host is drained" in page(drained(same)).lower()
+    assert "drained: this host" in page(drained(same)).lower()
 
 
 def page(shown: Report) -> str:
@@ -119,7 +119,7 @@ def test_page__heading_and_title(shown: Report, mood: str, heading: str) -> None
     document = page(shown)
     assert mood_of(shown) == mood
     assert f"<title>{heading}</title>" in document
-    assert ("This host is drained" in document) == shown.draining
+    assert ("Drained: this host" in document) == shown.draining
     found = re.search(r'(?s)<section class="hero (\w+)".*?<h1>(.*?)</h1>', document)
     assert found is not None
     assert found[1] == mood
