@@ -26,11 +26,8 @@ from health_check.stores.base import (
     Stored,
     StoreError,
 )
-from health_check.stores.cache_access import HOST_KEY_SECONDS, values
+from health_check.stores.cache_access import HOST_KEY_SECONDS, LEAST_SECONDS, values
 from health_check.stores.cache_past import HOST_SECONDS, HOSTS, CachePast, added
-
-LEAST_SECONDS = 2
-"""The shortest time that a key can expire after: Django's backends drop fractions, and take zero for "delete"."""
 
 MARK = "forced"
 
@@ -94,10 +91,7 @@ class DjangoCacheStore(CachePast):
             self._published.discard(key)
 
     def verify(self) -> None:
-        name, value = self._of_host("probe"), secrets.token_hex(8)
-        self._do(lambda cache: cache.set(name, value, LEAST_SECONDS))
-        if self._do(lambda cache: cache.get(name)) != value:
-            raise StoreError(f"the cache {self._alias!r} does not keep what is written")
+        self._prove(())
         self.probe()
 
     def _fetch(self, queries: Sequence[Query]) -> list[Stored]:
@@ -172,6 +166,8 @@ class DjangoCacheStore(CachePast):
             for name in self._refused(some, seconds):
                 if name in records:
                     records[name] = self._shorter(name, records[name], seconds)
+        if not self._is_proven or not found.keys() >= keys.keys():
+            self._prove(list(keys))
         self._published.update(days)
         with contextlib.suppress(StoreError):  # what matters is written
             self._do(self._note_host)

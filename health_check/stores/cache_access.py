@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import secrets
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -27,6 +28,12 @@ HOST_KEY_SECONDS = 2 * DAY
 
 SITE_KEY_SECONDS = DAYS * DAY
 """After how many seconds without a write what is kept of the former days of a site expires."""
+
+LEAST_SECONDS = 2
+"""The shortest time that a key can expire after: Django's backends drop fractions, and take zero for "delete"."""
+
+PROBES = 10
+"""How many keys a cache has to keep beside the records of a publication: some drop one for another."""
 
 DRAINING = "draining"
 
@@ -92,13 +99,23 @@ class CacheAccess(Store):
         except StoreError:
             self._do(lambda cache: cache.get(next(iter(documents))))  # or else the server is gone
             failed = list(documents)
-        refused = [name for name in failed if not self._keeps(name, documents[name], seconds)]
-        name = next((name for name in documents if name not in refused), "")
-        if name and not self._is_proven:  # the first time after connecting, as a client may hide that it failed
-            if self._do(lambda cache: cache.get(name)) is None:
-                raise StoreError(f"the cache {self._alias!r} does not keep what is written")
-            self._is_proven = True
-        return refused
+        return [name for name in failed if not self._keeps(name, documents[name], seconds)]
+
+    def _prove(self, names: Sequence[str]) -> None:
+        """Read back what was just written, and some more: a client may hide that its server is gone.
+
+        That is after connecting, and where what was written before is not there: a cache may drop one key for another.
+
+        Raises:
+            StoreError: If it is not there.
+        """
+        probes = {self._of_host(f"probe {secrets.token_hex(8)}"): "kept" for _ in range(PROBES)}
+        self._do(lambda cache: cache.set_many(probes, LEAST_SECONDS))
+        found: dict[str, Any] = self._do(lambda cache: cache.get_many([*names, *probes]))
+        self._do(lambda cache: cache.delete_many(list(probes)))  # some caches keep for long what has expired
+        if not found.keys() >= {*names} or not found.items() >= probes.items():
+            raise StoreError(f"the cache {self._alias!r} does not keep what is written")
+        self._is_proven = True
 
     def _set(self, documents: dict[str, str], seconds: int) -> None:
         if refused := self._refused(documents, seconds):

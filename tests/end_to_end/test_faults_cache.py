@@ -82,7 +82,7 @@ def assert_down(observer: Observer, start: float, seconds: float) -> None:
     assert not up, f"The cache was said to be up: {up}"
 
 
-@pytest.mark.parametrize("client", [long("redis"), long("redis_with_timeout"), "memcached"])
+@pytest.mark.parametrize("client", [long("redis"), long("redis_with_timeout"), long("memcached"), "redis_that_hides_errors"])
 def test_killed_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> None:
     """Answers go on, in time and right, from memory; a cache that starts from scratch is shared again."""
     starter, options = CLIENTS[client]
@@ -94,7 +94,7 @@ def test_killed_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> N
             assert_outlived(observer, start)
 
 
-@pytest.mark.parametrize("client", ["redis", long("redis_with_timeout"), long("memcached")])
+@pytest.mark.parametrize("client", ["redis", long("redis_with_timeout"), long("memcached"), long("redis_that_hides_errors")])
 def test_paused_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> None:
     """Nobody waits for a cache that does not answer; afterwards its counters go on from where they were."""
     starter, options = CLIENTS[client]
@@ -107,7 +107,7 @@ def test_paused_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> N
         observer.assert_counters_never_fall()
 
 
-@pytest.mark.parametrize("client", ["redis", long("memcached")])
+@pytest.mark.parametrize("client", [long("redis"), "memcached"])
 def test_emptied_cache__is_shared_again(tmp_path: pathlib.Path, client: str) -> None:
     """Where somebody else empties the cache, no answer suffers; counters start again at 0."""
     starter, options = CLIENTS[client]

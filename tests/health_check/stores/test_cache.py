@@ -108,7 +108,9 @@ def test_past__one_round_trip(clock: MovableClock, calls: list[str]) -> None:
 def test_publish__several_checks_in_one_round_trip(clock: MovableClock, calls: list[str]) -> None:
     """However many records are published, that is one round trip, and so is it to give leases back."""
     store, keys = on("a", clock), [Key(label=f"check {number}") for number in range(20)]
-    run_now(store, clock)
+    for key in keys:  # the first time it is read back, too
+        run_now(store, clock, key)
+    clock.forward(MAX_AGE + 1)
     leases = [lease_of(store, key) for key in keys]
     record = Record.after(None, result_at(clock.now()), max_age=MAX_AGE)
     calls.clear()
@@ -185,9 +187,20 @@ def test_publish__not_taken(clock: MovableClock, monkeypatch: pytest.MonkeyPatch
     assert publish(store, result, lease=lease)
 
 
-def test_dummy__is_no_store(clock: MovableClock, use_cache: UseCache) -> None:
-    """A cache that keeps nothing, and says that it does, is no store: not to begin with, and not after a loss."""
-    use_cache({"BACKEND": DUMMY})
+@pytest.mark.parametrize(
+    ("backend", "options"),
+    [
+        (DUMMY, {}),
+        (LOCMEM, {"MAX_ENTRIES": 0}),
+        (LOCMEM, {"MAX_ENTRIES": 1, "CULL_FREQUENCY": 1}),
+        (LOCMEM, {"MAX_ENTRIES": 5, "CULL_FREQUENCY": 0}),
+    ],
+)
+def test_cache_that_keeps_nothing__is_no_store(
+    clock: MovableClock, use_cache: UseCache, backend: str, options: dict[str, int]
+) -> None:
+    """A cache that keeps nothing, or drops it at once for the next key, is no store: not at first, and not after a loss."""
+    use_cache({"BACKEND": backend, "LOCATION": secrets.token_hex(8), "OPTIONS": options})
     store = on("a", clock)
     store.probe()
     with pytest.raises(StoreError, match="the cache 'default' does not keep what is written"):
@@ -218,7 +231,10 @@ def test_client_that_swallows_errors(clock: MovableClock, use_cache: UseCache, m
     store = on("a", clock)
     record = run_now(store, clock)
     clock.forward(MAX_AGE + 1)
+    lease = lease_of(store)
     monkeypatch.setattr(SwallowingCache, "is_gone", True)
+    with pytest.raises(StoreError, match="does not keep what is written"):  # it went while the check ran
+        publish(store, result_at(clock.now()), lease=lease)
     with pytest.raises(StoreError, match="the cache 'default' neither gives nor has a lease"):
         ask(store)
     with pytest.raises(StoreError, match="does not keep what is written"):
@@ -226,6 +242,7 @@ def test_client_that_swallows_errors(clock: MovableClock, use_cache: UseCache, m
     monkeypatch.setattr(SwallowingCache, "is_gone", False)
     store.verify()
     assert record_of(store) == record
+    store.release([lease])
     lease_of(store)
 
 
