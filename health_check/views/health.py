@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -66,6 +67,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
 
     http_method_names = ["get", "head", "options"]  # noqa: RUF012 - as Django declares it
     template_name = "health_check/index.html"
+    view_is_async = False
+    """Also where methods of a subclass are coroutines: ``dispatch`` sees them to their end."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
@@ -155,14 +158,14 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 self.refusal()
                 or asset(request, self.query.format)
                 or runbook(request.method, self.query.runbook)
-                or super().dispatch(request, *args, **kwargs)
+                or _awaited(super().dispatch(request, *args, **kwargs))
             )
         except ImproperlyConfigured as error:
             log_once(f"configuration {error}", "The health checks are not configured properly.", error)
             status = 200 if self._needs_nothing else self._status_of_errors()
-            response = HttpResponse(self.explanation(error), status=status, content_type="text/plain; charset=utf-8")
+            response = self._told(self.explanation(error), status)
         except UnknownCheckError as error:
-            response = self.refusal() or _response(f"{error}\n", 404, "text/plain")
+            response = self.refusal() or self._told(f"{error}\n", 404)
         except _RefusedError:
             response = self.refusal() or self.http_method_not_allowed(request)
         if response.status_code >= 500:
@@ -186,8 +189,15 @@ class HealthCheckView(EndpointMixin, TemplateView):
         """Answer with the status of GET, as HAProxy probes by OPTIONS; to a CORS preflight as Django does."""
         response = super().options(request, *args, **kwargs)
         if _asks_for_status(request):
-            response.status_code = self.get(request, *args, **kwargs).status_code
+            response.status_code = _awaited(self.get(request, *args, **kwargs)).status_code
         return response
+
+    def _told(self, text: str, status: int) -> HttpResponse:
+        """Return an answer in words; to OPTIONS without them, as ``options`` answers."""
+        if self.request.method != "OPTIONS":
+            return _response(text, status, "text/plain")
+        allowed = ", ".join(self._allowed_methods())
+        return HttpResponse(status=status, headers={"Allow": allowed})
 
     @property
     def report(self) -> Report:
@@ -359,6 +369,17 @@ def _asks_for_status(request: HttpRequest) -> bool:
 
 class _RefusedError(Exception):
     """Report that the view has said, while it answered, that it does not answer this request."""
+
+
+def _awaited(response: HttpResponseBase | Awaitable[HttpResponseBase]) -> HttpResponseBase:
+    """Return a response, also of a method of a subclass that is a coroutine, as in views for django-health-check 4.x."""
+    if not inspect.isawaitable(response):
+        return response
+
+    async def wait() -> HttpResponseBase:
+        return await response
+
+    return async_to_sync(wait)()
 
 
 def _response(body: str, status: int, media_type: str) -> HttpResponse:

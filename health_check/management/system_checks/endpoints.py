@@ -160,7 +160,7 @@ def _foreign_methods(views: Iterable[type]) -> Iterator[CheckMessage]:
         without_effect = [name for name in METHODS_OF_VERSION_4 if hasattr(view, name)]
         cannot_be_async = [name for name in ("get", "dispatch") if inspect.iscoroutinefunction(getattr(view, name))]
         for name in [*without_effect, *cannot_be_async]:
-            what = "is async, which does not work" if name in cannot_be_async else "has no effect"
+            what = "is async, but that of HealthCheckView is sync" if name in cannot_be_async else "has no effect"
             yield CheckWarning(
                 f"{view.__module__}.{view.__qualname__}.{name}() {what}.",
                 hint=REPLACEMENTS.get(

@@ -7,8 +7,9 @@ import threading
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import AsyncClient, Client
 from django.urls import include, path
 from django.views.decorators.cache import cache_page, never_cache
 from pytest_django import Settings
@@ -149,6 +150,7 @@ PREFLIGHT = {"Origin": "https://else.example", "Access-Control-Request-Method": 
         (Broken, "", {"Accept": "image/png"}, 406),
         (Broken, "", {"Origin": "https://else.example"}, 500),
         (Broken, "", PREFLIGHT, 200),
+        (Broken, "?check=nope", {}, 404),
     ],
 )
 def test_options__status_of_get(
@@ -171,6 +173,39 @@ def test_options__of_a_subclass(mount: Mount, client: Client) -> None:
     mount(path("health/", Own.as_view(checks=[Broken])))
     response = client.options("/health/")
     assert (response.status_code, response.content) == (418, b"own")
+
+
+class AsyncGet(HealthCheckView):
+    """A view that answers GET by a coroutine, as one for django-health-check 4.x."""
+
+    async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return HttpResponse("own", status=418)
+
+
+class AsyncOptions(HealthCheckView):
+    """A view that answers OPTIONS by a coroutine."""
+
+    async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+        return HttpResponse("own", status=418)
+
+
+@pytest.mark.parametrize(
+    ("view", "get", "options"), [(AsyncGet, (418, b"own"), (418, b"")), (AsyncOptions, (500, None), (418, b"own"))]
+)
+@pytest.mark.parametrize("loop", [True, False])
+def test_methods_of_a_subclass__that_are_coroutines(
+    mount: Mount, view: type[HealthCheckView], get: tuple[int, bytes | None], options: tuple[int, bytes], loop: bool
+) -> None:
+    """What a subclass answers by a coroutine is its answer, under WSGI and ASGI."""
+    mount(path("health/", view.as_view(checks=[Broken])))
+    for method, (status, content) in (("get", get), ("options", options)):
+        if loop:
+            response: Any = async_to_sync(getattr(AsyncClient(), method))("/health/")
+        else:
+            response = getattr(Client(), method)("/health/")
+        assert response.status_code == status
+        assert content is None or response.content == content
+        assert "no-store" in response.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
