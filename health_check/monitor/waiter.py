@@ -35,6 +35,8 @@ class Waiter(NamedTuple):
     """Until when to wait for a run where the last record can be shown."""
     limit: float = 0.0
     """Until when to wait where it cannot."""
+    queue_until: float = 0.0
+    """Until when to wait for a run that got no thread before: for who asks once, and wants to know of all checks."""
     max_age: float = 0.0
     """For how many seconds a record of it is fresh."""
     is_start: bool = False
@@ -53,8 +55,15 @@ class Waiter(NamedTuple):
         if self.flight is None or self.flight.future.done():
             return 0.0
         if not self.can_show():
-            return self.limit - now
+            return self._limit(now) - now
         return (self.store_until if self.flight.is_at_store else self.patient_until) - now
+
+    def _limit(self, now: float) -> float:
+        run = self.flight.run if self.flight is not None and now < self.queue_until else None
+        if run is None:
+            return self.limit
+        started = now if run.started_monotonic is None else run.started_monotonic
+        return max(self.limit, started + run.timeout + PATIENCE_SECONDS)
 
     def can_show(self) -> bool:
         """Return whether there is anything to show, without what it waits for."""

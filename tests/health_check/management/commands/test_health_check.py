@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -548,3 +549,32 @@ def test_run__message_with_control_characters(run: Run, mount: Mount, caplog: py
     assert no_control(ran.out)
     assert not any(line.startswith("OK") for line in (ran.out + caplog.text).splitlines())
     assert no_control(caplog.text)
+
+
+class Queueing(HealthCheck):
+    """Takes most of its budget; the last one fails."""
+
+    timeout = 1.0
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def check_status(self) -> None:
+        threading.Event().wait(0.5)
+        if self.number == 5:
+            raise ServiceUnavailable("the last one")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--fresh"]])
+def test_command__waits_for_checks_that_queue(run: Run, mount: Mount, settings: Settings, arguments: list[str]) -> None:
+    """However many checks there are for however few threads, the exit code is that of all of them."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 1, "MAX_AGE": 60}
+    checks = [(Queueing, {"number": number, "name": str(number)}) for number in range(6)]
+    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
+    ran = run(*arguments)
+    assert ran.out.split() == [*(word for number in range(5) for word in (str(number), "...", "OK")), *LAST.split()]
+    assert ran.code == 1
+
+
+LAST = "5 ... unavailable: the last one"
