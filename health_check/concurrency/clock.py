@@ -9,7 +9,10 @@ NOTICED_SECONDS = 0.1
 """How much later than it asked for a thread has to wake up for that to be time that the process lost."""
 
 BEAT_SECONDS = 0.25
-"""How long to sleep at once at most while deadlines are kept, so that time that the process lost is noticed."""
+"""How long a step, or a wait for the store, may take while deadlines are kept: the rest is time that was lost."""
+
+SLEEP_SECONDS = 0.05
+"""How long to sleep at once at most while deadlines are kept: of each freeze so much is not noticed."""
 
 
 def overslept(due: float) -> float:

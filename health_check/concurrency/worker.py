@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from health_check.concurrency import threads
-from health_check.concurrency.clock import BEAT_SECONDS, Clock
+from health_check.concurrency.clock import BEAT_SECONDS, SLEEP_SECONDS, Clock
 from health_check.logs import log_error
 
 Step = Callable[[], object]
@@ -124,7 +124,7 @@ class Worker:
             if self._timers and self._timers[0][0] <= now and self._inbox.empty():
                 return heapq.heappop(self._timers)[2]
             seconds = self._timers[0][0] - now if self._timers else IDLE_SECONDS
-            most = BEAT_SECONDS if self._keeps_deadlines and self._timers else threads.LONGEST_SECONDS
+            most = SLEEP_SECONDS if self._keeps_deadlines and self._timers else threads.LONGEST_SECONDS
             seconds = min(max(0.0, seconds), most)
             due = time.monotonic() + seconds
             try:
