@@ -102,9 +102,13 @@ def _url(value: str) -> str:
     return value
 
 
+_WORD = r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?"
+"""The name of a label of Kubernetes, and its value."""
+
+
 def _pair(value: str) -> str:
-    if not re.fullmatch(r"([a-z0-9.-]+/)?[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?=[\w.-]*", value, re.ASCII):
-        raise ValueError("use a label of Kubernetes, like release=monitoring")
+    if not re.fullmatch(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_WORD}=({_WORD})?", value, re.ASCII):
+        raise ValueError("use a label of Kubernetes, like release=monitoring; name and value have 63 letters at most")
     if value.startswith("app.kubernetes.io/name="):
         raise ValueError("app.kubernetes.io/name is there already, with the job as its value")
     return value

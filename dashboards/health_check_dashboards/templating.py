@@ -112,8 +112,16 @@ def label_value(text: str) -> str:
 
 
 def resource_name(text: str) -> str:
-    """Return a text as Kubernetes takes it for a part of a name: at most 40 small letters, digits and ``-``."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+    """Return a text as Kubernetes takes it for the beginning of a name: at most 45 small letters, digits and ``-``.
+
+    That of a Service begins with a letter; and what YAML takes for no text would have to be quoted.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+    return name if name[0].isalpha() and name not in YAML_WORDS else f"site-{name}"
+
+
+YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
+"""Words that YAML does not take for texts."""
 
 
 def _with_credentials(text: str, file: str) -> str:

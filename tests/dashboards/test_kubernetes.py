@@ -116,8 +116,11 @@ def resources_of_defaults(name: str) -> list[dict[str, Any]]:
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 """What Kubernetes takes for the value of a label."""
 
+SERVICE_NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+"""What it takes for the name of a Service, whose name is a domain."""
 
-@pytest.mark.parametrize("job", ["shop", "monitoring/shop-web", "a/" + "b" * 80, "a" * 62 + "/b"])
+
+@pytest.mark.parametrize("job", ["shop", "monitoring/shop-web", "a/" + "b" * 80, "a" * 62 + "/b", "1.2.3", "true"])
 def test_service_monitor__finds_the_service_under_the_name_of_the_job(tmp_path: pathlib.Path, job: str) -> None:
     """It selects the Service by a label that Kubernetes takes, under the job of the rules, and names a port of it."""
     write(tmp_path, options_of({"job": job}), force=False)
@@ -139,6 +142,7 @@ def test_service_monitor__finds_the_service_under_the_name_of_the_job(tmp_path: 
     ]
     for value in [value for each in labelled for value in each["metadata"]["labels"].values()]:
         assert LABEL_VALUE.fullmatch(value), value
+    assert SERVICE_NAME.fullmatch(service["metadata"]["name"])
 
 
 def test_pod_monitor__scrapes_site_and_exporter(folder: pathlib.Path) -> None:

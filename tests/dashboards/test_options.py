@@ -192,6 +192,8 @@ def test_label__is_refused_with_a_remedy(label: str) -> None:
     [
         ("tags", "on-call", "--tag is 'on-call': use the name of a label"),
         ("k8s_labels", "release", "--k8s-label is 'release': use a label of Kubernetes, like release=monitoring"),
+        ("k8s_labels", "a=" + "x" * 64, "name and value have 63 letters at most"),
+        ("k8s_labels", "a=-x", "use a label of Kubernetes, like release=monitoring"),
         ("k8s_labels", "app.kubernetes.io/name=x", "app.kubernetes.io/name is there already"),
         ("owners", "payments", "--owner is 'payments': use an address like"),
         ("owners", "a b=https://example.com/", "--owner is 'a b=https://example.com/': use NAME=URL"),
