@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-POOLS = ("django_db_geventpool.", "dj_db_conn_pool.")
+POOLS = ("django_db_geventpool.", "dj_db_conn_pool.", "django_postgrespool2.")
 """Packages whose backends take connections from a pool of their own."""
 
 POOL_OPTIONS = ("pool", "MAX_CONNS", "REUSE_CONNS")

@@ -22,13 +22,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the demo site until it is interrupted.
 
     Returns:
-        The exit code: 0 after Ctrl-C or SIGTERM, 2 if the port cannot be had or a program is missing.
+        The exit code: 0 after Ctrl-C or SIGTERM, 2 if the port cannot be had, or a program or a folder is missing.
     """
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if options.second_host:
         return _second_host()
-    with tempfile.TemporaryDirectory(prefix="health-check-demo-", ignore_cleanup_errors=True) as folder:
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="health-check-demo-", ignore_cleanup_errors=True)
+    except OSError as error:
+        print(f"The demo needs a folder for temporary files: set TMPDIR ({error}).", file=sys.stderr)
+        return 2
+    with temporary as folder:
         try:
             return _serve(pathlib.Path(folder), options)
         except KeyboardInterrupt:

@@ -1,12 +1,13 @@
 """The settings of the demo site: SQLite, a cache in it that two hosts share, a folder for files."""
 
-import getpass
 import os
 import pathlib
 import tempfile
 
+from health_check.stores.sqlite_file import user
+
 FOLDER = pathlib.Path(
-    os.environ.get("HEALTH_CHECK_DEMO_FOLDER") or f"{tempfile.gettempdir()}/health-check-demo-{getpass.getuser()}"
+    os.environ.get("HEALTH_CHECK_DEMO_FOLDER") or f"{tempfile.gettempdir()}/health-check-demo-{user()}"
 )
 """Where the site keeps its data; made by ``health_check.demo.data.prepare``."""
 

@@ -96,7 +96,8 @@ class _Execution:
     def _result(self) -> ExecutionResult:
         errors: list[object] = list(_errors_of(self._check))
         if (raised := self._unexpected) is not None:
-            errors.append(_GreenletsNeeded(raised) if _is_loop_exit(raised) else raised)
+            is_its_own = self._check is not None and isinstance(raised, HealthCheckException)
+            errors.append(_GreenletsNeeded(raised) if _needs_greenlets(raised) and not is_its_own else raised)
         status = _own_status(self._check) if raised is None else None
         if not errors:
             return ExecutionResult(time_taken=self._time_taken(), pretty_status=status)
@@ -125,13 +126,22 @@ class _Execution:
         return time.perf_counter() - self._start if taken is None else taken
 
 
-LOOP_EXIT = "gevent.exceptions.LoopExit"
-"""What gevent raises where somebody waits for greenlets on a thread that has no others."""
+GREENLETS_NEEDED = ("gevent.exceptions.LoopExit", "gevent.exceptions.InvalidThreadUseError", "greenlet.error")
+"""What gevent raises where somebody waits for greenlets on a thread that has no others, or those of another one."""
+
+MOST_CAUSES = 10
+"""How far to follow what is behind an error."""
 
 
-def _is_loop_exit(error: BaseException) -> bool:
-    """Return whether an error is that, also where it kept the check from being constructed."""
-    return any(each is not None and explain(each) == LOOP_EXIT for each in (error, error.__cause__))
+def _needs_greenlets(error: BaseException | None) -> bool:
+    """Return whether an error is of that kind, also where a client hides it behind one of its own."""
+    for _ in range(MOST_CAUSES):
+        if error is None:
+            break
+        if explain(error) in GREENLETS_NEEDED:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class _GreenletsNeeded(Misconfigured):

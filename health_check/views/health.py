@@ -196,7 +196,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
         """Return an answer in words; to OPTIONS without them, as ``options`` answers."""
         if self.request.method != "OPTIONS":
             return _response(text, status, "text/plain")
-        allowed = ", ".join(self._allowed_methods())
+        allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         return HttpResponse(status=status, headers={"Allow": allowed})
 
     @property
@@ -372,7 +372,7 @@ class _RefusedError(Exception):
 
 
 def _awaited(response: HttpResponseBase | Awaitable[HttpResponseBase]) -> HttpResponseBase:
-    """Return a response, also of a method of a subclass that is a coroutine, as in views for django-health-check 4.x."""
+    """Return a response, also where the method of a subclass is a coroutine."""
     if not inspect.isawaitable(response):
         return response
 

@@ -82,7 +82,9 @@ def assert_down(observer: Observer, start: float, seconds: float) -> None:
     assert not up, f"The cache was said to be up: {up}"
 
 
-@pytest.mark.parametrize("client", [long("redis"), long("redis_with_timeout"), long("memcached"), "redis_that_hides_errors"])
+@pytest.mark.parametrize(
+    "client", [long("redis"), long("redis_with_timeout"), long("memcached"), "redis_that_hides_errors"]
+)
 def test_killed_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> None:
     """Answers go on, in time and right, from memory; a cache that starts from scratch is shared again."""
     starter, options = CLIENTS[client]
@@ -94,7 +96,9 @@ def test_killed_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> N
             assert_outlived(observer, start)
 
 
-@pytest.mark.parametrize("client", ["redis", long("redis_with_timeout"), long("memcached"), long("redis_that_hides_errors")])
+@pytest.mark.parametrize(
+    "client", ["redis", long("redis_with_timeout"), long("memcached"), long("redis_that_hides_errors")]
+)
 def test_paused_cache__is_done_without(tmp_path: pathlib.Path, client: str) -> None:
     """Nobody waits for a cache that does not answer; afterwards its counters go on from where they were."""
     starter, options = CLIENTS[client]

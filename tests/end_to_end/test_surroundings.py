@@ -140,6 +140,8 @@ for arguments in {COMMANDS!r}:
         print("exit", error.code)
 from django.test import Client
 print("---", Client().get("/health/", headers={{"Host": "localhost"}}).status_code)
+from health_check.demo.__main__ import main
+print("--- demo", main(["--port=0"]))
 """
     done = ran([*read_only(without_name=without_name), sys.executable, "-c", program], tmp_path, environment)
     if done.returncode in (77, 78):
@@ -150,6 +152,8 @@ print("---", Client().get("/health/", headers={{"Host": "localhost"}}).status_co
     assert "exit" not in done.stdout, said
     assert "health_check.W005" in said
     assert "no folder for temporary files can be written to: set TMPDIR" in said
+    assert "The demo needs a folder for temporary files: set TMPDIR" in done.stderr
+    assert "--- demo 2" in done.stdout
 
 
 @pytest.mark.parametrize(

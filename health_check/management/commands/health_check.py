@@ -51,6 +51,8 @@ class Command(HealthCommand):
 
     help = "Show the results of the site's health checks; the exit code says whether any endpoint fails."
     epilog = EPILOG
+    _said = ""
+    """What was said last of where the records are."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         add_arguments(parser)
@@ -107,9 +109,10 @@ class Command(HealthCommand):
         if not overview.readings:
             raise CommandError(nothing_to_check(options), returncode=2)
         if runtime.get().monitor.store_client.shared:
-            trouble = records_trouble()
-            if options["verbosity"] > (0 if trouble else 1):
-                self.stderr.write(where_records_are(), self.style.WARNING if trouble else str)
+            trouble, where = records_trouble(), where_records_are()
+            if options["verbosity"] > (0 if trouble else 1) and where != self._said:
+                self._said = where  # once, while it is the same
+                self.stderr.write(where, self.style.WARNING if trouble else str)
         return outcomes.outcome_of(overview), overview
 
     def _ask(self, options: Mapping[str, Any]) -> tuple[Outcome, None]:

@@ -60,7 +60,10 @@ def test_details__of_what_nobody_expected() -> None:
 
 def test_messages__of_a_check_that_waits_for_greenlets() -> None:
     """What uses a pool of gevent's on a thread is told what to do; gevent only says that it would wait for ever."""
-    loop_exit = pytest.importorskip("gevent.exceptions").LoopExit
+    gevent_exceptions = pytest.importorskip("gevent.exceptions")
+    loop_exit = gevent_exceptions.LoopExit
+    hidden = OSError("a client's own")
+    hidden.__cause__ = loop_exit("This operation would block forever")
 
     class Constructed(HealthCheck):
         def __init__(self) -> None:
@@ -70,6 +73,10 @@ def test_messages__of_a_check_that_waits_for_greenlets() -> None:
     is_defined = False
     definition = parse(Constructed).define()
     is_defined = True
-    for ending in (ending_of(loop_exit("This operation would block forever")), execute(definition)):
+    errors = (hidden.__cause__, hidden, gevent_exceptions.InvalidThreadUseError("of another hub"))
+    for ending in (*map(ending_of, errors), execute(definition)):
         (message,) = ending.messages
         assert message.text.startswith("misconfigured: the check waits for greenlets")
+    said = ServiceUnavailable("what the check says")
+    said.__cause__ = hidden
+    assert [message.text for message in ending_of(said).messages] == ["unavailable: what the check says"]

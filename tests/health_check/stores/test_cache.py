@@ -199,7 +199,7 @@ def test_publish__not_taken(clock: MovableClock, monkeypatch: pytest.MonkeyPatch
 def test_cache_that_keeps_nothing__is_no_store(
     clock: MovableClock, use_cache: UseCache, backend: str, options: dict[str, int]
 ) -> None:
-    """A cache that keeps nothing, or drops it at once for the next key, is no store: not at first, and not after a loss."""
+    """A cache that keeps nothing, or drops it for the next key, is no store: not at first, and not after a loss."""
     use_cache({"BACKEND": backend, "LOCATION": secrets.token_hex(8), "OPTIONS": options})
     store = on("a", clock)
     store.probe()
