@@ -193,7 +193,7 @@ class Monitor:
             now = self._clock.monotonic()
             store_until = now + _store_seconds(len(definitions), limit - now)
             is_start = now < self._began + patience_of(timeouts, None)
-            queue_until = limit + sum(timeouts) if current_trigger() is Trigger.COMMAND else limit
+            queue_until = limit + sum(timeouts) if current_trigger() is Trigger.COMMAND else 0.0
             forgotten = self._records.forget_some(now)
             for definition, timeout, max_age in zip(definitions, timeouts, ages, strict=True):
                 cached = self._records.of(definition, redefined)
