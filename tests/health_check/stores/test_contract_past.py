@@ -170,6 +170,7 @@ def test_days__half_hours_become_days_and_days_are_dropped(place: Place) -> None
     run(place.open(), place.run())
     days = past_of(place.open()).days
     assert [(day.length, day.ok, day.error) for day in sorted(days)] == [(DAY, 2, 1), *[(DAY, 3, 0)] * 3, (DAY, 2, 0)]
+    assert {day.times for day in sorted(days)[:4]} == {sample_of(0.25) * 2}
     assert len(incidents(store)) == 1
     place.clock.forward(DAY)
     run(store, place.run())
