@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import pathlib
-import random
 import sqlite3
 import subprocess
 import time
@@ -17,7 +15,7 @@ from io import RawIOBase
 import pytest
 
 from tests.support.client import eventually
-from tests.support.files import replace_by_folder
+from tests.support.files import emptied, halved, noise, replace_by_folder
 from tests.support.observer import MAX_AGE, Observer
 from tests.support.repetitions import long
 from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
@@ -65,18 +63,6 @@ def default_file(observer: Observer) -> pathlib.Path:
 
 def deleted(file: pathlib.Path) -> None:
     file.unlink()
-
-
-def emptied(file: pathlib.Path) -> None:
-    os.truncate(file, 0)
-
-
-def halved(file: pathlib.Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def noise(file: pathlib.Path) -> None:
-    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))  # noqa: S311
 
 
 @pytest.mark.parametrize("damage", [deleted, long(emptied), long(halved), noise])

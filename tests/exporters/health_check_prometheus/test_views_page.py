@@ -10,39 +10,26 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 from django.urls import path
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.views import HealthCheckView
-from health_check_prometheus import HealthCheckCollector
 from health_check_prometheus.scrape_timeout import SHARE, TIMEOUT_HEADER, scrape_timeout, seconds_left
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
-from tests.support.checks import Broken, Fine
 from tests.support.client import Lag
 from tests.support.parsing import parse_openmetrics, parse_text
+
+pytestmark = pytest.mark.usefixtures("registry")
 
 HISTOGRAM = "django_health_check_duration_seconds"
 
 SCRAPE_WAIT = 1.0
 MARGIN_SECONDS = 0.9
 """How much longer than the wait an answer may take on a busy machine; waiting twice is more."""
-
-
-@pytest.fixture(autouse=True)
-def registry(mount: Mount) -> CollectorRegistry:
-    """A registry with our collector and a counter, shown at ``/metrics``."""
-    found = CollectorRegistry()
-    HealthCheckCollector(found)
-    Counter("shop_orders", "Another collector's.", registry=found)
-    mount(
-        path("health/", HealthCheckView.as_view(checks=[Fine, Broken]), name="health"),
-        path("metrics", MetricsView.as_view(registry=found)),
-    )
-    return found
 
 
 def names(client: Client, **query: str | list[str]) -> set[str]:
@@ -111,13 +98,6 @@ def test_gzip__with_middleware(accepted: str, client: Client, settings: Settings
     assert b"# TYPE django_health_check_status gauge" in body
     assert int(answer.headers["Content-Length"]) == len(answer.content)
     assert answer.headers["Vary"].lower().count("accept-encoding") == 1
-
-
-def test_gzip__refused(client: Client) -> None:
-    """Who gives gzip the quality 0 gets the page as it is."""
-    answer = client.get("/metrics", headers={"Accept-Encoding": "gzip;q=0, identity"})
-    assert "Content-Encoding" not in answer.headers
-    assert b"django_health_check_status" in answer.content
 
 
 @pytest.mark.parametrize("query", ["", "?scope=health", "?name[]=django_health_check_status"])

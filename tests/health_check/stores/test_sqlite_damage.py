@@ -18,23 +18,12 @@ from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Past, gapless, i
 from health_check.stores import StoreError
 from health_check.stores.sqlite import VERSION, SQLiteStore
 from tests.support.client import Lag
+from tests.support.files import emptied, halved, noise
 from tests.support.peer import peer
 from tests.support.places import ERROR, KEY, Place, counted, lease_of, look, publish, record_of, run
 
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 """Gives a command mounts of its own."""
-
-
-def emptied(file: pathlib.Path) -> None:
-    os.truncate(file, 0)
-
-
-def halved(file: pathlib.Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
-
-
-def noise(file: pathlib.Path) -> None:
-    file.write_bytes(random.Random(1).randbytes(file.stat().st_size))  # noqa: S311
 
 
 def text(file: pathlib.Path) -> None:

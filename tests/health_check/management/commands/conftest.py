@@ -12,16 +12,19 @@ from tests.support.commands import Ran, Run, Terminal
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """A function that runs the command as ``manage.py`` does."""
+def run(
+    request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """A function that runs the command that the module names, or another one, as ``manage.py`` does."""
+    own = getattr(request.module, "COMMAND", "health_check")
     monkeypatch.delenv("HOST", raising=False)
     monkeypatch.delenv("PORT", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run_command(*args: str) -> Ran:
+    def run_command(*args: str, command: str = own) -> Ran:
         code: object = 0
         try:
-            ManagementUtility(["manage.py", "health_check", *args]).execute()
+            ManagementUtility(["manage.py", command, *args]).execute()
         except SystemExit as exit_:
             code = exit_.code or 0
         assert isinstance(code, int)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pathlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from django.core.management import ManagementUtility
 from django.test import Client
 from django.urls import path
 from pytest_django import Settings
@@ -18,30 +17,13 @@ from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import Broken, Fine
-from tests.support.commands import Ran
+from tests.support.commands import Ran, Run
 from tests.support.draining import DRAINED, Host
 
-Run = Callable[..., Ran]
+COMMAND = "health_drain"
 
 SQLITE = "health_check.stores.sqlite.SQLiteStore"
 CACHE = "health_check.stores.cache.DjangoCacheStore"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A function that runs a command as ``manage.py`` does."""
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run_command(*args: str, command: str = "health_drain") -> Ran:
-        code: object = 0
-        try:
-            ManagementUtility(["manage.py", command, *args]).execute()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        assert isinstance(code, int)
-        return Ran(code, *capsys.readouterr())
-
-    return run_command
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import http.client
 import pathlib
 import re
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable
 
 import pytest
-from django.core.management import ManagementUtility
 from django.urls import path
 from pytest_django import Settings
 
@@ -23,35 +21,10 @@ from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.bench import SECONDS, Script
 from tests.support.checks import Broken, Fine
+from tests.support.commands import Run
 from tests.support.parsing import parse_text
 
-Run = Callable[..., "Ran"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A function that runs the command as ``manage.py`` does."""
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run_command(*args: str) -> Ran:
-        code: object = 0
-        try:
-            ManagementUtility(["manage.py", "health_exporter", *args]).execute()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        assert isinstance(code, int)
-        return Ran(code, *capsys.readouterr())
-
-    return run_command
+COMMAND = "health_exporter"
 
 
 @pytest.fixture
