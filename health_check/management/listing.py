@@ -76,7 +76,6 @@ def as_json(checks: Iterable[Listed]) -> str:
             for check in checks
         ],
         indent=2,
-        ensure_ascii=False,
     )
 
 

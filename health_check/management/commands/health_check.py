@@ -31,6 +31,7 @@ from health_check.monitor import runtime
 from health_check.monitor.reports import Overview
 from health_check.monitor.state_changes import repeated
 from health_check.records import State
+from health_check.redaction import escaped
 from health_check.runner.observers import Trigger, triggered_by
 
 WAIT_SECONDS = 1.0
@@ -136,7 +137,7 @@ class Command(HealthCommand):
             self.stdout.write(listing.as_table(checks, width=_columns(), entries=entries))
         else:
             for check in checks:
-                self.stdout.write(check.definition.label)
+                self.stdout.write(escaped(check.definition.label))
 
     def _watch(self, look: Callable[[], Outcome], options: Mapping[str, Any]) -> bool:
         """Show the checks again and again until SIGTERM or Ctrl-C; return whether no endpoint failed at the end."""

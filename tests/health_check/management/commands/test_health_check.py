@@ -533,6 +533,16 @@ def test_ask__answer_with_control_characters(run: Run, answer: dict[str, object]
         assert no_control(ran.err)
 
 
+def test_list__label_with_control_characters(run: Run, mount: Mount) -> None:
+    """A label does not get to the terminal as a command to it, whatever the list is written as."""
+    mount(path("ready/", HealthCheckView.as_view(checks=[(Fine, {"name": HOSTILE})]), name="ready"))
+    for arguments in ([], ["-v", "2"], ["--format", "json"], ["-v", "2", "--format", "json"]):
+        ran = run("--list", *arguments)
+        assert ran.code == 0
+        assert "good" in ran.out
+        assert no_control(ran.out)
+
+
 def test_run__message_with_control_characters(run: Run, mount: Mount, caplog: pytest.LogCaptureFixture) -> None:
     """A message of a check forges no line, neither on the terminal nor in the log."""
 
