@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import contextvars
 import queue
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -146,6 +147,8 @@ class EventLoop:
         self._loop = asyncio.SelectorEventLoop(threads.original("selectors", "DefaultSelector")())
         self._loop.set_default_executor(LoopExecutor(1))
         self._leaving = False
+        self._rests = "mod_wsgi" in sys.modules
+        self._wake: queue.SimpleQueue[None] = threads.new_queue()
         self._asked_at: float | None = None
         self.runs: set[AsyncRun] = set()
         try:
@@ -156,9 +159,12 @@ class EventLoop:
 
     def submit(self, item: AsyncRun) -> None:
         """Run an async check."""
+        if self._rests and not self.runs:
+            self._asked_at = None  # it has not responded, as it did not run
         self.runs.add(item)
         item.run.abandon = lambda: self._abandon(item)
         self._loop.call_soon_threadsafe(self._create_task, item)
+        self._go_on()
 
     def is_blocked(self, seconds: float) -> bool:
         """Return whether the loop has not responded for some seconds since this was asked before; asks it again."""
@@ -191,6 +197,11 @@ class EventLoop:
         """Have the loop end as soon as it can."""
         self._leaving = True
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._rests:
+            self._wake.put(None)
 
     def _respond(self) -> None:
         self._asked_at = None
@@ -203,6 +214,10 @@ class EventLoop:
 
     def _run(self) -> None:
         while not self._leaving:
+            if self._rests and not self.runs:
+                self._wake.get()
+                if not self._leaving:
+                    continue
             try:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:  # of a task or callback that a check made
@@ -211,7 +226,8 @@ class EventLoop:
         for task in left:
             task.cancel()
         if left:  # they get to their `finally`, if they do not take long
-            self._loop.run_until_complete(asyncio.wait(left, timeout=LEAVING_SECONDS))
+            with contextlib.suppress(RuntimeError):  # it was told to stop while it rested
+                self._loop.run_until_complete(asyncio.wait(left, timeout=LEAVING_SECONDS))
         self._loop.close()
 
     def _create_task(self, item: AsyncRun) -> None:
@@ -232,6 +248,8 @@ class EventLoop:
         finally:
             item.executor.shutdown()
             self.runs.discard(item)
+            if self._rests and not self.runs and not self._leaving:
+                self._loop.stop()
             item.coroutine_ended()
 
 

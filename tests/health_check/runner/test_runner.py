@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import pathlib
+import sys
 import threading
 import time
+import types
 from collections.abc import Callable
 
 import pytest
@@ -27,7 +29,7 @@ from health_check.runner.observers import (
     unregister_observer,
 )
 from tests.support.bench import SECONDS, Bench, Held, defined
-from tests.support.client import Lag
+from tests.support.client import Lag, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +87,26 @@ def test_async_check__is_cancelled_at_its_deadline(bench: Bench) -> None:
     hung = bench.read(defined(check_status, timeout=0.1))
     assert hung.pretty_status == "unavailable: timed out after 0.1 s"
     assert cancelled.wait(SECONDS)
+
+
+def test_loop__rests_between_checks_under_mod_wsgi(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In embedded mode other sites' interpreters could take a running loop for theirs; checks still share one loop.
+
+    Seen with mod_wsgi and Python 3.11: one ORM page in seven of another site was a SynchronousOnlyOperation.
+    """
+    monkeypatch.setitem(sys.modules, "mod_wsgi", types.ModuleType("mod_wsgi"))
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def check_status(check: HealthCheck) -> None:
+        await asyncio.sleep(0)
+        loops.append(asyncio.get_running_loop())
+
+    definition = defined(check_status)
+    for number in range(1, 4):
+        assert bench.read(definition, force=True).state is State.OK
+        assert len(loops) == number
+        eventually(lambda: not loops[0].is_running(), what="the loop to rest")
+    assert len(set(loops)) == 1
 
 
 def test_async_check__that_blocks_the_loop__does_not_take_others_with_it(bench: Bench, gate: threading.Event) -> None:
