@@ -67,16 +67,6 @@ def _silent_after(records: Iterable[Record]) -> float:
     return max(LEAST_SECONDS, SILENT_AFTER * shortest)
 
 
-def remarks_of(hosts: Sequence[Mapping[str, Any]], *, drained: bool = False) -> str:
-    """Return what a headline adds where all checks pass: which hosts are silent, and that this one is drained."""
-    names = [host["name"] for host in hosts if host["is_silent"]]
-    remarks = [gettext("this host is drained")] if drained else []
-    if names:
-        text = ngettext("host %(names)s is silent", "hosts %(names)s are silent", len(names))
-        remarks.append(text % {"names": _listed(names)})
-    return ", ".join(remarks)
-
-
 def notes_of(hosts: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return what the banner says of other hosts, a sentence each: which are silent, and which are drained."""
     silent = [

@@ -20,7 +20,7 @@ from health_check.past import DAY, Incident, Period, total_of
 from health_check.records import Record, State
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
-from health_check.views.hosts import hosts_of, notes_of, remarks_of
+from health_check.views.hosts import hosts_of, notes_of
 from health_check.views.query import NO_QUERY, RANGES, SORTS, Query
 from health_check.views.words import (
     SIGNS,
@@ -75,19 +75,16 @@ def page_of(
     hosts = hosts_of(report, history, now, drained=drained) if report.details else []
     mood, headline = mood_of(report), headline_of(report)
     is_drained = report.draining or (drained and report.details)
-    remarks = remarks_of(hosts, drained=is_drained) if mood == "ok" else ""
-    if remarks:
-        mood, headline = (
-            "warning",
-            gettext("%(headline)s here; %(remarks)s") % {"headline": headline, "remarks": remarks},
-        )
+    is_said = is_drained and mood == "ok"
+    if is_said:
+        mood, headline = "warning", gettext("%(headline)s here; this host is drained") % {"headline": headline}
     return {
         "lines": lines,
         "groups": groups,
         "is_grouped": len(groups) > 1 or any(group["name"] for group in groups),
         "hosts": hosts,
         "notes": notes_of(hosts),
-        "drained": is_drained and not remarks and mood != "draining",
+        "drained": is_drained and not is_said and mood != "draining",
         "incidents": incidents_of(report, history, query, now),
         "summary": summary_of(report),
         "mood": mood,
