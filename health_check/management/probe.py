@@ -28,7 +28,13 @@ UNIX = "unix:"
 NO_CHECK = b"There is no check "
 """What an endpoint begins to say with of a check that it does not have."""
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104 - listened on, never by us
+EVERY_ADDRESS = {
+    "0.0.0.0": "127.0.0.1",
+    "0": "127.0.0.1",
+    "": "127.0.0.1",
+    "*": "127.0.0.1",  # noqa: S104 - never listened on by us
+    "::": "::1",
+}
 """Where a server can be asked that listens at all addresses of its host."""
 
 
@@ -178,6 +184,9 @@ def _read(response: http.client.HTTPResponse, until: float) -> bytes:
 
 def address_of(host: str, port: str) -> str:
     """Return the address of a server that listens at a host and a port, as in ``$HOST`` and ``$PORT``."""
+    host = host.removeprefix("[").removesuffix("]")
+    if _is_ipv6(host):
+        host = str(ipaddress.ip_address(host))  # "::" may be written at length
     host = EVERY_ADDRESS.get(host, host)
     return f"[{host}]:{port}" if _is_ipv6(host) else f"{host}:{port}"
 

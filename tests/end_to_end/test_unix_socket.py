@@ -281,7 +281,13 @@ def test_command__finds_a_site_under_a_prefix(
             call_command("health_check", "health", server.address, stdout=io.StringIO())
 
 
-@pytest.mark.parametrize(("host", "address"), [("::1", "[::1]"), ("::", "[::1]"), ("0.0.0.0", "127.0.0.1")])
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        *(("::1", "[::1]"), ("[::1]", "[::1]"), ("::", "[::1]"), ("[::]", "[::1]"), ("0:0:0:0:0:0:0:0", "[::1]")),
+        *(("0.0.0.0", "127.0.0.1"), ("0", "127.0.0.1"), ("", "127.0.0.1")),
+    ],
+)
 def test_command__host_of_the_environment(host: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """$HOST may be an IPv6 address, or stand for all addresses."""
     monkeypatch.setenv("HOST", host)
