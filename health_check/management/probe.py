@@ -29,10 +29,10 @@ NO_CHECK = b"There is no check "
 """What an endpoint begins to say with of a check that it does not have."""
 
 EVERY_ADDRESS = {
-    "0.0.0.0": "127.0.0.1",
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - never listened on by us
     "0": "127.0.0.1",
     "": "127.0.0.1",
-    "*": "127.0.0.1",  # noqa: S104 - never listened on by us
+    "*": "127.0.0.1",
     "::": "::1",
 }
 """Where a server can be asked that listens at all addresses of its host."""
