@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -43,7 +44,8 @@ def options_for(source: str, step: int, labels: tuple[str, ...]) -> Options:
 
 def verify(command: Sequence[str | pathlib.Path]) -> None:
     """Run a program that tests rules, which has to be content."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    seldom = {**os.environ, "GOGC": "400"}  # else a third of its time goes into freeing memory
+    done = subprocess.run(command, env=seldom, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout[-8000:]}{done.stderr[-8000:]}"
     assert "FAILED" not in done.stdout + done.stderr
 
@@ -59,7 +61,8 @@ def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str
     rules = tmp_path / "prometheus" / "alerts.yml"
     file.write_text(json.dumps(promtool_tests(chosen(source, step, labels), source, rules, step)))
     programs = promtool_programs()
-    for program in programs if (source, step) == ("scrape", 1) or LONG else programs[-1:]:
+    chosen_ones = programs[:1] if (source, step) == ("scrape", 1) else programs[-1:]
+    for program in programs if LONG else chosen_ones:
         verify([program, "test", "rules", file])
 
 

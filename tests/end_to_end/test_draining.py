@@ -132,24 +132,18 @@ def test_drain__all_workers_and_those_to_come(kind: str, tmp_path: pathlib.Path)
 
 
 def test_drain__before_the_server_is_started(tmp_path: pathlib.Path) -> None:
-    """A site that was drained before it was started answers so from the beginning."""
+    """A site that was drained before it was started answers so from the beginning; the command that asks says so, too.
+
+    It says so over HTTP and without.
+    """
     site = site_of(tmp_path)
     assert drain(site)[0] == 0
+    line = "draining                 ... unavailable: this host is drained\n"
     with serving(site) as server:
         for path in READINESS:
             answers = answers_of_all(server, path)
             assert {answer.status for several in answers.values() for answer in several} == {503}
         assert_others_are_well(server)
-
-
-def test_health_check__of_a_drained_host(tmp_path: pathlib.Path) -> None:
-    """The command that asks says so, over HTTP and without."""
-    site = site_of(tmp_path)
-    line = "draining                 ... unavailable: this host is drained\n"
-    with serving(site) as server:
-        await_status(server, 200)
-        drain(site)
-        await_status(server, 503)
         asked = manage(site, "health_check", "ready", server.address)
         assert (asked.returncode, asked.stdout) == (1, f"{line}Counting                 ... OK\n")
         asked = manage(site, "health_check", "up", server.address)

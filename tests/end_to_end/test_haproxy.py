@@ -40,7 +40,7 @@ class Host:
 
     def start(self) -> Server:
         """Start its server, at the address it always has."""
-        arguments = [f"--bind={self.address}", "--workers=2", "--threads=4", "--graceful-timeout=10"]
+        arguments = [f"--bind={self.address}", "--workers=1", "--threads=8", "--graceful-timeout=10"]
         self.server = self.stack.enter_context(gunicorn(self.site.folder, self.site.environment(), *arguments))
         return self.server
 

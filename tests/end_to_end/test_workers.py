@@ -43,7 +43,7 @@ SERVERS: dict[str, tuple[str, ...]] = {
 }
 """How gunicorn is started."""
 
-SELDOM = ("2 workers with 4 threads", "3 uvicorn workers")
+SELDOM = ("3 sync workers", "2 workers with 4 threads", "3 uvicorn workers")
 """Of these only under ``make test-long``: other tests have them, too."""
 
 
