@@ -7,7 +7,7 @@ import re
 
 ROOT = pathlib.Path(__file__).parents[1]
 
-ESSENTIAL = {"util-linux"}
+ESSENTIAL = {"bsdutils", "util-linux"}
 """What no Debian is without."""
 
 

@@ -136,10 +136,8 @@ def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path, place: st
             print(f"All show runs of the clock at {offset:+d} s after {time.monotonic() - start:.2f} s")
             observer.period(1.5 * MAX_AGE)
             periods = (time.monotonic() - start) / MAX_AGE
-            # a result that was in hand as the clock stepped may be of no use
-            assert_steady(
-                tmp_path, start, observer.lag.slack, most=periods + 2 if place == "file" else 1.5 * periods + 2
-            )
+            # a result that was in hand as the clock stepped may be of no use, and processes see the step one by one
+            assert_steady(tmp_path, start, observer.lag.slack, most=1.5 * periods + 2)
             observer.assert_right(observer.since(start))
         observer.await_shared()
         observer.assert_one_truth(WINDOW_SECONDS / 2)

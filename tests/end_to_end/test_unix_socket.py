@@ -184,7 +184,7 @@ def test_ping__asks_over_tls_by_address(
     assert ping.main([url, "--insecure"]) == 0
     monkeypatch.setenv("SSL_CERT_FILE", asked.authority.ca_file)
     assert ping.main([url]) == 2
-    assert "has a certificate that does not hold" in capsys.readouterr().err
+    assert "has a certificate that is not valid" in capsys.readouterr().err
     assert ping.main([url, "--server-name", "shop.example"]) == 0
     assert ping.main(["http://localhost/health/live/", "--unix-socket", str(asked.socket)]) == 2
     assert "answers HTTP 403" in capsys.readouterr().err  # of a client whom no proxy tells of
