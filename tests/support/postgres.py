@@ -99,8 +99,14 @@ class Postgres:
         self._end(signal.SIGQUIT if at_once else signal.SIGINT)
 
     def kill(self) -> None:
-        """End all its processes without warning."""
-        self._signal(signal.SIGKILL)
+        """End all its processes without warning, and wait until they are gone: their memory keeps it from starting."""
+        parent = psutil.Process(self.server.process.pid)
+        parent.suspend()  # it starts no more of them
+        children = parent.children()
+        for process in [parent, *children]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(children, STOP_SECONDS)
         self._end(signal.SIGKILL)
 
     def restart(self) -> None:
