@@ -171,6 +171,9 @@ class DjangoCacheStore(CachePast):
         self._published.update(days)
         with contextlib.suppress(StoreError):  # what matters is written
             self._do(self._note_host)
+            if self.most_entries is not None:  # it keeps what has ended, until it drops anything at random to make room
+                former = [self._lease_key(each.lease.key, each.lease.seq - 1) for each in publications]
+                self._do(lambda cache: cache.delete_many(former))
         return [records[name] for name in keys]
 
     def _text_of(self, name: str, record: Record) -> str:

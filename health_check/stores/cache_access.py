@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import pickle
 import secrets
 import socket
@@ -68,6 +69,16 @@ class CacheAccess(Store):
         )  # one of our own: Django closes those of requests
         self._is_proven = False
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
+
+    @functools.cached_property
+    def most_entries(self) -> int | None:
+        """How many entries the cache keeps before it drops some; None where its server sees to that.
+
+        The local memory, files and database caches of Django drop what has not ended, too.
+        """
+        backend = caches[self._alias]
+        most = getattr(backend, "_max_entries", None) if hasattr(backend, "_cull") else None
+        return most if isinstance(most, int) else None
 
     def close(self) -> None:
         self._is_proven = False  # the server may have lost what it knew

@@ -21,6 +21,11 @@ from health_check.conf import DEFAULT_MAX_AGE_SECONDS, configured_keys, nearest,
 from health_check.management.system_checks.endpoints import current_catalogue
 from health_check.registry.definitions import Definition, problem_of
 from health_check.registry.labels import names_a_host
+from health_check.stores import create_store
+from health_check.stores.cache import DjangoCacheStore
+
+ENTRIES = 10
+"""How many entries a check has in a cache for each host: its record, leases, days and failures."""
 
 LONGEST_MAX_AGE_SECONDS = 3600.0
 """The longest max_age that is plausible."""
@@ -29,7 +34,7 @@ LONGEST_MAX_AGE_SECONDS = 3600.0
 def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
     """Report budgets over max_age (W008), odd max_ages (W009), hosts in labels (W010), too few threads (W026).
 
-    And checks of what the settings do not have (W043).
+    And checks of what the settings do not have (W043), and a cache with too little room for their records (W044).
     """
     catalogue = current_catalogue()
     if catalogue is None:
@@ -42,6 +47,7 @@ def check_policies(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> l
             *_hosts(definitions),
             *_many(definitions),
             *_of_nothing(definitions),
+            *_without_room(definitions),
         ]
     except ImproperlyConfigured:  # check_settings says so
         return []
@@ -107,6 +113,19 @@ def _of_nothing(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
                     hint=f"Correct the option `alias`, or add it to {name}. Until then the check fails.",
                     id="health_check.W043",
                 )
+
+
+def _without_room(definitions: Sequence[Definition]) -> Iterator[CheckMessage]:
+    store = create_store()
+    most = store.most_entries if isinstance(store, DjangoCacheStore) else None
+    needed = 2 * ENTRIES * len(definitions)
+    if most is not None and most < needed:
+        yield CheckWarning(
+            f"The records are in {store.describe()}, which drops entries at random beyond {most}: {len(definitions)} "
+            f"checks have up to {ENTRIES * len(definitions)} for each host. Counters and history would be lost.",
+            hint=f"Set MAX_ENTRIES of its OPTIONS to {needed} or more, or use a cache on Redis or Memcached.",
+            id="health_check.W044",
+        )
 
 
 SETTINGS_OF_ALIASES: Mapping[type[HealthCheck], tuple[str, Callable[[], Collection[str]]]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 import secrets
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from tests.support.places import (
     publish,
     record_of,
     result_at,
+    run,
 )
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -36,9 +38,14 @@ DUMMY = "django.core.cache.backends.dummy.DummyCache"
 
 
 class CountingCache(LocMemCache):
-    """A cache that notes what it is asked, as each such call is a round trip."""
+    """A cache that notes what it is asked, as each such call is a round trip; it makes room as a server does."""
 
     calls: ClassVar[list[str]] = []
+    _max_entries: Any = math.inf
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        del self._max_entries
 
 
 def _counting(name: str) -> Callable[..., Any]:
@@ -207,6 +214,18 @@ def test_cache_that_keeps_nothing__is_no_store(
         publish(store, result_at(clock.now()), lease=lease_of(store))
     with pytest.raises(StoreError, match="the cache 'default' does not keep what is written"):
         store.verify()
+
+
+def test_cache_that_keeps_what_has_ended__is_not_filled(
+    clock: MovableClock, use_cache: UseCache, tmp_path: pathlib.Path
+) -> None:
+    """Files that have ended stay until others are dropped for them, too: leases would push out what is counted."""
+    use_cache({"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": str(tmp_path)})
+    store, sizes = on("a", clock), []
+    for _ in range(6):
+        run(store, result_at(clock.now()))
+        sizes.append(len(list(tmp_path.iterdir())))
+    assert sizes[1:] == [sizes[1]] * 5
 
 
 class SwallowingCache(LocMemCache):

@@ -159,6 +159,28 @@ def test_w026__more_checks_than_threads(
 
 
 @pytest.mark.parametrize(
+    ("backend", "number", "is_reported"),
+    [
+        ("django.core.cache.backends.db.DatabaseCache", 16, True),
+        ("django.core.cache.backends.filebased.FileBasedCache", 15, False),
+        ("django.core.cache.backends.redis.RedisCache", 99, False),
+    ],
+)
+def test_w044__cache_without_room(
+    mount: Mount, settings: Settings, backend: str, number: int, is_reported: bool
+) -> None:
+    """Django's own caches drop anything beyond 300 entries; servers have rules of their own."""
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "redis://localhost"}}
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}}
+    mount(path("health/", view(*((Alias, {"alias": str(each)}) for each in range(number)))))
+    messages = check_policies()
+    assert ids(messages) == (["health_check.W044"] if is_reported else [])
+    if is_reported:
+        assert messages[0].msg.endswith("16 checks have up to 160 for each host. Counters and history would be lost.")
+        assert "Set MAX_ENTRIES of its OPTIONS to 320 or more" in str(messages[0].hint)
+
+
+@pytest.mark.parametrize(
     ("check", "setting"), [("Database", "DATABASES"), ("Cache", "CACHES"), ("Storage", "STORAGES")]
 )
 def test_w043__of_what_the_settings_do_not_have(mount: Mount, check: str, setting: str) -> None:
