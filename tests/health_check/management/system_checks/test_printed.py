@@ -64,7 +64,7 @@ urlpatterns = [
 ]
 """
 
-OF_OTHER_SITES = {"W000", "W004", "W011", "W019", "W040", "W042"}
+OF_OTHER_SITES = {"W000", "W004", "W011", "W019", "W040", "W042", "W044"}
 """What this site cannot have besides: another store, no endpoint, another distribution, other middleware."""
 
 
