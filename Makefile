@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 NEWEST_VENV := .venv-newest
 NEWEST_PYTHON ?= $(or $(lastword $(sort $(wildcard $(shell pyenv root 2>/dev/null)/versions/3.13.*/bin/python3))),python3.13)
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-# tests of servers mostly wait
-WORKERS ?= $(shell echo $$((2 * $(CORES))))
+# tests mostly wait
+WORKERS ?= $(shell echo $$((3 * $(CORES))))
 PYTEST = -m pytest -n $(WORKERS)
 SERVICES := chromium chromium-driver dnsmasq-base erlang-base faketime haproxy mariadb-server memcached nginx postgresql prometheus \
 	prometheus-alertmanager prometheus-blackbox-exporter prometheus-node-exporter prometheus-pushgateway rabbitmq-server \
@@ -73,7 +73,7 @@ newest: ## Install the newest Python and Django for the tests
 
 .PHONY: test-newest
 test-newest: newest ## Run what the newest Python and Django may change, without servers
-	$(NEWEST_VENV)/bin/python -m pytest -n $(CORES) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
+	$(NEWEST_VENV)/bin/python $(PYTEST) -m 'not server' $(UNCHANGED:%=--ignore=%) $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/installed ## Check style, types, the direction of imports, and that the dashboards are up to date
