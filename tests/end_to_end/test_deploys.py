@@ -63,6 +63,7 @@ def watched(**urls: str) -> Iterator[dict[str, list[Said]]]:
         thread.start()
     try:
         yield said
+        eventually(lambda: all(said.values()), what="an answer from each URL")
     finally:
         done.set()
         for thread in threads:
