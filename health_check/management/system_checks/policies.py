@@ -116,7 +116,10 @@ def _of_nothing(definitions: Iterable[Definition]) -> Iterator[CheckMessage]:
 
 
 def _without_room(definitions: Sequence[Definition]) -> Iterator[CheckMessage]:
-    store = create_store()
+    try:
+        store = create_store()
+    except ImproperlyConfigured:  # check_store says so, and what the other checks found still counts
+        return
     most = store.most_entries if isinstance(store, DjangoCacheStore) else None
     needed = 2 * ENTRIES * len(definitions)
     if most is not None and most < needed:

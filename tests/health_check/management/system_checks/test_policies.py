@@ -180,6 +180,13 @@ def test_w044__cache_without_room(
         assert "Set MAX_ENTRIES of its OPTIONS to 320 or more" in str(messages[0].hint)
 
 
+def test_check__beside_an_unusable_store(mount: Mount, settings: Settings) -> None:
+    """A store that cannot be used, which another system check reports, hides nothing of what is found here."""
+    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "no.such.Store"}}
+    mount(path("health/", view(("Database", {"max_age": 7200})), name="health"))
+    assert ids(check_policies()) == ["health_check.W009"]
+
+
 @pytest.mark.parametrize(
     ("check", "setting"), [("Database", "DATABASES"), ("Cache", "CACHES"), ("Storage", "STORAGES")]
 )
