@@ -15,6 +15,7 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.reports import Reading
 from health_check.records import Outcome, State
+from health_check.registry.entries import parse
 from tests.support.bench import SECONDS, Bench, Held, defined, eventually
 
 
@@ -35,6 +36,24 @@ def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:
             raise outcome
 
     return runs, check_status
+
+
+@dataclasses.dataclass
+class Tenant(HealthCheck):
+    """A check with an option."""
+
+    alias: str = ""
+
+    def check_status(self) -> None:
+        """Do nothing."""
+
+
+def test_record__of_other_options_under_the_label__counts_its_runs(bench: Bench) -> None:
+    """The store has another check under this label: what this process runs it counts itself."""
+    first, second = (parse((Tenant, {"alias": alias, "name": "tenant"})).define() for alias in ("one", "two"))
+    bench.read(first)
+    records = [bench.read(second, force=True).record for _ in range(2)]
+    assert [sum(record.totals.runs.values()) for record in records if record] == [1, 2]
 
 
 def test_record__of_another_class_under_the_label__its_numbers_go_on(bench: Bench) -> None:

@@ -206,6 +206,19 @@ def test_call__goes_on__is_slow_and_not_lost(desk: Desk, held: Held) -> None:
     assert (said, desk.gave_up) == (["slow"], [])
 
 
+def test_rescue__counts_from_the_last_progress(desk: Desk) -> None:
+    """Time before a round trip that came back is no silence, also where nobody has looked meanwhile."""
+    with desk.store.holding("look") as held:
+        desk.client.submit(lambda: desk.client.look([QUERY]))
+        assert held.running.wait(SECONDS)
+        assert desk.client.rescue(leave=False) > 0
+        desk.clock.forward(0.8 * ANSWER_SECONDS)
+        desk.store.progressed()
+        desk.clock.forward(0.4 * ANSWER_SECONDS)
+        assert desk.client.rescue() > 0
+        assert desk.client.usable
+
+
 def test_call__fails_twice__is_tried_again(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """A connection that was closed meanwhile, say, costs nobody anything."""
     failing = iter([OSError("closed"), StoreError("closed"), None])
