@@ -293,7 +293,7 @@ def site_name() -> str:
 def host_name() -> str:
     """Return what this host is called wherever it is named: the option ``host`` of the store, else the host name."""
     try:
-        named = settings.STORE["OPTIONS"].get("host")
+        named = settings.STORE["OPTIONS"].get("host") if "STORE" in _configured() else None
     except ImproperlyConfigured:  # which is reported elsewhere: a run has an outcome all the same
         named = None
     return str(named or socket.gethostname())
