@@ -87,5 +87,6 @@ def is_issued(callback: Any) -> bool:
 
 
 def on_event_loop() -> bool:
-    """Return whether an event loop is running in this thread."""
-    return asyncio._get_running_loop() is not None  # noqa: SLF001 - the public one raises: too much for each request
+    """Return whether this code runs on an event loop, and not beside the one of another greenlet in this thread."""
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises: too much for each request
+    return loop is not None and asyncio.current_task(loop) is not None

@@ -58,6 +58,16 @@ def test_callback__is_a_coroutine_function_on_an_event_loop_only() -> None:
     assert asyncio.run(ask())
 
 
+def test_callback__beside_a_loop__is_none() -> None:
+    """Where another greenlet of the thread runs a loop, no task of that loop is the one that asks."""
+    callback, loop, seen = HealthCheckView.as_view(checks=[]), asyncio.new_event_loop(), list[bool]()
+    loop.call_soon(lambda: seen.append(iscoroutinefunction(callback)))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    assert seen == [False]
+
+
 def test_callback__keeps_what_django_and_others_look_for() -> None:
     """The attributes of the view are there: its class, its arguments, and its exemptions."""
     callback: Any = HealthCheckView.as_view(checks=[])
