@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import contextlib
 import dataclasses
-import json
 import pathlib
 import re
 import subprocess
 import threading
 import time
-import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import psutil
@@ -46,9 +43,10 @@ OTHER_PAGES = {"/plain/": 200, "/on-loop/": 200, "/nowhere/": 404, "/health/live
 STILL_RUNNING = re.compile(r"unavailable: still running, started (\d+) s ago")
 
 
-def numbered(name: str, number: int) -> list[Any]:
-    """Return the entries of as many checks that behave badly."""
-    return [[f"tests.support.site.hostile.{name}", {"number": index}] for index in range(number)]
+def hanging(name: str, number: int, **policy: Any) -> list[Any]:
+    """Return the entries of as many checks that hang, whose labels are the class and a number."""
+    path = f"tests.support.site.checks.{name}"
+    return [[path, {"number": index, "name": f"{name}-{index}", **policy}] for index in range(number)]
 
 
 def site_with(folder: pathlib.Path, checks: Sequence[Any], *, max_age: float = 0.3, **settings: Any) -> Site:
@@ -122,6 +120,7 @@ class Scene:
     def _ask_for_other_pages(self) -> None:
         for path, status in OTHER_PAGES.items():
             self.ask(path, status=status, seconds=QUICK_SECONDS)
+            time.sleep(0.02)
 
     @contextlib.contextmanager
     def counting_threads(self) -> Iterator[list[int]]:
@@ -152,21 +151,21 @@ class Scene:
 
 @contextlib.contextmanager
 def serving(kind: str, site: Site, *arguments: str) -> Iterator[Scene]:
-    """Serve a site with gunicorn's threads or with uvicorn; no check of ``/health/`` has run yet.
+    """Serve a site with one process; no check of ``/health/`` has run yet.
 
     Args:
-        kind: ``"gunicorn"`` or ``"uvicorn"``.
+        kind: ``"uvicorn"``, or which kind of worker gunicorn has.
         site: The site.
         arguments: More options of gunicorn's.
     """
     lag = Lag()
     with (
-        site_under_gunicorn(site, *arguments)
-        if kind == "gunicorn"
-        else uvicorn(site.folder, site.environment()) as server,
+        uvicorn(site.folder, site.environment())
+        if kind == "uvicorn"
+        else site_under_gunicorn(site, f"--worker-class={kind}", *arguments) as server,
         lag.measured(),
     ):
-        process = worker_of(server) if kind == "gunicorn" else psutil.Process(server.process.pid)
+        process = psutil.Process(server.process.pid) if kind == "uvicorn" else worker_of(server)
         yield Scene(site, server, process, lag)
 
 
@@ -192,46 +191,3 @@ def repeated(work: Callable[[], object]) -> Iterator[None]:
         thread.join()
     if failures:
         raise failures[0]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Reply:
-    """An answer to one of a crowd of clients."""
-
-    status: int
-    """Its status code."""
-    body: str
-    """Its body."""
-    seconds: float
-    """How long it took, the time included in which the server had no thread for it."""
-
-    def json(self) -> Mapping[str, str]:
-        """Return the body, parsed."""
-        found: Mapping[str, str] = json.loads(self.body)
-        return found
-
-
-def storm(url: str, *, clients: int, seconds: float) -> list[Reply]:
-    """Ask for a URL with many clients at once, each again and again for some seconds, and return all answers."""
-    parts = urllib.parse.urlsplit(url)
-    request = f"GET {parts.path}?{parts.query} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode()
-
-    async def ask() -> Reply:
-        start = time.monotonic()
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-        writer.write(request)
-        head, _, body = (await reader.read(-1)).partition(b"\r\n\r\n")
-        writer.close()
-        return Reply(status=int(head.split()[1]), body=body.decode(), seconds=time.monotonic() - start)
-
-    async def go_on() -> list[Reply]:
-        until = time.monotonic() + seconds
-        replies = [await ask()]
-        while time.monotonic() < until:
-            replies.append(await ask())
-        return replies
-
-    async def all_of_them() -> list[Reply]:
-        return [reply for several in await asyncio.gather(*(go_on() for _ in range(clients))) for reply in several]
-
-    return asyncio.run(all_of_them())

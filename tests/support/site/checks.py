@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import dataclasses
 import importlib
 import itertools
+import logging
 import os
 import pathlib
 import socket
 import time
 import urllib.request
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 
 from health_check.backends import HealthCheck
 from health_check.conf import settings
@@ -21,6 +23,13 @@ from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from tests.support.site.configuration import configured
 
 POLL_SECONDS = 0.02
+
+HANG_SECONDS = 0.1
+"""How often a check that hangs looks whether it is released: rarely, as there may be a hundred of them."""
+
+quiet_logger = logging.getLogger("quiet")
+quiet_logger.propagate = False
+quiet_logger.addHandler(logging.FileHandler(os.devnull, delay=True))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +62,9 @@ def release(folder: pathlib.Path) -> None:
 class Noting(HealthCheck):
     """Note each run."""
 
-    def note(self) -> None:
-        """Note that a run has started."""
-        with self.folder.joinpath(f"{type(self).__name__}.runs").open("a") as file:
+    def note(self, name: str = "") -> None:
+        """Note that a run has started, or whatever else there is to note."""
+        with self.folder.joinpath(f"{name or type(self).__name__}.runs").open("a") as file:
             file.write(f"{time.monotonic()} {os.getpid()}\n")
 
     @property
@@ -147,13 +156,21 @@ class SlowAsync(Noting):
         await asyncio.sleep(0.2)
 
 
+@dataclasses.dataclass
 class Hanging(Noting):
     """Hang until released."""
+
+    number: int = dataclasses.field(default=0, repr=False)
 
     def hang(self) -> None:
         """Do not return before being released."""
         while not self.released:
-            time.sleep(POLL_SECONDS)
+            time.sleep(HANG_SECONDS)
+
+    async def hang_async(self) -> None:
+        """Do not return before being released, and let the event loop go on."""
+        while not self.released:
+            await asyncio.sleep(HANG_SECONDS)
 
 
 class Hang(Hanging):
@@ -187,16 +204,44 @@ class HangDeaf(Hanging):
         self.note()
         while not self.released:
             with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(POLL_SECONDS)
+                await self.hang_async()
 
 
 class HangAsync(Hanging):
-    """Hang until released, as a coroutine that can be cancelled."""
+    """Hang until released, as a coroutine that can be cancelled, and note its end."""
 
     async def check_status(self) -> None:
         self.note()
+        try:
+            await self.hang_async()
+        finally:
+            self.note("HangAsync-ended")
+
+
+class HangInExecutor(Hanging):
+    """Hang until released, in an executor's thread, which the exit of Python waits for."""
+
+    def check_status(self) -> None:
+        self.note()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            pool.submit(self.hang).result()
+
+
+class HangInCoroutine(Hanging):
+    """Hang until released, as a function that waits for a coroutine, which asgiref runs in an executor's thread."""
+
+    def check_status(self) -> None:
+        self.note()
+        async_to_sync(self.hang_async)()
+
+
+class HangLogging(Hanging):
+    """Log until released, to where nobody reads it."""
+
+    def check_status(self) -> None:
+        self.note()
         while not self.released:
-            await asyncio.sleep(POLL_SECONDS)
+            quiet_logger.error("without end")
 
 
 class Numbered(Noting):

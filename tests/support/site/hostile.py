@@ -1,91 +1,25 @@
-"""Checks that behave as badly as checks can; those with a number are there many times at once."""
+"""Checks that behave as badly as checks can, but for those that hang."""
 
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import contextlib
-import dataclasses
 import logging
 import os
-import pathlib
 import sys
 import threading
 import time
 from typing import Any
 
-from asgiref.sync import async_to_sync
-
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from tests.support.site.checks import Hanging, Noting
 
 FOREVER_SECONDS = 600.0
-"""How long a check hangs: longer than any test, in the operating system, so that it takes no processor time."""
+"""How long the threads hang that a check starts: longer than any test."""
 
 LINES = 3000
 """How many lines ``LoggingMuch`` logs."""
 
 logger = logging.getLogger("shop")
-
-quiet_logger = logging.getLogger("quiet")
-quiet_logger.propagate = False
-quiet_logger.addHandler(logging.FileHandler(os.devnull, delay=True))
-
-
-def count_ended(folder: pathlib.Path) -> int:
-    """Return how many runs of ``Waiting`` got to their ``finally``."""
-    file = folder / "ended"
-    return len(file.read_text().splitlines()) if file.exists() else 0
-
-
-@dataclasses.dataclass
-class Stuck(Noting):
-    """Hang as a function."""
-
-    number: int
-
-    def check_status(self) -> None:
-        self.note()
-        time.sleep(FOREVER_SECONDS)
-
-
-@dataclasses.dataclass
-class Waiting(Noting):
-    """Hang as a coroutine that can be cancelled, and note it."""
-
-    number: int
-
-    async def check_status(self) -> None:
-        self.note()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            with self.folder.joinpath("ended").open("a") as file:
-                file.write(f"{self.number}\n")
-
-
-@dataclasses.dataclass
-class Deaf(Noting):
-    """Hang as a coroutine that cannot be cancelled."""
-
-    number: int
-
-    async def check_status(self) -> None:
-        self.note()
-        while True:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(FOREVER_SECONDS)
-
-
-@dataclasses.dataclass
-class Blocking(Noting):
-    """Hang as a coroutine that lets the event loop do nothing else."""
-
-    number: int
-
-    async def check_status(self) -> None:
-        self.note()
-        time.sleep(FOREVER_SECONDS)
 
 
 class Tasks(Noting):
@@ -169,15 +103,6 @@ class Exhausting(Noting):
         bytearray(2**62)
 
 
-class LoggingForever(Noting):
-    """Log without end, to where nobody reads it."""
-
-    def check_status(self) -> None:
-        self.note()
-        while True:
-            quiet_logger.error("without end")
-
-
 class LoggingMuch(Noting):
     """Log some thousand lines, to where everything else is logged."""
 
@@ -215,23 +140,3 @@ class Flooding(Noting):
     def check_status(self) -> None:
         self.note()
         raise ServiceUnavailable("x" * 10_000_000)
-
-
-class StuckInExecutor(Noting):
-    """Hang in an executor's thread, which the exit of Python waits for."""
-
-    def check_status(self) -> None:
-        self.note()
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            pool.submit(time.sleep, FOREVER_SECONDS).result()
-
-
-class StuckInCoroutine(Noting):
-    """Hang as a function that waits for a coroutine, which asgiref runs in an executor's thread."""
-
-    def check_status(self) -> None:
-        self.note()
-        async_to_sync(self._wait)()
-
-    async def _wait(self) -> None:
-        await asyncio.Event().wait()
