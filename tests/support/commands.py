@@ -7,7 +7,7 @@ import dataclasses
 import io
 from collections.abc import Callable
 
-from django.core.management import call_command
+from django.core.management import ManagementUtility, call_command
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,15 @@ def on(terminal: Terminal, *args: str) -> list[str]:
     with contextlib.suppress(SystemExit):
         call_command("health_check", *args, stdout=terminal)
     return terminal.getvalue().splitlines()
+
+
+def executed(*arguments: object) -> int:
+    """Execute a command as ``manage.py`` does, and return its exit code."""
+    try:
+        ManagementUtility(["manage.py", *map(str, arguments)]).execute()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 Run = Callable[..., Ran]

@@ -12,9 +12,8 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Mapping
 
-from django.core.management import CommandError, call_command
-
 from tests.support.client import get
+from tests.support.commands import executed
 from tests.support.servers import Server
 
 BRACKETED = ("html", "json", "text", "command")
@@ -165,13 +164,7 @@ def _said(text: str) -> Said:
 def command(address: str, endpoint: str) -> tuple[int, str]:
     """Ask the site at an address with the command ``health_check``; return its exit code, and what it printed."""
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()):
-        try:
-            call_command("health_check", endpoint, address)
-        except SystemExit as end:
-            return int(end.code or 0), printed.getvalue()
-        except CommandError as error:
-            return error.returncode, printed.getvalue()
-    return 0, printed.getvalue()
+        return executed("health_check", endpoint, address), printed.getvalue()
 
 
 def query(prometheus: Server, expression: str) -> Iterable[tuple[dict[str, str], float]]:

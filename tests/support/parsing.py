@@ -22,6 +22,14 @@ def parse_openmetrics(text: str) -> list[Metric]:
     return list(openmetrics_parser(text))  # type: ignore[no-untyped-call]
 
 
+def families_in(page: str) -> dict[str, Metric]:
+    """Return the families of a page in either format, by name; each is there once."""
+    families = parse_openmetrics(page) if page.endswith("# EOF\n") else parse_text(page)
+    found = {family.name: family for family in families}
+    assert len(found) == len(families)
+    return found
+
+
 def generate_openmetrics(registry: CollectorRegistry) -> str:
     """Return the page of a registry in OpenMetrics."""
     page: bytes = exposition.generate_latest(registry)  # type: ignore[no-untyped-call]

@@ -1,16 +1,31 @@
-"""What tests of the metrics page share."""
+"""What tests of the Prometheus exporter share."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from django.urls import path
 from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from health_check.views import HealthCheckView
 from health_check_prometheus import HealthCheckCollector
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
+from tests.support.bench import Held
 from tests.support.checks import Broken, Fine
+
+
+class FailingCollector(Collector):
+    """A collector of somebody else's that has a defect."""
+
+    def describe(self) -> list[Metric]:
+        return [CounterMetricFamily("shop_broken", "Fails.")]
+
+    def collect(self) -> list[Metric]:
+        raise ZeroDivisionError("a defect of somebody else's")
 
 
 @pytest.fixture
@@ -24,3 +39,11 @@ def registry(mount: Mount) -> CollectorRegistry:
         path("metrics", MetricsView.as_view(registry=found)),
     )
     return found
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    """What a check waits for until the test ends, or lets it go."""
+    found = Held()
+    yield found
+    found.let_go.set()

@@ -17,58 +17,53 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 SECONDS = 10.0
 """How long choosing may take, however long the header is, on a machine that is busy; else it takes 0.2 s."""
 
-PROMETHEUS = {
-    "2.5": "application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-    "2.42": "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
-    "2.53": "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-    "2.53, native histograms": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-    "encoding=delimited;q=0.5,application/openmetrics-text;version=1.0.0;q=0.4,"
-    "application/openmetrics-text;version=0.0.1;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-    "3": "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
-    "3, underscores": "application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=underscores;q=0.3,"
-    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-    "3, native histograms": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
-    "encoding=delimited;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-    "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
-    "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-    "3, text alone": "text/plain;version=0.0.4;q=0.6,*/*;q=0.5",
-    "3, text 1.0.0 alone": "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,*/*;q=0.5",
-}
-"""What Prometheus sends, by its version and configuration."""
+UTF8, UNDERSCORES = "allow-utf-8", "underscores"
 
-ANSWERS = {
-    "2.5": TEXT,
-    "2.42": f"{OPENMETRICS}; escaping=underscores",
-    "2.53": f"{OPENMETRICS}; escaping=underscores",
-    "2.53, native histograms": f"{OPENMETRICS}; escaping=underscores",
-    "3": f"{OPENMETRICS}; escaping=allow-utf-8",
-    "3, underscores": f"{OPENMETRICS}; escaping=underscores",
-    "3, native histograms": f"{OPENMETRICS}; escaping=allow-utf-8",
-    "3, text alone": TEXT,
-    "3, text 1.0.0 alone": f"{TEXT_1}; escaping=allow-utf-8",
+
+def scrape(*media: str, least: float = 0.2) -> str:
+    """Return what a Prometheus sends: media types, the most wanted first, by a tenth each, and in the end anything."""
+    qualities = [least + number / 10 for number in range(len(media), -1, -1)]
+    return ",".join(f"{each};q={quality:.1f}" for each, quality in zip([*media, "*/*"], qualities, strict=True))
+
+
+def known(escaping: str = "") -> list[str]:
+    """Return the media types of a Prometheus, of version 3 with an escaping."""
+    more = f";escaping={escaping}" if escaping else ""
+    newest = [f"text/plain;version=1.0.0{more}"] if escaping else []
+    openmetrics = [f"application/openmetrics-text;version=1.0.0{more}", "application/openmetrics-text;version=0.0.1"]
+    return [*openmetrics, *newest, "text/plain;version=0.0.4"]
+
+
+PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+
+PROMETHEUS = {
+    "2.5": ("application/openmetrics-text; version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", TEXT),
+    "2.53": (scrape(*known()), f"{OPENMETRICS}; escaping={UNDERSCORES}"),
+    "2.53, native histograms": (scrape(PROTOBUF, *known(), least=0.1), f"{OPENMETRICS}; escaping={UNDERSCORES}"),
+    "3": (scrape(*known(UTF8)), f"{OPENMETRICS}; escaping={UTF8}"),
+    "3, underscores": (scrape(*known(UNDERSCORES), least=0.1), f"{OPENMETRICS}; escaping={UNDERSCORES}"),
+    "3, native histograms": (
+        scrape(f"{PROTOBUF};escaping={UTF8}", *known(UTF8), least=0.1),
+        f"{OPENMETRICS}; escaping={UTF8}",
+    ),
+    "3, text alone": (scrape("text/plain;version=0.0.4", least=0.5), TEXT),
+    "3, text 1.0.0 alone": (
+        scrape(f"text/plain;version=1.0.0;escaping={UTF8}", least=0.5),
+        f"{TEXT_1}; escaping={UTF8}",
+    ),
 }
-"""What each of them gets."""
+"""What Prometheus sends, by its version and configuration, and what it gets."""
 
 
 @pytest.mark.parametrize("version", PROMETHEUS)
 def test_prometheus__gets_the_best_that_there_is(version: str) -> None:
-    """Each Prometheus gets OpenMetrics 1.0.0 where it knows that, else the text format it prefers."""
-    assert chosen_encoder(PROMETHEUS[version])[1] == ANSWERS[version]
-
-
-@pytest.mark.parametrize("version", PROMETHEUS)
-def test_prometheus__encoder_of_the_content_type(version: str) -> None:
-    """What the content type says is what the page is: only OpenMetrics has an end, and names its counters shorter."""
+    """Each Prometheus gets OpenMetrics 1.0.0 where it knows that, else the text format it prefers; the page is such."""
+    accept, expected = PROMETHEUS[version]
+    encoder, content_type = chosen_encoder(accept)
+    assert content_type == expected
     registry = CollectorRegistry()
     Counter("shop_orders", "Another collector's.", registry=registry)
-    encoder, content_type = chosen_encoder(PROMETHEUS[version])
-    page = encoder(registry).decode()
+    page = encoder(registry).decode()  # only OpenMetrics has an end, and names its counters shorter
     assert page.endswith("# EOF\n") == ("openmetrics" in content_type)
     assert ("# TYPE shop_orders counter" in page) == ("openmetrics" in content_type)
 
@@ -89,6 +84,9 @@ def test_prometheus__encoder_of_the_content_type(version: str) -> None:
         ("application/openmetrics-text;q=nan,text/plain;q=0.5", TEXT),
         ("application/openmetrics-text;q=many", OPENMETRICS),
         ("", TEXT),
+        ("nonsense", TEXT),
+        ("image/png", TEXT),
+        ("*/*;q=nonsense", TEXT),
     ],
 )
 def test_quality__the_most_wanted(accept: str, expected: str) -> None:

@@ -8,9 +8,7 @@ import socket
 
 import django
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector
 from pytest_django import Settings
 
 import health_check
@@ -21,7 +19,7 @@ from health_check.monitor.reports import Overview, Reading, Report
 from health_check.records import NO_TOTALS, Record
 from health_check.registry.definitions import Policy
 from health_check_prometheus.families import families_of
-from tests.support.parsing import generate_openmetrics, parse_openmetrics, parse_text
+from tests.support.parsing import page_of, parse_text
 from tests.support.readings import reading, report, row, unknown
 
 LABELS_NOT_OURS = {"endpoint", "service", "pod", "job", "instance", "namespace", "container"}
@@ -30,256 +28,143 @@ OK = reading("Database", finished=1_700_000_000, time_taken=0.25)
 WARNING = reading("Disk", ServiceWarning("95 % in use"))
 ERROR = reading("Cache(alias='sessions')", ServiceUnavailable("gone"))
 UNKNOWN = unknown("Mail", ServiceUnavailable("no result yet"))
+assert ERROR.record is not None
+LATE = dataclasses.replace(ERROR.record.result, timed_out=True, pid=4711)
+"""A run that was cut short."""
+
+TIMES = ("time_taken", "last_run_timestamp", "last_success_timestamp", "last_transition_timestamp")
 
 
-def overview(*readings: Reading, reports: tuple[Report, ...] = ()) -> Overview:
-    """Return the overview of these checks."""
-    return Overview(readings=readings, reports=reports)
+def families(*readings: Reading, reports: tuple[Report, ...] = ()) -> dict[str, Metric]:
+    """Return the families of these checks, by name without prefix."""
+    records = {reading.label: reading.record for reading in readings}
+    totals = {label: record.totals if record else NO_TOTALS for label, record in records.items()}
+    found = families_of(Overview(readings=readings, reports=reports), StoreSummary(totals=totals, up=True))
+    return {family.name.removeprefix("django_health_check").lstrip("_"): family for family in found}
 
 
-def samples(what: Overview | None) -> dict[tuple[str, tuple[str, ...]], float]:
+def samples(*readings: Reading, reports: tuple[Report, ...] = ()) -> dict[tuple[str, ...], float]:
     """Return the values by name and label values, after a way through the text format."""
     found = {}
-    for family in parse_text(text_of(what)):
+    for family in parse_text(page_of(families(*readings, reports=reports).values(), openmetrics=False)):
         for sample in family.samples:
             assert sample.timestamp is None
-            found[sample.name.removeprefix("django_health_check_"), tuple(sample.labels.values())] = sample.value
+            found[sample.name.removeprefix("django_health_check_"), *sample.labels.values()] = sample.value
     return found
-
-
-def text_of(what: Overview | None) -> str:
-    """Return the text format."""
-    return generate_latest(registry_of(what)).decode()
-
-
-def summary_of(what: Overview | None) -> StoreSummary:
-    """Return what is counted of the checks of an overview."""
-    if what is None:
-        return StoreSummary()
-    records = {reading.label: reading.record for reading in what.readings}
-    return StoreSummary(
-        totals={label: record.totals if record else NO_TOTALS for label, record in records.items()}, up=True
-    )
-
-
-def families(what: Overview | None) -> list[Metric]:
-    """Return all families."""
-    return families_of(what, summary_of(what))
-
-
-def registry_of(what: Overview | None) -> CollectorRegistry:
-    """Return a registry with the families of an overview."""
-
-    class Families(Collector):
-        def collect(self) -> list[Metric]:
-            return families(what)
-
-    registry = CollectorRegistry()
-    registry.register(Families())
-    return registry
-
-
-def test_status__one_only_while_ok() -> None:
-    """The status is 1 exactly while the state is ok."""
-    found = samples(overview(OK, WARNING, ERROR, UNKNOWN))
-    assert {key[1][0]: value for key, value in found.items() if key[0] == "status"} == {
-        "Database": 1,
-        "Disk": 0,
-        "Cache(alias='sessions')": 0,
-        "Mail": 0,
-    }
 
 
 @pytest.mark.parametrize(("what", "state"), [(OK, "ok"), (WARNING, "warning"), (ERROR, "error"), (UNKNOWN, "unknown")])
 def test_state__always_four(what: Reading, state: str) -> None:
-    """There is a series for each of the four states, and exactly one is 1."""
-    found = {key[1][1]: value for key, value in samples(overview(what)).items() if key[0] == "state"}
-    assert found == {name: float(name == state) for name in ("ok", "warning", "error", "unknown")}
+    """There is a series for each of the four states, exactly one is 1, and the status is 1 while that is ok."""
+    found = samples(what)
+    states = {key[2]: value for key, value in found.items() if key[0] == "state"}
+    assert states == {name: float(name == state) for name in ("ok", "warning", "error", "unknown")}
+    assert found["status", what.label] == (state == "ok")
 
 
-def test_last_run__of_the_record() -> None:
-    """The times are those of the last run, in seconds."""
-    found = samples(overview(OK))
-    assert found["time_taken_seconds", ("Database",)] == 0.25
-    assert found["last_run_timestamp_seconds", ("Database",)] == 1_700_000_000
-    assert found["last_success_timestamp_seconds", ("Database",)] == 1_700_000_000
-    assert found["last_transition_timestamp_seconds", ("Database",)] == 1_700_000_000
-
-
-def test_last_run__absent_until_there_was_one() -> None:
-    """Of a check that never ran there are no times, and of one that never succeeded no time of success."""
-    names = {name for name, _ in samples(overview(UNKNOWN))}
-    assert (
-        not {
-            "time_taken_seconds",
-            "last_run_timestamp_seconds",
-            "last_success_timestamp_seconds",
-            "last_transition_timestamp_seconds",
-        }
-        & names
-    )
-    assert {"status", "state", "info", "runs_total", "timeout_seconds", "max_age_seconds", "in_progress"} <= names
-    failed = {name for name, _ in samples(overview(ERROR))}
-    assert "last_run_timestamp_seconds" in failed
-    assert "last_success_timestamp_seconds" not in failed
-
-
-def test_runs__from_zero() -> None:
-    """The runs are there for every outcome, before the first one, too."""
-    found = {key[1]: value for key, value in samples(overview(UNKNOWN)).items() if key[0] == "runs_total"}
-    assert found == {("Mail", outcome): 0 for outcome in ("ok", "warning", "error", "timeout")}
+def test_times__of_the_record() -> None:
+    """The times are those of the last run, in seconds; those of a run, or success, that never was are absent."""
+    shown = {name: samples(OK)[f"{name}_seconds", "Database"] for name in TIMES}
+    assert shown == dict.fromkeys(TIMES, 1_700_000_000) | {"time_taken": 0.25}
+    never, failed = ({key[0].removesuffix("_seconds") for key in samples(what)} for what in (UNKNOWN, ERROR))
+    assert {"status", "state", "info", "runs_total", "timeout", "max_age", "in_progress"} <= never
+    assert not set(TIMES) & never
+    assert set(TIMES) - failed == {"last_success_timestamp"}
 
 
 def test_runs__by_outcome() -> None:
-    """Each run counts for its outcome; one past its deadline for timeout and not for error."""
-    assert ERROR.record is not None
-    late = dataclasses.replace(ERROR.record.result, timed_out=True)
+    """Each run counts for its outcome, from zero on; one past its deadline for timeout and not for error."""
     record: Record | None = None
-    for result in (ERROR.record.result, late, late):
+    for result in (dataclasses.replace(LATE, timed_out=False), LATE, LATE):
         record = Record.after(record, result, max_age=10)
-    what = dataclasses.replace(ERROR, record=record)
-    found = {key[1][1]: value for key, value in samples(overview(what)).items() if key[0] == "runs_total"}
-    assert found == {"ok": 0, "warning": 0, "error": 1, "timeout": 2}
+    found = samples(dataclasses.replace(ERROR, record=record), UNKNOWN)
+    for label, counts in ((ERROR.label, (0, 0, 1, 2)), ("Mail", (0, 0, 0, 0))):
+        assert tuple(found["runs_total", label, one] for one in ("ok", "warning", "error", "timeout")) == counts
 
 
 def test_budgets__of_the_check(settings: Settings) -> None:
     """A check says its budgets, and whether a run is under way."""
     settings.HEALTH_CHECK = {"MAX_AGE": 60}
-    found = samples(overview(OK, UNKNOWN))
-    assert found["timeout_seconds", ("Database",)] == 5
-    assert found["max_age_seconds", ("Database",)] == 10
-    assert found["in_progress", ("Database",)] == 0
-    assert found["in_progress", ("Mail",)] == 1
+    found = samples(OK, UNKNOWN)
+    assert (found["timeout_seconds", "Database"], found["max_age_seconds", "Database"]) == (5, 10)
+    assert (found["in_progress", "Database"], found["in_progress", "Mail"]) == (0, 1)
 
 
 def test_stuck_pid__while_a_run_hangs() -> None:
     """The process in which a run hangs is told as long as it does."""
-    assert ERROR.record is not None
-    late = dataclasses.replace(ERROR.record.result, timed_out=True, pid=4711)
-    record = Record.after(None, late, max_age=10)
-    assert ("stuck_pid", ("Cache(alias='sessions')",)) not in samples(
-        overview(dataclasses.replace(ERROR, record=record))
-    )
-    stuck = dataclasses.replace(ERROR, record=record, in_progress=True)
-    assert samples(overview(stuck))["stuck_pid", ("Cache(alias='sessions')",)] == 4711
+    late = dataclasses.replace(ERROR, record=Record.after(None, LATE, max_age=10))
+    assert ("stuck_pid", ERROR.label) not in samples(late)
+    assert samples(dataclasses.replace(late, in_progress=True))["stuck_pid", ERROR.label] == 4711
 
 
-def test_info__static_facts() -> None:
-    """The info has the dotted path of the class, and the scope."""
-    [family] = [family for family in families(overview(OK)) if family.type == "info"]
-    [sample] = family.samples
-    assert sample.name == "django_health_check_info"
-    assert sample.value == 1
-    assert sample.labels == {
-        "check": "Database",
-        "backend": "health_check.backends.HealthCheck",
-        "scope": "host",
-    }
+def infos(*readings: Reading) -> list[dict[str, str]]:
+    """Return the labels of the info of checks."""
+    assert all(sample.value == 1 for sample in families(*readings)[""].samples)
+    return [sample.labels for sample in families(*readings)[""].samples]
 
 
-def test_info__what_checks_say_for_people() -> None:
-    """Tags, titles, groups and runbooks are labels, the same for all, and eight tags at most; a description is none."""
-    policy = Policy(
-        tags=(("owner", "payments"), ("tier", "1")),
-        runbook="https://example.com/x",
-        description="Where orders are.",
-        group="Data",
-    )
-    tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(policy,)))
-    [family] = [family for family in families(overview(tagged, ERROR)) if family.type == "info"]
-    own = [{key: sample.labels[key] for key in ("owner", "tier", "runbook", "group")} for sample in family.samples]
-    assert own == [
-        {"owner": "payments", "tier": "1", "runbook": "https://example.com/x", "group": "Data"},
-        {"owner": "", "tier": "", "runbook": "", "group": ""},
-    ]
-    assert all("title" not in sample.labels for sample in family.samples)
-    assert "orders" not in str(family)
-    many = Policy(tags=tuple((f"tag_{n}", "x") for n in range(10)))
-    tagged = dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(many,)))
-    [family] = [family for family in families(overview(tagged)) if family.type == "info"]
-    assert len([name for name in family.samples[0].labels if name.startswith("tag_")]) == 8
+def with_policy(policy: Policy) -> Reading:
+    """Return a check with a policy of its own."""
+    return dataclasses.replace(OK, definition=dataclasses.replace(OK.definition, policies=(policy,)))
+
+
+def test_info__says_what_checks_are() -> None:
+    """It has the class and the scope; tags, groups and runbooks, eight tags at most, if a check has any; no text."""
+    static = {"check": "Database", "backend": "health_check.backends.HealthCheck", "scope": "host"}
+    assert infos(OK) == [static]
+    tags = (("owner", "payments"), ("tier", "1"))
+    told = {**dict(tags), "runbook": "https://example.com/x", "group": "Data"}
+    policy = Policy(tags=tags, runbook=told["runbook"], group=told["group"], description="Where orders are.")
+    empty = {**static, "check": ERROR.label, **dict.fromkeys(told, "")}
+    assert infos(with_policy(policy), ERROR) == [{**static, **told}, empty]
+    [many] = infos(with_policy(Policy(tags=tuple((f"tag_{n}", "x") for n in range(10)))))
+    assert len([name for name in many if name.startswith("tag_")]) == 8
 
 
 @pytest.mark.parametrize("role", Role)
 def test_build_info__says_what_shows_the_metrics(role: Role, settings: Settings) -> None:
     """It has the role, the versions, the store and the host; a host that the store was given goes first."""
-    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.MemoryStore"}}
-    [sample] = [s for f in families_of(overview(OK), StoreSummary(), role) for s in f.samples if "build" in s.name]
-    assert (sample.value, sample.labels) == (
-        1,
-        {
-            "role": role.value,
-            "version": health_check.__version__,
-            "django": django.get_version(),
-            "python": platform.python_version(),
-            "store": "MemoryStore",
-            "host": socket.gethostname(),
-        },
-    )
-    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "a.B", "OPTIONS": {"host": "web-1"}}}
-    [sample] = [s for f in families_of(overview(OK), StoreSummary(), role) for s in f.samples if "build" in s.name]
-    assert sample.labels["host"] == "web-1"
+    for store, host in (
+        ({"BACKEND": "health_check.stores.MemoryStore"}, socket.gethostname()),
+        ({"BACKEND": "a.MemoryStore", "OPTIONS": {"host": "web-1"}}, "web-1"),
+    ):
+        settings.HEALTH_CHECK = {"STORE": store}
+        found = families_of(Overview(readings=(OK,), reports=()), StoreSummary(), role)
+        [sample] = [sample for family in found for sample in family.samples if "build" in sample.name]
+        expected = {"role": role.value, "version": health_check.__version__, "store": "MemoryStore", "host": host}
+        versions = {"django": django.get_version(), "python": platform.python_version()}
+        assert (sample.value, sample.labels) == (1, {**expected, **versions})
 
 
 def test_endpoints__status_and_members() -> None:
     """An endpoint has its status, and a series for each of its checks."""
     failing = report(row(OK), row(ERROR))
     quiet = dataclasses.replace(report(row(OK), row(ERROR, critical=False)), name="shop:ready")
-    found = samples(overview(OK, ERROR, reports=(failing, quiet)))
-    assert found["endpoint_status", ("health",)] == 0
-    assert found["endpoint_status", ("shop:ready",)] == 1
-    both = overview(OK, ERROR, reports=(failing, quiet))
-    [family] = [family for family in families(both) if family.name == "django_health_check_endpoint_check_info"]
-    members = [(s.labels["url_name"], s.labels["check"], s.labels["critical"], s.value) for s in family.samples]
+    found = families(OK, ERROR, reports=(failing, quiet))
+    statuses = [(sample.labels, sample.value) for sample in found["endpoint_status"].samples]
+    assert statuses == [({"url_name": "health"}, 0), ({"url_name": "shop:ready"}, 1)]
+    members = [(sample.labels, sample.value) for sample in found["endpoint_check_info"].samples]
     assert members == [
-        ("health", "Database", "true", 1),
-        ("health", "Cache(alias='sessions')", "true", 1),
-        ("shop:ready", "Database", "true", 1),
-        ("shop:ready", "Cache(alias='sessions')", "false", 1),
+        ({"url_name": url_name, "check": check, "critical": critical}, 1)
+        for url_name, check, critical in (
+            ("health", "Database", "true"),
+            ("health", ERROR.label, "true"),
+            ("shop:ready", "Database", "true"),
+            ("shop:ready", ERROR.label, "false"),
+        )
     ]
-
-
-def test_endpoint_labels__names() -> None:
-    """The labels of the endpoints' series are url_name, check and critical."""
-    by_name = {family.name: family for family in families(overview(OK, reports=(report(row(OK)),)))}
-    assert set(by_name["django_health_check_endpoint_status"].samples[0].labels) == {"url_name"}
-    assert set(by_name["django_health_check_endpoint_check_info"].samples[0].labels) == {
-        "url_name",
-        "check",
-        "critical",
-    }
 
 
 def test_store_up__says_whether_it_was_read() -> None:
     """Without an overview only the store is reported, as down."""
-    assert samples(None) == {("store_up", ()): 0, ("draining", ()): 0}
-    assert samples(overview())["store_up", ()] == 1
+    found = [(s.name, s.value) for family in families_of(None, StoreSummary()) for s in family.samples]
+    assert found == [("django_health_check_store_up", 0), ("django_health_check_draining", 0)]
+    assert samples()["store_up",] == 1
 
 
 def test_labels__none_that_scrapers_own() -> None:
     """No label is one that scrape configurations own, and no error's text is a label."""
-    for family in families(overview(OK, WARNING, ERROR, UNKNOWN, reports=(report(row(ERROR)),))):
-        for sample in family.samples:
-            assert not LABELS_NOT_OURS & set(sample.labels)
-            assert "gone" not in "".join(sample.labels.values())
-
-
-@pytest.mark.parametrize("label", ['a "b" c', "back\\slash", "new\nline", "größe", "🐍", "{a='b'}", "#"])
-def test_labels__survive_the_format(label: str) -> None:
-    """Any label comes back from the text format and from OpenMetrics as it was."""
-    what = overview(reading(label), reports=(report(row(reading(label))),))
-    for families in (
-        parse_text(text_of(what)),
-        parse_openmetrics(generate_openmetrics(registry_of(what))),
-    ):
-        labels = [
-            sample.labels["check"] for family in families for sample in family.samples if "check" in sample.labels
-        ]
-        assert set(labels) == {label}
-
-
-def test_families__named_and_described() -> None:
-    """Each family has our prefix and a help text, and the same names with and without checks."""
-    full, empty = (families(what) for what in (overview(OK, reports=(report(row(OK)),)), None))
-    assert [(family.name, family.type) for family in full] == [(family.name, family.type) for family in empty]
-    assert all(f"{family.name}_".startswith("django_health_check_") and family.documentation for family in full)
+    found = families(OK, WARNING, ERROR, UNKNOWN, reports=(report(row(ERROR)),)).values()
+    for sample in [sample for family in found for sample in family.samples]:
+        assert not LABELS_NOT_OURS & set(sample.labels)
+        assert "gone" not in "".join(sample.labels.values())

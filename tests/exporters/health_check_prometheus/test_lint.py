@@ -8,18 +8,20 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 from django.test import Client
-from prometheus_client.metrics_core import Metric
 from pytest_django import Settings
 
+from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
 from health_check.monitor.history import StoreSummary
+from health_check.monitor.reports import Overview
 from health_check.registry.definitions import Definition
-from health_check.runner import observers
 from health_check.runner.observers import Observer, RoundObserver, RunObserver
 from health_check_prometheus.families import families_of
 from tests.conftest import Mount
 from tests.support.checks import Broken, Exiting, Fine, Shaky, TwiceBroken, Unbuildable
-from tests.support.parsing import page_of, parse_openmetrics, parse_text
+from tests.support.parsing import families_in, page_of
+from tests.support.readings import unknown
+from tests.support.recording import following
 from tests.support.services import require
 
 LABELS = [
@@ -44,37 +46,27 @@ SERIES_PER_CHECK = 28
 """How many series a check has by default, besides those of its endpoints."""
 
 
-class Traced(RunObserver):
-    """A run whose trace is sampled."""
+class Tracing(Observer, RoundObserver, RunObserver):
+    """Has all runs traced, and each trace sampled."""
+
+    def round(self, *_: object, **__: object) -> Tracing:
+        return self
+
+    def run(self, definition: Definition) -> Tracing:
+        return self
 
     def exemplar(self) -> Mapping[str, str]:
         return TRACE
 
 
-class TracedRound(RoundObserver):
-    """A round of such runs."""
-
-    def run(self, definition: Definition) -> RunObserver:
-        return Traced()
-
-
-class Tracing(Observer):
-    """Has all runs traced."""
-
-    def round(self, *_: object, **__: object) -> RoundObserver:
-        return TracedRound()
-
-
 @pytest.fixture(autouse=True)
 def _site(mount_checks: Mount, settings: Settings) -> Iterator[None]:
     """A site with checks of all outcomes and labels of all kinds, whose runs are traced."""
-    tracing = Tracing()
-    observers.register_observer(tracing)
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
     named = [(type(f"Named{number}", (Fine,), {}), {"name": name}) for number, name in enumerate([*LABELS, NEWLINES])]
     mount_checks(Fine, Broken, Shaky, TwiceBroken, Exiting, Unbuildable, "no.such.Check", *named)
-    yield
-    observers.unregister_observer(tracing)
+    with following(Tracing()):
+        yield
 
 
 def page(client: Client, accept: str = "", **query: str) -> str:
@@ -82,13 +74,6 @@ def page(client: Client, accept: str = "", **query: str) -> str:
     answer = client.get("/metrics", query, headers={"Accept": accept})
     assert answer.status_code == 200
     return str(answer.content.decode())
-
-
-def by_name(families: list[Metric]) -> dict[str, Metric]:
-    """Return families by name, each of which there is only once."""
-    found = {family.name: family for family in families}
-    assert len(found) == len(families)
-    return found
 
 
 @pytest.mark.parametrize("scope", ["", "health"])
@@ -106,7 +91,7 @@ def test_promtool__without_the_store() -> None:
     overview = runtime.read()
     families = families_of(overview, StoreSummary())
     assert check(page_of(families, openmetrics=False)) == (0, "")
-    parse_openmetrics(page_of(families, openmetrics=True))
+    assert families_in(page_of(families, openmetrics=True))
 
 
 def check(text: str) -> tuple[int, str]:
@@ -127,7 +112,8 @@ def test_series__as_many_as_documented(
     for number in (1, 3):
         checks = [Fine, type("Second", (Fine,), {}), type("Third", (Fine,), {})][:number]
         mount_checks(*checks)
-        samples = [sample for family in parse_text(page(client, scope="health")) for sample in family.samples]
+        families = families_in(page(client, scope="health")).values()
+        samples = [sample for family in families for sample in family.samples]
         assert len(samples) == number * (per_check + 1) + 1 + 3
 
 
@@ -143,8 +129,7 @@ def test_series__as_many_as_documented(
 )
 def test_parsers__labels_come_back(client: Client, accept: str) -> None:
     """The reference parsers take the whole page in every format, and the labels come back as they were."""
-    parse = parse_openmetrics if "openmetrics" in accept else parse_text
-    found = by_name(parse(page(client, accept)))
+    found = families_in(page(client, accept))
     for name in ("status", "duration_seconds", "state", "endpoint_check_info"):
         labels = {sample.labels["check"] for sample in found[f"{PREFIX}_{name}"].samples}
         assert set(SHOWN) <= labels, name
@@ -153,7 +138,7 @@ def test_parsers__labels_come_back(client: Client, accept: str) -> None:
 def test_openmetrics__units_types_and_exemplars(client: Client) -> None:
     """Strictly parsed, what is in seconds says so, types are those documented, and each check has its exemplar."""
     start = time.time()
-    found = by_name(parse_openmetrics(page(client, "application/openmetrics-text")))
+    found = families_in(page(client, "application/openmetrics-text"))
     ours = {name: family for name, family in found.items() if name.startswith(PREFIX)}
     assert {name for name, family in ours.items() if family.unit == "seconds"} == {
         name for name in ours if name.endswith("_seconds")
@@ -175,7 +160,7 @@ def test_openmetrics__units_types_and_exemplars(client: Client) -> None:
 
 def test_help__says_what_the_value_is_of(client: Client) -> None:
     """Every metric is described by a sentence; what is of the last run says so."""
-    found = by_name(parse_text(page(client, scope="health")))
+    found = families_in(page(client, scope="health"))
     for family in found.values():
         assert family.documentation[0].isupper(), family
         assert family.documentation.endswith("."), family
@@ -192,16 +177,12 @@ def test_removed_check__vanishes(mount_checks: Mount, client: Client) -> None:
     assert 'check="Fine"' in page(client)
 
 
-def test_never_run__parses_without_any_result(client: Client) -> None:
+def test_never_run__parses_without_any_result() -> None:
     """Where no check has run, strict parsers take the page, with all counters and buckets at zero."""
-    overview = runtime.read()
-    readings = tuple(reading for reading in overview.readings if reading.label in SHOWN)
-    store_summary = runtime.store_summary(readings)
-    unrun = [type(reading)(**{**vars(reading), "record": None}) for reading in readings]
-    nothing = type(store_summary)(totals={}, up=True)
-    families = families_of(type(overview)(readings=tuple(unrun), reports=()), nothing)
-    for openmetrics, parse in ((True, parse_openmetrics), (False, parse_text)):
-        found = by_name(parse(page_of(families, openmetrics=openmetrics)))
-        counted = found[f"{PREFIX}_duration_seconds"].samples + found[f"{PREFIX}_runs"].samples
-        assert {sample.value for sample in counted} == {0}
+    readings = tuple(unknown(label, ServiceUnavailable("no result yet")) for label in LABELS)
+    families = families_of(Overview(readings=readings, reports=()), StoreSummary(totals={}, up=True))
+    for openmetrics in (True, False):
+        found = families_in(page_of(families, openmetrics=openmetrics))
+        runs = found[f"{PREFIX}_runs"]
+        assert {sample.value for sample in found[f"{PREFIX}_duration_seconds"].samples + runs.samples} == {0}
         assert not found[f"{PREFIX}_last_run_timestamp_seconds"].samples

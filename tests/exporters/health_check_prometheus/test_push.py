@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from health_check.monitor import runtime
 from tests.conftest import Mount
 from tests.support.checks import Broken, Fine
-from tests.support.parsing import parse_text
+from tests.support.commands import executed
+from tests.support.parsing import families_in
 from tests.support.small_servers import Send, Server, free_address, says, serving, silent_address, stalls_after_headers
 
 SECRET = "tr0ub4dor17"
@@ -39,15 +39,8 @@ def gateway() -> Iterator[Server]:
 
 
 def push(url: str, *arguments: str) -> int:
-    """Run the command as ``manage.py`` does, and return its exit code; what is wrong goes to standard error."""
-    try:
-        call_command("health_check", "--pushgateway", url, *arguments)
-    except CommandError as error:
-        print(error)
-        return error.returncode
-    except SystemExit as error:
-        return int(error.code or 0)
-    return 0
+    """Run the command, and return its exit code; what is wrong goes to standard error."""
+    return executed("health_check", "--pushgateway", url, *arguments)
 
 
 def test_push__body_and_place(gateway: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +50,7 @@ def test_push__body_and_place(gateway: Server, capsys: pytest.CaptureFixture[str
     assert path == f"/metrics/job/health_check/instance/{socket.gethostname()}"
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert headers["Authorization"] is None
-    found = {family.name: family for family in parse_text(body.decode())}
+    found = families_in(body.decode())
     assert all(name.startswith("django_health_check") for name in found)
     assert [sample.value for sample in found[STATUS].samples] == [1]
     printed = capsys.readouterr()
@@ -82,14 +75,8 @@ def test_push__job_and_grouping(arguments: list[str], path: str, gateway: Server
 def test_push__job_is_no_group(gateway: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The job has an option of its own: a group with that label would be pushed as another job than is said."""
     assert push(gateway.address, "--grouping", "job=nightly") == 2
-    assert "give it as --job NAME" in capsys.readouterr().out
+    assert "give it as --job NAME" in capsys.readouterr().err
     assert gateway.requests == []
-
-
-def test_push__below_a_path(gateway: Server) -> None:
-    """A gateway may be below a path."""
-    assert push(f"http://{gateway.address}/push/") == 0
-    assert gateway.requests[0][0].startswith("/push/metrics/job/health_check/")
 
 
 @pytest.mark.parametrize("userinfo", [f"robot:{SECRET}", f"robot:{SECRET}%40%2F"])
@@ -114,22 +101,18 @@ def test_exit_code__of_a_failing_endpoint(mount_checks: Mount, gateway: Server) 
 
 
 def test_verbosity__nothing_to_say(gateway: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    """With ``--verbosity 0`` standard error stays empty where all is in order, so that cron sends no mail of it."""
-    assert push(gateway.address, "--verbosity", "0") == 0
+    """With ``--verbosity 0`` standard error stays empty, so that cron sends no mail; the gateway is below a path."""
+    assert push(f"http://{gateway.address}/push/", "--verbosity", "0") == 0
     assert capsys.readouterr().err == ""
-
-
-def refusal(status: int, body: bytes) -> Send:
-    """Return an answer that refuses, and repeats what was sent to log in."""
-    return says(status, body, WWW_Authenticate="Basic")
+    assert gateway.requests[0][0].startswith("/push/metrics/job/health_check/")
 
 
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
         (says(400, b"pushed metrics are invalid or inconsistent\n"), "HTTP 400: pushed metrics are invalid"),
-        (refusal(401, b""), "HTTP 401: Unauthorized"),
-        (refusal(403, f"no entry for robot, password={SECRET}".encode()), "HTTP 403: no entry for robot, password=***"),
+        (says(401, b"", WWW_Authenticate="Basic"), "HTTP 401: Unauthorized"),
+        (says(403, f"no entry for robot, password={SECRET}".encode()), "HTTP 403: no entry for robot, password=***"),
         (says(404, b"\x1b[31mnot here\x00"), "HTTP 404: \N{REPLACEMENT CHARACTER}[31mnot here"),
         (says(302, b"", Location="http://127.0.0.1:1/"), "HTTP 302"),
         (says(502, b"<html>" + b"x" * 100_000), "HTTP 502: <html>xxx"),
@@ -141,7 +124,7 @@ def test_refusal__is_told(answer: Send, said: str, capsys: pytest.CaptureFixture
     with serving(answer) as server:
         url = f"http://robot:{SECRET}@{server.address}"
         assert push(url, "--timeout", str(TIMEOUT_SECONDS)) == 2
-        printed = capsys.readouterr().out
+        printed = capsys.readouterr().err
     assert f"The Pushgateway http://{server.address} answers {said}" in printed
     assert SECRET not in printed
     assert len(printed) < 1000
@@ -152,15 +135,11 @@ def test_unreachable__is_told(capsys: pytest.CaptureFixture[str]) -> None:
     address = free_address()
     assert push(f"http://robot:{SECRET}@{address}") == 2
     printed = capsys.readouterr()
-    assert f"The Pushgateway http://{address} cannot be reached: " in printed.out
-    assert "Is it running there?" in printed.out
+    assert f"The Pushgateway http://{address} cannot be reached: " in printed.err
+    assert "Is it running there?" in printed.err
     assert SECRET not in printed.out + printed.err
-
-
-def test_unreachable__no_such_host(capsys: pytest.CaptureFixture[str]) -> None:
-    """So is a host that nobody knows."""
     assert push("http://no-such-host.invalid:9091") == 2
-    assert "http://no-such-host.invalid:9091 cannot be reached: " in capsys.readouterr().out
+    assert "http://no-such-host.invalid:9091 cannot be reached: " in capsys.readouterr().err
 
 
 def test_slow__times_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,7 +148,7 @@ def test_slow__times_out(capsys: pytest.CaptureFixture[str]) -> None:
         start = time.monotonic()
         assert push(address, "--timeout", str(TIMEOUT_SECONDS)) == 2
         assert time.monotonic() - start < TIMEOUT_SECONDS + MARGIN_SECONDS
-    assert "timed out" in capsys.readouterr().out
+    assert "timed out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -193,7 +172,7 @@ def test_slow__times_out(capsys: pytest.CaptureFixture[str]) -> None:
 def test_url__unusable(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is not the URL of a gateway is refused with the remedy, and no part of a password is printed."""
     assert push(url) == 2
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().err
     assert "is not the URL of a Pushgateway: use http://HOST:9091 or https://…" in printed
     assert not any(part in printed for part in (SECRET, SECRET[:5], SECRET[5:]))
 
@@ -209,7 +188,7 @@ def test_store_down__no_counters(gateway: Server, settings: Settings) -> None:
     }
     runtime.reset()
     assert push(gateway.address) == 0
-    found = {family.name: family for family in parse_text(gateway.bodies[0].decode())}
+    found = families_in(gateway.bodies[0].decode())
     assert found["django_health_check_runs"].samples == []
     assert found["django_health_check_duration_seconds"].samples == []
     assert [sample.value for sample in found["django_health_check_store_up"].samples] == [0]

@@ -13,21 +13,20 @@ import pytest
 from django.test import Client
 from django.urls import path
 from prometheus_client import REGISTRY, CollectorRegistry
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.metrics_core import Metric
 
-from health_check.backends import HealthCheck
 from health_check.views import HealthCheckView
 from health_check_prometheus.registries import MULTIPROCESS
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
+from tests.exporters.health_check_prometheus.conftest import FailingCollector
+from tests.support.bench import Script
 from tests.support.checks import Fine
-from tests.support.parsing import parse_openmetrics, parse_text
+from tests.support.parsing import families_in
 from tests.support.servers import clean_environment
 
 STATUS = "django_health_check_status"
 HISTOGRAM = "django_health_check_duration_seconds"
-OPENMETRICS = {"Accept": "application/openmetrics-text"}
 
 WRITER = """
 from prometheus_client import Counter, Histogram
@@ -65,35 +64,24 @@ def families(mount_checks: Mount, client: Client) -> Families:
     def ask(**query: str | list[str]) -> dict[str, Metric]:
         query = {name.replace("name", "name[]"): value for name, value in query.items()}
         found: list[dict[str, Metric]] = []
-        for headers, parse in ((None, parse_text), (OPENMETRICS, parse_openmetrics)):
+        for headers in ({}, {"Accept": "application/openmetrics-text"}):
             response = client.get("/metrics", query, headers=headers)
             assert response.status_code == 200
-            parsed = parse(response.content.decode())
-            assert len({family.name for family in parsed}) == len(parsed)
-            found.append({family.name: family for family in parsed})
+            found.append(families_in(response.content.decode()))
         # The text format names a family as its samples are named.
-        assert {s.name for f in found[0].values() for s in f.samples} == {
-            s.name for f in found[1].values() for s in f.samples
-        }
+        text, openmetrics = ({s.name for family in each.values() for s in family.samples} for each in found)
+        assert text == openmetrics
         return found[1]
 
     return ask
 
 
 @pytest.fixture
-def broken(request: pytest.FixtureRequest) -> Iterator[Collector]:
+def broken() -> Iterator[None]:
     """A collector of somebody else's in the default registry, which fails."""
-
-    class Failing(Collector):
-        def describe(self) -> list[Metric]:
-            return [CounterMetricFamily("shop_broken", "Fails.")]
-
-        def collect(self) -> list[Metric]:
-            raise ZeroDivisionError("a defect of somebody else's")
-
-    found = Failing()
+    found = FailingCollector()
     REGISTRY.register(found)
-    yield found
+    yield
     REGISTRY.unregister(found)
 
 
@@ -137,15 +125,10 @@ def test_multiprocess__names(names: list[str], expected: set[str], families: Fam
 @pytest.mark.usefixtures("folder")
 def test_multiprocess__names_of_others_run_nothing(mount_checks: Mount, client: Client) -> None:
     """A page restricted to what processes wrote runs no check."""
-    runs: list[int] = []
-
-    class Counting(HealthCheck):
-        def check_status(self) -> None:
-            runs.append(1)
-
-    mount_checks(Counting)
+    script = Script()
+    mount_checks(script.define().check_class)
     assert b"shop_orders_total 6.0" in client.get("/metrics", {"name[]": "shop_orders_total"}).content
-    assert runs == []
+    assert script.runs == 0
 
 
 @pytest.mark.usefixtures("folder")
@@ -165,39 +148,32 @@ def test_multiprocess__registry_of_ones_own(mount: Mount, client: Client) -> Non
     assert client.get("/metrics").content == b""
 
 
-def corrupt(folder: pathlib.Path) -> None:
-    """Make a file one that cannot be read as what it is."""
-    next(folder.glob("counter_*.db")).write_bytes(b"\xff\xff\x00\x00\x00\x00\x00\x00" + b"\xfe" * 64)
+NO_COUNTER = b"\xff\xff\x00\x00\x00\x00\x00\x00" + b"\xfe" * 64
+
+DAMAGES: dict[str, Callable[[pathlib.Path], object]] = {
+    "corrupt": lambda file: file.write_bytes(NO_COUNTER),
+    "cut off": lambda file: file.write_bytes(file.read_bytes()[:2]),
+    "a folder": lambda file: file.with_name("counter_1.db").mkdir(),
+    "misnamed": lambda file: file.rename(file.with_name("nonsense_.db")),
+}
 
 
-def cut(folder: pathlib.Path) -> None:
-    """Cut a file off."""
-    file = next(folder.glob("counter_*.db"))
-    file.write_bytes(file.read_bytes()[:2])
+def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the warnings and errors of our log, which nobody else's has."""
+    found = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert {record.name for record in found} <= {"health_check"}
+    return [record.getMessage() for record in found]
 
 
-def unreadable(folder: pathlib.Path) -> None:
-    """Put there what cannot be opened as a file."""
-    (folder / "counter_1.db").mkdir()
-
-
-def misnamed(folder: pathlib.Path) -> None:
-    """Give a file a name that prometheus_client does not give."""
-    next(folder.glob("counter_*.db")).rename(folder / "nonsense_.db")
-
-
-@pytest.mark.parametrize("damage", [corrupt, cut, unreadable, misnamed])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_multiprocess__damaged_files(
-    damage: Callable[[pathlib.Path], None],
-    folder: pathlib.Path,
-    families: Families,
-    caplog: pytest.LogCaptureFixture,
+    damage: str, folder: pathlib.Path, families: Families, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Files that cannot be read take nothing of ours away; the log tells once."""
-    damage(folder)
+    DAMAGES[damage](next(folder.glob("counter_*.db")))
     for _ in range(2):
         assert [sample.value for sample in families()[STATUS].samples] == [1]
-    assert [record.name for record in caplog.records if record.levelno >= logging.WARNING] == ["health_check"]
+    assert len(warnings_of(caplog)) == 1
 
 
 @pytest.mark.parametrize("value", ["", "no-such-folder", "a-file"])
@@ -213,22 +189,17 @@ def test_multiprocess__no_folder(
     monkeypatch.setenv(MULTIPROCESS[0], value and str(tmp_path / value))
     for _ in range(2):
         assert [sample.value for sample in families()[STATUS].samples] == [1]
-    [message] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    [message] = warnings_of(caplog)
     assert "make the folder" in message
 
 
 @pytest.mark.usefixtures("broken")
 def test_registry__with_a_collector_that_fails(families: Families, caplog: pytest.LogCaptureFixture) -> None:
-    """Where a collector of somebody else's fails, the page has ours alone, and the log tells once."""
+    """Where a collector of somebody else's fails, the page has ours alone, and the log says so once."""
     found = families()
     assert [sample.value for sample in found[STATUS].samples] == [1]
     assert "python_info" not in found
     assert "Traceback" in caplog.text
     assert "a defect of somebody else's" in caplog.text
-    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
-
-
-@pytest.mark.usefixtures("broken")
-def test_registry__restricted_to_the_others(families: Families) -> None:
-    """A page that is restricted to metrics of collectors that do not fail has them."""
+    assert len(warnings_of(caplog)) == 1
     assert families(name="python_info").keys() == {"python_info"}

@@ -1,26 +1,29 @@
-"""The metrics page."""
+"""The metrics page as HTTP: its formats, its parts, its headers, its methods, and its deadline."""
 
 from __future__ import annotations
 
 import gzip
-import threading
-from collections.abc import Iterator
+import time
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
 from pytest_django import Settings
 
-from health_check import conf
-from health_check.backends import HealthCheck
 from health_check.views import HealthCheckView
-from health_check_prometheus import HealthCheckCollector
-from health_check_prometheus.scrape_timeout import scrape_timeout, seconds_left
+from health_check_prometheus.scrape_timeout import SHARE, TIMEOUT_HEADER, scrape_timeout, seconds_left
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
+from tests.exporters.health_check_prometheus.conftest import FailingCollector
+from tests.support.bench import Held, Script
 from tests.support.checks import Fine
-from tests.support.parsing import parse_openmetrics, parse_text
+from tests.support.client import Lag
+from tests.support.parsing import families_in
+
+STATUS = "django_health_check_status"
+HISTOGRAM = "django_health_check_duration_seconds"
 
 TEXT = "text/plain; version=0.0.4"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
@@ -30,182 +33,185 @@ PROMETHEUS = (
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 
+SCRAPE_WAIT = 1.0
+MARGIN_SECONDS = 0.9
+"""How much longer than the wait an answer may take on a busy machine; waiting twice is more."""
 
-@pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize("accept", [None, "", "*/*", "text/plain", "text/plain;version=0.0.4", "text/html"])
-def test_get__text(client: Client, accept: str | None) -> None:
-    """The page is the text format 0.0.4 unless another one is asked for; always 200 and never stored."""
-    response = client.get("/metrics", headers={} if accept is None else {"Accept": accept})
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith(TEXT)
-    assert "no-store" in response.headers["Cache-Control"]
-    assert "Accept" in response.headers["Vary"]
-    found = {family.name: family for family in parse_text(response.content.decode())}
-    assert {sample.labels["check"]: sample.value for sample in found["django_health_check_status"].samples} == {
-        "Fine": 1,
-        "Broken": 0,
-    }
+pytestmark = pytest.mark.usefixtures("registry")
+
+
+def ask(client: Client, query: object = None, *, status: int = 200, **headers: str) -> HttpResponse:
+    """Return the answer, which no cache may keep."""
+    answer: HttpResponse = client.get("/metrics", query, headers=headers)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "no-store")
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        ({}, TEXT),
+        ({"Accept": "text/html"}, TEXT),
+        ({"Accept": "\x00"}, TEXT),
+        ({"Accept": ";;;,,,"}, TEXT),
+        ({"Accept": "text/plain;version=٣"}, TEXT),
+        ({"Accept": "application/openmetrics-text"}, OPENMETRICS),
+        ({"Accept": PROMETHEUS}, OPENMETRICS),
+    ],
+)
+def test_format__as_accepted(client: Client, accept: dict[str, str], content_type: str) -> None:
+    """The page is of the format that is asked for, the text format 0.0.4 if none is; nonsense is no error."""
+    answer = ask(client, **accept)
+    assert answer.headers["Content-Type"].startswith(content_type)
+    found = families_in(answer.content.decode())
+    assert {sample.labels["check"]: sample.value for sample in found[STATUS].samples} == {"Fine": 1, "Broken": 0}
     assert "shop_orders" in found
-
-
-@pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize("accept", [OPENMETRICS, PROMETHEUS, "application/openmetrics-text"])
-def test_get__openmetrics(client: Client, accept: str) -> None:
-    """What Prometheus asks for is answered in OpenMetrics 1.0, which the reference parser takes."""
-    response = client.get("/metrics", headers={"Accept": accept})
-    assert response.status_code == 200
-    assert response.headers["Content-Type"].startswith(OPENMETRICS)
-    families = {family.name: family for family in parse_openmetrics(response.content.decode())}
-    assert families["django_health_check_runs"].type == "counter"
-    assert families["django_health_check"].type == "info"
-    assert response.content.endswith(b"# EOF\n")
-
-
-@pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize(
-    "accept",
-    [
-        "nonsense",
-        ";;;,,,",
-        "*/*;q=nonsense",
-        "*/*;q=0",
-        "image/png",
-        "text/plain;version=nonsense",
-        "application/openmetrics-text;version=nonsense",
-        "application/openmetrics-text;version=",
-        "application/openmetrics-text;version=1.0.0;escaping=nonsense",
-        "text/plain;version=1.0.0;escaping=nonsense",
-        "application/openmetrics-text;version=1..0",
-        "text/plain;version=٣",
-        "\x00",
-    ],
-)
-def test_get__nonsense(client: Client, accept: str) -> None:
-    """Nonsense gets a page that can be parsed, never an error."""
-    response = client.get("/metrics", headers={"Accept": accept})
-    assert response.status_code == 200
-    parse = parse_openmetrics if "openmetrics" in response.headers["Content-Type"] else parse_text
-    assert "django_health_check_status" in {family.name for family in parse(response.content.decode())}
-
-
-@pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize(
-    ("names", "expected"),
-    [
-        (["django_health_check_status"], {"django_health_check_status"}),
-        (["django_health_check_runs_total", "shop_orders_total"], {"django_health_check_runs", "shop_orders"}),
-        (["nonsense"], set()),
-    ],
-)
-def test_get__names(client: Client, names: list[str], expected: set[str]) -> None:
-    """The page may be restricted to some metrics."""
-    response = client.get("/metrics", {"name[]": names})
-    assert response.status_code == 200
-    assert {family.name for family in parse_text(response.content.decode())} == expected
-
-
-@pytest.mark.parametrize("names", [["shop_orders_total"], ["nonsense"]])
-def test_get__names_of_others_run_nothing(mount: Mount, client: Client, names: list[str]) -> None:
-    """A page restricted to other metrics runs no check."""
-    runs: list[int] = []
-
-    class Counting(HealthCheck):
-        def check_status(self) -> None:
-            runs.append(1)
-
-    found = CollectorRegistry()
-    HealthCheckCollector(found)
-    Counter("shop_orders", "Another collector's.", registry=found)
-    mount(
-        path("health/", HealthCheckView.as_view(checks=[Counting])),
-        path("metrics", MetricsView.as_view(registry=found)),
-    )
-    assert client.get("/metrics", {"name[]": names}).status_code == 200
-    assert runs == []
-
-
-@pytest.mark.usefixtures("registry")
-@pytest.mark.parametrize(
-    ("accepted", "compressed"),
-    [("gzip", True), ("deflate, gzip;q=1.0", True), ("gzip;q=0, identity", False), ("", False)],
-)
-def test_get__gzip(client: Client, accepted: str, compressed: bool) -> None:
-    """The page is compressed for who accepts that, and says how long it is."""
-    response = client.get("/metrics", headers={"Accept-Encoding": accepted})
-    assert (response.headers.get("Content-Encoding") == "gzip") is compressed
-    assert "Accept-Encoding" in response.headers["Vary"]
-    body = gzip.decompress(response.content) if compressed else response.content
-    assert b"django_health_check_status" in body
-    assert int(response.headers.get("Content-Length", len(response.content))) == len(response.content)
 
 
 def test_default_registry__whole(mount_checks: Mount, client: Client) -> None:
     """By default the page shows the whole default registry."""
     mount_checks(Fine)
-    names = {family.name for family in parse_text(client.get("/metrics").content.decode())}
-    assert {"django_health_check_status", "python_info"} <= names
+    assert {STATUS, "python_info"} <= families_in(ask(client).content.decode()).keys()
 
 
-@pytest.mark.parametrize("label", ['a "b" \\ c', "größe 🐍", "{x='y'}"])
-@pytest.mark.parametrize("accept", [TEXT, OPENMETRICS, PROMETHEUS])
-def test_labels__any_text(mount_checks: Mount, client: Client, label: str, accept: str) -> None:
-    """Quotes, backslashes, umlauts and emoji in a label come back as they were."""
-    mount_checks((Fine, {"name": label}))
-    response = client.get("/metrics", headers={"Accept": accept})
-    parse = parse_openmetrics if "openmetrics" in response.headers["Content-Type"] else parse_text
-    found = {family.name: family for family in parse(response.content.decode())}
-    assert found["django_health_check_status"].samples[0].labels == {"check": label}
+@pytest.mark.parametrize(
+    ("query", "accept", "expected"),
+    [
+        ({"name[]": [STATUS]}, TEXT, {STATUS}),
+        ({"name[]": [STATUS, "shop_orders_total"]}, OPENMETRICS, {STATUS, "shop_orders_total"}),
+        ({"name[]": [HISTOGRAM]}, OPENMETRICS, {f"{HISTOGRAM}{part}" for part in ("_bucket", "_count", "_sum")}),
+        ({"name[]": [f"{HISTOGRAM}_sum"]}, TEXT, {f"{HISTOGRAM}_sum"}),
+        ({"name[]": ["nonsense"]}, OPENMETRICS, set()),
+        ({"scope": "health", "name[]": [STATUS, "shop_orders_total"]}, TEXT, {STATUS}),
+    ],
+)
+def test_names__restrict_the_page(client: Client, query: object, accept: str, expected: set[str]) -> None:
+    """``?name[]=`` restricts the page to series, or to all those of a metric, ``?scope=health`` to ours."""
+    found = families_in(ask(client, query, Accept=accept).content.decode()).values()
+    assert {sample.name for family in found for sample in family.samples} == expected
 
 
-@pytest.fixture
-def slow(settings: Settings, mount_checks: Mount) -> Iterator[None]:
-    """A site whose check does not end before the test does."""
-    release = threading.Event()
-
-    class Slow(HealthCheck):
-        def check_status(self) -> None:
-            release.wait()
-
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "SCRAPE_WAIT": 3}
-    mount_checks(Slow)
-    yield
-    release.set()
-
-
-@pytest.mark.usefixtures("slow")
-def test_scrape_timeout__of_the_header(client: Client) -> None:
-    """The page is answered before the timeout that Prometheus announces, with the state unknown."""
-    arrived = threading.Event()
-    late = threading.Timer(2, arrived.set)
-    late.start()
-    response = client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": "0.1"})
-    assert not arrived.is_set()
-    late.cancel()
-    late.join()
-    assert response.status_code == 200
-    assert b'django_health_check_state{check="Slow",state="unknown"} 1.0' in response.content
+@pytest.mark.parametrize("names", [["shop_orders_total"], ["nonsense"]])
+def test_names__of_others_run_nothing(
+    mount: Mount, client: Client, registry: CollectorRegistry, names: list[str]
+) -> None:
+    """A page restricted to other metrics runs no check."""
+    script = Script()
+    mount(
+        path("health/", HealthCheckView.as_view(checks=[script.define().check_class])),
+        path("metrics", MetricsView.as_view(registry=registry)),
+    )
+    ask(client, {"name[]": names})
+    assert script.runs == 0
 
 
-@pytest.mark.parametrize("header", ["", "nonsense", "nan", "inf", "-1", "0", "1e999", None])
-def test_scrape_timeout__nonsense(header: str | None) -> None:
-    """A header that is no usable number does not count."""
+def test_names__more_than_django_reads(client: Client, settings: Settings) -> None:
+    """More parameters than Django reads are an error of the client's."""
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 10
+    ask(client, {"name[]": ["x"] * 11}, status=400)
+
+
+def test_scope__health(client: Client) -> None:
+    """``?scope=health`` has the health checks alone; without it, or with an empty one, the page is whole."""
+    ours, whole, empty = (
+        families_in(ask(client, query).content.decode()).keys() for query in ({"scope": "health"}, {}, {"scope": ""})
+    )
+    assert STATUS in ours
+    assert all(name.startswith("django_health_check") for name in ours)
+    assert whole == empty == {*ours, "shop_orders", "shop_orders_created"}
+
+
+@pytest.mark.parametrize("scope", ["nonsense", "HEALTH", "health "])
+def test_scope__unknown(scope: str, client: Client) -> None:
+    """Another scope is an error in plain words: a scrape of what was not meant would go unnoticed."""
+    answer = ask(client, {"scope": scope}, status=400)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert b"?scope=health" in answer.content
+
+
+@pytest.mark.parametrize("middleware", [[], ["django.middleware.gzip.GZipMiddleware"]], ids=["alone", "middleware"])
+@pytest.mark.parametrize(
+    ("accepted", "compressed"),
+    [("gzip", True), ("gzip, deflate;q=0.5", True), ("identity", False), ("gzip;q=0, deflate", False), ("", False)],
+)
+def test_gzip__for_who_takes_it(
+    accepted: str, compressed: bool, middleware: list[str], client: Client, settings: Settings
+) -> None:
+    """The page is compressed for who accepts that, once, and says how long it is."""
+    settings.MIDDLEWARE = [*middleware, *settings.MIDDLEWARE]
+    answer = ask(client, **{"Accept-Encoding": accepted})
+    is_compressed = answer.headers.get("Content-Encoding") == "gzip"
+    assert is_compressed is compressed or middleware  # Django's knows no quality
+    body = gzip.decompress(answer.content) if is_compressed else answer.content
+    assert b"# TYPE django_health_check_status gauge" in body
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    assert answer.headers["Vary"].lower().count("accept-encoding") == 1
+
+
+@pytest.mark.parametrize("query", ["", "?scope=health", f"?name[]={STATUS}"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_headers__of_every_page(method: str, query: str, client: Client) -> None:
+    """No page is kept by a cache, and each says that it depends on what is accepted."""
+    answer = client.generic(method, f"/metrics{query}")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    assert {part.strip() for part in answer.headers["Vary"].split(",")} == {"Accept", "Accept-Encoding"}
+    assert (answer.content == b"") == (method == "HEAD")
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_methods__that_are_allowed(method: str, client: Client) -> None:
+    """OPTIONS names the methods, and collects nothing; any other one is refused with them."""
+    answer = client.generic(method, "/metrics")
+    assert (answer.status_code, answer.content) == (200 if method == "OPTIONS" else 405, b"")
+    assert {name.strip() for name in answer.headers["Allow"].split(",")} == {"GET", "HEAD", "OPTIONS"}
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("headers", "wait"), [({}, SCRAPE_WAIT), ({TIMEOUT_HEADER: "0.1"}, SHARE * 0.1)])
+def test_deadline__holds_for_the_whole_page(
+    client: Client,
+    settings: Settings,
+    mount: Mount,
+    registry: CollectorRegistry,
+    held: Held,
+    lag: Lag,
+    headers: dict[str, str],
+    wait: float,
+) -> None:
+    """Where others fail, so that ours are collected twice, both together wait no longer than one scrape may."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "SCRAPE_WAIT": SCRAPE_WAIT}
+    slow = type("Slow", (Fine,), {"check_status": lambda self: held.wait()})
+    mount(
+        path("health/", HealthCheckView.as_view(checks=[slow]), name="health"),
+        path("metrics", MetricsView.as_view(registry=registry)),
+    )
+    registry.register(FailingCollector())
+    start = time.monotonic()
+    answer = ask(client, **headers)
+    seconds = time.monotonic() - start
+    assert b'django_health_check_state{check="Slow",state="unknown"} 1.0' in answer.content
+    assert wait <= seconds < wait + MARGIN_SECONDS + lag.slack
+
+
+@pytest.mark.parametrize(
+    ("header", "most"),
+    [
+        *((nonsense, 2.0) for nonsense in ("", "nonsense", "nan", "inf", "-1", "0", "1e999", "\x00", None)),
+        *(("10", 2.0), ("2", SHARE * 2), ("1", SHARE), ("0.5", SHARE * 0.5)),
+    ],
+)
+def test_deadline__less_than_announced(header: str | None, most: float) -> None:
+    """The wait is less than what is announced, and SCRAPE_WAIT at most; what is no usable number does not count."""
     with scrape_timeout(header):
-        assert 1 < seconds_left() <= conf.settings.SCRAPE_WAIT == 2
-
-
-@pytest.mark.parametrize(("header", "below"), [("1", 1), ("0.5", 0.5), ("10", 2.01), ("2", 2)])
-def test_scrape_timeout__less_than_announced(header: str, below: float) -> None:
-    """The wait is less than what is announced, and SCRAPE_WAIT at most."""
-    with scrape_timeout(header):
-        assert 0 < seconds_left() < below
+        assert most / 2 < seconds_left() <= most
     assert seconds_left() == 2
 
 
-@pytest.mark.usefixtures("mount_checks")
-@pytest.mark.parametrize("header", ["nonsense", "nan", "-1", "\x00"])
-def test_scrape_timeout__nonsense_on_the_page(mount_checks: Mount, client: Client, header: str) -> None:
-    """A nonsensical header makes no error."""
-    mount_checks(Fine)
-    response = client.get("/metrics", headers={"X-Prometheus-Scrape-Timeout-Seconds": header})
-    assert response.status_code == 200
-    assert b'django_health_check_status{check="Fine"} 1.0' in response.content
+def test_deadline__passes() -> None:
+    """What is left of it becomes less, and never less than nothing."""
+    with scrape_timeout("0.1"):
+        first = seconds_left()
+        until = time.monotonic() + 0.2
+        while (left := seconds_left()) > 0 and time.monotonic() < until:
+            assert left <= first <= SHARE * 0.1
+        assert seconds_left() == 0

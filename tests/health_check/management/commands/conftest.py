@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from django.core.management import ManagementUtility
 from django.db import connections
 
-from tests.support.commands import Ran, Run, Terminal
+from tests.support.commands import Ran, Run, Terminal, executed
 
 
 @pytest.fixture
@@ -22,13 +21,7 @@ def run(
     monkeypatch.setenv("COLUMNS", "120")
 
     def run_command(*args: str, command: str = own) -> Ran:
-        code: object = 0
-        try:
-            ManagementUtility(["manage.py", command, *args]).execute()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        assert isinstance(code, int)
-        return Ran(code, *capsys.readouterr())
+        return Ran(executed(command, *args), *capsys.readouterr())
 
     yield run_command
     connections.close_all()
