@@ -46,17 +46,21 @@ SERIES_PER_CHECK = 28
 """How many series a check has by default, besides those of its endpoints."""
 
 
-class Tracing(Observer, RoundObserver, RunObserver):
-    """Has all runs traced, and each trace sampled."""
-
-    def round(self, *_: object, **__: object) -> Tracing:
-        return self
-
-    def run(self, definition: Definition) -> Tracing:
-        return self
+class Traced(RunObserver):
+    """A run whose trace is sampled."""
 
     def exemplar(self) -> Mapping[str, str]:
         return TRACE
+
+
+class Tracing(Observer, RoundObserver):
+    """Has all runs traced."""
+
+    def round(self, *_: object, **__: object) -> RoundObserver:
+        return self
+
+    def run(self, definition: Definition) -> RunObserver:
+        return Traced()
 
 
 @pytest.fixture(autouse=True)

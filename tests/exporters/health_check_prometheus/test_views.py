@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from django.http import HttpResponse
@@ -40,10 +42,13 @@ MARGIN_SECONDS = 0.9
 pytestmark = pytest.mark.usefixtures("registry")
 
 
-def ask(client: Client, query: object = None, *, status: int = 200, **headers: str) -> HttpResponse:
+def ask(
+    client: Client, query: Any = None, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> HttpResponse:
     """Return the answer, which no cache may keep."""
-    answer: HttpResponse = client.get("/metrics", query, headers=headers)  # type: ignore[arg-type]
+    answer: Any = client.get("/metrics", query, headers=dict(headers or {}))
     assert (answer.status_code, answer.headers["Cache-Control"]) == (status, "no-store")
+    assert isinstance(answer, HttpResponse)
     return answer
 
 
@@ -61,7 +66,7 @@ def ask(client: Client, query: object = None, *, status: int = 200, **headers: s
 )
 def test_format__as_accepted(client: Client, accept: dict[str, str], content_type: str) -> None:
     """The page is of the format that is asked for, the text format 0.0.4 if none is; nonsense is no error."""
-    answer = ask(client, **accept)
+    answer = ask(client, headers=accept)
     assert answer.headers["Content-Type"].startswith(content_type)
     found = families_in(answer.content.decode())
     assert {sample.labels["check"]: sample.value for sample in found[STATUS].samples} == {"Fine": 1, "Broken": 0}
@@ -87,7 +92,7 @@ def test_default_registry__whole(mount_checks: Mount, client: Client) -> None:
 )
 def test_names__restrict_the_page(client: Client, query: object, accept: str, expected: set[str]) -> None:
     """``?name[]=`` restricts the page to series, or to all those of a metric, ``?scope=health`` to ours."""
-    found = families_in(ask(client, query, Accept=accept).content.decode()).values()
+    found = families_in(ask(client, query, headers={"Accept": accept}).content.decode()).values()
     assert {sample.name for family in found for sample in family.samples} == expected
 
 
@@ -139,7 +144,7 @@ def test_gzip__for_who_takes_it(
 ) -> None:
     """The page is compressed for who accepts that, once, and says how long it is."""
     settings.MIDDLEWARE = [*middleware, *settings.MIDDLEWARE]
-    answer = ask(client, **{"Accept-Encoding": accepted})
+    answer = ask(client, headers={"Accept-Encoding": accepted})
     is_compressed = answer.headers.get("Content-Encoding") == "gzip"
     assert is_compressed is compressed or middleware  # Django's knows no quality
     body = gzip.decompress(answer.content) if is_compressed else answer.content
@@ -187,7 +192,7 @@ def test_deadline__holds_for_the_whole_page(
     )
     registry.register(FailingCollector())
     start = time.monotonic()
-    answer = ask(client, **headers)
+    answer = ask(client, headers=headers)
     seconds = time.monotonic() - start
     assert b'django_health_check_state{check="Slow",state="unknown"} 1.0' in answer.content
     assert wait <= seconds < wait + MARGIN_SECONDS + lag.slack
