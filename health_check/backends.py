@@ -136,14 +136,14 @@ class HealthCheck:
         """
         with self._observed():
             outcome = status_method(self)()
-            if inspect.isawaitable(outcome):
+            if outcome is not None and inspect.isawaitable(outcome):
                 run_to_end(outcome)
 
     async def arun_check(self) -> None:
         """Run an async check now, on the running event loop; otherwise like ``run_check``."""
         with self._observed():
             outcome = status_method(self)()
-            if inspect.isawaitable(outcome):
+            if outcome is not None and inspect.isawaitable(outcome):
                 await outcome
 
     async def get_result(self, executor: concurrent.futures.Executor | None = None) -> HealthCheckResult:
@@ -223,9 +223,9 @@ def status_method_name(check_class: type[HealthCheck]) -> str:
 
     That is ``run`` where nothing overrides ``check_status``, and where a subclass of a check of ours has it.
     """
-    decides, looks = _class_with(check_class, "run"), _class_with(check_class, "check_status")
-    if decides is HealthCheck or not callable(getattr(check_class, "run", None)):
+    if not callable(getattr(check_class, "run", None)):  # that of HealthCheck is found on instances alone
         return "check_status"
+    decides, looks = _class_with(check_class, "run"), _class_with(check_class, "check_status")
     ours = f"{looks.__module__}.".startswith(("health_check.checks.", "health_check.contrib.", "health_check.compat."))
     return "run" if looks is HealthCheck or (ours and issubclass(decides, looks)) else "check_status"
 

@@ -95,7 +95,7 @@ class Condition:
         return bool(predicate())
 
 
-def leave_executors() -> None:
+def _leave_executors() -> None:
     """Have the exit of the process not wait for the threads of executors that daemon threads made, as hung checks do.
 
     Python joins the threads of all executors at its exit, those that are daemons included.
@@ -127,6 +127,7 @@ def start(target: Callable[[], None], name: str) -> None:
         RuntimeError: If the system has no thread left, or the interpreter is shutting down.
     """
     name = f"health-check-{name}"
+    _leave_executors()
     if not is_patched():
         threading.Thread(target=target, name=name, daemon=True).start()
         return

@@ -38,6 +38,7 @@ class Worker:
         self._name = name
         self._ending = ending
         self._keeps_deadlines = keeps_deadlines
+        self._woke: Callable[[float], None] = clock.woke if keeps_deadlines else lambda due: None
         self._lock = threads.new_lock()
         self._inbox: queue.SimpleQueue[Step | None] = threads.new_queue()
         self._timers: list[tuple[float, int, Step]] = []
@@ -112,10 +113,6 @@ class Worker:
             if self._successor is not None:
                 return
             self._woke(due)
-
-    def _woke(self, due: float) -> None:
-        if self._keeps_deadlines:
-            self._clock.woke(due)
 
     def _next(self) -> Step | None:
         """Return the next step; None when the thread is to end."""

@@ -15,7 +15,7 @@ from health_check.monitor.refresh import MOST_AT_ONCE, Refresher
 from health_check.monitor.reports import Reading
 from health_check.monitor.waiter import Waiter, patience_of, reading_of
 from health_check.records import Record
-from health_check.registry.definitions import Definition
+from health_check.registry.definitions import Definition, ages_of, timeouts_of
 from health_check.runner.observers import Trigger, current_trigger
 from health_check.runner.runner import Runner
 from health_check.stores import Store
@@ -81,7 +81,7 @@ class Monitor:
         definitions = tuple(definitions)
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
-        timeouts = [definition.timeout for definition in definitions]
+        timeouts = timeouts_of(definitions)
         limit = self._clock.monotonic() + patience_of(timeouts, wait)
         inline = settings.MAX_CONCURRENCY == 0 if inline is None else inline
         waiters = self._begin(definitions, timeouts, force, limit, inline=inline)
@@ -96,7 +96,7 @@ class Monitor:
         definitions = tuple(definitions)
         if not force and (fresh := self.fresh(definitions)) is not None:
             return fresh[0]
-        timeouts = [definition.timeout for definition in definitions]
+        timeouts = timeouts_of(definitions)
         limit = self._clock.monotonic() + patience_of(timeouts, wait)
         waiters = self._begin(definitions, timeouts, force, limit)
         for future, seconds in self._patience(waiters):
@@ -109,7 +109,7 @@ class Monitor:
         They may be due a little before their results expire: the new ones are published when they do.
         """
         definitions = tuple(definitions)
-        self._begin(definitions, [definition.timeout for definition in definitions], False, 0.0, early=True)
+        self._begin(definitions, timeouts_of(definitions), False, 0.0, early=True)
 
     def next_run_at(self, definition: Definition) -> float:
         """Return when to run a check so that its outcome is there as its result expires, on the monotonic clock."""
@@ -184,7 +184,7 @@ class Monitor:
         waiters: list[Waiter] = []
         refresh = Refresh(context=contextvars.copy_context(), inline=inline)
         redefined = self._records.redefined(definitions)
-        ages = [definition.max_age for definition in definitions]
+        ages = ages_of(definitions)
         patience = settings.WAIT
         _ = settings.DURATION_BUCKETS  # so that unusable ones are reported before anything runs
         self._refresher.rescue(leave=False)

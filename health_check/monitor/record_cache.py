@@ -168,18 +168,17 @@ class RecordCache:
 
         Called without a lock, as comparing options runs code of the user's.
         """
-        known = [(definition, self.get(definition.label)) for definition in definitions]
-        return {
-            id(definition)
-            for definition, cached in known
-            if cached is not None
-            and cached.definition is not definition
-            and not cached.definition.same_check(definition)
-        }
+        redefined = set()
+        for definition in definitions:
+            cached = self._by_label.get(definition.label)
+            if cached is None or cached.definition is definition or cached.definition.same_check(definition):
+                continue
+            redefined.add(id(definition))
+        return redefined
 
     def of(self, definition: Definition, redefined: Container[int]) -> CachedRecord:
         """Return what is known of a check, from scratch where the label meant another check before."""
-        cached = self.get(definition.label)
+        cached = self._by_label.get(definition.label)
         if cached is None:
             cached = self._by_label[definition.label] = CachedRecord(definition, is_private=False)
         elif id(definition) in redefined and not cached.is_stuck:  # one label has one thread that hangs
@@ -196,7 +195,7 @@ class RecordCache:
 
     def forget_some(self, now: float) -> list[Key]:
         """Forget checks that nobody reads any more, as labels may come from requests; return their keys."""
-        if len(self) < MOST_CACHED:
+        if len(self._by_label) < MOST_CACHED:
             return []
         old = [cached for cached in self._by_label.values() if cached.is_idle and cached.fresh_until <= now]
         for cached in old:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from health_check.concurrency import threads
@@ -83,7 +84,7 @@ class Refresher:
                     return
                 Future[None]().wait(min(wake_at, limit) - now)
             refresh.inline = False
-            self.store_client.submit(lambda: self._step(refresh))
+            self.store_client.submit(functools.partial(self._step, refresh))
         except BaseException as error:
             self._fail(refresh, error)
             if not isinstance(error, Exception):  # Ctrl-C during a run in this thread
@@ -113,7 +114,7 @@ class Refresher:
         self._at_store = None
         if wake_at < refresh.wake_at:
             refresh.wake_at = wake_at
-            self.store_client.call_at(wake_at, lambda: self._wake(refresh, wake_at))
+            self.store_client.call_at(wake_at, functools.partial(self._wake, refresh, wake_at))
 
     def _wake(self, refresh: Refresh, moment: float) -> None:
         if refresh.wake_at == moment:
@@ -157,8 +158,8 @@ class Refresher:
         running = {flight.run: flight for flight in refresh.flights if flight.run is not None}
         unseen = [flight for flight in refresh.flights if flight.run is None]
         held: list[Flight] = []
-        look_at = deadline = -math.inf
-        early: list[Run] = []
+        look_at, deadline = math.inf, -math.inf
+        outcomes: list[Run] = []
         while True:
             now = self._clock.monotonic()
             if not unseen and now >= look_at:
@@ -168,48 +169,43 @@ class Refresher:
                 unseen = unseen[MOST_AT_ONCE:]
                 if leased:
                     running |= self._start(refresh, leased)
-                    deadline = -math.inf
+                    deadline = _deadline_of(running, now)
                 held += others
-                look_at = now + self._poll_seconds(held)
-            outcomes = early
+                look_at = now + self._poll_seconds(held) if held else math.inf
             while refresh.arrived:
                 outcomes.append(refresh.arrived.popleft())
             if now >= deadline:
                 outcomes += self._expired(running, now)
-                deadline = min((run.see_at for run in running), default=math.inf)
-                if any(run.asynchronous for run in running):
-                    deadline = min(deadline, now + BEAT_SECONDS)
-            outcomes = [run for run in dict.fromkeys(outcomes) if run in running]  # else it is published already
-            early = [run for run in outcomes if self._is_early(running[run], now)]
-            settled = {run: running.pop(run) for run in outcomes if run not in early}
-            unseen += self._publish(refresh, settled) if settled else []
+                deadline = _deadline_of(running, now)
+            settled, outcomes, early_until = _settled(running, outcomes, now)
+            unseen += self._publish(refresh, settled) if settled else ()
             if not running and not unseen and not held:
                 return
-            if refresh.arrived or (held and look_at <= now):
+            if refresh.arrived or look_at <= now:
                 continue
-            wake_at = now if unseen else min(deadline, look_at if held else math.inf)
-            yield min([wake_at, *(running[run].cached.fresh_until for run in early)])
+            yield now if unseen else min(deadline, look_at, early_until)
 
     def _poll_seconds(self, asking: Sequence[Flight]) -> float:
-        looks = max((flight.looks for flight in asking), default=0)
+        looks = max(flight.looks for flight in asking)
         return min(SLOWEST_POLL_SECONDS, self.store_client.poll_seconds * 1.3 ** min(looks, MOST_SLOWER))
 
     def _look(self, refresh: Refresh, asking: Sequence[Flight]) -> tuple[list[Flight], list[Flight]]:
         """Look in the store, wake who waits for what is fresh, and return what to run, and what others run."""
         asked = self._clock.monotonic()
         not_before = self.not_before
-        queries = {flight: self._query(flight, not_before) for flight in asking}
-        shared = [flight for flight in asking if not flight.cached.is_private]
-        found = self.store_client.look([queries[flight] for flight in shared]) if shared else []
-        known = dict(zip(shared, found, strict=True)) if found is not None else {}
-        entries = [known.get(flight) or _granted(flight.cached) for flight in asking]
+        queries: dict[Flight, Query] = {}
+        for flight in asking:
+            if not flight.cached.is_private:
+                queries[flight] = self._query(flight, not_before)
+        found = self.store_client.look(list(queries.values())) if queries else None
+        known = dict(zip(queries, found, strict=True)) if found is not None else {}
         leased: list[Flight] = []
         held: list[Flight] = []
         landed: list[tuple[Flight, Record | None]] = []
         spare: list[Lease] = []
         with self._lock:
-            for flight, entry in zip(asking, entries, strict=True):
-                cached = flight.cached
+            for flight in asking:
+                cached, entry = flight.cached, known.get(flight) or _granted(flight.cached)
                 self._records.adopt(cached, entry.record, _fresh_until(entry, asked, not_before))
                 if entry.lease is not None and not cached.is_stuck:
                     flight.lease, flight.previous = entry.lease, entry.record or entry.latest
@@ -217,7 +213,7 @@ class Refresher:
                     continue
                 if entry.lease is not None:
                     spare.append(entry.lease)
-                suffices = entry.suffices(queries[flight]._replace(lead=0.0))
+                suffices = flight in known and entry.suffices(queries[flight]._replace(lead=0.0))
                 if suffices or cached.is_stuck:
                     landed.append((flight, entry.record if suffices else None))
                 else:
@@ -227,7 +223,8 @@ class Refresher:
                 flight.cached.flight = None
         for flight, record in landed:
             flight.future.set_result(record)
-        self.store_client.release([lease for lease in spare if lease.token != NO_STORE])
+        if spare:
+            self.store_client.release([lease for lease in spare if lease.token != NO_STORE])
         return leased, held
 
     @property
@@ -250,7 +247,7 @@ class Refresher:
 
     def _start(self, refresh: Refresh, leased: Sequence[Flight]) -> dict[Run, Flight]:
         """Start the runs of what this process holds the lease of."""
-        failing = any(_was_failing(flight.cached.record) for flight in leased)
+        failing = any(map(_was_failing, leased))
         round_ = Round(refresh.context.copy().run(Observers, failing=failing), len(leased))
         runs: dict[Run, Flight] = {}
         for flight in leased:
@@ -276,7 +273,7 @@ class Refresher:
         refresh.arrived.append(run)
         if not (refresh.inline or refresh.is_due):
             refresh.is_due = True  # before the step, which looks at what has arrived after it has taken this back
-            self._submit(lambda: self._step(refresh))
+            self._submit(functools.partial(self._step, refresh))
 
     def _expired(self, running: Iterable[Run], now: float) -> list[Run]:
         """Give up the runs whose deadline has passed; return those whose observers take too long."""
@@ -291,13 +288,9 @@ class Refresher:
                     run.tell()
         return [run for run in running if run.result is not None and now >= run.deadline]
 
-    def _is_early(self, flight: Flight, now: float) -> bool:
-        """Return whether others still show the record before as fresh: it is not replaced until it expires."""
-        return flight.lead > 0 and not flight.force and flight.cached.fresh_until > now
-
     def _publish(self, refresh: Refresh, settled: dict[Run, Flight]) -> list[Flight]:
         """Publish outcomes, and wake who waits for them; return the flights of those that another process outran."""
-        records: dict[Run, Record | None] = {}
+        records: dict[Run, Record] = {}
         publications: dict[Run, Publication] = {}
         own: list[Lease] = []
         for run, flight in settled.items():
@@ -310,12 +303,13 @@ class Refresher:
                 own.append(flight.lease)
             else:
                 publications[run] = Publication(lease=flight.lease, record=made, forced=flight.force)
-        self.store_client.release(own)
+        if own:
+            self.store_client.release(own)
         published = self.store_client.publish(list(publications.values())) if publications else None
         stored = dict(zip(publications, published, strict=True)) if published is not None else {}
         again = []
-        for run, record in (records | stored).items():
-            flight = settled[run]
+        for run, made in records.items():
+            flight, record = settled[run], stored.get(run, made)
             if record is None:
                 with self._lock:
                     run.is_recorded = True  # by another process: what still hangs here is stuck all the same
@@ -366,7 +360,38 @@ class Refresher:
                 cached.run = None
 
 
-def _was_failing(record: Record | None) -> bool:
+def _deadline_of(running: Iterable[Run], now: float) -> float:
+    """Return when to see to runs again though none has arrived, on the monotonic clock."""
+    deadline = min(map(operator.attrgetter("see_at"), running), default=math.inf)
+    return min(deadline, now + BEAT_SECONDS) if any(map(operator.attrgetter("asynchronous"), running)) else deadline
+
+
+def _settled(
+    running: dict[Run, Flight], outcomes: Iterable[Run], now: float
+) -> tuple[dict[Run, Flight], list[Run], float]:
+    """Take the runs that have their outcome from those that go on.
+
+    Those that are early stay: others still show the record before as fresh, so it is not replaced until it expires.
+
+    Returns:
+        Those that were taken, the early ones, and when the first of these is no longer early.
+    """
+    settled: dict[Run, Flight] = {}
+    early: list[Run] = []
+    until = math.inf
+    for run in outcomes:
+        if (flight := running.get(run)) is None:  # it is published already
+            continue
+        if flight.lead > 0 and not flight.force and (fresh_until := flight.cached.fresh_until) > now:
+            early.append(run)
+            until = min(until, fresh_until)
+        else:
+            settled[run] = running.pop(run)
+    return settled, early, until
+
+
+def _was_failing(flight: Flight) -> bool:
+    record = flight.cached.record
     return record is not None and record.result.state is not State.OK
 
 

@@ -6,7 +6,8 @@ import contextlib
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.utils.functional import cached_property
@@ -90,23 +91,21 @@ class Definition:
     @property
     def timeout(self) -> float:
         """The time budget in force, in seconds."""
-        least, is_default = self._stated_timeout
-        return min(least, settings.TIMEOUT) if is_default else least
+        return timeouts_of([self])[0]
 
     @property
     def max_age(self) -> float:
         """For how many seconds a result counts as fresh."""
-        least, is_default = self._stated_max_age
-        if settings.MAX_AGE_OVERRIDES_CHECKS:
-            return settings.MAX_AGE
-        return min(least, settings.MAX_AGE) if is_default else least
+        return ages_of([self])[0]
 
     @cached_property
-    def _stated_timeout(self) -> tuple[float, bool]:
+    def stated_timeout(self) -> tuple[float, bool]:
+        """The least time budget that its entries state, infinite if none does, and whether the default counts, too."""
         return _least([policy.timeout for policy in self.policies])
 
     @cached_property
-    def _stated_max_age(self) -> tuple[float, bool]:
+    def stated_max_age(self) -> tuple[float, bool]:
+        """The least ``max_age`` that its entries state, in the same way."""
         return _least([policy.max_age for policy in self.policies])
 
     @cached_property
@@ -209,6 +208,24 @@ class Definition:
     @cached_property
     def _defaults(self) -> Mapping[str, Any]:
         return defaults_of(self.check_class)
+
+
+def timeouts_of(definitions: Iterable[Definition]) -> list[float]:
+    """Return the time budgets in force of some checks, in seconds; the setting is read once."""
+    return _in_force([definition.stated_timeout for definition in definitions], "TIMEOUT")
+
+
+def ages_of(definitions: Iterable[Definition]) -> list[float]:
+    """Return for how many seconds results of some checks count as fresh; the setting is read once."""
+    stated = [definition.stated_max_age for definition in definitions]
+    if settings.MAX_AGE_OVERRIDES_CHECKS:
+        return [settings.MAX_AGE] * len(stated)
+    return _in_force(stated, "MAX_AGE")
+
+
+def _in_force(stated: Sequence[tuple[float, bool]], name: str) -> list[float]:
+    most = getattr(settings, name) if any(map(operator.itemgetter(1), stated)) else math.inf
+    return [min(least, most) if is_default else least for least, is_default in stated]
 
 
 def _least(seconds: Sequence[float | None]) -> tuple[float, bool]:

@@ -115,7 +115,7 @@ class Pool:
             if not self._tasks:
                 self._waking = False
                 self._idle += 1
-                self._condition.wait_for(lambda: self._tasks, IDLE_SECONDS)
+                self._condition.wait_for(self._tasks.__len__, IDLE_SECONDS)
                 self._idle -= 1
             self._waking = False
             if self._tasks:

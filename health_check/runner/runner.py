@@ -47,7 +47,6 @@ class Runner:
 
     def start(self, run: Run) -> None:
         """Start a run; it always gets an outcome."""
-        threads.leave_executors()
         try:
             if run.asynchronous:
                 self._start_on_loop(AsyncRun(run, self._helpers))

@@ -267,7 +267,7 @@ class StoreClient:
         Raises:
             SupersededError: If the calling step was left meanwhile.
         """
-        if not self.shared:
+        if not self._store.shared:
             return self._unshared(work, default)
         if self._worker.is_current:
             return self._called(work, default, undo)
@@ -379,8 +379,10 @@ class StoreClient:
                 value = default
             finally:
                 close_connections()  # of a cache, or a log, that is kept in a database
-                is_in_time = self._came_back(call)
-            if not is_in_time:
+                with self._lock:
+                    if not call.is_left:
+                        self._call = None
+            if call.is_left:
                 self._came_back_late(call, lambda: undo(call.store, value))
         return value
 
@@ -397,13 +399,6 @@ class StoreClient:
         if self._call is call:
             self._note_draining(call.store)
         return value
-
-    def _came_back(self, call: _Call) -> bool:
-        """Note that a call is back, if nobody has left it."""
-        with self._lock:
-            if not call.is_left:
-                self._call = None
-            return not call.is_left
 
     def _came_back_late(self, call: _Call, undo: Step) -> None:
         """Have the store used again that a call has come back from which was left, unless it is lost by now.

@@ -391,7 +391,7 @@ def _rows_of(
     own: dict[str, Row] = {}
     for first in range(0, max(1, len(names)), sqlite_past.MOST_VARIABLES):
         part = names[first : first + sqlite_past.MOST_VARIABLES]
-        places = ", ".join(f"?{number}" for number in range(3, 3 + len(part)))
+        places = ", ".join(map("?{}".format, range(3, 3 + len(part))))
         for row in database.execute(FETCH.format(places), (release, site, *part)):
             if row[0] is None:
                 draining = row[1]

@@ -8,7 +8,7 @@ import pathlib
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -85,8 +85,8 @@ class SharedFile:
         self._refuse = refuse
         self._version = version
         self._identity: tuple[object, ...] | None = None
+        self._identified: list[str] = []
         self._mark = ""
-        self._guarded: list[pathlib.Path] = []
 
     @property
     def path(self) -> pathlib.Path:
@@ -146,11 +146,14 @@ class SharedFile:
             raise StoreError(problem)
         if not self.path.exists() or self._is_put_away():
             self._put_new()
-        self._keep_others_out()
+        self._identified = list(map(str, (self.path, *self._keep_others_out())))
         self._identity = self._identity_now()
 
-    def _keep_others_out(self) -> None:
+    def _keep_others_out(self) -> Sequence[pathlib.Path]:
         """Have nobody else open the file, or put beside it what SQLite would read while it is in use.
+
+        Returns:
+            The files that are to be beside it for that.
 
         Raises:
             StoreError: If somebody has put something there.
@@ -158,13 +161,22 @@ class SharedFile:
         """
         trust = self._trust
         trust.close_to_readers(self.path)
-        self._guarded = [self._beside(suffix) for suffix in (*GUARDS, MARK)] if trust.is_open else []
-        for file in self._guarded:
+        guards = [self._beside(suffix) for suffix in (*GUARDS, MARK)] if trust.is_open else []
+        for file in guards:
             threads.original("os", "close")(trust.make(file, 0))
+        return guards
 
-    def _identity_now(self) -> tuple[object, ...]:
-        """Return what identifies the file, and what is to be beside it."""
-        return tuple(map(_identity, (self.path, *self._guarded)))
+    def _identity_now(self) -> tuple[object, ...] | None:
+        """Return what identifies the file, and what is to be beside it; None where anything is missing."""
+        found = []
+        try:
+            for file in self._identified:
+                status = os.stat(file)  # noqa: PTH116 - as fast as can be: asked at each use
+                # The number of a file that was deleted is given to the next one.
+                found.append((status.st_dev, status.st_ino, status.st_uid))
+        except OSError:
+            return None
+        return tuple(found)
 
     def _is_put_away(self) -> bool:
         """Put a file of ours away that cannot be used; return whether there is none now, or one that is empty."""
@@ -280,14 +292,6 @@ def _lock(descriptor: int, path: pathlib.Path) -> None:
             threads.original("time", "sleep")(LOCK_SECONDS / 20)
         else:
             return
-
-
-def _identity(path: pathlib.Path) -> tuple[int, ...] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - as fast as can be: asked at each use
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_uid  # the number of a file that was deleted is given to the next one
 
 
 def default_path(version: int) -> pathlib.Path:
