@@ -19,7 +19,7 @@ from health_check.runner.runner import Runner
 from health_check.stores import Lease, Publication, Query, Store, StoreEntry
 from health_check.stores.memory import MemoryStore
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long a test waits for what must happen."""
 
 _numbers = itertools.count(1)
