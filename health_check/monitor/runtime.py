@@ -11,7 +11,6 @@ from django.core.signals import setting_changed
 from django.urls import get_resolver
 
 from health_check.concurrency.clock import Clock
-from health_check.concurrency.futures import call
 from health_check.conf import settings
 from health_check.logs import tell_by
 from health_check.monitor.history import History, HistoryReader, StoreSummary, summary_of
@@ -239,10 +238,3 @@ async def aread(endpoints: Sequence[Endpoint], *, check_set: CheckSet) -> Overvi
         get().scheduler.start()
     readings = await get().monitor.aread(check_set.checks_of(endpoints))
     return overview_of(endpoints, check_set, readings, draining=_matters(endpoints) and await _is_draining())
-
-
-async def prepare() -> None:
-    """Have the catalogue ready, making it on a thread of its own if that may block the event loop."""
-    runtime = get()
-    if not runtime.prepared:
-        await call(lambda: runtime.catalogue, "catalogue")

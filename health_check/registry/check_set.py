@@ -45,7 +45,7 @@ class Problem:
     """What is wrong, and the remedy."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class CheckSet:
     """The checks of all endpoints, each once, and who uses them."""
 

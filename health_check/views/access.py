@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,10 @@ from health_check.views.login import login_link
 
 DETAILS = ("always", "authorized", "never")
 
-KEYS = ("DETAILS", "OPEN", "TOKENS", "NETWORKS", "PROXIES")
+ACCESS_ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
+"""The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
+
+KEYS = tuple(map(str.upper, ACCESS_ARGUMENTS))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,11 @@ def policy_of(overrides: Mapping[str, Any]) -> AccessPolicy:
     Raises:
         ImproperlyConfigured: If something cannot be used.
     """
-    stated = {**_of_settings(), **{key.upper(): value for key, value in overrides.items() if value is not None}}
+    of_settings = settings.ACCESS
+    for key in of_settings:
+        if key not in KEYS:
+            raise ImproperlyConfigured(f"HEALTH_CHECK['ACCESS'] has no key {key!r}.{nearest(key, KEYS)}")
+    stated = {**of_settings, **{key.upper(): value for key, value in overrides.items() if value is not None}}
     return _parsed(stated) if stated else OPEN_TO_ALL
 
 
@@ -142,61 +150,39 @@ def _say_why(request: HttpRequest, policy: AccessPolicy) -> None:
     warn_once(key, f"A request was refused, as ACCESS NETWORKS do not let it in: {why}.")
 
 
-def _of_settings() -> Mapping[str, Any]:
-    value = settings.ACCESS
-    for key in value:
-        if key not in KEYS:
-            raise ImproperlyConfigured(f"HEALTH_CHECK['ACCESS'] has no key {key!r}.{nearest(key, KEYS)}")
-    return value
-
-
 def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
-    details, is_open = stated.get("DETAILS", "always"), stated.get("OPEN", True)
-    if not isinstance(details, str) or details not in DETAILS:
+    details, is_open, tokens = stated.get("DETAILS", "always"), stated.get("OPEN", True), stated.get("TOKENS", ())
+    if details not in DETAILS:
         raise ImproperlyConfigured(f"ACCESS DETAILS is {shown(details)}: use one of {', '.join(map(repr, DETAILS))}.")
     if not isinstance(is_open, bool):
         raise ImproperlyConfigured(f"ACCESS OPEN is {shown(is_open)}: use True or False.")
+    if not isinstance(tokens, list | tuple | set | frozenset) or not all(map(_is_token, tokens)):
+        raise ImproperlyConfigured("ACCESS TOKENS is not a list of tokens: use texts without space that are not empty.")
     return AccessPolicy(
         details=details,
         open=is_open,
-        tokens=_tokens(stated.get("TOKENS", ())),
+        tokens=tuple(tokens),
         networks=_networks("NETWORKS", stated.get("NETWORKS", ())),
-        proxies=_proxies(stated.get("PROXIES", ())),
+        proxies=_networks("PROXIES", stated.get("PROXIES", ()), UNIX),
     )
 
 
-def _tokens(value: object) -> tuple[str, ...]:
-    tokens = list(value) if isinstance(value, list | tuple | set | frozenset) else [None]
-    if not all(isinstance(token, str) and token.strip() == token != "" for token in tokens):
-        raise ImproperlyConfigured("ACCESS TOKENS is not a list of tokens: use texts without space that are not empty.")
-    return tuple(map(str, tokens))
+def _is_token(value: object) -> bool:
+    return isinstance(value, str) and value.strip() == value != ""
 
 
-def _networks(name: str, value: object) -> tuple[Network, ...]:
+def _networks(name: str, value: object, *others: str) -> tuple[Any, ...]:
+    """Return the networks of a list, and as they are the texts that may be among them."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ImproperlyConfigured(f'ACCESS {name} is {shown(value)}: use a list of networks, as in ["10.0.0.0/8"].')
-    found = []
-    for item in value:
-        try:
-            if not isinstance(item, str):
-                raise ValueError("no text")
-            found.append(network_of(item))
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"ACCESS {name} has {shown(item)}: use a network, as in '10.0.0.0/8'."
-            ) from error
-    return tuple(found)
+    return tuple(item if item in others else _network(name, item) for item in value)
 
 
-def _proxies(value: object) -> tuple[Network | str, ...]:
-    if not isinstance(value, list | tuple | set | frozenset):
-        return _networks("PROXIES", value)
-    networks = [item for item in value if not isinstance(item, str) or item != UNIX]
-    return (*_networks("PROXIES", networks), *([UNIX] if len(networks) < len(value) else []))
-
-
-ACCESS_ARGUMENTS = ("details", "open", "tokens", "networks", "proxies")
-"""The arguments of ``as_view`` that say who is answered; each is a key of ``HEALTH_CHECK["ACCESS"]``, too."""
+def _network(name: str, item: object) -> Network:
+    with contextlib.suppress(ValueError):
+        if isinstance(item, str):
+            return network_of(item)
+    raise ImproperlyConfigured(f"ACCESS {name} has {shown(item)}: use a network, as in '10.0.0.0/8'.")
 
 
 NOT_CONFIGURED = "The health checks are not configured properly: see the log, or run manage.py check.\n"

@@ -8,10 +8,12 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 
 from health_check.conf import nearest
 from health_check.logs import log_once
 from health_check.monitor import runtime
+from health_check.monitor.reports import Report, report_on
 from health_check.redaction import shown
 from health_check.registry.check_set import CheckSet, Member
 from health_check.registry.definitions import UnusableEntry
@@ -32,11 +34,13 @@ def restricted(check_set: CheckSet, endpoint: Endpoint, labels: Sequence[str]) -
     Args:
         check_set: The checks.
         endpoint: The endpoint.
-        labels: The labels, or former ones, of the checks.
+        labels: The labels, or former ones, of the checks; none for all.
 
     Raises:
         UnknownCheckError: If the endpoint has not all of them.
     """
+    if not labels:
+        return check_set
     members = {member.label: member for member in check_set.members[endpoint]}
     chosen: dict[str, Member] = {}
     for label in labels:
@@ -47,7 +51,7 @@ def restricted(check_set: CheckSet, endpoint: Endpoint, labels: Sequence[str]) -
     found = tuple(chosen.values())
     if len(found) == 1:
         found = (dataclasses.replace(found[0], critical=True),)
-    return dataclasses.replace(check_set, members={**check_set.members, endpoint: found})
+    return _with_members(check_set, endpoint, found)
 
 
 def unknown_check(label: str, known: Iterable[str]) -> UnknownCheckError:
@@ -55,6 +59,36 @@ def unknown_check(label: str, known: Iterable[str]) -> UnknownCheckError:
     return UnknownCheckError(
         f"There is no check {shown(label[:MOST_LETTERS])} at this endpoint.{nearest(label, known)}"
     )
+
+
+def fresh_report(endpoint: Endpoint, labels: Sequence[str] = ()) -> tuple[Report, float] | None:
+    """Return the report on an endpoint, if all of its results are fresh: nothing is run or waited for.
+
+    Args:
+        endpoint: The endpoint.
+        labels: The labels of the checks that it is to be about; none for all.
+
+    Returns:
+        The report, and until when its results are fresh, on the monotonic clock.
+
+    Raises:
+        UnknownCheckError: If the endpoint has not all of the checks.
+    """
+    current = runtime.get()
+    found = current.catalogue.listed(endpoint)
+    if found is None:
+        return None
+    endpoint, check_set = found
+    check_set = restricted(check_set, endpoint, labels)
+    fresh = current.monitor.fresh(check_set.checks_of([endpoint]))
+    if fresh is None:
+        return None
+    readings, until = fresh
+    return report_on(endpoint, check_set, readings, draining=bool(current.monitor.store_client.draining)), until
+
+
+def _with_members(check_set: CheckSet, endpoint: Endpoint, members: tuple[Member, ...]) -> CheckSet:
+    return dataclasses.replace(check_set, members={**check_set.members, endpoint: members})
 
 
 class EndpointMixin(AccessMixin, EndpointOptions):
@@ -67,62 +101,45 @@ class EndpointMixin(AccessMixin, EndpointOptions):
         """What the query string asks for."""
         return query_of(self.request)
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether there is no code but ours, so that the class and ``as_view`` say all there is to say."""
+        raise NotImplementedError
+
+    @cached_property
+    def _mounted(self) -> Endpoint | None:
+        """The endpoint that this request was routed to; None where a function of the site's calls the view."""
+        endpoint = endpoint_of(self.request.resolver_match)
+        return endpoint if endpoint is not None and endpoint.view_class is type(self) else None
+
     def _found(self) -> tuple[Endpoint, CheckSet]:
         """Return the endpoint that this request is for, and the check set that has the checks it asks about.
 
         Raises:
             UnknownCheckError: If the endpoint has not all of them.
         """
-        return self._restricted(*(self._listed() or self._placed()))
+        if self._is_plain and self._mounted is not None:
+            endpoint, check_set = runtime.get().catalogue.add(self._mounted)
+        else:
+            endpoint, check_set = self._as_said()
+        return endpoint, restricted(check_set, endpoint, self.query.checks)
 
-    def _restricted(self, endpoint: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet]:
-        labels = self.query.checks
-        return (endpoint, restricted(check_set, endpoint, labels) if labels else check_set)
-
-    def _listed(self) -> tuple[Endpoint, CheckSet] | None:
-        """Return the endpoint that this request is for, and the check set that has its checks, if both are known."""
-        endpoint = endpoint_of(self.request.resolver_match)
-        if endpoint is None or endpoint.view_class is not type(self) or endpoint.has_own_plugins:
-            return None
-        found = runtime.get().catalogue.listed(endpoint)
-        return found if found is None or self._is_plain else self._as_said(*found)
-
-    def _as_said(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet] | None:
-        """Return an endpoint as this view says that it is; None if it says that its checks are others."""
-        if not equal_values(self._checks(), runtime.get().catalogue.items_of(known)):
-            return None
-        return self._with_options(known, check_set)
-
-    def _with_options(self, known: Endpoint, check_set: CheckSet) -> tuple[Endpoint, CheckSet]:
-        endpoint = dataclasses.replace(known, stated=self._options())
-        members = {**check_set.members, endpoint: check_set.members[known]}
-        return endpoint, dataclasses.replace(check_set, members=members)
-
-    def _placed(self) -> tuple[Endpoint, CheckSet]:
-        """Return the same where the checks have to be found out for this request, which may take a while."""
+    def _as_said(self) -> tuple[Endpoint, CheckSet]:
+        """Return the endpoint and its checks as this view says now, which may not be what it says without a request."""
         catalogue = runtime.get().catalogue
-        match = self.request.resolver_match
-        if match is None:
-            endpoint = self._own_endpoint()
-            return endpoint, catalogue.with_chosen(endpoint, self._items(endpoint))
-        listed = endpoint_of(match)
-        if listed is None or listed.view_class is not type(self):
-            listed = self._own_endpoint()
-        elif not listed.has_own_plugins:
-            if self._is_plain:
-                return catalogue.add(listed)
-            found = catalogue.add(listed) if catalogue.knows(listed) else catalogue.place(listed, self._checks())
-            if (said := self._as_said(*found)) is not None:
-                return said
-            endpoint = dataclasses.replace(found[0], stated=self._options())
-            return endpoint, catalogue.with_chosen(endpoint, self._checks())
-        found = catalogue.place(listed, self._items(listed))
-        return found if self._is_plain else self._with_options(*found)
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether there is no code but ours, so that the class and ``as_view`` say all there is to say."""
-        raise NotImplementedError
+        own = self._own_endpoint()
+        items = self._items(own)
+        if self.request.resolver_match is None:
+            return own, catalogue.with_chosen(own, items)
+        known = self._mounted
+        if known is None or known.has_own_plugins or not catalogue.knows(known):
+            known, check_set = catalogue.place(known or own, items)
+        else:
+            known, check_set = catalogue.add(known)
+        endpoint = dataclasses.replace(known, stated=own.initkwargs)
+        if known.has_own_plugins or equal_values(items, catalogue.items_of(known)):
+            return endpoint, _with_members(check_set, endpoint, check_set.members[known])
+        return endpoint, catalogue.with_chosen(endpoint, items)
 
     def _said(self) -> object:
         """Return what this view says of itself now."""
@@ -166,26 +183,20 @@ class EndpointMixin(AccessMixin, EndpointOptions):
     @property
     def _needs_nothing(self) -> bool:
         """Whether the process answers for itself: there are no checks, and it matters to nobody that it is drained."""
-        if not self._is_plain and self._checks():
-            return False
-        endpoint = self._own_endpoint()
-        is_empty = not self._is_plain or (isinstance(self.checks, list | tuple) and not self.checks)
-        return is_empty and not endpoint.has_own_plugins and not endpoint.is_readiness
+        has_own_plugins = type(self).get_plugins is not EndpointOptions.get_plugins
+        return not (has_own_plugins or self._checks() or self._own_endpoint().is_readiness)
 
     def _own_endpoint(self) -> Endpoint:
+        """Return the endpoint that this view says it is."""
         match = self.request.resolver_match
-        if match is None:
-            return self._as_endpoint(url_name="", route=self.request.path)
-        return self._as_endpoint(url_name=match.view_name if match.url_name else "", route=match.route)
+        name = match.view_name if match is not None and match.url_name else ""
+        route = self.request.path if match is None else match.route
+        return Endpoint(name=name, url_name=name, route=route, view_class=type(self), initkwargs=self._options())
 
-    def _as_endpoint(self, *, url_name: str, route: str) -> Endpoint:
-        options = {**self._options(), "checks": self._checks()}
-        return Endpoint(name=url_name, url_name=url_name, route=route, view_class=type(self), initkwargs=options)
-
-    def _items(self, endpoint: Endpoint) -> list[Any]:
+    def _items(self, endpoint: Endpoint) -> tuple[Any, ...]:
         if not endpoint.has_own_plugins:
-            return list(self._checks())
+            return self._checks()
         try:
-            return list(self.get_plugins())
+            return tuple(self.get_plugins())
         except Exception as error:
-            return [self._failed("get_plugins", error)]
+            return (self._failed("get_plugins", error),)

@@ -16,7 +16,6 @@ from django.utils.cache import patch_vary_headers
 from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 from django.views.generic import TemplateView
 
-from health_check.concurrency.futures import call
 from health_check.conf import settings
 from health_check.exceptions import HealthCheckException
 from health_check.logs import log_once
@@ -29,28 +28,14 @@ from health_check.views import renderers
 from health_check.views.arguments import has_no_code, only_says_what_to_check, refuse_unusable
 from health_check.views.assets import asset, revalidated
 from health_check.views.badges import badge
-from health_check.views.endpoint import EndpointMixin, UnknownCheckError, unknown_check
+from health_check.views.endpoint import EndpointMixin, UnknownCheckError, restricted, unknown_check
 from health_check.views.html import link_to, render_page
-from health_check.views.negotiation import FORMATS, MEDIA_TYPES, chosen_format
+from health_check.views.negotiation import CONTENT_TYPES, FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
 from health_check.views.response_cache import ResponseCache
 from health_check.views.runbooks import runbook
 from health_check.views.subsets import errors_of, in_subset, names_in
 from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
-
-SYNC_HOOKS = (
-    "dispatch",
-    "get",
-    "get_context_data",
-    "get_plugins",
-    "options",
-    "render_to_response",
-    "render_to_response_as",
-    "render_to_response_json",
-    "setup",
-)
-"""The methods that a subclass may override with sync code; then the view is an ordinary sync view."""
-
 
 BADGE_SECONDS = 10
 """For how many seconds a badge may be kept by who shows it."""
@@ -104,51 +89,57 @@ class HealthCheckView(EndpointMixin, TemplateView):
             initkwargs["checks"] = tuple(initkwargs["checks"])
         refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
-        overridden = any(getattr(cls, name) is not getattr(HealthCheckView, name) for name in SYNC_HOOKS)
-        if overridden:
-            ordinary: Callable[..., HttpResponse] = issue(view)
-            return ordinary
-        response_cache = ResponseCache(enabled=only_says_what_to_check(cls, HealthCheckView, initkwargs))
-        issued: Callable[..., HttpResponse] = issue(
-            Callback(view, cls._async_view(view, initkwargs, response_cache), response_cache.answer)
-        )
+        if only_says_what_to_check(cls, HealthCheckView, initkwargs):
+            response_cache = ResponseCache()
+            view = Callback(view, cls._async_view(initkwargs, response_cache), response_cache.answer)
+        issued: Callable[..., HttpResponse] = issue(view)
         return issued
 
     @classmethod
-    def _async_view(
-        cls, view: Callable[..., HttpResponse], initkwargs: dict[str, Any], response_cache: ResponseCache
-    ) -> AsyncView:
+    def _async_view(cls, initkwargs: dict[str, Any], response_cache: ResponseCache) -> AsyncView:
         async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             cached = response_cache.answer(request, may_wait=False)
             if cached is not None:
                 return cached
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
-            _ = self._subset
-            runs = _asks_for_status(request) and chosen_format(request) is not None and self.query.runbook is None
-            try:
-                if self.access_policy.needs_authority():  # it may look up a session
-                    await sync_to_async(lambda: self.access_decision)()
-                if self.access_decision.status != 200 or not runs:
-                    return self.dispatch(request, *args, **kwargs)
-                if not self._needs_nothing:
-                    if self.use_threading is False or settings.MAX_CONCURRENCY == 0 or request.resolver_match is None:
-                        return await sync_to_async(view)(request, *args, **kwargs)
-                    await runtime.prepare()
-                    listed = self._listed()
-                    if listed is None:
-                        listed = await call(self._placed, "catalogue")
-                    endpoint, check_set = self._restricted(*listed)
-                    self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
-            except (ImproperlyConfigured, RuntimeError, UnknownCheckError):  # dispatch turns it into an answer
-                return await sync_to_async(view)(request, *args, **kwargs)
-            if chosen_format(request) == "html":  # the project's template may use the ORM
-                return await sync_to_async(
-                    lambda: response_cache.answer(request) or self.dispatch(request, *args, **kwargs)
-                )()
-            return self.dispatch(request, *args, **kwargs)
+            if await self._may_go_on():
+                return self.dispatch(request, *args, **kwargs)
+            return await sync_to_async(
+                lambda: response_cache.answer(request) or self.dispatch(request, *args, **kwargs)
+            )()
 
         return answer
+
+    async def _may_go_on(self) -> bool:
+        """Get the report, and return whether the rest of the answer does not block the event loop."""
+        if self.use_threading is False or self._mounted is None or "subset" in self.kwargs:
+            return False
+        try:
+            if self.access_policy.needs_authority():  # it may look up a session
+                await sync_to_async(lambda: self.access_decision)()
+            if self.access_decision.status != 200 or not self._reads_checks:
+                return True
+            if not self._needs_nothing:
+                current = runtime.get()
+                found = current.catalogue.listed(self._mounted) if current.prepared else None
+                if found is None or settings.MAX_CONCURRENCY == 0:  # checks have to be found out, or to run here
+                    return False
+                endpoint, check_set = found[0], restricted(found[1], found[0], self.query.checks)
+                self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
+        except (ImproperlyConfigured, RuntimeError, UnknownCheckError):  # dispatch turns it into an answer
+            return False
+        return self._format != "html"  # the project's template may use the ORM
+
+    @property
+    def _reads_checks(self) -> bool:
+        """Whether the checks matter to the answer."""
+        return _asks_for_status(self.request) and self._format is not None and self.query.runbook is None
+
+    @property
+    def _format(self) -> str | None:
+        """The format that is asked for; None if there is none that the client accepts."""
+        return chosen_format(self.query.format, self.request.META.get("HTTP_ACCEPT", ""))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase
@@ -175,15 +166,14 @@ class HealthCheckView(EndpointMixin, TemplateView):
         return response
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        chosen = chosen_format(request)
+        chosen = self._format
         if chosen is None:
             return self.not_acceptable()
-        report = self.report
         if chosen == "html":
-            return self.render_to_response(self.plugin_list, report.status_code)
+            return self.render_to_response(self.plugin_list, self.report.status_code)
         if chosen == "json" and type(self).render_to_response_json is not HealthCheckView.render_to_response_json:
-            return self.render_to_response_json(self.plugin_list, report.status_code)
-        return self.render_to_response_as(chosen)
+            return self.render_to_response_json(self.plugin_list, self.report.status_code)
+        return self._rendered(chosen, self.report)
 
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Answer with the status of GET, as HAProxy probes by OPTIONS; to a CORS preflight as Django does."""
@@ -195,7 +185,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
     def _told(self, text: str, status: int) -> HttpResponse:
         """Return an answer in words; to OPTIONS without them, as ``options`` answers."""
         if self.request.method != "OPTIONS":
-            return _response(text, status, "text/plain")
+            return _response(text, status, "text")
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         return HttpResponse(status=status, headers={"Allow": allowed})
 
@@ -289,7 +279,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
         except Exception as error:
             log_once("page", "The page of the health checks could not be rendered; the answer is plain text.", error)
-            return _response(renderers.as_text(self.report), status, "text/plain")
+            return _response(renderers.as_text(self.report), status, "text")
 
     def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
         """Return the JSON; override to answer JSON differently.
@@ -299,24 +289,16 @@ class HealthCheckView(EndpointMixin, TemplateView):
             status: The HTTP status.
         """
         pairs = plugins.items() if hasattr(plugins, "items") else ((repr(plugin), plugin) for plugin in plugins)
-        notices = {name: message.text for name, message in self.report.notices.items()}
         statuses = {label: str(plugin.pretty_status()) for label, plugin in pairs}
-        body = renderers.json_object({**notices, **statuses, **notices})
-        return _response(body, status, "application/json")
+        return _response(renderers.json_of(self.report, statuses), status, "json")
 
-    def render_to_response_as(self, chosen: str) -> HttpResponse:
+    def _rendered(self, chosen: str, report: Report) -> HttpResponse:
         """Return the report in any format but HTML; feeds and badges always with status 200."""
-        report = self.report
         if chosen == "svg":
             return self._badge(report)
-        if chosen == "json":
-            return _response(renderers.as_json(report), report.status_code, "application/json")
-        if chosen == "text":
-            return _response(renderers.as_text(report), report.status_code, "text/plain")
-        if chosen == "health+json":
-            return _response(renderers.as_health_json(report), report.status_code, "application/health+json")
-        render = renderers.as_rss if chosen == "rss" else renderers.as_atom
-        return _response(render(report, link_to(self.request)), 200, f"application/{chosen}+xml")
+        if chosen in renderers.FEEDS:
+            return _response(renderers.as_feed(report, chosen, link_to(self.request)), 200, chosen)
+        return _response(renderers.RENDERERS[chosen](report), report.status_code, chosen)
 
     def _badge(self, report: Report) -> HttpResponse:
         shows_past = self.query.show == "uptime" and report.details
@@ -331,7 +313,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             f"Not acceptable. Ask for one of: {supported}; or add ?format= with one of: {formats}.\n"
             "For Prometheus and OpenMetrics scrape /metrics, which health_check_prometheus serves.\n"
         )
-        return _response(text, 406, "text/plain")
+        return _response(text, 406, "text")
 
     @cached_property
     def _subset(self) -> str | None:
@@ -346,13 +328,14 @@ class HealthCheckView(EndpointMixin, TemplateView):
         return name
 
     def _shown(self, report: Report) -> Report:
-        if self.access_decision.status != 200:  # as the view says now
+        decision = self.access_decision  # as the view says now
+        if decision.status != 200:
             raise _RefusedError
         if self._subset is not None:
             report = in_subset(report, self._subset)
             if self.query.checks and not report.rows:
                 raise unknown_check(self.query.checks[0], ())
-        return report if self.access_decision.details else report.without_details()
+        return report if decision.details else report.without_details()
 
     @property
     def _is_plain(self) -> bool:
@@ -382,6 +365,5 @@ def _awaited(response: HttpResponseBase | Awaitable[HttpResponseBase]) -> HttpRe
     return async_to_sync(wait)()
 
 
-def _response(body: str, status: int, media_type: str) -> HttpResponse:
-    charset = "" if media_type.endswith("json") else "; charset=utf-8"
-    return HttpResponse(body, status=status, content_type=f"{media_type}{charset}")
+def _response(body: str, status: int, chosen: str) -> HttpResponse:
+    return HttpResponse(body, status=status, content_type=CONTENT_TYPES[chosen])

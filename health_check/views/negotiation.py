@@ -4,46 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from django.core.exceptions import SuspiciousOperation
-from django.http import HttpRequest
 from django.http.request import MediaType
 
-MEDIA_TYPES = {
-    "text/html": "html",
-    "application/json": "json",
-    "text/plain": "text",
-    "application/health+json": "health+json",
-    "application/rss+xml": "rss",
-    "application/atom+xml": "atom",
-    "application/xhtml+xml": "html",
+CONTENT_TYPES: Mapping[str, str] = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "text": "text/plain; charset=utf-8",
+    "health+json": "application/health+json",
+    "rss": "application/rss+xml; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
 }
-"""The formats by media type, the preferred first."""
+"""The content types by format, the preferred first."""
 
-FORMATS = frozenset({*MEDIA_TYPES.values(), "svg"})
+MEDIA_TYPES = {content_type.partition(";")[0]: name for name, content_type in CONTENT_TYPES.items()} | {
+    "application/xhtml+xml": "html"
+}
+"""The formats by media type."""
+
+FORMATS = frozenset({*CONTENT_TYPES, "svg"})
 """The names that ``?format=`` may give; a badge is asked for by its name alone."""
 
 VARIANTS = {"health json": "health+json"}
 """A plus sign is a space in a query string."""
 
 
-def chosen_format(request: HttpRequest) -> str | None:
-    """Return the format a request asks for, or None if there is none that it accepts.
-
-    ``?format=`` counts if it names anything; otherwise the ``Accept`` header does, RFC 9110 §12.5.1.
-    """
-    try:
-        name = request.GET.get("format", "")
-    except SuspiciousOperation:  # more parameters than Django reads
-        name = ""
-    return format_of(name, request.META.get("HTTP_ACCEPT", ""))
-
-
-def format_of(name: str, accept: str) -> str | None:
+def chosen_format(name: str, accept: str) -> str | None:
     """Return the format that ``?format=`` names, else the one that an ``Accept`` header prefers; None for no format."""
-    name = VARIANTS.get(name, name)
     if name:
+        name = VARIANTS.get(name, name)
         return name if name in FORMATS else None
     return acceptable_format(accept)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from django.utils import translation
@@ -23,19 +23,14 @@ HEALTH_STATUS = {State.OK: "pass", State.WARNING: "warn", State.ERROR: "fail", S
 
 def as_json(report: Report) -> str:
     """Return ``{"<label>": "OK" or what is wrong}``."""
+    keys = old_names.keys({reading.label: reading.definition.prototype for reading in report.readings})
+    return json_of(report, dict(zip(keys, (reading.pretty_status for reading in report.readings), strict=True)))
+
+
+def json_of(report: Report, statuses: Mapping[str, str]) -> str:
+    """Return statuses by label as JSON, after what is wrong besides the checks, which no check of that name hides."""
     notices = {name: message.text for name, message in report.notices.items()}
-    statuses = dict(zip(json_keys(report.readings), (r.pretty_status for r in report.readings), strict=True))
-    return json_object({**notices, **statuses, **notices})  # first, and not hidden by a check of that name
-
-
-def json_keys(readings: Sequence[Reading]) -> list[str]:
-    """Return the key of each check in JSON."""
-    return old_names.keys({reading.label: reading.definition.prototype for reading in readings})
-
-
-def json_object(values: Mapping[str, object]) -> str:
-    """Return a JSON object."""
-    return json.dumps(values)
+    return json.dumps({**notices, **statuses, **notices})
 
 
 def as_text(report: Report) -> str:
@@ -63,7 +58,7 @@ def as_health_json(report: Report) -> str:
     with translation.override("en"):
         found["notes"] = [headline_of(report)]
     found["links"] = {"describedby": "?format=schema"}
-    return json_object({**found, "checks": {row.reading.label: [_health_check(row, report)] for row in report.rows}})
+    return json.dumps({**found, "checks": {row.reading.label: [_health_check(row, report)] for row in report.rows}})
 
 
 def _service() -> dict[str, object]:
@@ -82,11 +77,7 @@ def _health_check(row: Row, report: Report) -> dict[str, object]:
         "critical": row.critical,
     }
     if reading.time_taken is not None and reading.finished is not None:
-        found |= {
-            "observedValue": reading.time_taken,
-            "observedUnit": "s",
-            "time": iso(reading.finished),
-        }
+        found |= {"observedValue": reading.time_taken, "observedUnit": "s", "time": iso(reading.finished)}
     if reading.record is not None and reading.record.result.state is reading.state:
         found["since"] = iso(reading.record.last_transition)
     found |= {} if reading.state is State.OK else {"output": reading.pretty_status}
@@ -104,29 +95,31 @@ def _for_people(definition: Definition, *, details: bool) -> dict[str, object]:
     return {name: value for name, value in found.items() if value}
 
 
-def as_rss(report: Report, link: str) -> str:
-    """Return an RSS 2.0 feed with an item for each check that is not ok, or was not."""
-    return _feed(Rss201rev2Feed, report, link, "rss")
+RENDERERS: Mapping[str, Callable[[Report], str]] = {"json": as_json, "text": as_text, "health+json": as_health_json}
+"""The formats that depend on nothing but the report."""
+
+FEEDS: Mapping[str, type[SyndicationFeed]] = {"rss": Rss201rev2Feed, "atom": Atom1Feed}
 
 
-def as_atom(report: Report, link: str) -> str:
-    """Return an Atom 1.0 feed with an entry for each check that is not ok, or was not."""
-    return _feed(Atom1Feed, report, link, "atom")
+def as_feed(report: Report, name: str, link: str) -> str:
+    """Return a feed with an item for each check that is not ok, or was not.
 
+    An item has a new id, and so is news, whenever the state of its check changes.
 
-def _feed(feed_class: type[SyndicationFeed], report: Report, link: str, name: str) -> str:
-    """Return a feed; an item has a new id, and so is news, whenever the state of its check changes."""
-    feed = feed_class(
+    Args:
+        report: The report.
+        name: ``"rss"`` for RSS 2.0, ``"atom"`` for Atom 1.0.
+        link: The address of the endpoint.
+    """
+    feed = FEEDS[name](
         title=f"System status of {site_name()}" if site_name() and report.details else "System status",
         link=link,
         description="Changes of the state of health checks",
         feed_url=f"{link}?format={name}",
         author_name="django-health-exporter",
     )
-    for name, message in report.notices.items():
-        feed.add_item(
-            title=name, link=link, description=message.text, unique_id=f"{link}#{name}", unique_id_is_permalink=False
-        )
+    for notice, message in report.notices.items():
+        feed.add_item(notice, link, message.text, unique_id=f"{link}#{notice}", unique_id_is_permalink=False)
     for reading in filter(_is_news, report.readings):
         changed = timestamp(reading.record.last_transition) if reading.record else None
         moments = [message.time for message in reading.messages if message.time is not None]

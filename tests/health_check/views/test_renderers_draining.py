@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,15 +68,15 @@ def test_as_health_json__fails(rows: tuple[Row, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("render", "item", "title", "id_"),
+    ("name", "item", "title", "id_"),
     [
-        (renderers.as_rss, "channel/item", "title", "guid"),
-        (renderers.as_atom, f"{ATOM}entry", f"{ATOM}title", f"{ATOM}id"),
+        ("rss", "channel/item", "title", "guid"),
+        ("atom", f"{ATOM}entry", f"{ATOM}title", f"{ATOM}id"),
     ],
 )
-def test_feed__is_the_first_item(render: Callable[[Report, str], str], item: str, title: str, id_: str) -> None:
+def test_feed__is_the_first_item(name: str, item: str, title: str, id_: str) -> None:
     """A feed has one item more, first, with an id of its own."""
-    items = ET.fromstring(render(drained(OK, ERROR), LINK)).findall(item)  # noqa: S314 - our own output
+    items = ET.fromstring(renderers.as_feed(drained(OK, ERROR), name, LINK)).findall(item)  # noqa: S314 - our own output
     assert [found.findtext(title) for found in items] == ["draining", "Cache: error"]
     assert NOTICE in ET.tostring(items[0], encoding="unicode")
     assert len({found.findtext(id_) for found in items}) == 2
