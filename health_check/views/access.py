@@ -152,7 +152,7 @@ def _say_why(request: HttpRequest, policy: AccessPolicy) -> None:
 
 def _parsed(stated: Mapping[str, Any]) -> AccessPolicy:
     details, is_open, tokens = stated.get("DETAILS", "always"), stated.get("OPEN", True), stated.get("TOKENS", ())
-    if details not in DETAILS:
+    if not isinstance(details, str) or details not in DETAILS:
         raise ImproperlyConfigured(f"ACCESS DETAILS is {shown(details)}: use one of {', '.join(map(repr, DETAILS))}.")
     if not isinstance(is_open, bool):
         raise ImproperlyConfigured(f"ACCESS OPEN is {shown(is_open)}: use True or False.")
@@ -175,7 +175,7 @@ def _networks(name: str, value: object, *others: str) -> tuple[Any, ...]:
     """Return the networks of a list, and as they are the texts that may be among them."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise ImproperlyConfigured(f'ACCESS {name} is {shown(value)}: use a list of networks, as in ["10.0.0.0/8"].')
-    return tuple(item if item in others else _network(name, item) for item in value)
+    return tuple(item if isinstance(item, str) and item in others else _network(name, item) for item in value)
 
 
 def _network(name: str, item: object) -> Network:
