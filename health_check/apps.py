@@ -11,7 +11,6 @@ class HealthCheckConfig(AppConfig):
 
     def ready(self) -> None:
         from health_check import extensions
-        from health_check.management import system_checks
+        from health_check.management import system_checks  # noqa: F401 - that registers them
 
-        system_checks.register_all()
         extensions.load_exporters()

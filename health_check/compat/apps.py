@@ -5,11 +5,11 @@ from __future__ import annotations
 import pathlib
 import warnings
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any, ClassVar
 
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.utils.module_loading import import_string
 
 from health_check.compat import names
 
@@ -23,7 +23,7 @@ class FormerConfig(AppConfig):
     def ready(self) -> None:
         from health_check.registry.plugins import plugin_dir
 
-        import_string("health_check.management.system_checks.register_all")()  # by name: that room looks at this one
+        import_module("health_check.management.system_checks")  # by name: that room looks at this one
         warnings.warn(f"{problem_of(self)} {remedy_of(self)}", DeprecationWarning, stacklevel=2)
         plugin_dir.entries = plugin_dir.entries or []  # also where the app registers nothing, as it is set up
         for path, options in self.entries():

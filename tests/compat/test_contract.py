@@ -30,7 +30,8 @@ import health_check
 from health_check.backends import HealthCheck
 from health_check.base import HealthCheckResult
 from health_check.exceptions import HealthCheckException, ServiceUnavailable, ServiceWarning
-from health_check.management.system_checks import check_endpoints, check_hooks
+from health_check.management.system_checks.endpoints import check_endpoints
+from health_check.management.system_checks.migration import check_hooks
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from tests.compat import shapes

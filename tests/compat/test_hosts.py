@@ -15,7 +15,7 @@ from django.urls import path
 from django.utils.functional import SimpleLazyObject
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_middleware
+from health_check.management.system_checks.installation import check_middleware
 from health_check.middleware import HealthCheckMiddleware
 from health_check.views import HealthCheckView
 from health_check.views.urlconfs import choosers_after

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import include, path
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_settings
+from health_check.management.system_checks.settings import check_settings
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from health_check.views.mixins import CheckMixin

@@ -12,7 +12,8 @@ from django.test import Client
 from django.urls import include, path, resolve, reverse
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_endpoints, check_names
+from health_check.management.system_checks.endpoints import check_endpoints
+from health_check.management.system_checks.migration import check_names
 from health_check.registry.endpoints import discover
 from tests.conftest import Mount
 from tests.support.messages import ids

@@ -12,7 +12,9 @@ from django.test import AsyncClient, Client
 from django.urls import include, path, reverse
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_endpoints, check_settings, check_subsets
+from health_check.management.system_checks.endpoints import check_endpoints
+from health_check.management.system_checks.migration import check_subsets
+from health_check.management.system_checks.settings import check_settings
 from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from tests.compat.shapes import Down, Up

@@ -15,7 +15,8 @@ from django.urls import include, path, reverse
 from pytest_django import Settings
 
 from health_check import extensions
-from health_check.management.system_checks import check_exporters, check_routes
+from health_check.management.system_checks.endpoints import check_routes
+from health_check.management.system_checks.installation import check_exporters
 from health_check.registry.endpoints import discover
 from health_check.registry.plugins import plugin_dir
 from tests.conftest import Mount

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_settings
+from health_check.management.system_checks.settings import check_settings
 from health_check.views import access
 from health_check.views.access import OPEN_TO_ALL, AccessDecision, AccessPolicy, decide, is_staff, policy_of
 from health_check.views.client import client_of

@@ -17,7 +17,7 @@ from django.urls import include, path
 from pytest_django import Settings
 
 from health_check.management import proposals
-from health_check.management.system_checks import check_endpoints, check_purposes, check_routes
+from health_check.management.system_checks.endpoints import check_endpoints, check_purposes, check_routes
 from tests.conftest import Mount
 
 REDIS = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://:planted@cache"}

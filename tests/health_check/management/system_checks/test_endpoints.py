@@ -1,4 +1,4 @@
-"""What ``manage.py check`` says about the endpoints and their entries."""
+"""What ``manage.py check`` says about the endpoints, their entries, and who may read them."""
 
 from __future__ import annotations
 
@@ -6,51 +6,131 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.urls import include, path
 from django.views.generic import TemplateView
 from pytest_django import Settings
 
-from health_check.management.system_checks import check_endpoints, check_settings
+from health_check.management.system_checks.endpoints import check_endpoints, check_exposure, check_mail
+from health_check.management.system_checks.settings import check_settings
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import Alias, Broken, Exiting, ExitingAtConstruction, Fine, Telling, Unbuildable, Unnameable
-from tests.support.messages import ids, view
+from tests.support.messages import Asking, assert_said, ids, view
 
 
-@pytest.mark.parametrize("urlconf", ["no.such.urls", ""])
-def test_e001__unusable_urlconf(urlconf: str, settings: Settings) -> None:
-    """A URLconf that cannot be imported is an error that names it, not an exception."""
-    settings.HEALTH_CHECK = {"URLCONF": urlconf}
-    messages = [*check_settings(), *check_endpoints()]
-    assert ids(messages) == ["health_check.E001"]
-    assert f"HEALTH_CHECK['URLCONF'] is {urlconf!r}" in messages[0].msg
+class Adding(HealthCheckView):
+    """Adds to an entry that cannot be used."""
+
+    checks = ("no.such.Check",)
+
+    def get_plugins(self) -> Iterable[Any]:
+        yield from super().get_plugins()
+        yield Broken()
 
 
-def test_w016__equal_names(mount: Mount) -> None:
-    """Endpoints of one URL name are a warning that names them."""
-    mount(path("a/", view(Fine), name="x"), path("b/", view(Fine), name="x"), path("c/", view(Fine), name="y"))
+class Old(HealthCheckView):
+    """Overrides what nobody calls, and with a coroutine what must be sync."""
+
+    checks = ()
+
+    def get_checks(self) -> list[object]:
+        return []
+
+    def get_executor(self) -> None:
+        """Return none."""
+
+    def render_to_response_openmetrics(self) -> None:
+        """Return none."""
+
+    async def get(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
+        """Answer nothing."""
+
+
+class Closed(Asking):
+    """States an access policy that cannot be used."""
+
+    details = "sometimes"
+
+
+def of_two(first: object, second: object) -> list[Any]:
+    """Return the patterns of two endpoints of one check each."""
+    return [path("a/", view(first), name="a"), path("b/", view(second), name="b")]
+
+
+POLICIES: list[tuple[dict[str, Any], str]] = [
+    ({"details": "sometimes"}, "DETAILS is 'sometimes'"),
+    ({"networks": ["10.0.0.0/99"]}, "NETWORKS has '10.0.0.0/99'"),
+    ({"open": "no"}, "OPEN is 'no'"),
+    ({"tokens": "secret-of-mine"}, "TOKENS is not a list of tokens"),
+]
+"""Access policies of a view that cannot be used, and what is said of them."""
+
+
+NAMESPACED = ([path("", view(Fine), name="home")], "inner")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        (
+            [path("a/", view(Fine), name="x"), path("b/", view(Fine), name="x"), path("c/", view(Fine), name="y")],
+            [("W016", "2 health endpoints have the URL name 'x'")],
+        ),
+        (
+            [
+                path("a/", include(NAMESPACED, "a")),
+                path("b/", include(NAMESPACED, "b")),
+                path("h/", include("health_check.urls")),
+            ],
+            [],
+        ),
+        (
+            [path("secret-1/", view(Fine)), path("b/", view(Fine), name="b"), path("secret-2/", view("no.such.Check"))],
+            [("W021", "unnamed-1, unnamed-2"), ("W017", "'unnamed-2'")],
+        ),
+        ([path("health/", Adding.as_view(), name="health")], [("W017", "no.such.Check")]),
+        ([path("health/", view(Broken, Exiting), name="health")], []),  # a system check runs no check
+        ([path("health/", Asking.as_view(), name="health")], []),
+        ([path("live/", view(), name="live")], []),
+        (
+            [path("about/", TemplateView.as_view(template_name="about.html"))],
+            [("W011", "nothing is ever checked", 'include("health_check.urls")')],
+        ),
+        (
+            of_two((Alias, {"alias": "a", "name": "db"}), (Alias, {"alias": "b", "name": "db"})),
+            [("W018", "'db'", """{'name': "db(alias='b')", …}""")],
+        ),
+        *(
+            (of_two((Alias, {"alias": "a"}), (Alias, {"alias": "a", **options})), [("W003", "Alias(alias='a')")] * 2)
+            for options in ({"timeout": 1}, {"max_age": 1})
+        ),
+        (of_two(Fine, (Fine, {"critical_service": False})), []),  # that is what endpoints are for
+        (
+            [path("health/", Old.as_view(), name="health")],
+            [
+                ("W020", "get_checks() has no effect", "Override get_plugins()"),
+                ("W020", "get_executor() has no effect", "MAX_CONCURRENCY"),
+                ("W020", "render_to_response_openmetrics() has no effect", "Mount /metrics"),
+                ("W020", "get() is async", "as sync methods"),
+            ],
+        ),
+        ([path("a/", Closed.as_view(), name="a")], [("E001", "DETAILS is 'sometimes'")]),
+        *(
+            (
+                [path("a/", view(Fine), name="a"), path("b/", view(Fine, **options), name="b")],
+                [("E001", "Health endpoint 'b'", words, "as_view()")],
+            )
+            for options, words in POLICIES
+        ),
+    ],
+)
+def test_endpoints__what_is_said(patterns: list[Any], expected: list[tuple[str, ...]], mount: Mount) -> None:
+    """Mistakes are told with their names and the remedy, without tokens or routes that have no name."""
+    mount(*patterns)
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.W016"]
-    assert "'x'" in messages[0].msg
-
-
-def test_w021__routes_without_a_name(mount: Mount) -> None:
-    """Endpoints without a name are named by their numbers, and their routes by nobody."""
-    mount(path("secret-1/", view(Fine)), path("b/", view(Fine), name="b"), path("secret-2/", view("no.such.Check")))
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W021", "health_check.W017"]
-    assert "unnamed-1, unnamed-2" in messages[0].msg
-    assert "'unnamed-2'" in messages[1].msg
-    assert "secret-" not in str(messages)
-
-
-def test_w016__not_for_namespaces(mount: Mount) -> None:
-    """Equal names in different namespaces, and those of our own URLs, are nobody's mistake."""
-    inner = [path("", view(Fine), name="home")]
-    mount(
-        path("a/", include((inner, "a"))), path("b/", include((inner, "b"))), path("h/", include("health_check.urls"))
-    )
-    assert check_endpoints() == []
+    assert_said(messages, *expected)
+    assert "secret" not in "".join(message.msg for message in messages)
 
 
 @pytest.mark.parametrize(
@@ -70,168 +150,81 @@ def test_w017__unusable_entry(item: object, word: str, mount: Mount) -> None:
     """An entry that cannot be used is a warning that names the endpoint, the entry and the remedy."""
     mount(path("health/", view(Fine, item), name="health"))
     messages = check_endpoints()
-    assert ids(messages) == ["health_check.W017"]
-    assert "'health'" in messages[0].msg
-    assert word in messages[0].msg
+    assert_said(messages, ("W017", "'health'", word))
     assert "nobody meant" not in messages[0].msg
 
 
-def test_w017__through_super_get_plugins(mount: Mount) -> None:
-    """An entry that cannot be used is found where a view adds to ``super().get_plugins()``, too."""
-
-    class Adding(HealthCheckView):
-        checks = ("no.such.Check",)
-
-        def get_plugins(self) -> Iterable[Any]:
-            yield from super().get_plugins()
-            yield Broken()
-
-    mount(path("health/", Adding.as_view(), name="health"))
-    assert ids(check_endpoints()) == ["health_check.W017"]
+def test_settings__are_told_once(mount: Mount, settings: Settings) -> None:
+    """What a setting says is not repeated for each endpoint; the URLconf of the setting counts, and is named."""
+    mount(path("a/", view(Fine), name="a"), path("b/", view(Fine, open=False), name="b"))
+    settings.HEALTH_CHECK = {"ACCESS": {"DETAILS": "sometimes"}}
+    assert_said([*check_settings(), *check_endpoints()], ("E001", "DETAILS is 'sometimes'"))
+    settings.HEALTH_CHECK = {"URLCONF": "django.contrib.staticfiles.urls"}
+    assert_said(check_endpoints(), ("W011", "django.contrib.staticfiles.urls"))
 
 
-def test_w017__not_for_checks_that_fail(mount: Mount) -> None:
-    """A system check runs no check."""
-    mount(path("health/", view(Broken, Exiting), name="health"))
-    assert check_endpoints() == []
-
-
-def test_w017__not_for_plugins_that_need_a_request(mount: Mount) -> None:
-    """A view that chooses its checks by the request is no mistake."""
-
-    class Asking(HealthCheckView):
-        def get_plugins(self) -> Iterable[Any]:
-            yield self.request.path, Fine()
-
-    mount(path("health/", Asking.as_view(), name="health"))
-    assert check_endpoints() == []
-
-
-def test_w018__equal_labels(mount: Mount) -> None:
-    """Different checks of one label are a warning that names it and the remedy."""
-    mount(
-        path("a/", view((Alias, {"alias": "a", "name": "db"})), name="a"),
-        path("b/", view((Alias, {"alias": "b", "name": "db"})), name="b"),
-    )
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W018"]
-    assert "'db'" in messages[0].msg
-    assert """{'name': "db(alias='b')", …}""" in str(messages[0].hint)
-
-
-@pytest.mark.parametrize("options", [{"timeout": 1}, {"max_age": 1}])
-def test_w003__different_budgets(options: dict[str, object], mount: Mount) -> None:
-    """One check with different budgets is a warning on each of its endpoints."""
-    mount(
-        path("a/", view((Alias, {"alias": "a"})), name="a"),
-        path("b/", view((Alias, {"alias": "a", **options})), name="b"),
-        path("c/", view(Fine), name="c"),
-    )
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W003", "health_check.W003"]
-    assert "Alias(alias='a')" in messages[0].msg
-
-
-def test_w003__not_for_criticality(mount: Mount) -> None:
-    """Critical here and not there is what endpoints are for."""
-    mount(path("a/", view(Fine), name="a"), path("b/", view((Fine, {"critical_service": False})), name="b"))
-    assert check_endpoints() == []
-
-
-def test_w020__methods_of_version_4(mount: Mount) -> None:
-    """A view that overrides what nobody calls, or with a coroutine what must be sync, is told so."""
-
-    class Old(HealthCheckView):
-        def get_checks(self) -> list[object]:
-            return []
-
-        async def get(self, *args: object, **kwargs: object) -> None:  # type: ignore[override]
-            """Answer nothing."""
-
-    mount(path("health/", Old.as_view(checks=[]), name="health"))
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W020"] * 2
-    assert "get_checks() has no effect" in messages[0].msg
-    assert "get() is async" in messages[1].msg
+W012 = ["health_check.W012"]
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("access", "options", "expected"),
     [
-        ({"details": "sometimes"}, "DETAILS is 'sometimes'"),
-        ({"networks": ["10.0.0.0/99"]}, "NETWORKS has '10.0.0.0/99'"),
-        ({"open": "no"}, "OPEN is 'no'"),
-        ({"tokens": "secret-of-mine"}, "TOKENS is not a list of tokens"),
+        ({}, {}, W012),
+        ({"DETAILS": "always"}, {}, W012),
+        ({"TOKENS": ["a"]}, {}, W012),
+        ({"NETWORKS": ["10.0.0.0/8"]}, {}, W012),
+        ({"DETAILS": "authorized"}, {}, []),
+        ({"DETAILS": "never"}, {}, []),
+        ({"OPEN": False, "TOKENS": ["a"]}, {}, []),
+        ({}, {"details": "authorized"}, []),
+        ({}, {"open": False}, []),
+        ({"DETAILS": "never"}, {"details": "always"}, W012),
+        ({"OPEN": False}, {"open": True}, W012),
+        ({}, {"details": "sometimes"}, []),
     ],
 )
-def test_e001__unusable_rules_of_a_view(options: dict[str, object], words: str, mount: Mount) -> None:
-    """Rules of access that a view cannot use are an error that names the endpoint, and no token."""
-    mount(path("a/", view(Fine), name="a"), path("b/", view(Fine, **options), name="b"))
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.E001"]
-    assert "Health endpoint 'b'" in messages[0].msg
-    assert words in messages[0].msg
-    assert "as_view()" in str(messages[0].hint)
-    assert "secret-of-mine" not in str(messages[0])
+def test_w012__messages_that_everybody_reads(
+    access: dict[str, object], options: dict[str, object], expected: list[str], mount: Mount, settings: Settings
+) -> None:
+    """An open endpoint with messages is told of, be it by setting or by view; one that lets nobody in is not."""
+    settings.HEALTH_CHECK = {"ACCESS": access}
+    mount(path("health/", view(Fine, **options), name="health"))
+    assert ids(check_exposure()) == expected
 
 
-def test_e001__unusable_rules_of_a_class(mount: Mount) -> None:
-    """Rules of a view's class count as those of ``as_view`` do, also where its checks depend on the request."""
-
-    class Closed(HealthCheckView):
-        details = "sometimes"
-
-        def get_plugins(self) -> Iterable[Any]:
-            yield self.request.path, Fine()
-
-    mount(path("a/", Closed.as_view(), name="a"))
-    assert ids(check_endpoints()) == ["health_check.E001"]
-
-
-def test_e001__unusable_rules_of_the_setting_are_said_once(mount: Mount, settings: Settings) -> None:
-    """What the setting says is not repeated for each endpoint."""
-    settings.HEALTH_CHECK = {"ACCESS": {"DETAILS": "sometimes"}}
-    mount(path("a/", view(Fine), name="a"), path("b/", view(Fine, open=False), name="b"))
-    assert ids([*check_settings(), *check_endpoints()]) == ["health_check.E001"]
+def test_w012__one_message_for_all(mount: Mount) -> None:
+    """All such endpoints are named together, for a deployment alone; those without checks have no messages."""
+    mount(
+        path("health/", view(Fine), name="health"),
+        path("live/", view(), name="live"),
+        path("asking/", Asking.as_view(), name="asking"),
+        path("closed/", Asking.as_view(details="never"), name="closed"),
+        path("closed-by-class/", Closed.as_view(), name="closed-by-class"),
+    )
+    assert_said(check_exposure(), ("W012", " health, asking."))
+    for deploy in (True, False):
+        found = run_checks(tags=["health_check"], include_deployment_checks=deploy)
+        assert ("health_check.W012" in [message.id for message in found]) is deploy
 
 
-def test_w011__no_endpoint(mount: Mount) -> None:
-    """A site that has no health endpoint is told how to get one."""
-    mount(path("about/", TemplateView.as_view(template_name="about.html")))
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W011"]
-    assert 'include("health_check.urls")' in str(messages[0].hint)
-
-
-def test_w011__not_for_checks_that_depend_on_the_request(mount: Mount) -> None:
-    """An endpoint whose checks nobody knows yet is one."""
-
-    class Asking(HealthCheckView):
-        def get_plugins(self) -> Iterable[Any]:
-            yield self.request.path, Fine()
-
-    mount(path("health/", Asking.as_view(), name="health"))
-    assert check_endpoints() == []
-
-
-def test_w011__not_for_an_endpoint_without_checks(mount: Mount) -> None:
-    """An endpoint that answers, and nothing else, is one."""
-    mount(path("live/", view(), name="live"))
-    assert check_endpoints() == []
-
-
-def test_w011__urlconf_of_the_setting(mount: Mount, settings: Settings) -> None:
-    """Where the endpoints have a URLconf of their own, that one counts, and is named."""
-    mount(path("health/", view(Fine), name="health"))
-    settings.HEALTH_CHECK = {"URLCONF": "django.contrib.staticfiles.urls"}
-    messages = check_endpoints()
-    assert ids(messages) == ["health_check.W011"]
-    assert "django.contrib.staticfiles.urls" in messages[0].msg
-
-
-def test_w011__not_for_a_broken_urlconf(settings: Settings) -> None:
-    """Where nobody can know, nobody says that there is none."""
-    settings.ROOT_URLCONF = "tests.support.site.broken_urls"
-    messages = check_endpoints()
-    assert ids([*check_settings(), *messages]) == ["health_check.E001"]
-    assert "ROOT_URLCONF" in messages[0].msg
+@pytest.mark.parametrize(
+    ("names", "check", "expected"),
+    [
+        ([], ("health_check.Mail", {"timeout": 1}), [("W022", "health will fail", "list the `checks`")]),
+        ([], "health_check.Cache", []),
+        (["EMAIL_USE_TLS", "EMAIL_BACKEND"], "health_check.Mail", []),
+    ],
+)
+def test_w022__mail_that_nobody_has_set_up(
+    names: list[str],
+    check: object,
+    expected: list[tuple[str, ...]],
+    settings: Settings,
+    mount: Mount,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before a deployment it is said that Mail will ask the host itself, and what to do."""
+    monkeypatch.setattr("health_check.checks.mail.SETTINGS", names)  # Django's test environment sets EMAIL_BACKEND
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    mount(path("health/", view(check), name="health"))
+    assert_said(check_mail(), *expected)
