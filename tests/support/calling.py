@@ -58,3 +58,13 @@ def calling(client: Client, name: str, *outcomes: Exception | None, asynchronous
         check_status(self)
 
     return type(name, (HealthCheck,), {"check_status": check_status_async if asynchronous else check_status})
+
+
+def working(spans: Spans, name: str) -> type[HealthCheck]:
+    """Return a check of this name that makes a span itself."""
+
+    def check_status(self: HealthCheck) -> None:
+        with spans.tracer.start_as_current_span(f"work of {name}"):
+            pass
+
+    return type(name, (HealthCheck,), {"check_status": check_status})

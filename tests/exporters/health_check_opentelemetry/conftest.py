@@ -8,6 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from health_check import extensions
+from health_check.backends import HealthCheck
+from tests.support.bench import Held
 from tests.support.recording import Metrics, Spans, meter_provider, recording_spans
 
 THREADS = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
@@ -43,3 +45,9 @@ def threads(settings: Settings) -> None:
 def anywhere(request: pytest.FixtureRequest, settings: Settings) -> None:
     """Run the test with checks in the calling thread, and on the runner's."""
     settings.HEALTH_CHECK = request.param
+
+
+@pytest.fixture
+def hanging(held: Held) -> type[HealthCheck]:
+    """A check that hangs until the test ends, beyond its time budget."""
+    return held.check_class("Hanging", timeout=0.05)

@@ -23,6 +23,7 @@ from health_check.monitor.reports import Overview
 from health_check.views import HealthCheckView
 from health_check_opentelemetry.gauges import INSTRUMENTS
 from tests.conftest import Mount
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import Held, Script, eventually
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.readings import reading
@@ -173,7 +174,8 @@ def test_gauges__are_what_they_say_they_are(metrics: Metrics, mount_checks: Moun
     ]
 
 
-def test_gauges__read_the_record(threads: None, metrics: Metrics, mount_checks: Mount) -> None:
+@pytest.mark.usefixtures("threads")
+def test_gauges__read_the_record(metrics: Metrics, mount_checks: Mount) -> None:
     """Their times are those of the last run, whoever had it run; collecting runs nothing that is fresh."""
     script = Script()
     check = script.define().check_class
@@ -194,18 +196,13 @@ def test_gauges__run_what_is_never_fresh_once_a_collection(metrics: Metrics, mou
         assert script.runs == number
 
 
-def test_gauges__of_what_is_not_known(settings: Settings, metrics: Metrics, mount_checks: Mount) -> None:
+def test_gauges__of_what_is_not_known(settings: Settings, metrics: Metrics, mount_checks: Mount, held: Held) -> None:
     """A check that takes longer than a scrape waits is unknown, with no time, and all others are there."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "SCRAPE_WAIT": 0.05}
+    settings.HEALTH_CHECK = {**THREADS, "SCRAPE_WAIT": 0.05}
     runtime.reset()
-    held = Held()
-    slow = type("Slow", (Fine,), {"check_status": lambda self: held.wait()})
-    mount_checks(slow, Broken)
-    try:
-        eventually(lambda: values(metrics.collect()[STATUS])["Broken", "error"] == 1)
-        found = metrics.collect()
-    finally:
-        held.let_go.set()
+    mount_checks(held.check_class("Slow"), Broken)
+    eventually(lambda: values(metrics.collect()[STATUS])["Broken", "error"] == 1)
+    found = metrics.collect()
     assert values(found[STATUS])["Slow", "unknown"] == 1
     assert ("Slow",) not in values(found[TIME_TAKEN])
 
@@ -225,14 +222,9 @@ def test_gauges__of_a_site_that_is_broken(
         assert metrics.collect() == {}
     assert caplog.text.count("The OpenTelemetry metrics of the health checks could not be collected.") == 1
     assert "HEALTH_CHECK['URLCONF'] is 'nowhere.urls', which cannot be imported" in caplog.text
-
-
-@pytest.mark.parametrize("bad", [{"SCRAPE_WAIT": "long"}, {"TRACES": 3}, {"DURATION_BUCKETS": 1}, {"STORE": 5}])
-def test_gauges__of_bad_settings(metrics: Metrics, settings: Settings, mount_checks: Mount, bad: object) -> None:
-    """Settings that cannot be used make no collection fail."""
-    mount_checks(Fine)
-    settings.HEALTH_CHECK = bad
-    metrics.collect()
+    for bad in ({"SCRAPE_WAIT": "long"}, {"TRACES": 3}, {"DURATION_BUCKETS": 1}, {"STORE": 5}):
+        settings.HEALTH_CHECK = bad
+        metrics.collect()
 
 
 def test_gauges__say_nothing_as_a_process_ends(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry.metrics import Meter, NoOpMeterProvider
 from opentelemetry.sdk.metrics.export import Histogram, HistogramDataPoint
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
@@ -13,7 +13,8 @@ from health_check.conf import DEFAULT_DURATION_BUCKETS
 from health_check.monitor import runtime
 from health_check_opentelemetry import SpanObserver
 from tests.conftest import Mount
-from tests.support.bench import Held, MovableClock, SharedStore, Worker, defined
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
+from tests.support.bench import MovableClock, SharedStore, Worker, defined
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.recording import Metrics, Spans, following, ids, meter_provider, points, recording_spans
 
@@ -35,27 +36,25 @@ def ids_of(point: HistogramDataPoint) -> list[tuple[int | None, int | None]]:
 
 @pytest.mark.usefixtures("anywhere")
 def test_histogram__of_all_runs(followed: Followed, mount_checks: Mount) -> None:
-    """Each run is recorded in seconds, by check and state, and by what went wrong."""
-    _, metrics = followed
+    """Each run is recorded in seconds, by check and state, and by what went wrong; exemplars lead to the spans."""
+    spans, metrics = followed
     mount_checks(Fine, AsyncFine, Shaky, Broken)
     taken = {reading.label: reading.time_taken for reading in runtime.read(force=True).readings}
-    metric = metrics.collect()[DURATION]
-    assert (metric.unit, type(metric.data)) == ("s", Histogram)
     found = collected(metrics)
     assert found.keys() == taken.keys()
-    error_types = {"Broken": "health_check.exceptions.ServiceUnavailable", "Shaky": SHAKY}
+    metric = metrics.collect()[DURATION]
+    assert (metric.unit, type(metric.data)) == ("s", Histogram)
+    error_types = {"Broken": "ServiceUnavailable", "Shaky": "ServiceWarning"}
     states = {"Fine": "ok", "AsyncFine": "ok", "Shaky": "warning", "Broken": "error"}
     for label, state in states.items():
         one = found[label]
         expected = {"health_check.name": label, "health_check.state": state}
         if label in error_types:
-            expected["error.type"] = error_types[label]
+            expected["error.type"] = f"health_check.exceptions.{error_types[label]}"
         assert dict(one.attributes or {}) == expected
         assert (one.count, one.sum) == (1, taken[label])
         assert tuple(one.explicit_bounds) == DEFAULT_DURATION_BUCKETS
-
-
-SHAKY = "health_check.exceptions.ServiceWarning"
+        assert ids_of(one) == [ids(spans.of_check(label))]
 
 
 def test_histogram__counts_runs_not_readings(threads: None, followed: Followed, mount_checks: Mount) -> None:
@@ -69,28 +68,15 @@ def test_histogram__counts_runs_not_readings(threads: None, followed: Followed, 
     assert collected(metrics)["Fine"].count == 2
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_histogram__exemplars_lead_to_the_spans_of_runs(followed: Followed, mount_checks: Mount) -> None:
-    """The exemplar of a run has the ids of its span, in order or not, sync or async."""
-    spans, metrics = followed
-    mount_checks(Fine, AsyncFine, Broken)
-    runtime.read()
-    found = collected(metrics)
-    for label in ("Fine", "AsyncFine", "Broken"):
-        assert ids_of(found[label]) == [ids(spans.of_check(label))]
-
-
-def test_histogram__of_a_hung_check(settings: Settings, followed: Followed, mount_checks: Mount) -> None:
+def test_histogram__of_a_hung_check(
+    settings: Settings, followed: Followed, mount_checks: Mount, hanging: type[HealthCheck]
+) -> None:
     """A run that timed out is recorded with the time it had, and an exemplar."""
     spans, metrics = followed
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
-    held = Held()
-    mount_checks(type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05}))
-    try:
-        runtime.read()
-        found = collected(metrics)["Hanging"]
-    finally:
-        held.let_go.set()
+    settings.HEALTH_CHECK = THREADS
+    mount_checks(hanging)
+    runtime.read()
+    found = collected(metrics)["Hanging"]
     assert (found.attributes or {})["error.type"] == "timeout"
     assert found.sum == pytest.approx(0.55)
     assert ids_of(found) == [ids(spans.of_check("Hanging"))]
@@ -109,7 +95,7 @@ def test_histogram__buckets_of_the_setting(settings: Settings, followed: Followe
 def test_histogram__without_spans(settings: Settings, followed: Followed, mount_checks: Mount, traces: str) -> None:
     """Runs are counted whether or not they are traced; an exemplar is there where a span is."""
     spans, metrics = followed
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": traces}
+    settings.HEALTH_CHECK = {**THREADS, "TRACES": traces}
     mount_checks(Fine, Broken)
     runtime.read()
     found = collected(metrics)
@@ -117,21 +103,16 @@ def test_histogram__without_spans(settings: Settings, followed: Followed, mount_
     assert ids_of(found["Broken"]) == ([] if traces == "none" else [ids(spans.of_check("Broken"))])
 
 
-def test_histogram__metrics_alone(mount_checks: Mount) -> None:
-    """Where there is an SDK for metrics and none for traces, runs are recorded without exemplars."""
-    with meter_provider() as (provider, metrics), following(SpanObserver(meter_provider=provider)):
-        mount_checks(Fine)
-        runtime.read()
-        [found] = collected(metrics).values()
-        assert (found.count, ids_of(found)) == (1, [])
-
-
-def test_histogram__unsampled_runs_have_no_exemplars(mount_checks: Mount) -> None:
-    """What is not sampled cannot be found by its ids."""
-    with meter_provider() as (provider, metrics), recording_spans(ALWAYS_OFF, metrics=provider):
-        mount_checks(Fine)
-        runtime.read()
-        assert ids_of(collected(metrics)["Fine"]) == []
+@pytest.mark.parametrize("sampler", [None, ALWAYS_OFF], ids=["no SDK for traces", "unsampled"])
+def test_histogram__no_exemplar_without_a_trace(mount_checks: Mount, sampler: Sampler | None) -> None:
+    """Where runs leave no trace they are recorded, but have no exemplars: what is not sampled cannot be found."""
+    with meter_provider() as (provider, metrics):
+        alone = following(SpanObserver(meter_provider=provider))
+        with alone if sampler is None else recording_spans(sampler, metrics=provider):
+            mount_checks(Fine)
+            runtime.read()
+            [found] = collected(metrics).values()
+    assert (found.count, ids_of(found)) == (1, [])
 
 
 @pytest.mark.usefixtures("threads")

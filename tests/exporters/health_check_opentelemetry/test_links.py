@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from pytest_django import Settings
 
-from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from tests.conftest import Mount
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import Held
 from tests.support.checks import AsyncFine, Broken, Fine
 from tests.support.recording import ROUND, Spans, an_sdk, attributes, ids, recording_spans
@@ -64,10 +64,9 @@ def test_link__not_of_who_did_not_wait(spans: Spans, mount_checks: Mount) -> Non
 
 
 @pytest.mark.usefixtures("threads")
-def test_link__of_several_that_waited_for_one_round(spans: Spans, mount_checks: Mount) -> None:
+def test_link__of_several_that_waited_for_one_round(spans: Spans, mount_checks: Mount, held: Held) -> None:
     """All who waited for a round link to it, whoever had it run."""
-    held = Held()
-    mount_checks(type("Slow", (HealthCheck,), {"check_status": lambda self: held.wait()}), AsyncFine)
+    mount_checks(held.check_class("Slow"), AsyncFine)
     with concurrent.futures.ThreadPoolExecutor(5) as pool:
         try:
             first = pool.submit(ask, spans)
@@ -95,20 +94,15 @@ def test_link__not_to_what_is_not_sampled(mount_checks: Mount) -> None:
     assert links_of(requests.named(REQUEST)) == []
 
 
-@pytest.mark.parametrize("traces", ["none", "failures"])
-def test_link__not_to_a_round_that_is_not_traced(
-    settings: Settings, spans: Spans, mount_checks: Mount, traces: str
+@pytest.mark.parametrize(
+    ("traces", "checks", "linked"),
+    [("none", [Fine, Broken], False), ("failures", [Fine], False), ("failures", [Fine, Broken], True)],
+)
+def test_link__to_a_round_that_is_traced(
+    settings: Settings, spans: Spans, mount_checks: Mount, traces: str, checks: list[object], linked: bool
 ) -> None:
-    """Nor is there one to a round that is in order, where such rounds are not traced."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": traces}
-    mount_checks(Fine)
-    ask(spans)
-    assert links_of(spans.named(REQUEST)) == []
-
-
-def test_link__to_a_round_that_was_written_afterwards(settings: Settings, spans: Spans, mount_checks: Mount) -> None:
-    """A round that is traced since something failed has its link like any other."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": "failures"}
-    mount_checks(Fine, Broken)
-    ask(spans, status=500)
-    assert links_of(spans.named(REQUEST)) == [ids(spans.named(ROUND))]
+    """There is none to a round that is not traced; one that is since something failed has its link like any other."""
+    settings.HEALTH_CHECK = {**THREADS, "TRACES": traces}
+    mount_checks(*checks)
+    ask(spans, status=500 if Broken in checks else 200)
+    assert links_of(spans.named(REQUEST)) == ([ids(spans.named(ROUND))] if linked else [])

@@ -15,7 +15,8 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
 from tests.conftest import Mount
-from tests.support.bench import SECONDS, Held
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
+from tests.support.bench import SECONDS, Script
 from tests.support.recording import Spans, ids
 
 Logged = InMemoryLogRecordExporter
@@ -94,29 +95,25 @@ def test_log__of_an_error(spans: Spans, mount_checks: Mount, logged: Logged, che
     assert ("\n" in body) is (check is not Wrapped)
     assert "geheim" not in body
     assert "geheim" not in spans.of_check(label).to_json()
-    found = {name: (record.log_record.attributes or {})[name] for name in ("check", "state", "previous_state")}
-    assert found == {"check": label, "state": "error", "previous_state": "ok"}
     attributes = record.log_record.attributes or {}
     span = spans.of_check(label).attributes or {}
-    assert {name: attributes[name] for name in ("health_check.name", "health_check.state")} == {
-        name: span[name] for name in ("health_check.name", "health_check.state")
-    }
-    assert attributes["event.name"] == "health_check.state_change"
-    assert attributes["exception.type"] == span["error.type"]
+    own = {"check": label, "state": "error", "previous_state": "ok", "event.name": "health_check.state_change"}
+    of_span = {name: span[name] for name in ("health_check.name", "health_check.state")}
+    expected = {**own, **of_span, "exception.type": span["error.type"]}
+    assert {name: attributes[name] for name in expected} == expected
     assert "raise LookupError" in str(attributes["exception.stacktrace"])  # also where the text has its cause alone
 
 
-def test_log__of_a_hung_check(settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged) -> None:
+def test_log__of_a_hung_check(
+    settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged, hanging: type[HealthCheck]
+) -> None:
     """That a check timed out is logged within its span, too."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
-    held = Held()
-    mount_checks(type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05}))
-    try:
-        runtime.read()
-    finally:
-        held.let_go.set()
-    assert_within(only(logged), spans, "Hanging")
-    assert only(logged).log_record.body == "Hanging is error: unavailable: timed out after 0.05 s"
+    settings.HEALTH_CHECK = THREADS
+    mount_checks(hanging)
+    runtime.read()
+    record = only(logged)
+    assert_within(record, spans, "Hanging")
+    assert record.log_record.body == "Hanging is error: unavailable: timed out after 0.05 s"
 
 
 @pytest.mark.parametrize("check", [Blown, BlownAsync])
@@ -124,34 +121,24 @@ def test_log__of_a_round_that_is_written_afterwards(
     settings: Settings, spans: Spans, mount_checks: Mount, logged: Logged, check: type[HealthCheck]
 ) -> None:
     """Where failures alone are traced, the log leads to the span that was written for it."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TRACES": "failures"}
+    settings.HEALTH_CHECK = {**THREADS, "TRACES": "failures"}
     mount_checks(check)
     runtime.read()
     assert_within(only(logged), spans, check.__name__)
 
 
 @pytest.mark.usefixtures("anywhere")
-def test_log__of_a_change_for_the_better(spans: Spans, mount_checks: Mount, logged: Logged) -> None:
+def test_log__of_a_change_for_the_better(
+    spans: Spans, mount_checks: Mount, logged: Logged, caplog: pytest.LogCaptureFixture
+) -> None:
     """That a check is ok again is logged within the span of that run."""
-    outcomes = iter([ServiceUnavailable("down"), None])
-
-    class Recovering(HealthCheck):
-        max_age = 60
-
-        def check_status(self) -> None:
-            if (error := next(outcomes)) is not None:
-                raise error
-
-    mount_checks(Recovering)
-    logging.getLogger("health_check").setLevel(logging.INFO)
-    try:
-        runtime.read()
-        runtime.flush(SECONDS)
-        logged.clear()
-        spans.clear()
-        runtime.read(force=True)
-        runtime.flush(SECONDS)
-    finally:
-        logging.getLogger("health_check").setLevel(logging.NOTSET)
-    assert_within(only(logged), spans, "Recovering")
-    assert only(logged).log_record.body == "Recovering is ok"
+    mount_checks((Script(ServiceUnavailable("down"), None).define().check_class, {"name": "Recovering", "max_age": 60}))
+    caplog.set_level(logging.INFO, logger="health_check")
+    runtime.read()
+    runtime.flush(SECONDS)
+    logged.clear()
+    spans.clear()
+    runtime.read(force=True)
+    record = only(logged)
+    assert_within(record, spans, "Recovering")
+    assert record.log_record.body == "Recovering is ok"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +19,8 @@ from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from tests.conftest import Mount
 from tests.exporters.health_check_opentelemetry.conftest import THREADS
+from tests.support.bench import Held
+from tests.support.calling import working
 from tests.support.checks import Fine
 from tests.support.recording import ROUND, Spans, attributes, is_child, orphans
 
@@ -31,16 +32,6 @@ def test_work__of_a_sync_check(spans: Spans, mount_checks: Mount) -> None:
     runtime.read()
     for name in ("One", "Two", "Three"):
         assert is_child(spans.named(f"work of {name}"), spans.of_check(name))
-
-
-def working(spans: Spans, name: str) -> type[HealthCheck]:
-    """Return a check of this name that makes a span."""
-
-    def check_status(self: HealthCheck) -> None:
-        with spans.tracer.start_as_current_span(f"work of {name}"):
-            pass
-
-    return type(name, (HealthCheck,), {"check_status": check_status})
 
 
 @pytest.mark.usefixtures("anywhere")
@@ -72,40 +63,21 @@ def test_work__of_an_async_check(spans: Spans, mount_checks: Mount) -> None:
 
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 def test_deadline__ends_the_span(
-    settings: Settings, spans: Spans, mount_checks: Mount, client: Client, asynchronous: bool
+    settings: Settings, spans: Spans, mount_checks: Mount, client: Client, held: Held, asynchronous: bool
 ) -> None:
     """The span of a check that hangs ends at its deadline with the error type timeout, and so does its round."""
-    release, ended = threading.Event(), threading.Event()
-
-    class Hanging(HealthCheck):
-        timeout = 0.05
-
-        def check_status(self) -> None:
-            release.wait()
-            ended.set()
-
-    class AsyncHanging(HealthCheck):
-        timeout = 0.05
-
-        async def check_status(self) -> None:
-            await sync_to_async(Hanging.check_status)(Hanging())
-
     settings.HEALTH_CHECK = THREADS
-    check = AsyncHanging if asynchronous else Hanging
-    mount_checks(check, Fine)
-    try:
-        found = client.get("/health/?format=json").json()
-        span = spans.of_check(check.__name__)
-        root = spans.named(ROUND)
-    finally:
-        release.set()
-    assert found == {check.__name__: "unavailable: timed out after 0.05 s", "Fine": "OK"}
+    how = sync_to_async(lambda check: held.wait()) if asynchronous else (lambda check: held.wait())
+    mount_checks(held.check_class("Hanging", timeout=0.05, check_status=how), Fine)
+    found = client.get("/health/?format=json").json()
+    span, root = spans.of_check("Hanging"), spans.named(ROUND)
+    assert found == {"Hanging": "unavailable: timed out after 0.05 s", "Fine": "OK"}
     assert attributes(span)["error.type"] == "timeout"
     assert attributes(span)["health_check.state"] == "error"
     assert span.status.status_code is StatusCode.ERROR
     assert is_child(span, root)
-    assert ended.wait(10)
-    assert spans.names == sorted(["health_check.check Fine", f"health_check.check {check.__name__}", ROUND])
+    held.let_go.set()
+    assert spans.names == ["health_check.check Fine", "health_check.check Hanging", ROUND]
 
 
 @pytest.fixture

@@ -112,20 +112,14 @@ def test_export__one_of_the_two(
     assert (len(arrived.spans), len(arrived.points)) == arrive
 
 
-def test_export__not_where_there_is_an_sdk(found: Global) -> None:
-    """Somebody's own SDK stays as it is."""
-    theirs = found.tracers = TracerProvider(shutdown_on_exit=False)
+@pytest.mark.parametrize("half", ["tracers", "meters"])
+def test_export__not_where_there_is_an_sdk(found: Global, half: str) -> None:
+    """Somebody's own SDK stays as it is; one for spans or for metrics alone is one, too."""
+    theirs = {"tracers": TracerProvider, "meters": MeterProvider}[half](shutdown_on_exit=False)
+    setattr(found, half, theirs)
     assert sdk.export_by_otlp() is None
-    assert found.tracers is theirs
-    assert is_of_the_api(found.meters)
-
-
-def test_export__not_where_there_is_half_an_sdk(found: Global) -> None:
-    """An SDK for metrics alone is one, too."""
-    theirs = found.meters = MeterProvider(shutdown_on_exit=False)
-    assert sdk.export_by_otlp() is None
-    assert found.meters is theirs
-    assert is_of_the_api(found.tracers)
+    assert getattr(found, half) is theirs
+    assert is_of_the_api(found.tracers) != is_of_the_api(found.meters)
 
 
 @pytest.mark.parametrize(

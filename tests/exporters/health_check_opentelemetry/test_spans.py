@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,20 +11,23 @@ from django.core.management import call_command
 from django.test import Client
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode, Tracer
 from pytest_django import Settings
 
 from health_check import extensions
 from health_check.backends import HealthCheck
+from health_check.exceptions import ServiceWarning
 from health_check.monitor import runtime
 from health_check.runner import observers
 from health_check_opentelemetry import SpanObserver
 from health_check_opentelemetry.registration import register
 from health_check_opentelemetry.schema import SCHEMA_URL
 from tests.conftest import Mount
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import SECONDS, eventually
 from tests.support.checks import AsyncBroken, AsyncFine, BaseBlown, Blown, Broken, Exiting, Fine, Shaky, TwiceBroken
-from tests.support.recording import ROUND, Spans, attributes, following, ids, is_child
+from tests.support.recording import ROUND, Spans, attributes, following, ids, is_child, labels, recording_spans
 
 
 @pytest.mark.usefixtures("anywhere")
@@ -97,25 +101,19 @@ def test_attributes__of_an_error(
 
 
 def test_attributes__of_a_warning(spans: Spans, mount_checks: Mount) -> None:
-    """A warning is a state of its own and no error of the span."""
-    mount_checks(Shaky)
-    runtime.read()
-    span = spans.of_check("Shaky")
-    found = attributes(span)
-    assert (found["health_check.state"], found["health_check.status"]) == ("warning", 0)
-    assert span.status.status_code is not StatusCode.ERROR
-
-
-def test_attributes__secrets_are_masked(spans: Spans, mount_checks: Mount) -> None:
-    """A secret in an error is in no attribute, status or event."""
+    """A warning is a state of its own and no error of the span; a secret in its text is in none of it."""
 
     class Leaking(HealthCheck):
         def check_status(self) -> None:
-            self.add_error("cannot reach redis://user:geheim@host/0")
+            self.add_error(ServiceWarning("cannot reach redis://user:geheim@host/0"))
 
     mount_checks(Leaking)
     runtime.read()
-    assert "geheim" not in spans.of_check("Leaking").to_json()
+    span = spans.of_check("Leaking")
+    found = attributes(span)
+    assert (found["health_check.state"], found["health_check.status"]) == ("warning", 0)
+    assert span.status.status_code is not StatusCode.ERROR
+    assert "geheim" not in span.to_json()
 
 
 @pytest.mark.usefixtures("anywhere")
@@ -249,3 +247,35 @@ def test_register__needs_no_settings(settings: Settings, monkeypatch: pytest.Mon
     register.__wrapped__()
     assert [type(observer) for observer in observers._observers] == [SpanObserver]
     assert extensions.telemetry() is not None
+
+
+def exemplars() -> dict[str, dict[str, str]]:
+    """Return what finds the last run of each check elsewhere."""
+    readings = runtime.read().readings
+    return {reading.label: dict(reading.record.result.exemplar) for reading in readings if reading.record}
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_exemplar__of_a_sampled_span(settings: Settings, spans: Spans, mount_checks: Mount, client: Client) -> None:
+    """The exemplar of each run has the ids of its span, in the record and on the page, in hexadecimal."""
+    mount_checks(Fine, AsyncFine, Broken)
+    page = client.get("/metrics", headers={"Accept": "application/openmetrics-text"}).content.decode()
+    pattern = r'duration_seconds_bucket\{check="(\w+)".*# \{span_id="([0-9a-f]{16})",trace_id="([0-9a-f]{32})"\}'
+    shown = {
+        check: {"trace_id": trace_id, "span_id": span_id} for check, span_id, trace_id in re.findall(pattern, page)
+    }
+    assert shown == {name: labels(spans.of_check(name)) for name in ("Fine", "AsyncFine", "Broken")}
+    if settings.HEALTH_CHECK:
+        assert exemplars() == shown
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("without", ["sampled spans", "an SDK", "traces"])
+def test_exemplar__none_that_leads_nowhere(settings: Settings, mount_checks: Mount, without: str) -> None:
+    """Where no trace is kept there is no example."""
+    mount_checks(Fine, AsyncFine, Broken)
+    if without == "traces":
+        settings.HEALTH_CHECK = {**THREADS, "TRACES": "none"}
+    unfollowed = following(SpanObserver(trace.NoOpTracerProvider()))
+    with unfollowed if without == "an SDK" else recording_spans(ALWAYS_OFF if without == "sampled spans" else None):
+        assert exemplars() == {"Fine": {}, "AsyncFine": {}, "Broken": {}}

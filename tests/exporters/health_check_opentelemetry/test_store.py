@@ -11,6 +11,7 @@ from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from pytest_django import Settings
 
 from health_check_opentelemetry import SpanObserver
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import MovableClock, SharedStore, Worker, defined
 from tests.support.calling import Client
 from tests.support.recording import ROUND, Spans, an_sdk
@@ -50,7 +51,7 @@ class CallingStore(SharedStore):
 @pytest.mark.parametrize("traces", ["all", "failures", "none"])
 def test_store__has_no_spans(settings: Settings, spans: Spans, traces: str) -> None:
     """Its client's calls are in no trace, whatever is traced of the runs."""
-    settings.HEALTH_CHECK = {"TRACES": traces, "MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    settings.HEALTH_CHECK = {**THREADS, "TRACES": traces}
     clock = MovableClock()
     store = CallingStore(clock, client := Client(spans))
     worker = Worker(clock, lambda: store)

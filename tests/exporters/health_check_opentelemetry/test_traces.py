@@ -14,8 +14,9 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor import runtime
 from tests.conftest import Mount
+from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import Held, eventually
-from tests.support.calling import CALL, Client, calling
+from tests.support.calling import CALL, Client, calling, working
 from tests.support.recording import ROUND, Spans, attributes, is_child, labels, orphans, recording_spans
 
 DOWN = ServiceUnavailable("down")
@@ -38,7 +39,7 @@ def choose(request: pytest.FixtureRequest, settings: Settings) -> Choose:
     """A function that sets ``TRACES``, with checks in the calling thread, or on the runner's."""
 
     def set_traces(traces: str) -> None:
-        settings.HEALTH_CHECK = {"TRACES": traces, "MAX_CONCURRENCY": request.param, "MAX_AGE": 60}
+        settings.HEALTH_CHECK = {**THREADS, "TRACES": traces, "MAX_CONCURRENCY": request.param}
 
     return set_traces
 
@@ -75,15 +76,9 @@ def test_failures__spans_that_checks_make_themselves_are_no_orphans(
 ) -> None:
     """Where a sampler heeds no parent, a check's own spans cannot be kept from it; they are roots then."""
     with recording_spans(sampler) as spans:
-
-        class Working(HealthCheck):
-            def check_status(self) -> None:
-                with spans.tracer.start_as_current_span("work"):
-                    pass
-
-        mount_checks(Working)
+        mount_checks(working(spans, "Working"))
         run()
-        assert spans.names in ([], ["work"])
+        assert spans.names in ([], ["work of Working"])
         assert orphans(spans.finished) == []
 
 
@@ -116,16 +111,8 @@ def test_failures__first_one_is_written_afterwards(
     assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "unavailable: down")
     assert attributes(failed)["error.type"] == "health_check.exceptions.ServiceUnavailable"
     assert not any(client.sampled)
-
-
-def test_failures__exemplar_is_that_of_the_failing_run(failures: None, spans: Spans, mount_checks: Mount) -> None:
-    """The record of the run that failed names its span, though it was written when the run had ended."""
-    client = Client(spans)
-    mount_checks(calling(client, "Fails", DOWN), calling(client, "Fine"))
-    run()
-    exemplars = {reading.label: exemplar_of(reading.label) for reading in runtime.read().readings}
-    assert exemplars["Fails"] == labels(spans.of_check("Fails"))
-    assert exemplars["Fine"] in ({}, labels(spans.of_check("Fine")))  # it may have ended before anything was wrong
+    assert exemplar_of("Fails") == labels(failed)
+    assert exemplar_of("Fine") in ({}, labels(spans.of_check("Fine")))  # it may have ended before anything was wrong
 
 
 def exemplar_of(label: str) -> dict[str, str]:
@@ -185,16 +172,14 @@ def test_failures__several_at_once_are_one_round(failures: None, spans: Spans, m
         assert exemplar_of(name) == labels(spans.of_check(name))
 
 
-def test_failures__hung_check(settings: Settings, spans: Spans, mount_checks: Mount) -> None:
+def test_failures__hung_check(
+    settings: Settings, spans: Spans, mount_checks: Mount, held: Held, hanging: type[HealthCheck]
+) -> None:
     """A check that hangs is written at its deadline; it counts as failed until a run of it is in order."""
-    settings.HEALTH_CHECK = {"TRACES": "failures", "MAX_CONCURRENCY": 4, "MAX_AGE": 60}
-    held = Held()
-    hanging = type("Hanging", (HealthCheck,), {"check_status": lambda self: held.wait(), "timeout": 0.05})
+    settings.HEALTH_CHECK = {**THREADS, "TRACES": "failures"}
     mount_checks(hanging, calling(Client(spans), "Fine"))
-    try:
-        assert run() == {"Hanging": "error", "Fine": "ok"}
-    finally:
-        held.let_go.set()
+    assert run() == {"Hanging": "error", "Fine": "ok"}
+    held.let_go.set()
     eventually(lambda: any("Hanging" in span.name for span in spans.finished))
     span = spans.of_check("Hanging")
     assert attributes(span)["error.type"] == "timeout"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.urls import path
 from prometheus_client import CollectorRegistry, Counter
@@ -14,7 +12,6 @@ from health_check.views import HealthCheckView
 from health_check_prometheus import HealthCheckCollector
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
-from tests.support.bench import Held
 from tests.support.checks import Broken, Fine
 
 
@@ -39,11 +36,3 @@ def registry(mount: Mount) -> CollectorRegistry:
         path("metrics", MetricsView.as_view(registry=found)),
     )
     return found
-
-
-@pytest.fixture
-def held() -> Iterator[Held]:
-    """What a check waits for until the test ends, or lets it go."""
-    found = Held()
-    yield found
-    found.let_go.set()

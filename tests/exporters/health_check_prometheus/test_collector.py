@@ -104,7 +104,7 @@ def test_collect__slow_check_is_unknown(
 ) -> None:
     """A scrape waits SCRAPE_WAIT at most: a check that takes longer is unknown, and its run goes on and counts."""
     settings.HEALTH_CHECK = {**THREADS, "SCRAPE_WAIT": 0.01}
-    mount_checks(type("Slow", (Fine,), {"check_status": lambda self: held.wait()}), Fine)
+    mount_checks(held.check_class("Slow"), Fine)
     assert value_in(registry, "state", check="Slow", state="unknown") == 1
     assert value_in(registry, "in_progress", check="Slow") == 1
     assert held.running.wait(SECONDS)  # what only waits for a thread does not count

@@ -185,7 +185,7 @@ def test_deadline__holds_for_the_whole_page(
 ) -> None:
     """Where others fail, so that ours are collected twice, both together wait no longer than one scrape may."""
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "SCRAPE_WAIT": SCRAPE_WAIT}
-    slow = type("Slow", (Fine,), {"check_status": lambda self: held.wait()})
+    slow = held.check_class("Slow")
     mount(
         path("health/", HealthCheckView.as_view(checks=[slow]), name="health"),
         path("metrics", MetricsView.as_view(registry=registry)),
