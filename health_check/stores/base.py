@@ -27,9 +27,6 @@ LEASE_SECONDS = 2.0
 LEASE_AGES = 3
 """For how many times the length of its own lease a process accepts another one's, even if that ends later."""
 
-MOST_NUMBERS = 1000
-"""How many numbers a record may count: a bucket of durations has one each, also after the buckets were changed."""
-
 RELEASE_SECONDS = 3600
 """For how many seconds the results of another release are kept without a run of it."""
 
@@ -296,14 +293,9 @@ class Store(abc.ABC):
     def _following(self, publication: Publication, latest: Record | None) -> Record:
         """Return the record of a publication with its run counted on top of all that was counted before."""
         result = publication.record.result
-        is_same = latest is not None and latest.result.backend == result.backend  # else another check had the label
-        totals = (latest.totals if latest is not None and is_same else NO_TOTALS).counting(result)
-        record = publication.record
-        numbers = (record.seq, record.streak, *totals.runs.values(), *totals.durations.values())
-        if max(numbers) > serializer.MOST_COUNTED or len(numbers) > MOST_NUMBERS:  # what nobody could read, begins anew
-            seq = record.seq if record.seq <= serializer.MOST_COUNTED else int(result.finished)  # no lease has that
-            record, totals = record._replace(seq=seq, streak=1), NO_TOTALS.counting(result)
-        return record._replace(totals=totals, release=self.site_release)
+        former = _of_same_check(latest, result)
+        totals = (former.totals if former is not None else NO_TOTALS).counting(result)
+        return publication.record._replace(totals=totals, release=self.site_release)
 
     def _raise_mark(self) -> None:  # noqa: B027 - there is nothing to do where others do not see it
         """Have other processes look in the store though their records are fresh, as one of them was replaced."""
@@ -372,10 +364,9 @@ class Store(abc.ABC):
 
     def _addition(self, key: Key, result: Result, latest: Record | None) -> Addition:
         """Return what a run adds to the past of a check, after the newest record of any release."""
-        is_same = latest is not None and latest.result.backend == result.backend
+        former = _of_same_check(latest, result)
         host = self._host_of(key)
-        before = latest.result if latest is not None and is_same else None
-        return addition_of(result, before, result.host if host is None else host)
+        return addition_of(result, former and former.result, result.host if host is None else host)
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
         """Return the records that other hosts have of checks, by host; none where the store has but one host."""
@@ -409,6 +400,11 @@ class Store(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Close connections; the next use makes new ones."""
+
+
+def _of_same_check(latest: Record | None, result: Result) -> Record | None:
+    """Return the record before a result; None where another check had the label then."""
+    return latest if latest is not None and latest.result.backend == result.backend else None
 
 
 def create_store() -> Store:

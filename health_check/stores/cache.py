@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import secrets
@@ -12,27 +11,15 @@ from typing import Any
 
 from django.core.cache.backends.base import BaseCache
 
-from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import is_shared_cache
 from health_check.past import DAY
-from health_check.records import Kind, Record, State
+from health_check.records import Record, State
 from health_check.stores import serializer
-from health_check.stores.base import (
-    RELEASE_SECONDS,
-    Key,
-    Lease,
-    Publication,
-    Query,
-    Stored,
-    StoreError,
-)
+from health_check.stores.base import RELEASE_SECONDS, Key, Lease, Publication, Query, Stored, StoreError
 from health_check.stores.cache_access import HOST_KEY_SECONDS, LEAST_SECONDS, values
 from health_check.stores.cache_past import HOST_SECONDS, HOSTS, CachePast, added
 
 MARK = "forced"
-
-MOST_MESSAGES, MOST_CHARACTERS = 3, 100
-"""How many messages of a record a cache gets that does not take all of it, and how much of each."""
 
 HOSTS_SECONDS = 1.0
 """For how long it is known which hosts there are."""
@@ -46,25 +33,9 @@ class DjangoCacheStore(CachePast):
 
     What is counted is read again just before it is written: two releases that publish a check within that round trip
     may lose a run from the counters.
-
-    Args:
-        alias: The cache, a key of ``CACHES``.
-        site: The name of the site; default as ``HEALTH_CHECK["SITE"]`` says.
-        host: The name of this host in the records; default the host name.
-        clock: Returns the time.
-
-    Raises:
-        TypeError: If an option is of no use.
     """
 
     mark_seconds = 2.0
-
-    def __init__(
-        self, *, alias: str = "default", site: str | None = None, host: str | None = None, clock: Clock | None = None
-    ) -> None:
-        super().__init__(alias=alias, site=site, host=host, clock=clock)
-        self._memo = serializer.Memo()
-        self._numbers: dict[Key, int] = {}
 
     @property
     def reaches_others(self) -> bool:
@@ -137,63 +108,41 @@ class DjangoCacheStore(CachePast):
 
     def _write(self, publications: Sequence[Publication]) -> list[Record | None]:
         """Write records; that their leases are in force is known without asking: they have not ended."""
-        keys = {self._record_key(each.lease.key): each.lease.key for each in publications}
-        days = {
-            each.lease.key: self._day_key(each.lease.key, int(each.record.result.finished // DAY))
-            for each in publications
-        }
-        bad = {
-            each.lease.key: self._failures_key(each.lease.key)
-            for each in publications
-            if each.record.result.state is not State.OK
-        }
-        names = [*keys, *days.values(), *bad.values()]
-        found: dict[str, Any] = self._do(lambda cache: values(cache, names))
-        records: dict[str, Record] = {}
+        named = [self._documents_of(each) for each in publications]
+        found: dict[str, Any] = self._do(lambda cache: values(cache, [name for names in named for name in names]))
+        records: list[Record | None] = []
         documents: dict[int, dict[str, str]] = {}
-        for (name, key), publication in zip(keys.items(), publications, strict=True):
+        for publication, (name, day, *failures) in zip(publications, named, strict=True):
+            key = publication.lease.key
             latest = self._memo.load(name, text := found.get(name))
             if latest is not None and latest.release != self.site_release:
                 documents.setdefault(RELEASE_SECONDS, {})[self._own_key(key, latest.release)] = str(text)
-            records[name] = self._following(publication, latest)
-            addition = self._addition(key, records[name].result, latest)
+            record = self._following(publication, latest)
+            addition = self._addition(key, record.result, latest)
             written = documents.setdefault(self._seconds(key), {})
-            written[name] = self._text_of(name, records[name])
-            written[days[key]] = added(found.get(days[key]), addition)
-            if key in bad:
-                written[bad[key]] = serializer.last_failures(found.get(bad[key]), addition.failures)
+            written[name] = serializer.dump(record)
+            self._memo.note(name, written[name], record)
+            written[day] = added(found.get(day), addition)
+            for last in failures:
+                written[last] = serializer.last_failures(found.get(last), addition.failures)
+            records.append(record)
         for seconds, some in sorted(documents.items()):
-            for name in self._refused(some, seconds):
-                if name in records:
-                    records[name] = self._shorter(name, records[name], seconds)
-        if not self._is_proven or not found.keys() >= keys.keys():
-            self._prove(list(keys))
-        self._published.update(days)
+            self._set(some, seconds)
+        if not (self._is_proven and all(name in found for name, *_ in named)):
+            self._prove([name for name, *_ in named])
+        self._published.update(publication.lease.key for publication in publications)
         with contextlib.suppress(StoreError):  # what matters is written
             self._do(self._note_host)
             if self.most_entries is not None:  # it keeps what has ended, until it drops anything at random to make room
                 former = [self._lease_key(each.lease.key, each.lease.seq - 1) for each in publications]
                 self._do(lambda cache: cache.delete_many(former))
-        return [records[name] for name in keys]
+        return records
 
-    def _text_of(self, name: str, record: Record) -> str:
-        text = serializer.dump(record)
-        self._memo.note(name, text, record)
-        return text
-
-    def _shorter(self, name: str, record: Record, seconds: int) -> Record:
-        """Write a record with less to say, as the cache refuses it, and return it.
-
-        Raises:
-            StoreError: If it refuses that, too.
-        """
-        messages = sorted(record.result.messages, key=lambda message: message.kind is Kind.WARNING)[:MOST_MESSAGES]
-        short = tuple(dataclasses.replace(each, text=f"{each.text[:MOST_CHARACTERS]} …") for each in messages)
-        result = dataclasses.replace(record.result, messages=short, pretty_status=None, exemplar={})
-        record = record._replace(result=result, totals=record.totals._replace(exemplars={}))
-        if not self._keeps(name, self._text_of(name, record), seconds):
-            raise StoreError(f"the cache {self._alias!r} does not take a record of {record.result.backend}")
-        return record
+    def _documents_of(self, publication: Publication) -> list[str]:
+        """Return the names of what a run changes: the record, the day, and the failures if it is one."""
+        key, result = publication.lease.key, publication.record.result
+        names = [self._record_key(key), self._day_key(key, int(result.finished // DAY))]
+        return names if result.state is State.OK else [*names, self._failures_key(key)]
 
     def _raise_mark(self) -> None:
         self._do(lambda cache: cache.set(self._named(MARK), secrets.token_hex(8), HOST_KEY_SECONDS))

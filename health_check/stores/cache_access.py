@@ -1,9 +1,10 @@
-"""How a store uses a Django cache: its connection, its names, and documents that a server may refuse."""
+"""How a store uses a Django cache: its connection, its names, and whether it keeps what is written."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import pickle
 import secrets
 import socket
@@ -16,6 +17,7 @@ from django.core.cache.backends.base import BaseCache
 from health_check.concurrency.clock import Clock
 from health_check.concurrency.connections import close_cache
 from health_check.past import DAY, DAYS
+from health_check.stores import serializer
 from health_check.stores.base import UNUSED_SECONDS, Key, Store, StoreError
 from health_check.stores.site import digest
 
@@ -44,15 +46,17 @@ class CacheAccess(Store):
 
     Args:
         alias: The cache, a key of ``CACHES``.
-        site: The name of the site; None for the usual one.
-        host: The name of this host in the records; None for the host name.
+        site: The name of the site; default as ``HEALTH_CHECK["SITE"]`` says.
+        host: The name of this host in the records; default the host name.
         clock: Returns the time.
 
     Raises:
         TypeError: If an option cannot be used.
     """
 
-    def __init__(self, *, alias: str, site: str | None, host: str | None, clock: Clock | None) -> None:
+    def __init__(
+        self, *, alias: str = "default", site: str | None = None, host: str | None = None, clock: Clock | None = None
+    ) -> None:
         super().__init__(clock=clock)
         given: dict[str, object] = {"alias": alias, "site": site, "host": host}
         for name, value in given.items():
@@ -64,10 +68,14 @@ class CacheAccess(Store):
         self._host = host or socket.gethostname()
         if site is not None:
             self.site = digest(site)
-        self._cache: BaseCache | None = caches.create_connection(
-            alias
-        )  # one of our own: Django closes those of requests
+        # one of our own: Django closes those of requests
+        self._cache: BaseCache | None = caches.create_connection(alias)
         self._is_proven = False
+        self._memo = serializer.Memo()
+        self._numbers: dict[Key, int] = {}
+        self._published: set[Key] = set()
+        self._hosts: dict[str, float] = {}
+        self._hosts_read_at = self._host_noted_at = -math.inf
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
     @functools.cached_property
@@ -82,6 +90,7 @@ class CacheAccess(Store):
 
     def close(self) -> None:
         self._is_proven = False  # the server may have lost what it knew
+        self._host_noted_at = -math.inf
         cache, self._cache = self._cache, None
         if cache is not None:
             with contextlib.suppress(Exception):  # the client of a server that is gone
@@ -103,14 +112,14 @@ class CacheAccess(Store):
     def _seconds(self, key: Key) -> int:
         return UNUSED_SECONDS if key.scope == "fleet" else HOST_KEY_SECONDS
 
-    def _refused(self, documents: dict[str, str], seconds: int) -> list[str]:
-        """Write documents at once, or else one by one, and return which ones the cache refuses, as those too large."""
-        try:
-            failed = self._do(lambda cache: cache.set_many(documents, seconds)) or []  # django-redis returns None
-        except StoreError:
-            self._do(lambda cache: cache.get(next(iter(documents))))  # or else the server is gone
-            failed = list(documents)
-        return [name for name in failed if not self._keeps(name, documents[name], seconds)]
+    def _set(self, documents: dict[str, str], seconds: int) -> None:
+        """Write documents, in one round trip.
+
+        Raises:
+            StoreError: If the cache does not take one.
+        """
+        if refused := self._do(lambda cache: cache.set_many(documents, seconds)):
+            raise StoreError(f"the cache {self._alias!r} does not take {len(refused)} of {len(documents)} documents")
 
     def _prove(self, names: Sequence[str]) -> None:
         """Read back what was just written, and some more: a client may hide that its server is gone.
@@ -127,17 +136,6 @@ class CacheAccess(Store):
         if not found.keys() >= {*names} or not found.items() >= probes.items():
             raise StoreError(f"the cache {self._alias!r} does not keep what is written")
         self._is_proven = True
-
-    def _set(self, documents: dict[str, str], seconds: int) -> None:
-        if refused := self._refused(documents, seconds):
-            raise StoreError(f"the cache {self._alias!r} does not take {len(refused)} of {len(documents)} documents")
-
-    def _keeps(self, name: str, text: str, seconds: int) -> bool:
-        """Write one document, and return whether it is there then."""
-        with contextlib.suppress(StoreError):
-            self._do(lambda cache: cache.set(name, text, seconds))
-            return bool(self._do(lambda cache: cache.get(name)) == text)
-        return False
 
     def _named(self, name: str) -> str:
         return f"health-check:{self.site}:{name}"

@@ -11,7 +11,6 @@ from typing import Any
 
 from django.core.cache.backends.base import BaseCache
 
-from health_check.concurrency.clock import Clock
 from health_check.past import DAY, DAYS, HALF_HOUR, Addition, Change, Failure, Past, Period, compacted, sums
 from health_check.records import State
 from health_check.stores import serializer
@@ -72,7 +71,7 @@ class Document:
     def dump(self) -> str:
         """Return the document as text."""
         periods = [serializer.of_period(period) for period in self.periods.values()]
-        return _text([periods, serializer.dump_lines(self.changes)])
+        return serializer.text_of([periods, serializer.dump_lines(self.changes)])
 
     def add(self, periods: Iterable[Period], changes: Sequence[Change]) -> None:
         """Add runs, and drop changes that say nothing new."""
@@ -92,7 +91,7 @@ def added(text: Any, addition: Addition) -> str:
             period = serializer.to_period(periods[-1], HALF_HOUR)
             if period.start == addition.period.start:
                 periods[-1] = serializer.of_period(period.plus(addition.period))
-                return _text([periods, changes])
+                return serializer.text_of([periods, changes])
     document = Document.load(text, HALF_HOUR)
     document.add([addition.period], addition.changes)
     return document.dump()
@@ -131,22 +130,8 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
     former.changes = compacted(changes)[-MOST_CHANGES:]
 
 
-def _text(document: object) -> str:
-    return json.dumps(document, separators=(",", ":"))
-
-
 class CachePast(CacheAccess):
     """Keep the past in a cache, and note which hosts there are."""
-
-    def __init__(self, *, alias: str, site: str | None, host: str | None, clock: Clock | None) -> None:
-        super().__init__(alias=alias, site=site, host=host, clock=clock)
-        self._published: set[Key] = set()
-        self._hosts: dict[str, float] = {}
-        self._hosts_read_at = self._host_noted_at = -math.inf
-
-    def close(self) -> None:
-        self._host_noted_at = -math.inf
-        super().close()
 
     def past(self, keys: Sequence[Key]) -> Mapping[Key, Past]:
         """Return the past of checks, in one round trip if no host is new."""

@@ -467,12 +467,13 @@ class StoreClient:
                 if self._closed:
                     return
                 self._attempted_at = self._clock.monotonic()
-                if self._is_usable(store):
-                    self._is_back(store)
+                self._try_to_use(store)
         finally:
             self._attempt_ended(store)
 
-    def _is_usable(self, store: Store) -> bool:
+    def _try_to_use(self, store: Store) -> None:
+        """Use a store again that was lost, if it can be used, and is not left for another one meanwhile."""
+        trouble = ""
         try:
             with self._untraced():
                 store.verify()
@@ -480,27 +481,21 @@ class StoreClient:
                     self._note_draining(store)
                     self._give_back(store)  # a store that cannot be written is not back
         except Exception as error:
-            with self._lock:
-                if self.trouble and store is self._store:
-                    self.trouble = _text_of(error)
-            return False
+            trouble = _text_of(error)
         finally:
             _close(store)  # what it has belongs to this thread
             close_connections()
-        return True
+        with self._lock:
+            if store is not self._store:
+                return
+            self.trouble = trouble
+        if not trouble:
+            self._notify(lambda: logger.info("The store of the health checks is back: %s.", store.describe()))
 
     def _give_back(self, store: Store) -> None:
         if owed := list(self._owed):
             store.release(owed)
             self._owed.difference_update(owed)
-
-    def _is_back(self, store: Store) -> None:
-        with self._lock:
-            was_lost = bool(self.trouble) and store is self._store
-            if was_lost:
-                self.trouble = ""
-        if was_lost:
-            self._notify(lambda: logger.info("The store of the health checks is back: %s.", store.describe()))
 
     def _note_draining(self, store: Store) -> None:
         before, said = self._draining, store.draining

@@ -7,7 +7,9 @@ import dataclasses
 import os
 import pathlib
 import stat
+from collections.abc import Iterator
 
+from health_check.concurrency import threads
 from health_check.stores.base import StoreError
 
 ROOT = 0
@@ -70,16 +72,16 @@ class Trust:
         if is_own and stat.S_ISREG(status.st_mode) and status.st_mode & ~self.mode & 0o044:
             file.chmod(self.mode)
 
-    def make(self, file: pathlib.Path, flags: int) -> int:
-        """Open a file, following no link, and return its descriptor; a new one is for those who are trusted.
+    @contextlib.contextmanager
+    def opened(self, file: pathlib.Path, flags: int = 0) -> Iterator[int]:
+        """Open a file, following no link, and make it for those who are trusted where it is not there.
 
         Raises:
             StoreError: If it is not to be used.
             OSError: If it cannot be opened.
         """
         safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # which opens no link, and waits for no pipe
-        descriptor = os.open(file, flags | safe | os.O_CREAT | os.O_RDWR, 0o600)
-        try:
+        with closing(os.open(file, flags | safe | os.O_CREAT | os.O_RDWR, 0o600)) as descriptor:
             status = os.fstat(descriptor)
             if hasattr(os, "fchmod") and status.st_uid == os.geteuid() and status.st_size == 0:
                 os.fchmod(descriptor, self.mode)
@@ -88,10 +90,16 @@ class Trust:
                 status = os.fstat(descriptor)
             if problem := self.problem_in(file, status):
                 raise StoreError(problem)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+            yield descriptor
+
+
+@contextlib.contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """Close a file in the end; not as gevent does, which would leave that to a hub that may not run."""
+    try:
+        yield descriptor
+    finally:
+        threads.original("os", "close")(descriptor)
 
 
 def trust_in(folder: pathlib.Path) -> Trust:

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -36,10 +37,10 @@ versions of this package side by side each have their own: neither reads, overwr
 MOST_LENGTH = 500_000
 """How many characters a record has at most: what a check reports is bounded, so a longer one is forged."""
 
-RESULT_FIELDS = tuple(field.name for field in dataclasses.fields(Result))
-
 LAST_MOMENT = 253_402_300_799.0
 """The end of the year 9999, in Unix time: nothing can show a later one."""
+
+FINITE = sys.float_info.max
 
 MOST_COUNTED = 2**62
 """Larger numbers do not fit where they are shown and stored."""
@@ -48,7 +49,7 @@ MOST_COUNTED = 2**62
 def dump(record: Record) -> str:
     """Return a record as JSON."""
     totals = record.totals
-    return _text(
+    return text_of(
         {
             "version": VERSION,
             "result": _of_result(record.result),
@@ -81,7 +82,9 @@ def load(text: str) -> Record:
 
 def dump_lines(items: Iterable[Change | Failure]) -> str:
     """Return changes or failures as lines of JSON, each with its end: such texts can be put together, and cut."""
-    return "".join(f"{_text(_of_change(item) if isinstance(item, Change) else _of_failure(item))}\n" for item in items)
+    return "".join(
+        f"{text_of(_of_change(item) if isinstance(item, Change) else _of_failure(item))}\n" for item in items
+    )
 
 
 def last_failures(text: object, failures: Iterable[Failure], *, are_older: bool = False) -> str:
@@ -193,7 +196,8 @@ class Memo:
         self._loaded[name] = text, record
 
 
-def _text(document: object) -> str:
+def text_of(document: object) -> str:
+    """Return a document as JSON."""
     text = ENCODER.encode(document)
     return text.encode("utf-8", "backslashreplace").decode()  # what UTF-8 cannot say becomes an escape of JSON's
 
@@ -234,32 +238,23 @@ def _to_result(document: Mapping[str, Any]) -> Result:
     )
 
 
-def _finite(value: Any) -> float:
+def _number(value: Any, least: float = -FINITE, most: float = FINITE) -> float:
     number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is not a number of seconds")
+    if not least <= number <= most:  # nor is what is no number
+        raise ValueError(f"{number} is not between {least} and {most}")
     return number
 
 
 def _bound(value: Any) -> float:
-    number = float(value)  # may be infinite
-    if math.isnan(number):
-        raise ValueError("a bucket has no bound")
-    return number
+    return _number(value, -math.inf, math.inf)
 
 
 def _moment(value: Any) -> float:
-    number = _finite(value)
-    if abs(number) > LAST_MOMENT:
-        raise ValueError(f"{number} is not a time")
-    return number
+    return _number(value, -LAST_MOMENT, LAST_MOMENT)
 
 
 def _seconds(value: Any) -> float:
-    number = _finite(value)
-    if number < 0:
-        raise ValueError(f"{number} seconds cannot be taken")
-    return number
+    return _number(value, 0.0)
 
 
 def _count(value: Any) -> int:
@@ -292,7 +287,7 @@ def _to_record(document: Mapping[str, Any]) -> Record:
     totals, success = document["totals"], document["last_success"]
     return Record(
         result=_to_result(document["result"]),
-        fresh_until=_finite(document["fresh_until"]),
+        fresh_until=_number(document["fresh_until"]),
         seq=_count(document["seq"]),
         totals=Totals(
             runs={**NO_RUNS, **{Outcome(outcome): _count(count) for outcome, count in totals["runs"].items()}},

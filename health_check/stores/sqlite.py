@@ -27,37 +27,12 @@ from health_check.stores.base import (
     StoreError,
 )
 from health_check.stores.site_folder import note_start, sweep
-from health_check.stores.sqlite_file import ForeignFileError, NewerVersionError, OlderVersionError, SharedFile
+from health_check.stores.sqlite_file import SharedFile, connect, is_damage
 
 T = TypeVar("T")
 
-VERSION = 7
-"""The version of the tables, to be raised with every change of them; it is part of the default file's name."""
-
-BUSY_SECONDS = 0.2
-"""How long to wait for another process that writes."""
-
 LEAST_ROOM = 32768
 """How many bytes a file must be able to take in, to be used again after it could not be written."""
-
-APPLICATION = int.from_bytes(b"dhex", "big")
-"""What marks our files."""
-
-MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
-
-TABLES = f"""
-{sqlite_past.TABLES}
-CREATE TABLE sites (site TEXT PRIMARY KEY, draining INTEGER) WITHOUT ROWID;
-CREATE TABLE latest (
-    name TEXT PRIMARY KEY, release TEXT NOT NULL, document TEXT NOT NULL, written REAL NOT NULL, failures TEXT NOT NULL
-);
-CREATE TABLE checks (
-    name TEXT NOT NULL, release TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
-    token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL, PRIMARY KEY (name, release)
-) WITHOUT ROWID;
-"""
-"""``latest`` has the newest record of each check, with all that is counted, and its last failures. ``checks`` has the
-lease of each release, and its record where that in ``latest`` is of another one."""
 
 FETCH = """
 SELECT NULL, draining, NULL, NULL, NULL, NULL FROM sites WHERE site = ?2
@@ -128,9 +103,7 @@ class SQLiteStore(Store):
         super().__init__(clock=clock)
         if path is not None and not _names_a_file(path):
             raise TypeError(f"path is {shown(path)}, use the name of a file")
-        self._file = SharedFile(
-            None if path is None else pathlib.Path(path), build=_build, refuse=_refusal, version=VERSION
-        )
+        self._file = SharedFile(None if path is None else pathlib.Path(path))
         self._tidied_day = -1.0
         self._connection: sqlite3.Connection | None = None
         self._memo = serializer.Memo()
@@ -240,7 +213,7 @@ class SQLiteStore(Store):
                 return self._attempt(work, writes)
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 self.close()
-                if _is_damage(error):
+                if is_damage(error):
                     self._file.set_aside(str(error))
                 elif not isinstance(error, _ReplacedError):
                     raise
@@ -267,7 +240,7 @@ class SQLiteStore(Store):
         if self._connection is None:
             with self._file.locked():
                 self._file.ensure()
-                self._connection = _connect(self.path)
+                self._connection = connect(self.path)
                 if self._file.is_own:
                     sweep(self.path.parent, self._clock.now())
                     note_start(self.path.parent)
@@ -371,17 +344,6 @@ class _ReplacedError(sqlite3.OperationalError):
     """Another process has put another file in place of the one that is open."""
 
 
-def _is_damage(error: Exception) -> bool:
-    """Return whether an error means that the file itself is no good, not just that it cannot be had at present."""
-    if isinstance(error, UnicodeDecodeError):
-        return True
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF in DAMAGE
-
-
-DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
-"""The result codes of SQLite that are about the file's contents."""
-
-
 def _rows_of(
     database: sqlite3.Connection, release: str, site: str, names: Sequence[str]
 ) -> tuple[int | None, dict[str, Row], dict[str, Row]]:
@@ -398,57 +360,6 @@ def _rows_of(
             else:
                 (own if row[5] is None else latest)[row[0]] = row
     return draining, latest, own
-
-
-def _connect(path: pathlib.Path) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        database.execute("PRAGMA journal_mode = PERSIST")  # a fifth less for each transaction than TRUNCATE
-        database.execute("PRAGMA synchronous = OFF")  # what a crash of the machine takes is measured again
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _build(path: pathlib.Path) -> None:
-    """Make a new file."""
-    with contextlib.closing(_connect(path)) as database:
-        database.executescript(f"BEGIN; {MARKS} {TABLES} COMMIT;")
-
-
-def _refusal(path: pathlib.Path) -> str:
-    """Return why a file that is there is not what this version makes; empty if it is."""
-    try:
-        with contextlib.closing(_connect(path)) as database:
-            (application,) = database.execute("PRAGMA application_id").fetchone()
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if not _is_damage(error):
-            raise
-        if not _is_marked(path):
-            raise ForeignFileError(
-                f"{path} is not a store of health checks: give the store a path of its own"
-            ) from error
-        return str(error)
-    if application != APPLICATION:
-        what = "a database of something else" if tables else "no store of health checks"
-        raise ForeignFileError(f"{path} is {what}: give the store a path of its own")
-    if not {"sites", "host", "life"} & set(tables):
-        return "it is not a store of health checks"
-    if version != VERSION:
-        remedy = "restart the processes that run the older version"
-        text = f"{path} is of version {version} of the store, not {VERSION}: {remedy}"
-        raise (NewerVersionError if version > VERSION else OlderVersionError)(text)
-    return ""
-
-
-def _is_marked(path: pathlib.Path) -> bool:
-    """Return whether a file that is damaged has our mark, where SQLite keeps that of applications."""
-    with path.open("rb") as file:
-        return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")
 
 
 @contextlib.contextmanager

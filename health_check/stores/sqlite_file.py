@@ -6,18 +6,21 @@ import contextlib
 import os
 import pathlib
 import secrets
+import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from health_check.concurrency import threads
 from health_check.logs import log_beside
+from health_check.stores import sqlite_past
 from health_check.stores.base import StoreError
 from health_check.stores.permissions import (
     Trust,
+    closing,
     problem_of_folder,
     problem_of_links,
     require_safe_folder,
@@ -31,6 +34,31 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None
 
+
+VERSION = 7
+"""The version of the tables, to be raised with every change of them; it is part of the default file's name."""
+
+BUSY_SECONDS = 0.2
+"""How long to wait for another process that writes."""
+
+APPLICATION = int.from_bytes(b"dhex", "big")
+"""What marks our files."""
+
+MARKS = f"PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION};"
+
+TABLES = f"""
+{sqlite_past.TABLES}
+CREATE TABLE sites (site TEXT PRIMARY KEY, draining INTEGER) WITHOUT ROWID;
+CREATE TABLE latest (
+    name TEXT PRIMARY KEY, release TEXT NOT NULL, document TEXT NOT NULL, written REAL NOT NULL, failures TEXT NOT NULL
+);
+CREATE TABLE checks (
+    name TEXT NOT NULL, release TEXT NOT NULL, seq INTEGER NOT NULL, document TEXT, written REAL NOT NULL,
+    token TEXT NOT NULL, since REAL NOT NULL, ends REAL NOT NULL, PRIMARY KEY (name, release)
+) WITHOUT ROWID;
+"""
+"""``latest`` has the newest record of each check, with all that is counted, and its last failures. ``checks`` has the
+lease of each release, and its record where that in ``latest`` is of another one."""
 
 COMPANIONS = ("-journal", "-wal", "-shm")
 """What SQLite may have left beside a file, and would take for the new one's."""
@@ -52,10 +80,6 @@ class OlderVersionError(StoreError):
     """The file is one of an older version of this package."""
 
 
-class NewerVersionError(StoreError):
-    """The file is one of a newer version of this package, whose processes go on using it."""
-
-
 class ForeignFileError(StoreError):
     """Nothing says that this package has made the file: somebody may miss it."""
 
@@ -64,26 +88,12 @@ class SharedFile:
     """Find, build and replace the file of a store.
 
     Args:
-        path: The file; default this site's and user's own in the folder for temporary files.
-        build: Makes a new file.
-        refuse: Returns why a file cannot be used, empty if it can; raises OlderVersionError if an older version can,
-            NewerVersionError if a newer one can.
-        version: The version of what is in the file, for its default name.
+        path: The file; None for this site's and user's own in the folder for temporary files.
     """
 
-    def __init__(
-        self,
-        path: pathlib.Path | None,
-        *,
-        build: Callable[[pathlib.Path], None],
-        refuse: Callable[[pathlib.Path], str],
-        version: int = 0,
-    ) -> None:
+    def __init__(self, path: pathlib.Path | None) -> None:
         self._given = path
         self._path: pathlib.Path | None = None
-        self._build = build
-        self._refuse = refuse
-        self._version = version
         self._identity: tuple[object, ...] | None = None
         self._identified: list[str] = []
         self._mark = ""
@@ -97,7 +107,7 @@ class SharedFile:
         """
         if self._path is None:
             if self._given is None:
-                self._path = default_path(self._version)
+                self._path = default_path()
             else:
                 try:
                     self._path = pathlib.Path(os.path.realpath(self._given.parent)) / self._given.name
@@ -139,11 +149,9 @@ class SharedFile:
         """Have a file that can be used, building one where there is none; called with the lock held.
 
         Raises:
-            StoreError: If its place cannot be trusted.
+            StoreError: If it cannot be trusted.
             OSError: If it cannot be made.
         """
-        if problem := self.problem():
-            raise StoreError(problem)
         if not self.path.exists() or self._is_put_away():
             self._put_new()
         self._identified = list(map(str, (self.path, *self._keep_others_out())))
@@ -163,7 +171,8 @@ class SharedFile:
         trust.close_to_readers(self.path)
         guards = [self._beside(suffix) for suffix in (*GUARDS, MARK)] if trust.is_open else []
         for file in guards:
-            threads.original("os", "close")(trust.make(file, 0))
+            with trust.opened(file):
+                pass
         return guards
 
     def _identity_now(self) -> tuple[object, ...] | None:
@@ -181,7 +190,7 @@ class SharedFile:
     def _is_put_away(self) -> bool:
         """Put a file of ours away that cannot be used; return whether there is none now, or one that is empty."""
         try:
-            reason = self._refuse(self.path)
+            reason = _refusal(self.path)
         except OlderVersionError as error:
             if self._identity is not None:  # another process uses it: both would replace it again and again
                 raise
@@ -211,26 +220,21 @@ class SharedFile:
         """Keep other processes from building or replacing the file meanwhile.
 
         Raises:
-            StoreError: If the folder cannot be trusted, or another process keeps the lock.
+            StoreError: If the file or its folder cannot be trusted, or another process keeps the lock.
         """
         if self.is_own:
             require_safe_folder(self.path.parent)
-        elif problem := self.problem():
+        if problem := self.problem():
             raise StoreError(problem)
         if fcntl is None:
             yield
             return
-        descriptor = self._open_lock()
-        try:
+        place, trust = self.path.parent, self._trust
+        # no other user can open what is locked, and lock it for long
+        opened = closing(os.open(place, os.O_RDONLY)) if trust.is_private else trust.opened(self._beside(LOCK))
+        with opened as descriptor:
             _lock(descriptor, self.path)
             yield
-        finally:
-            threads.original("os", "close")(descriptor)  # gevent's would leave it to a hub that may not run
-
-    def _open_lock(self) -> int:
-        """Open what no other user can open and lock for long: the folder, or a file beside this one."""
-        place, trust = self.path.parent, self._trust
-        return os.open(place, os.O_RDONLY) if trust.is_private else trust.make(self._beside(LOCK), 0)
 
     def mark(self) -> int:
         """Return when ``raise_mark`` was called last, by any process, in nanoseconds; 0 if it was not."""
@@ -247,11 +251,8 @@ class SharedFile:
             OSError: If that cannot be noted.
             StoreError: If the place for it cannot be trusted.
         """
-        descriptor = self._trust.make(self._beside(MARK), 0)
-        try:
+        with self._trust.opened(self._beside(MARK)) as descriptor:
             os.utime(descriptor)
-        finally:
-            threads.original("os", "close")(descriptor)
 
     @property
     def _trust(self) -> Trust:
@@ -270,8 +271,9 @@ class SharedFile:
     def _put_new(self) -> None:
         new = self._beside(f".{secrets.token_hex(8)}.new")
         try:
-            threads.original("os", "close")(self._trust.make(new, os.O_EXCL))
-            self._build(new)
+            with self._trust.opened(new, os.O_EXCL):
+                pass
+            _build(new)
             for suffix in COMPANIONS:
                 self._beside(suffix).unlink(missing_ok=True)
             new.replace(self.path)
@@ -294,10 +296,10 @@ def _lock(descriptor: int, path: pathlib.Path) -> None:
             return
 
 
-def default_path(version: int) -> pathlib.Path:
+def default_path() -> pathlib.Path:
     """Return the file that all processes of this site and user on this host share, if they know this version of it."""
     try:
-        return default_folder() / f"{site()}.v{version}.sqlite3"
+        return default_folder() / f"{site()}.v{VERSION}.sqlite3"
     except ImproperlyConfigured as error:
         raise StoreError(str(error)) from error
 
@@ -318,3 +320,63 @@ def default_folder() -> pathlib.Path:
 def user() -> str:
     """Return the number of the user that this process runs as; ``user`` where the system has no such numbers."""
     return str(os.geteuid()) if hasattr(os, "geteuid") else "user"
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error means that the file itself is no good, not just that it cannot be had at present."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return isinstance(error, UnicodeDecodeError) or code in DAMAGE
+
+
+DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH)
+"""The result codes of SQLite that are about the file's contents."""
+
+
+def connect(path: pathlib.Path) -> sqlite3.Connection:
+    """Open a file that is there."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        database.execute("PRAGMA journal_mode = PERSIST")  # a fifth less for each transaction than TRUNCATE
+        database.execute("PRAGMA synchronous = OFF")  # what a crash of the machine takes is measured again
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _build(path: pathlib.Path) -> None:
+    """Make a new file."""
+    with contextlib.closing(connect(path)) as database:
+        database.executescript(f"BEGIN; {MARKS} {TABLES} COMMIT;")
+
+
+def _refusal(path: pathlib.Path) -> str:
+    """Return why a file that is there is not what this version makes; empty if it is."""
+    try:
+        with contextlib.closing(connect(path)) as database:
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            is_empty = database.execute("SELECT name FROM sqlite_master").fetchone() is None
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if not is_damage(error):
+            raise
+        if not _is_marked(path):
+            raise ForeignFileError(
+                f"{path} is not a store of health checks: give the store a path of its own"
+            ) from error
+        return str(error)
+    if application != APPLICATION:
+        what = "no store of health checks" if is_empty else "a database of something else"
+        raise ForeignFileError(f"{path} is {what}: give the store a path of its own")
+    if version != VERSION:
+        remedy = "restart the processes that run the older version"
+        text = f"{path} is of version {version} of the store, not {VERSION}: {remedy}"
+        raise (StoreError if version > VERSION else OlderVersionError)(text)
+    return ""
+
+
+def _is_marked(path: pathlib.Path) -> bool:
+    """Return whether a file that is damaged has our mark, where SQLite keeps that of applications."""
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION.to_bytes(4, "big")

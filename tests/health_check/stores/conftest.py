@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import pathlib
 import secrets
 from collections.abc import Callable, Iterator
@@ -31,6 +32,8 @@ PLACES = [
     pytest.param("redis_place", marks=pytest.mark.server),
     pytest.param("memcached_place", marks=pytest.mark.server),
 ]
+
+needs_root = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
 
 CONFIGURED = copy.deepcopy(DATABASES)
 """The databases as they are before Django makes those of tests, which changes their settings."""

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from health_check.exceptions import ServiceUnavailable, ServiceWarning
-from health_check.records import Message, Record, State
-from health_check.stores import Key, Publication, Query, StoreError, cache_access, cache_past
+from health_check.stores import Key, Query, StoreError, cache_access, cache_past
 from health_check.stores import cache as cache_store
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
@@ -27,7 +25,6 @@ from tests.support.places import (
     OTHER,
     Place,
     ask,
-    counted,
     ended,
     lease_of,
     look,
@@ -175,27 +172,6 @@ def test_hosts__are_noted_again_in_a_server_that_lost_all(redis_place: Place, cl
     assert seconds_left(client, store, store._named("hosts")) > 0
 
 
-def test_publish__a_record_larger_than_an_item(tmp_path: pathlib.Path, use_cache: UseCache) -> None:
-    """One that the cache refuses is kept with less to say; others are published with it, all of their runs counted."""
-    long = [Message.of(ServiceWarning("minor")), *(Message.of(ServiceUnavailable("x" * 9000)) for _ in range(80))]
-    with memcached_server(tmp_path / "memcached", "-I", "512k") as server:
-        use_cache(server.configuration())
-        place = Place(create_store=lambda clock: DjangoCacheStore(site=SITE, clock=clock))
-        store = place.open()
-        for number in (1, 2):
-            publications = [
-                Publication(lease=lease_of(store, key, force=True), record=Record.after(None, result, max_age=10))
-                for key, result in ((KEY, place.run(*long)), (OTHER, place.run(ERROR)))
-            ]
-            published = store.publish(publications)
-            for reader in (store, place.open()):
-                assert [record_of(reader, key) for key in (KEY, OTHER)] == published
-                assert [counted(record_of(reader, key)) for key in (KEY, OTHER)] == [number] * 2
-        assert [len(message.text) for message in record_of(store).result.messages] == [102] * 3
-        assert record_of(store).result.state is State.ERROR
-        place.close()
-
-
 def test_django_redis__keeps_records(redis: CacheServer, use_cache: UseCache) -> None:
     """Its client is another than Django's, and returns nothing where that returns what failed."""
     pytest.importorskip("django_redis")
@@ -222,6 +198,7 @@ def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, st
             lambda: publish(store, place.run(), lease=lease),
             lambda: publish(store, place.run(), lease=ended(lease)),
             lambda: store.release([lease]),
+            lambda: store.drain(True),
         ]
         for work in works * 2:  # never as an empty one would do it, whether or not it is closed after a failure
             with pytest.raises(StoreError, match="the cache 'default': "):

@@ -13,7 +13,7 @@ from health_check.stores.sqlite import SQLiteStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.bench import MovableClock
 from tests.support.caches import CacheServer
-from tests.support.hosts import FLEET, SITE, on
+from tests.support.hosts import FLEET, on
 from tests.support.places import KEY, Place, lease_of, look, record_of, run
 
 HOST_SERVERS = [pytest.param("redis", marks=pytest.mark.server), pytest.param("memcached", marks=pytest.mark.server)]
@@ -25,67 +25,36 @@ def said_by(store: Store) -> bool | None:
     return store.draining
 
 
-def test_draining__nobody_has_said_so(place: Place) -> None:
-    """Of a new store it is not known whether the host is drained; the memory of one process knows that it is not."""
-    store = place.open()
-    said = said_by(store)
-    assert not said
-    assert (said is None) is store.shared
-
-
 def test_drain__all_learn_of_it(place: Place) -> None:
-    """What one process says all others are told, and those that come later, until it is said otherwise."""
-    first, second = place.open(), place.open()
+    """What one process says all others are told, and those that come later; whoever asks for checks learns of it, too.
+
+    Before, it is not known; the memory of one process knows that it is not. A store need not have been used before.
+    """
+    first, second, looking, publishing = (place.open() for _ in range(4))
     assert not said_by(second)
-    first.drain(True)
-    assert first.draining is True
-    assert said_by(second) is True
-    assert said_by(place.open()) is True
-    second.drain(False)
-    assert second.draining is False
-    assert said_by(first) is False
-    assert said_by(place.open()) is False
-
-
-def test_drain__before_anything_else(place: Place) -> None:
-    """A store need not have been used before, nor be open; to say it again changes nothing."""
-    store = place.open()
+    assert (second.draining is None) is second.shared
     for on_ in (True, True, False, False, True):
-        store.close()
-        store.drain(on_)
-        store.close()
-        assert said_by(store) is on_
+        first.close()
+        first.drain(on_)
+        assert first.draining is on_
+        first.close()
+        look(looking)
+        run(publishing, place.run())
+        assert [said_by(first), said_by(second), said_by(place.open())] == [on_] * 3
+        assert looking.draining is publishing.draining is on_
 
 
-def test_draining__whoever_looks_knows(place: Place) -> None:
-    """A process that asks for checks, or publishes them, learns of it on the way."""
-    first, looking, publishing = place.open(), place.open(), place.open()
-    first.drain(True)
-    look(looking)
-    assert looking.draining is True
-    run(publishing, place.run())
-    assert publishing.draining is True
-    first.drain(False)
-    look(looking)
-    assert looking.draining is False
-
-
-def test_drain__records_and_leases_stay(place: Place) -> None:
-    """Nothing else in the store is touched."""
+def test_drain__stays_and_so_does_all_else(place: Place) -> None:
+    """A host may be drained for days, and is so until it is said otherwise; records and leases are not touched."""
     store = place.open()
     record = run(store, place.run())
     lease = lease_of(store, force=True)
-    for on_ in (True, False):
+    for on_ in (False, True):
         store.drain(on_)
         other = place.open()
         assert record_of(other) == record
         assert look(other).held_since is not None
     store.release([lease])
-
-
-def test_drain__does_not_expire(place: Place) -> None:
-    """A host may be drained for days."""
-    place.open().drain(True)
     place.clock.forward(30 * 86400)
     assert said_by(place.open()) is True
 
@@ -166,10 +135,3 @@ def test_sqlite__file_that_is_locked(sqlite_place: Place, file: pathlib.Path) ->
     assert said_by(store) is False
     store.drain(True)
     assert said_by(store) is True
-
-
-def test_cache__server_that_is_gone(use_cache: UseCache) -> None:
-    """Where it cannot be written, that is said."""
-    use_cache({"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1"})
-    with pytest.raises(StoreError, match="the cache 'default'"):
-        on("a", site=SITE).drain(True)

@@ -133,29 +133,40 @@ def test_file__only_its_user_can_read_it(sqlite_place: Place, file: pathlib.Path
     assert str(file) in store.describe()
 
 
-@pytest.mark.parametrize("content", [b"precious", b"", None])
-def test_path__a_link_is_not_followed(file: pathlib.Path, content: bytes | None) -> None:
+def test_path__a_link_is_not_followed(file: pathlib.Path) -> None:
     """A link may be somebody else's, to one of this user's files: it is not used, nor is what it leads to touched."""
     link = file.with_name("link")
     link.symlink_to(file)
-    if content is not None:
-        file.write_bytes(content)
+    file.write_bytes(b"precious")
     store = SQLiteStore(path=str(link))
     with pytest.raises(StoreError, match="link is not a regular file, but a link"):
         store.probe()
     assert "but a link" in store.trouble()
-    assert [found.name for found in file.parent.iterdir() if found != file] == ["link"]
-    assert (file.read_bytes() if file.exists() else None) == content
+    assert sorted(found.name for found in file.parent.iterdir()) == ["link", file.name]
+    assert file.read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("content", [b"precious", b"SQLite format 3\0 but no more", bytes(4096)])
-def test_path__somebody_s_file(file: pathlib.Path, content: bytes) -> None:
-    """What nothing says that we made is neither renamed nor changed."""
-    file.write_bytes(content)
-    store = SQLiteStore(path=file)
-    with pytest.raises(StoreError, match="is not a store of health checks: give the store a path of its own"):
-        store.probe()
-    assert file.read_bytes() == content
+@pytest.mark.parametrize("content", [b"precious", b"SQLite format 3\0 but no more", bytes(4096), None])
+@pytest.mark.parametrize("was_used", [True, False], ids=["in place of ours", "from the beginning"])
+def test_path__somebody_s_file(file: pathlib.Path, content: bytes | None, was_used: bool) -> None:
+    """What nothing says that we made, such as the site's own database, is neither renamed nor changed."""
+    other = file.with_name("other")
+    if content is None:
+        with contextlib.closing(sqlite3.connect(other)) as database:
+            database.execute("CREATE TABLE users (name TEXT)")
+    else:
+        other.write_bytes(content)
+    other.chmod(0o644)
+    before = other.read_bytes()
+    with contextlib.closing(SQLiteStore(path=file)) as store:
+        if was_used:
+            store.probe()
+            store.close()
+        other.replace(file)
+        with pytest.raises(StoreError, match=r"of something else|is not a store of health checks") as caught:
+            store.probe()
+    assert str(caught.value).endswith(": give the store a path of its own")
+    assert (file.read_bytes(), stat.S_IMODE(file.stat().st_mode)) == (before, 0o644)
     assert [found.name for found in file.parent.iterdir()] == [file.name]
 
 

@@ -16,11 +16,13 @@ import pytest
 
 from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Past, gapless, incidents_of
 from health_check.stores import StoreError
-from health_check.stores.sqlite import VERSION, SQLiteStore
+from health_check.stores.sqlite import SQLiteStore
+from health_check.stores.sqlite_file import VERSION
 from tests.support.client import Lag
 from tests.support.files import emptied, halved, noise
 from tests.support.peer import peer
 from tests.support.places import ERROR, KEY, Place, counted, lease_of, look, publish, record_of, run
+from tests.support.repetitions import long
 
 UNSHARE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
 """Gives a command mounts of its own."""
@@ -43,16 +45,6 @@ def schema_that_is_no_text(file: pathlib.Path) -> None:
     file.write_bytes(content.replace(b"TABLE checks", b"\xb4" * 12))
 
 
-def someone_elses(file: pathlib.Path) -> None:
-    with (
-        file.with_name("other.sqlite3").open("wb"),
-        contextlib.closing(sqlite3.connect(file.with_name("other.sqlite3"))) as db,
-    ):
-        db.execute("CREATE TABLE users (name TEXT)")
-        db.commit()
-    file.with_name("other.sqlite3").replace(file)
-
-
 def without_tables(file: pathlib.Path) -> None:
     execute(file, "DROP TABLE checks")
 
@@ -69,7 +61,7 @@ def execute(file: pathlib.Path, statement: str) -> None:
 
 
 Damage = Callable[[pathlib.Path], None]
-DAMAGE = [emptied, halved, noise, text, without_tables]
+DAMAGE = [emptied, halved, noise, text, without_tables, pathlib.Path.unlink]
 
 
 @pytest.fixture
@@ -97,41 +89,24 @@ def works(store: SQLiteStore, place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "is_open"),
-    [(damage, is_open) for damage in DAMAGE for is_open in (True, False)]
-    + [
-        (noise_past_the_header, False),
+    [
+        *((damage, is_open) for damage in DAMAGE for is_open in (True, False)),
+        (noise_past_the_header, False),  # who has it open does not see that, and goes on from what it has read
         (schema_that_is_no_text, False),
-    ],  # who has it open does not see that, and goes on from what it has read
+    ],
 )
 def test_damage__begins_anew(
     used: SQLiteStore, sqlite_place: Place, file: pathlib.Path, damage: Damage, is_open: bool
 ) -> None:
-    """What is no store of ours is set aside once, and the next use works."""
-    if not is_open:
-        used.close()
+    """What is no store of ours is set aside once, by whoever finds it first, and the next use works."""
+    other = sqlite_place.open()
+    other.probe()
+    for store in () if is_open else (used, other):
+        store.close()
     damage(file)
     works(used, sqlite_place)
-    assert asides(file) == [f"{file.name}.set-aside"]
-
-
-def test_refused__a_database_of_something_else(used: SQLiteStore, file: pathlib.Path) -> None:
-    """A path that names the site's own database, by mistake, costs nobody their data."""
-    used.close()
-    someone_elses(file)
-    content = file.read_bytes()
-    for store in (used, SQLiteStore(path=file)):
-        with pytest.raises(StoreError, match="of something else: give the store a path of its own"):
-            look(store)
-        store.close()
-    assert file.read_bytes() == content
-    assert asides(file) == []
-
-
-def test_damage__deleted(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
-    """A file that was removed, as a cleaner of temporary files does, is made anew; there is nothing to set aside."""
-    file.unlink()
-    works(used, sqlite_place)
-    assert asides(file) == []
+    assert look(other).record == look(used).record
+    assert asides(file) == ([] if damage is pathlib.Path.unlink else [f"{file.name}.set-aside"])
 
 
 def test_damage__deleted_while_it_is_written(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
@@ -160,7 +135,7 @@ def test_damage__document_that_is_none(used: SQLiteStore, sqlite_place: Place, f
     works(used, sqlite_place)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [*range(4), *map(long, range(4, 20))])
 def test_damage__noise_somewhere_in_the_middle(
     used: SQLiteStore, sqlite_place: Place, file: pathlib.Path, seed: int
 ) -> None:
@@ -214,22 +189,20 @@ def test_damage__another_store_s_file(used: SQLiteStore, sqlite_place: Place, fi
     assert asides(file) == []
 
 
+OF_VERSION = "version {} of the store, not {}: restart the processes that run the older version"
+
+
 def test_version__older(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
     """Who finds a file of an older version makes a new one; who worked with another file before leaves it to them."""
-    worker = sqlite_place.open()
-    worker.probe()
-    worker.close()
+    used.close()
     of_version(file, 1)
-    execute(file, "ALTER TABLE sites RENAME TO life")  # as it was called then
-    with pytest.raises(
-        StoreError, match=rf"version 1 of the store, not {VERSION}: restart the processes that run the older version"
-    ):
-        worker.probe()
+    with pytest.raises(StoreError, match=OF_VERSION.format(1, VERSION)):
+        used.probe()
     assert asides(file) == []
-    with contextlib.closing(SQLiteStore(path=file, clock=sqlite_place.clock)) as newcomer:
-        works(newcomer, sqlite_place)
+    with contextlib.closing(sqlite_place.open()) as newcomer:
+        works(newcomer, sqlite_place)  # type: ignore[arg-type]
     assert asides(file) == [f"{file.name}.set-aside"]
-    worker.probe()
+    used.probe()
 
 
 def test_version__newer(used: SQLiteStore, sqlite_place: Place, file: pathlib.Path) -> None:
@@ -238,10 +211,7 @@ def test_version__newer(used: SQLiteStore, sqlite_place: Place, file: pathlib.Pa
     used.close()
     before = file.read_bytes()
     for store in (used, sqlite_place.open()):
-        with pytest.raises(
-            StoreError,
-            match=rf"version 999 of the store, not {VERSION}: restart the processes that run the older version",
-        ):
+        with pytest.raises(StoreError, match=OF_VERSION.format(999, VERSION)):
             run(store, sqlite_place.run())
     assert file.read_bytes() == before
     assert asides(file) == []
