@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.client import Answer, eventually, get, send
+from tests.support.client import eventually, get, send
 from tests.support.servers import Server, await_output, running
 from tests.support.services import require
 from tests.support.site.configuration import Site
@@ -63,13 +63,31 @@ def probed(prober: Server, url: str) -> tuple[int, int]:
     return int(found["probe_success"]), int(found["probe_http_status_code"])
 
 
+HOSTS: list[dict[str, str]] = [
+    {},
+    {"Host": "10.0.0.7:8000"},
+    {"Host": "-"},
+    {"X-Forwarded-Host": "evil.example"},
+]
+"""Headers by which probes ask."""
+
+
 @pytest.mark.parametrize("workers", WORKERS)
 def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
-    """With the middleware first probes by address get their answer, by GET and HEAD; other pages refuse them."""
-    site = Site(folder=tmp_path, checks=["tests.support.site.checks.Counting"], health_check={"EARLY_METRICS": True})
-    with strict_site(site, MIDDLEWARE, WORKERS[workers]) as server:
+    """With the middleware first probes by address get their answer, by GET and HEAD; other pages refuse them.
+
+    A real prober says that the site is up or down. Probe after probe of a failing site is logged once.
+    """
+    site = Site(
+        folder=tmp_path / "site",
+        checks=["tests.support.site.checks.Counting"],
+        others=["tests.support.checks.Broken"],
+        max_age=60,
+        health_check={"EARLY_METRICS": True},
+    )
+    with strict_site(site, MIDDLEWARE, WORKERS[workers]) as server, blackbox_exporter(tmp_path / "prober") as prober:
         for path in ("/health/", "/health/?format=json", "/health/live/", "/metrics"):
-            for headers in ({}, {"Host": "10.0.0.7:8000"}, {"Host": "-"}, {"X-Forwarded-Host": "evil.example"}):
+            for headers in HOSTS:
                 answer = send("GET", server.url + path, headers=headers)
                 assert answer.status == 200, (path, headers)
                 assert int(answer.headers["Content-Length"]) == len(answer.body.encode())
@@ -77,38 +95,16 @@ def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
                 assert (head.status, head.body) == (200, ""), (path, headers)
         assert get(f"{server.url}/plain/").status in (301, 400)
         assert "Traceback" not in server.output()
+        probes = {path: probed(prober, f"{server.url}{path}") for path in ("/health/", "/health/live/", "/others/")}
+        assert probes == {"/health/": (1, 200), "/health/live/": (1, 200), "/others/": (0, 500)}
+        assert {get(f"{server.url}/others/", format="json").status for _ in range(40)} == {500}
+        assert server.output().count("Broken is error") == 1
+        assert "Internal Server Error" not in server.output()
 
 
 def test_probe__without_the_middleware(tmp_path: pathlib.Path) -> None:
-    """Without the middleware the same probes are refused, or sent where they cannot go."""
-    with strict_site(Site(folder=tmp_path, checks=["tests.support.site.checks.Counting"]), "") as server:
-        statuses = {get(server.url + path).status for path in ("/health/", "/health/live/", "/metrics")}
-    assert statuses <= {301, 400}
-
-
-@pytest.mark.parametrize(
-    ("first", "check", "expected"),
-    [
-        (MIDDLEWARE, "tests.support.site.checks.Counting", (1, 200)),
-        (MIDDLEWARE, "tests.support.checks.Broken", (0, 500)),
-        ("", "tests.support.site.checks.Counting", (0, 400)),
-    ],
-)
-def test_blackbox_exporter__probes(first: str, check: str, expected: tuple[int, int], tmp_path: pathlib.Path) -> None:
-    """A real prober says that the site is up or down, and without the middleware that it is down all the same."""
-    with (
-        blackbox_exporter(tmp_path / "prober") as prober,
-        strict_site(Site(folder=tmp_path / "site", checks=[check]), first) as server,
-    ):
-        assert probed(prober, f"{server.url}/health/") == expected
-        assert probed(prober, f"{server.url}/health/live/") == ((1, 200) if first else (0, 400))
-
-
-def test_failing__one_line_per_change(tmp_path: pathlib.Path) -> None:
-    """Probe after probe of a failing site, by whichever worker, says so once in each process that finds out."""
-    site = Site(folder=tmp_path, checks=["tests.support.checks.Broken"], max_age=60)
-    with strict_site(site, MIDDLEWARE) as server:
-        answers: list[Answer] = [get(f"{server.url}/health/", format="json") for _ in range(40)]
-        assert {answer.status for answer in answers} == {500}
-        assert server.output().count("Broken is error") == 1
-        assert "Internal Server Error" not in server.output()
+    """Without the middleware the same probes are refused, or sent where they cannot go, and the site seems down."""
+    site = Site(folder=tmp_path / "site", checks=["tests.support.site.checks.Counting"])
+    with strict_site(site, "") as server, blackbox_exporter(tmp_path / "prober") as prober:
+        assert {get(server.url + path).status for path in ("/health/", "/health/live/", "/metrics")} <= {301, 400}
+        assert probed(prober, f"{server.url}/health/") == (0, 400)

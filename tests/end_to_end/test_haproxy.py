@@ -88,13 +88,6 @@ def hosts(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Ma
         yield made
 
 
-@pytest.fixture
-def balancer(hosts: Mapping[str, Host], tmp_path: pathlib.Path) -> Iterator[Balancer]:
-    """A load balancer in front of them."""
-    with haproxy(tmp_path, {name: host.address for name, host in hosts.items()}) as found:
-        yield found
-
-
 def take_out(host: Host, name: str, balancer: Balancer, *arguments: str) -> None:
     """Drain a host, and assert that it gets no more requests, while it is alive and well."""
     balancer.await_requests(name)
@@ -119,37 +112,32 @@ def restart(host: Host, name: str, other: str, balancer: Balancer) -> None:
     assert balancer.seen(name).sessions == sessions
 
 
-def test_drained_host__is_restarted_unnoticed(hosts: Mapping[str, Host], balancer: Balancer) -> None:
-    """No request fails while each host is drained, stopped, started and put back; it is alive all the while."""
-    clients = Clients(balancer.url)
-    with clients.asking():
-        for name, other, arguments in (("east", "west", []), ("west", "east", ["--wait", str(WAIT_SECONDS)])):
-            take_out(hosts[name], name, balancer, *arguments)
-            assert hosts[other].status("/ready/") == 200
-            restart(hosts[name], name, other, balancer)
-            hosts[name].drain("--undo")
-            balancer.await_up(name)
-            balancer.await_requests(name)
-            assert balancer.seen(other).up
-    print(f"outcomes of requests: {dict(clients.outcomes)}")
-    assert set(clients.outcomes) == {200}
+def test_drained_host__is_restarted_unnoticed(hosts: Mapping[str, Host], tmp_path: pathlib.Path) -> None:
+    """No request fails while each host is drained, stopped, started and put back; it is alive all the while.
 
-
-def test_host_that_is_not_drained__is_missed(hosts: Mapping[str, Host], balancer: Balancer) -> None:
-    """To stop a server without draining fails requests, for as long as the load balancer does not know."""
-    clients = Clients(balancer.url)
-    with clients.asking():
-        balancer.await_requests("east")
-        hosts["east"].stop()
-        balancer.await_down("east", "L4CON")
-    print(f"outcomes of requests: {dict(clients.outcomes)}")
-    assert set(clients.outcomes) > {200}
-
-
-@pytest.mark.parametrize("hosts", ["files"], indirect=True)
-def test_default_probe__takes_a_drained_host_out(hosts: Mapping[str, Host], tmp_path: pathlib.Path) -> None:
-    """HAProxy's ``option httpchk`` without a method asks by OPTIONS, which tells of a drained host as GET does."""
-    with haproxy(tmp_path, {name: host.address for name, host in hosts.items()}, probe="/ready/") as balancer:
+    To stop a server without draining fails requests, for as long as the load balancer does not know.
+    """
+    addresses = {name: host.address for name, host in hosts.items()}
+    with haproxy(tmp_path, addresses) as balancer:
+        clients = Clients(balancer.url)
+        with clients.asking():
+            for name, other, arguments in (("east", "west", []), ("west", "east", ["--wait", str(WAIT_SECONDS)])):
+                take_out(hosts[name], name, balancer, *arguments)
+                assert hosts[other].status("/ready/") == 200
+                restart(hosts[name], name, other, balancer)
+                hosts[name].drain("--undo")
+                balancer.await_up(name)
+                balancer.await_requests(name)
+                assert balancer.seen(other).up
+        print(f"outcomes of requests: {dict(clients.outcomes)}")
+        assert set(clients.outcomes) == {200}
+    (tmp_path / "default").mkdir()
+    with haproxy(tmp_path / "default", addresses, probe="/ready/") as balancer:  # without a method: by OPTIONS
         hosts["east"].drain()
         balancer.await_down("east")
-        assert balancer.seen("west").up
+        clients = Clients(balancer.url)
+        with clients.asking():
+            balancer.await_requests("west")
+            hosts["west"].stop()
+            balancer.await_down("west", "L4CON")
+        assert set(clients.outcomes) > {200}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 import re
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -39,12 +40,12 @@ NAMES = ("Counting", "CountingAsync", "Flip")
 IN_CODE = "tests.support.site.traced_wsgi"
 POST_FORK = "--config=gunicorn.conf.py"
 
-SET_UPS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "each worker": ((), IN_CODE),
-    "master": (("--preload",), IN_CODE),
-    "post_fork": (("--preload", POST_FORK), "tests.support.plain.wsgi"),
+SET_UPS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
+    "each worker": ((), IN_CODE, "request"),
+    "master": (("--preload",), IN_CODE, "request"),
+    "post_fork": (("--preload", POST_FORK), "tests.support.plain.wsgi", "scheduler"),
 }
-"""Where an SDK may be set up: options of gunicorn, and the application."""
+"""Where an SDK may be set up: options of gunicorn, the application, and what runs checks."""
 
 
 def site_of(folder: pathlib.Path, to: Receiver, **health_check: object) -> SendingSite:
@@ -89,12 +90,17 @@ def counted(arrived: Receiver, name: str) -> float:
     return sum(point.value for point in newest.values())
 
 
-def assert_all_arrived(arrived: Receiver, folder: pathlib.Path) -> None:
-    """Check that each run has a span and is counted, once, whichever process it was in."""
+def assert_all_arrived(arrived: Receiver, folder: pathlib.Path, *, lost: int = 0) -> None:
+    """Check that each run has a span and is counted, once, whichever process it was in.
+
+    Args:
+        arrived: What has arrived.
+        folder: Where checks note their runs.
+        lost: How many runs of each check the end of the server may have cut off.
+    """
     for name in NAMES:
         runs = len(noted_runs(folder, name))
-        assert len(arrived.named(f"{CHECK} {name}")) == runs
-        assert counted(arrived, name) == runs
+        assert runs - lost <= len(arrived.named(f"{CHECK} {name}")) == counted(arrived, name) <= runs
     assert arrived.orphans() == []
     spans = {span.ids: span.name for span in arrived.spans}
     exemplars = [(point, ids) for point in arrived.of(DURATION) for ids in point.exemplars]
@@ -108,19 +114,23 @@ def assert_all_arrived(arrived: Receiver, folder: pathlib.Path) -> None:
 @pytest.mark.parametrize("set_up", [long("each worker"), "master", "post_fork"])
 def test_gunicorn__each_run_arrives_once(tmp_path: pathlib.Path, set_up: str) -> None:
     """Workers send the spans and the durations of the runs that they had, wherever the SDK was set up."""
-    options, application = SET_UPS[set_up]
+    options, application, trigger = SET_UPS[set_up]
     with receiver() as arrived:
-        site = site_of(tmp_path, arrived)
+        site = site_of(tmp_path, arrived, SCHEDULER=trigger == "scheduler")
         with site_under_gunicorn(site, "--workers=2", "--threads=2", *options, application=application) as server:
             ask_until_two_have_run(server, tmp_path)
             eventually(lambda: arrived.of("health_check.endpoint.status"), what="metrics")
+            eventually(lambda: trigger in triggers_of(arrived), what=f"a round by {trigger}")
             assert server.stop()[0] == 0
             assert "Traceback" not in server.output()
-        assert_all_arrived(arrived, tmp_path)
-    triggers = {span.attributes["health_check.trigger"] for span in arrived.named(ROUND)}
-    assert "request" in triggers
-    assert triggers <= {"request", "collection"}
+        assert_all_arrived(arrived, tmp_path, lost=2 if trigger == "scheduler" else 0)
+    assert triggers_of(arrived) <= {"request", "collection", trigger}
     assert {span.resource["service.name"] for span in arrived.spans} == {"shop"}
+
+
+def triggers_of(arrived: Receiver) -> set[object]:
+    """Return what has had the rounds run that have arrived."""
+    return {span.attributes["health_check.trigger"] for span in arrived.named(ROUND)}
 
 
 LOGGING = {"OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true"}
@@ -171,22 +181,6 @@ def test_instrument__uvicorn(tmp_path: pathlib.Path) -> None:
         assert_all_arrived(arrived, tmp_path)
 
 
-def test_scheduler__its_rounds_arrive(tmp_path: pathlib.Path) -> None:
-    """Where the scheduler runs checks, its rounds say so, and the gauges tell what they found without any request."""
-    with receiver() as arrived:
-        site = site_of(tmp_path, arrived, SCHEDULER=True)
-        with site_under_gunicorn(site, "--workers=1", POST_FORK) as server:
-            get(f"{server.url}/health/")
-            eventually(lambda: len(triggered(arrived, "scheduler")) >= 3, what="rounds of the scheduler")
-            assert server.stop()[0] == 0
-        assert_all_arrived(arrived, tmp_path)
-
-
-def triggered(arrived: Receiver, trigger: str) -> list[Span]:
-    """Return the rounds that something has had run."""
-    return [span for span in arrived.named(ROUND) if span.attributes["health_check.trigger"] == trigger]
-
-
 def test_exporter__users_sdk_wins(tmp_path: pathlib.Path) -> None:
     """An SDK that is there already gets spans and metrics, and nothing is sent twice."""
     with receiver() as arrived:
@@ -202,18 +196,6 @@ def test_exporter__users_sdk_wins(tmp_path: pathlib.Path) -> None:
     assert "telemetry.auto.version" in arrived.spans[0].resource
 
 
-def test_instrument__a_short_command_runs_no_checks(tmp_path: pathlib.Path) -> None:
-    """A command that serves nothing, ``migrate`` say, runs no checks as it ends, though the SDK collects then."""
-    command = [str(instrument()), sys.executable, "-m", "django", "check"]
-    with receiver() as arrived:
-        site = site_of(tmp_path, arrived)
-        with running(command, tmp_path, {**site.environment(), "OTEL_METRIC_EXPORT_INTERVAL": "60000"}) as process:
-            assert process.process.wait(60) == 0
-        assert "System check identified" in process.output()
-    assert pids_of(tmp_path) == set()
-    assert arrived.named(ROUND) == []
-
-
 SHELL = "import time; from tests.support.site import collected; collected.told(); time.sleep(600)"
 
 NO_SERVERS = {
@@ -223,14 +205,18 @@ NO_SERVERS = {
 """Processes that live long, and answer no requests."""
 
 
-@pytest.mark.parametrize(("process", "which"), [("worker", "servers"), long("shell", "servers"), ("worker", "all")])
+@pytest.mark.parametrize(("process", "which"), [("shell", "servers"), long("worker", "servers"), ("worker", "all")])
 def test_instrument__only_servers_send_the_records(tmp_path: pathlib.Path, process: str, which: str) -> None:
-    """A worker of Celery or a shell, though its SDK collects, runs no checks and tells of none unless it is to."""
+    """A worker of Celery or a shell, though its SDK collects, runs no checks and tells of none unless it is to.
+
+    Nor does it as it ends, as ``migrate`` does soon.
+    """
     command = [str(instrument()), sys.executable, "-m", *NO_SERVERS[process]]
     with receiver() as arrived:
         site = site_of(tmp_path, arrived, OTEL_METRICS=which)
         environment = {**site.environment(), "TEST_SITE_BROKER": "memory://", "TEST_SITE_CACHE": ""}
-        with running(command, tmp_path, environment):
+        with running(command, tmp_path, environment) as server:
             eventually(lambda: len(arrived.of(COLLECTIONS)) > 3, what="some collections")
+            server.stop(signal.SIGINT)
         assert bool(pids_of(tmp_path)) is (which == "all")
         assert bool(arrived.of("health_check.check.status")) is (which == "all")

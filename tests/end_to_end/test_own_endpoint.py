@@ -1,4 +1,7 @@
-"""Checks that ask a health endpoint of their own site: they wait for themselves, and are told so."""
+"""Checks that ask a health endpoint of their own site: they wait for themselves, and are told so.
+
+Checks that hang for other reasons, which are told nothing of that kind, are in test_hanging.
+"""
 
 from __future__ import annotations
 
@@ -85,14 +88,3 @@ def test_check_of_its_own_endpoint__behind_a_proxy(tmp_path: pathlib.Path) -> No
         for text in found.values():
             assert f"meanwhile it asked {url}, which seems to be of this site: {HINT}" in text
             assert "planted" not in text
-
-
-def test_check_of_another_server__is_not(tmp_path: pathlib.Path) -> None:
-    """A check that is slow for other reasons is told nothing of that kind."""
-    site = Site(folder=tmp_path, checks=["tests.support.site.checks.Hang"], health_check={"TIMEOUT": 1})
-    port = free_port()
-    command = [sys.executable, "-m", *(part.format(port=port) for part in SERVERS["three workers"])]
-    with running(command, site.folder, site.environment()) as server:
-        server.url = f"http://127.0.0.1:{port}"
-        await_answer(server, "/health/live/")
-        assert get(f"{server.url}/health/", format="json").json() == {"Hang": "unavailable: timed out after 1 s"}

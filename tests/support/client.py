@@ -18,7 +18,7 @@ T = TypeVar("T")
 ANSWER_SECONDS = 60.0
 """How long a server may take to answer before it counts as stuck."""
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import os
 import threading
 import time
@@ -17,17 +16,12 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
-from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from health_check.monitor import runtime
 from health_check.monitor.history import HistoryReader
 from health_check.monitor.reports import Reading
 from health_check.past import Period, total_of
 from health_check.records import State
-from tests.support.site.configuration import configured
 
 PROCESS_HEADER = "X-Process"
 """Which process answered."""
@@ -66,33 +60,6 @@ def gather(request: HttpRequest) -> HttpResponse:
     """Answer once as many requests are here as the server has threads, so that it has started them all."""
     _all_here.wait(60)
     return HttpResponse("all here")
-
-
-class Exporter(InMemorySpanExporter):
-    """Keep spans in memory, as slowly as the test says."""
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        time.sleep(configured().export_seconds)
-        return super().export(spans)
-
-
-@functools.cache
-def exporter() -> Exporter:
-    """Return where the spans of this process are, from the first call on."""
-    memory = Exporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(memory))
-    trace.set_tracer_provider(provider)
-    return memory
-
-
-def spans(request: HttpRequest) -> JsonResponse:
-    """Show the spans that have ended, the first to end first; times in seconds."""
-    found = [
-        {"name": span.name, "attributes": dict(span.attributes or {}), "ended": (span.end_time or 0) / 1e9}
-        for span in exporter().get_finished_spans()
-    ]
-    return JsonResponse({"spans": found})
 
 
 def plain(request: HttpRequest) -> HttpResponse:
