@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from health_check.concurrency.clock import Clock
 from health_check.conf import settings
-from health_check.registry.check_set import CheckSet, Resolved, build_check_set
+from health_check.registry.check_set import CheckSet, build_check_set
 from health_check.registry.construction import Item, Start, constructed
+from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint, discover, numbered
 from health_check.registry.identity import equal_values
 
@@ -142,7 +143,7 @@ class Catalogue:
             self._endpoints[wanted.key] = endpoint
             self.deferred = tuple(known for known in self.deferred if known is not endpoint)
             known = self._placed.get(endpoint)
-            if known is None or not _alike(_resolved(known), _resolved(made)):
+            if known is None or not _alike(_definitions(known), _definitions(made)):
                 self._placed[endpoint] = made
                 self._assemble()
             return endpoint, self._check_set
@@ -162,8 +163,8 @@ class Catalogue:
             with self._lock:
                 # those still under construction do not know their labels, and would give them to equal checks
                 settled = {one: found for one, found in self._placed.items() if not any(i.is_awaited for i in found)}
-                placed = {known: _resolved(found) for known, found in settled.items() if known is not endpoint}
-            check_set = build_check_set({**placed, endpoint: _resolved(made)})
+                placed = {known: _definitions(found) for known, found in settled.items() if known is not endpoint}
+            check_set = build_check_set({**placed, endpoint: _definitions(made)})
             choice = _Choice(items=items, made=made, base=base, endpoint=endpoint, check_set=check_set)
             self._keep(endpoint.key, choice)
         members = choice.check_set.members
@@ -229,7 +230,7 @@ class Catalogue:
 
     def _assemble(self) -> None:
         """Merge the checks of all endpoints."""
-        self._check_set = build_check_set({endpoint: _resolved(items) for endpoint, items in self._placed.items()})
+        self._check_set = build_check_set({endpoint: _definitions(items) for endpoint, items in self._placed.items()})
         self._note()
 
     def _note(self) -> None:
@@ -239,14 +240,11 @@ class Catalogue:
         self._retry_at = min((item.retry_at for item in items), default=math.inf)
 
 
-def _resolved(items: Iterable[Item]) -> tuple[Resolved, ...]:
-    return tuple(item.resolved for item in items)
+def _definitions(items: Iterable[Item]) -> tuple[Definition, ...]:
+    return tuple(item.definition for item in items)
 
 
-def _alike(left: Sequence[Resolved], right: Sequence[Resolved]) -> bool:
+def _alike(left: Sequence[Definition], right: Sequence[Definition]) -> bool:
     return len(left) == len(right) and all(
-        a.definition.label == b.definition.label
-        and a.definition.policies == b.definition.policies
-        and a.definition.same_check(b.definition)
-        for a, b in zip(left, right, strict=True)
+        a.label == b.label and a.policies == b.policies and a.same_check(b) for a, b in zip(left, right, strict=True)
     )

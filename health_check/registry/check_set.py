@@ -12,18 +12,6 @@ from health_check.registry.labels import labels_of
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Resolved:
-    """What one entry of an endpoint turned out to be."""
-
-    item: object
-    """The entry, as it stands in ``checks``."""
-    definition: Definition
-    """Its check, or what stands for an entry that cannot be used."""
-    problem: str = ""
-    """What is wrong with the entry; empty if nothing is."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
 class Member:
     """A check as a part of an endpoint."""
 
@@ -71,15 +59,16 @@ class CheckSet:
         return tuple(self.definitions[label] for label in labels)
 
 
-def build_check_set(placed: Mapping[Endpoint, Sequence[Resolved]]) -> CheckSet:
+def build_check_set(placed: Mapping[Endpoint, Sequence[Definition]]) -> CheckSet:
     """Merge the entries of all endpoints, so that the same check is there once, under a label of its own."""
     groups: list[Definition] = []
     keyed: dict[object, int] = {}
     others: list[int] = []
-    group_of: dict[tuple[Endpoint, int], int] = {}
-    for endpoint, entries in placed.items():
-        for position, entry in enumerate(entries):
-            definition, key = entry.definition, entry.definition.key
+    places: dict[Endpoint, list[int]] = {}
+    for endpoint, definitions in placed.items():
+        places[endpoint] = []
+        for definition in definitions:
+            key = definition.key
             index = keyed.get(key)
             if index is None:  # a thousand checks are not compared with each other, where that can be helped
                 candidates = range(len(groups)) if key is None else others
@@ -93,14 +82,14 @@ def build_check_set(placed: Mapping[Endpoint, Sequence[Resolved]]) -> CheckSet:
                     keyed[key] = index
             else:
                 groups[index] = _merged(groups[index], definition)
-            group_of[endpoint, position] = index
-    return _labelled(placed, groups, group_of)
+            places[endpoint].append(index)
+    return _labelled(placed, groups, places)
 
 
 def _labelled(
-    placed: Mapping[Endpoint, Sequence[Resolved]],
+    placed: Mapping[Endpoint, Sequence[Definition]],
     groups: Sequence[Definition],
-    group_of: Mapping[tuple[Endpoint, int], int],
+    places: Mapping[Endpoint, Sequence[int]],
 ) -> CheckSet:
     definitions: dict[str, Definition] = {}
     labels: list[str] = []
@@ -117,32 +106,21 @@ def _labelled(
             namesakes.setdefault(group.label, []).append(shown.label)
         definitions[shown.label] = shown
         labels.append(shown.label)
-    members = {
-        endpoint: _members(
-            (labels[group_of[endpoint, i]], entry.definition.critical or group_of[endpoint, i] in clashes)
-            for i, entry in enumerate(entries)
-        )
-        for endpoint, entries in placed.items()
-    }
-    problems = [
-        problem
-        for endpoint, entries in placed.items()
-        for i, entry in enumerate(entries)
-        for problem in _problems(endpoint, entry, groups[group_of[endpoint, i]], clashes.get(group_of[endpoint, i]))
-    ]
+    members: dict[Endpoint, tuple[Member, ...]] = {}
+    problems: list[Problem] = []
+    for endpoint, found in placed.items():
+        critical: dict[str, bool] = {}
+        for definition, index in zip(found, places[endpoint], strict=True):
+            label = labels[index]
+            critical[label] = critical.get(label, False) or definition.critical or index in clashes
+            problems += _problems(endpoint, definition, groups[index], clashes.get(index))
+        members[endpoint] = tuple(Member(label=label, critical=is_critical) for label, is_critical in critical.items())
     return CheckSet(
         definitions=definitions,
         members=members,
         problems=tuple(dict.fromkeys(problems)),
         namesakes={label: tuple(found) for label, found in namesakes.items() if len(found) > 1},
     )
-
-
-def _members(pairs: Iterable[tuple[str, bool]]) -> tuple[Member, ...]:
-    critical: dict[str, bool] = {}
-    for label, is_critical in pairs:
-        critical[label] = critical.get(label, False) or is_critical
-    return tuple(Member(label=label, critical=is_critical) for label, is_critical in critical.items())
 
 
 def _merged(group: Definition, other: Definition) -> Definition:
@@ -153,7 +131,6 @@ def _merged(group: Definition, other: Definition) -> Definition:
         label=other.label if other.is_named and not group.is_named else group.label,
         is_named=group.is_named or other.is_named,
         policies=tuple(dict.fromkeys((*group.policies, *other.policies))),
-        critical=group.critical or other.critical,
     )
 
 
@@ -168,9 +145,9 @@ def _clashing(group: Definition, taken: Mapping[str, Definition]) -> Definition:
     return unusable(label, problem)
 
 
-def _problems(endpoint: Endpoint, entry: Resolved, group: Definition, clash: str | None) -> Iterable[Problem]:
-    if entry.problem:
-        yield Problem(kind="unusable", endpoint=endpoint.name, text=entry.problem)
+def _problems(endpoint: Endpoint, entry: Definition, group: Definition, clash: str | None) -> Iterable[Problem]:
+    if problem := problem_of(entry):
+        yield Problem(kind="unusable", endpoint=endpoint.name, text=problem)
     if clash:
         yield Problem(kind="clash", endpoint=endpoint.name, text=clash)
     values: dict[str, set[object]] = {

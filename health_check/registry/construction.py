@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from health_check.backends import HealthCheck
 from health_check.concurrency.futures import Future
 from health_check.logs import log_once
-from health_check.registry.check_set import Resolved
 from health_check.registry.definitions import Definition, problem_of
 from health_check.registry.entries import CheckEntry, NamelessError, from_instance, parse, unconstructed, unusable_entry
 from health_check.registry.policies import EntryError
@@ -35,18 +34,14 @@ class Item:
         self.entry: CheckEntry | None = None
         """What is constructed; None where there is nothing to construct."""
         self.is_instance = False
-        self.resolved = self._first()
+        self.definition = self._first()
         """What it is."""
         self.future: Future[Definition] | None = None
         """Its construction while that is under way."""
         self._limit = math.inf
-        self._retry_at = math.inf
-        self._is_new = self.entry is not None
-
-    @property
-    def retry_at(self) -> float:
+        self.retry_at = math.inf
         """When to construct it again, on the catalogue's clock."""
-        return self._retry_at
+        self._is_new = self.entry is not None
 
     @property
     def is_awaited(self) -> bool:
@@ -60,10 +55,10 @@ class Item:
             seconds: For how many seconds to wait for it.
             now: The time on the catalogue's clock, to begin it again where it is time for that.
         """
-        if self.future is not None or not (self._is_new or self._retry_at <= now):
+        if self.future is not None or not (self._is_new or self.retry_at <= now):
             return False
         self._limit = time.monotonic() + (seconds if self._is_new else 0.0)
-        self._is_new, self._retry_at = False, math.inf
+        self._is_new, self.retry_at = False, math.inf
         self.future = Future()
         return True
 
@@ -80,35 +75,30 @@ class Item:
 
     def adopt(self, now: float) -> bool:
         """Take over what its construction came to; return whether it is something else than before."""
-        future, before = self.future, self.resolved
+        future, before = self.future, self.definition
         if future is None or not future.done():
             return False
         self.future = None
         error = future.exception()
         if error is None:
-            self.resolved = _resolved(self.item, future.result())
+            self.definition = future.result()
         else:
-            self._retry_at = now + RETRY_SECONDS
-            self._fail(error)
-        return self.resolved is not before
+            self.retry_at = now + RETRY_SECONDS
+            failed = _logged(unconstructed(self.item, self.entry, error), error)
+            if problem_of(failed) != problem_of(before):
+                self.definition = failed
+        return self.definition is not before
 
-    def _first(self) -> Resolved:
+    def _first(self) -> Definition:
         key, check = self.item if isinstance(self.item, tuple | list) and len(self.item) == 2 else (None, self.item)
         try:
             if isinstance(check, HealthCheck):
                 self.is_instance = True
-                return _resolved(self.item, from_instance(None if key is None else str(key), check))
+                return from_instance(None if key is None else str(key), check)
             self.entry = parse(self.item)
         except Exception as error:
-            _log(unusable_entry(self.item, error), error)
-            return _resolved(self.item, unusable_entry(self.item, error))
-        return _resolved(self.item, self.entry.unconstructed(f"{self.entry.path} is not constructed yet."))
-
-    def _fail(self, error: BaseException) -> None:
-        definition = unconstructed(self.item, self.entry, error)
-        _log(definition, error)
-        if problem_of(definition) != self.resolved.problem:
-            self.resolved = _resolved(self.item, definition)
+            return _logged(unusable_entry(self.item, error), error)
+        return self.entry.unconstructed(f"{self.entry.path} is not constructed yet.")
 
 
 def constructed(items: Iterable[object], start: Start, seconds: float, now: float) -> tuple[Item, ...]:
@@ -130,11 +120,9 @@ def constructed(items: Iterable[object], start: Start, seconds: float, now: floa
     return made
 
 
-def _resolved(item: object, definition: Definition) -> Resolved:
-    return Resolved(item=item, definition=definition, problem=problem_of(definition))
-
-
-def _log(definition: Definition, error: BaseException) -> None:
+def _logged(definition: Definition, error: BaseException) -> Definition:
+    """Log why an item cannot be used, and return what stands for it."""
     problem = problem_of(definition)
     unexpected = error.__cause__ if isinstance(error, EntryError | NamelessError) else error
     log_once(problem, problem, None if isinstance(unexpected, ImportError) else unexpected, beside=True)
+    return definition

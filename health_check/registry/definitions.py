@@ -16,7 +16,7 @@ from health_check.backends import HealthCheck, is_asynchronous, status_method_na
 from health_check.conf import settings
 from health_check.exceptions import Misconfigured
 from health_check.redaction import showable
-from health_check.registry.identity import ADDRESS, equal_values
+from health_check.registry.identity import ADDRESS, equal_values, path_of
 
 _ABSENT: Any = object()
 
@@ -52,6 +52,10 @@ class Policy:
     """Under which heading the status page shows it."""
 
 
+def _first_stated(name: str) -> cached_property[str]:
+    return cached_property(lambda check: next((text for each in check.policies if (text := getattr(each, name))), ""))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Definition:
     """One check: a class with options of its own, wherever it is used."""
@@ -68,15 +72,18 @@ class Definition:
     """The constructor's options, as the entry gave them; None where a view gave an instance."""
     policies: tuple[Policy, ...] = (Policy(),)
     """What its entries say; the strictest holds."""
-    critical: bool = True
-    """Whether it is critical on any endpoint."""
     is_named: bool = False
     """Whether its label is a ``name`` that was given."""
 
     @cached_property
     def backend(self) -> str:
         """The dotted path of the class."""
-        return f"{self.check_class.__module__}.{self.check_class.__qualname__}"
+        return path_of(self.check_class)
+
+    @cached_property
+    def critical(self) -> bool:
+        """Whether it is critical on any endpoint."""
+        return any(policy.critical_service is not False for policy in self.policies)
 
     @property
     def method_name(self) -> str:
@@ -113,30 +120,19 @@ class Definition:
         """``"fleet"`` if every entry says so, else ``"host"``: then each host finds out for itself."""
         return "fleet" if all(policy.scope == "fleet" for policy in self.policies) else "host"
 
-    @cached_property
-    def title(self) -> str:
-        """What people call it; empty if no entry says: then by its label."""
-        return next((policy.title for policy in self.policies if policy.title), "")
-
-    @cached_property
-    def group(self) -> str:
-        """Under which heading the status page shows it; empty if no entry says."""
-        return next((policy.group for policy in self.policies if policy.group), "")
+    title = _first_stated("title")
+    """What people call it; empty if no entry says: then by its label."""
+    group = _first_stated("group")
+    """Under which heading the status page shows it; empty if no entry says."""
+    runbook = _first_stated("runbook")
+    """The address of a page that says what to do when it fails; empty if no entry names one."""
+    description = _first_stated("description")
+    """What it is for, in words; empty if no entry says."""
 
     @cached_property
     def tags(self) -> Mapping[str, str]:
         """Labels of the site's own; the first entry that gives one counts."""
         return dict(pair for policy in reversed(self.policies) for pair in policy.tags or ())
-
-    @cached_property
-    def runbook(self) -> str:
-        """The address of a page that says what to do when it fails; empty if no entry names one."""
-        return next((policy.runbook for policy in self.policies if policy.runbook), "")
-
-    @cached_property
-    def description(self) -> str:
-        """What it is for, in words; empty if no entry says."""
-        return next((policy.description for policy in self.policies if policy.description), "")
 
     @cached_property
     def aliases(self) -> tuple[str, ...]:
@@ -279,18 +275,20 @@ def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
 
 def defaults_of(check_class: type[HealthCheck]) -> Mapping[str, Any]:
     """Return the defaults of the constructor's parameters."""
+    defaults = {p.name: p.default for p in parameters_of(check_class).values() if p.default is not p.empty}
+    for field in dataclasses.fields(check_class):
+        if field.name in defaults and field.default_factory is not dataclasses.MISSING:
+            with contextlib.suppress(Exception):
+                defaults[field.name] = field.default_factory()
+    return defaults
+
+
+def parameters_of(check_class: type[HealthCheck]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the constructor; none where Python cannot tell."""
     try:
-        parameters = inspect.signature(check_class).parameters.values()
+        return inspect.signature(check_class).parameters
     except (TypeError, ValueError):
         return {}
-    made = {f.name: f.default_factory for f in dataclasses.fields(check_class)}
-    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    for name in defaults:
-        factory = made.get(name, dataclasses.MISSING)
-        if factory is not dataclasses.MISSING:
-            with contextlib.suppress(Exception):
-                defaults[name] = factory()
-    return defaults
 
 
 def _slots(check_class: type) -> list[str]:

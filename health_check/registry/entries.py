@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
@@ -21,10 +21,19 @@ from health_check.registry.definitions import (
     UnusableEntry,
     defaults_of,
     label_of,
+    parameters_of,
     unusable,
 )
+from health_check.registry.identity import path_of
 from health_check.registry.old_names import adapted
-from health_check.registry.policies import POLICY_OPTIONS, EntryError, is_policy, policy_of
+from health_check.registry.policies import (
+    POLICY_OPTIONS,
+    EntryError,
+    is_policy,
+    named_parameters,
+    own_names,
+    policy_of,
+)
 from health_check.registry.short_names import import_check, meant
 
 
@@ -42,7 +51,7 @@ class CheckEntry:
     @property
     def path(self) -> str:
         """The dotted path of the class."""
-        return describe(self.check_class)
+        return path_of(self.check_class)
 
     def build(self) -> HealthCheck:
         """Return a new instance."""
@@ -60,10 +69,9 @@ class CheckEntry:
 
     def definition(self, check: HealthCheck) -> Definition:
         """Return the definition, given an instance that this entry has made."""
-        policy = policy_of(self.check_class, self.given, own_names(self.check_class), check)
-        stand_in = self._stand_in()
+        policy = policy_of(self.check_class, self.given, check)
         try:
-            label = label_of(check if stand_in is None else stand_in, policy.name)
+            label = label_of(check, policy.name or self._known_label())
         except Exception as error:
             raise NamelessError from error
         return self._definition(label, policy, check)
@@ -74,10 +82,8 @@ class CheckEntry:
         Args:
             problem: What is wrong, for who looks at the configuration.
         """
-        policy = policy_of(self.check_class, self.given, own_names(self.check_class))
-        stand_in = self._stand_in()
-        is_known = policy.name is not None or stand_in is not None  # else only an instance could say
-        label = label_of(stand_in, policy.name) if is_known else self.path
+        policy = policy_of(self.check_class, self.given)
+        label = label_of(None, policy.name or self._known_label() or self.path)
         return self._definition(label, policy, UnusableEntry(label, problem))
 
     def _definition(self, label: str, policy: Policy, prototype: HealthCheck) -> Definition:
@@ -88,12 +94,11 @@ class CheckEntry:
             prototype=prototype,
             options=self.options,
             policies=(policy,),
-            critical=policy.critical_service is not False,
             is_named=policy.name is not None,
         )
 
-    def _stand_in(self) -> object:
-        """Return what has the ``repr`` of an instance, without calling the constructor; None where that must be asked.
+    def _known_label(self) -> str | None:
+        """Return the label of an instance without calling the constructor; None where an instance must be asked.
 
         A class that has neither a ``repr`` nor an ``identifier`` of its own is called by its name, and a dataclass by
         its options.
@@ -101,7 +106,7 @@ class CheckEntry:
         own: Any = self.check_class
         try:
             if own.__repr__ is HealthCheck.__repr__:
-                return None if hasattr(own, "identifier") else _Called(own.__name__)
+                return None if hasattr(own, "identifier") else label_of(None, own.__name__)
             shown = [field for field in dataclasses.fields(own) if field.repr]
             if own.__repr__ is ConciseRepr.__repr__:
                 shown = [field for field in shown if field.init]
@@ -114,22 +119,13 @@ class CheckEntry:
             for field in shown:
                 value = values[field.name]
                 object.__setattr__(stand_in, field.name, str.__str__(value) if isinstance(value, str) else value)
-            repr(stand_in)
+            return label_of(stand_in)
         except Exception:
             return None
-        return stand_in
 
 
 class NamelessError(Exception):
     """Report that the ``repr`` of a check raised."""
-
-
-class _Called:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
 
 
 def _is_generated(method: Any) -> bool:
@@ -144,20 +140,29 @@ def parse(item: object) -> CheckEntry:
     Raises:
         EntryError: If it is none of these, or names no check, or has options that nobody takes.
     """
-    if isinstance(item, tuple | list) and len(item) != 2:
-        raise EntryError(
-            f"The entry {describe(item)!r} has {len(item)} parts: use a path, a class, or a pair of either and options."
-        )
-    target, options = item if isinstance(item, tuple | list) and len(item) == 2 else (item, {})
+    entry = f"The entry {describe(item)!r}"
+    parts = item if isinstance(item, tuple | list) else (item, {})
+    if len(parts) != 2:
+        raise EntryError(f"{entry} has {len(parts)} parts: use a path, a class, or a pair of either and options.")
+    target, options = parts
     if not isinstance(options, Mapping) or not all(isinstance(key, str) for key in options):
-        raise EntryError(f"The entry {describe(item)!r} needs a dict of options as its second part.")
+        raise EntryError(f"{entry} needs a dict of options as its second part.")
     check_class = adapted(_load(target), options)
-    own = own_names(check_class)
-    passed_on = {key: value for key, value in options.items() if _is_passed_on(check_class, key)}
+    own, parameters = own_names(check_class), parameters_of(check_class)
+    named = named_parameters(check_class)
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    passed_on = {
+        key: value for key, value in options.items() if key in named or (takes_any and key not in POLICY_OPTIONS)
+    }
     given = {key: value for key, value in options.items() if is_policy(key, own)}
-    policy_of(check_class, given, own)  # refuses what cannot be used
-    _refuse_unknown(describe(item), check_class, [key for key in options if key not in passed_on | given])
-    _refuse_missing(describe(item), check_class, passed_on)
+    policy_of(check_class, given)  # refuses what cannot be used
+    known = list(dict.fromkeys([*named, *POLICY_OPTIONS]))
+    for key in options:
+        if key not in passed_on and key not in given:
+            raise EntryError(f"{entry} has no option {key!r}.{nearest(key, known)} It takes: {', '.join(known)}.")
+    for name in named:
+        if parameters[name].default is inspect.Parameter.empty and name not in passed_on:
+            raise EntryError(f"{entry} needs the option {name!r}: make it a pair with a dict of options.")
     return CheckEntry(check_class=check_class, options=passed_on, given=given)
 
 
@@ -165,7 +170,7 @@ def describe(item: object) -> str:
     """Return the dotted path of an item of ``checks``, or its ``repr`` if it has none."""
     target = item[0] if isinstance(item, tuple | list) and item else item
     if isinstance(target, type):
-        return f"{target.__module__}.{target.__qualname__}"
+        return path_of(target)
     try:
         return mask(target if isinstance(target, str) else repr(target))
     except Exception:
@@ -186,7 +191,7 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
     if entry is not None:
         definition = entry.definition(check)
     else:
-        policy = policy_of(type(check), {}, own_names(type(check)), check)
+        policy = policy_of(type(check), {}, check)
         definition = Definition(
             label=label_of(check, policy.name),
             check_class=type(check),
@@ -194,7 +199,6 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
             prototype=check,
             options=None,
             policies=(policy,),
-            critical=policy.critical_service is not False,
             is_named=policy.name is not None,
         )
     if key is not None and key not in (definition.label, repr(check)):
@@ -248,13 +252,6 @@ MISTAKES = (
 """What the constructor of a check raises where the code or the options are wrong, rather than a service away."""
 
 
-def own_names(check_class: type[HealthCheck]) -> frozenset[str]:
-    """Return the names that belong to the check itself: the fields and constructor parameters it adds."""
-    inherited = {field.name for field in dataclasses.fields(HealthCheck)}
-    fields = {field.name for field in dataclasses.fields(check_class)}
-    return frozenset((fields - inherited) | set(_parameters(check_class)))
-
-
 def check_class_of(item: object) -> type[HealthCheck] | None:
     """Return the class of an item of ``checks``; None if it cannot be used."""
     try:
@@ -289,38 +286,3 @@ def _as_check_class(found: object, entry: str) -> type[HealthCheck]:
             "use the dotted path or the class of a subclass of health_check.backends.HealthCheck."
         )
     return found
-
-
-def _parameters(check_class: type[HealthCheck]) -> list[str]:
-    return [name for name, parameter in _signature(check_class).items() if parameter.kind not in _VARIADIC]
-
-
-def _signature(check_class: type[HealthCheck]) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(check_class).parameters
-    except (TypeError, ValueError):
-        return {}
-
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-
-
-def _takes_any(check_class: type[HealthCheck]) -> bool:
-    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in _signature(check_class).values())
-
-
-def _is_passed_on(check_class: type[HealthCheck], key: str) -> bool:
-    return key in _parameters(check_class) or (key not in POLICY_OPTIONS and _takes_any(check_class))
-
-
-def _refuse_missing(entry: str, check_class: type[HealthCheck], options: Mapping[str, Any]) -> None:
-    for name, parameter in _signature(check_class).items():
-        if parameter.kind not in _VARIADIC and parameter.default is parameter.empty and name not in options:
-            raise EntryError(f"The entry {entry!r} needs the option {name!r}: make it a pair with a dict of options.")
-
-
-def _refuse_unknown(entry: str, check_class: type[HealthCheck], keys: Iterable[str]) -> None:
-    known = list(dict.fromkeys([*_parameters(check_class), *POLICY_OPTIONS]))
-    for key in keys:
-        hint = nearest(key, known)
-        raise EntryError(f"The entry {entry!r} has no option {key!r}.{hint} It takes: {', '.join(known)}.")

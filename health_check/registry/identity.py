@@ -21,11 +21,6 @@ DEEPEST = 8
 """How deep values are looked into."""
 
 
-def equal(left: Mapping[str, Any], right: Mapping[str, Any]) -> bool:
-    """Compare two mappings value by value; values that cannot be compared are equal only to themselves."""
-    return left.keys() == right.keys() and all(equal_values(left[key], right[key]) for key in left)
-
-
 def equal_values(left: object, right: object) -> bool:
     """Compare two values as ``==`` does, but functions by what they do: two closures over two hosts are not equal.
 
@@ -97,11 +92,11 @@ def _canonical(value: Any, depth: int) -> str:
     if depth == 0:
         return type(value).__qualname__
     if isinstance(value, enum.Enum):
-        return f"{_path(type(value))}.{value.name}"
+        return f"{path_of(type(value))}.{value.name}"
     if isinstance(value, str | pathlib.PurePath):
         return repr(mask(str(value)))
     if isinstance(value, type):
-        return _path(value)
+        return path_of(value)
     text = _canonical_whole(value, depth)
     return ADDRESS.sub("", mask(repr(value))) if text is None else text
 
@@ -158,5 +153,6 @@ def _instructions(code: types.CodeType) -> Iterator[str]:
     yield from sorted(constants)
 
 
-def _path(value: type) -> str:
+def path_of(value: type) -> str:
+    """Return the dotted path of a class."""
     return f"{value.__module__}.{value.__qualname__}"

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from health_check.backends import HealthCheck
 from health_check.conf import settings
+from health_check.registry.identity import path_of
 
 CLASSES: Mapping[str, tuple[str, ...]] = {
     "health_check.checks.cache.Cache": ("CacheBackend",),
@@ -46,7 +47,7 @@ ADAPTERS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 def adapted(check_class: type[HealthCheck], options: Iterable[str]) -> type[HealthCheck]:
     """Return the class that understands an entry's options: of those of 3.x not always the one that it names."""
-    adapter, former = ADAPTERS.get(_path(check_class), ("", ()))
+    adapter, former = ADAPTERS.get(path_of(check_class), ("", ()))
     used = [option for option in options if option in former]
     if not used:
         return check_class
@@ -97,12 +98,8 @@ def _key_320(check: HealthCheck) -> str | None:
 
 
 def _former_classes(check: HealthCheck) -> tuple[str, ...]:
-    paths = map(_path, type(check).__mro__)
+    paths = map(path_of, type(check).__mro__)
     return next((CLASSES[path] for path in paths if path in CLASSES), ())
-
-
-def _path(check_class: type) -> str:
-    return f"{check_class.__module__}.{check_class.__qualname__}"
 
 
 def _options(check: HealthCheck) -> str:

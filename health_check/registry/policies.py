@@ -13,7 +13,8 @@ from typing import Any
 from health_check.backends import HealthCheck
 from health_check.conf import seconds
 from health_check.redaction import mask
-from health_check.registry.definitions import Policy
+from health_check.registry.definitions import Policy, parameters_of
+from health_check.registry.identity import path_of
 
 POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
 """The options that the entry of any check may have."""
@@ -23,33 +24,44 @@ class EntryError(Exception):
     """Report what is wrong with an entry, and the remedy, in words that may be shown."""
 
 
+def named_parameters(check_class: type[HealthCheck]) -> list[str]:
+    """Return the names of the constructor's parameters, but for those that stand for any."""
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [name for name, parameter in parameters_of(check_class).items() if parameter.kind not in variadic]
+
+
+def own_names(check_class: type[HealthCheck]) -> frozenset[str]:
+    """Return the names that belong to the check itself: the fields and constructor parameters it adds."""
+    inherited = {field.name for field in dataclasses.fields(HealthCheck)}
+    fields = {field.name for field in dataclasses.fields(check_class)}
+    return frozenset((fields - inherited) | set(named_parameters(check_class)))
+
+
 def is_policy(name: str, own: Container[str]) -> bool:
     """Return whether an option is policy: the check's own names are not, except for two that are passed on as well."""
     return name in POLICY_OPTIONS and (name not in own or name in ("timeout", "critical_service"))
 
 
-def policy_of(
-    check_class: type[HealthCheck], given: Mapping[str, Any], own: Container[str], check: HealthCheck | None = None
-) -> Policy:
+def policy_of(check_class: type[HealthCheck], given: Mapping[str, Any], check: HealthCheck | None = None) -> Policy:
     """Return the policy of a check: what its entry says, else what its class says.
 
     Args:
         check_class: Its class.
         given: The policy options of its entry.
-        own: The names that are the check's own and, except for ``timeout``, never policy.
         check: An instance, if one could be constructed; what its constructor sets goes before the class.
 
     Raises:
         EntryError: If an option of the entry cannot be used. What a class says is ignored then, as the
             attribute may mean something else to it.
     """
+    own = own_names(check_class)
     values: dict[str, Any] = {}
     for name in POLICY_OPTIONS:
         if name in given:
             values[name] = _policy_value(name, given[name])
             if values[name] is None and name not in own:
                 raise EntryError(
-                    f"The entry {_path(check_class)!r} has the option {name!r} with the value "
+                    f"The entry {path_of(check_class)!r} has the option {name!r} with the value "
                     f"{mask(repr(given[name]))}: use {_REMEDIES[name]}."
                 )
         if values.get(name) is None and is_policy(name, own):
@@ -121,7 +133,3 @@ def _declared(check: HealthCheck, name: str) -> object:
         with contextlib.suppress(AttributeError):
             return getattr(check, name)
     return value
-
-
-def _path(check_class: type) -> str:
-    return f"{check_class.__module__}.{check_class.__qualname__}"

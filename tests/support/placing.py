@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from health_check.registry.check_set import Resolved
 from health_check.registry.construction import constructed
+from health_check.registry.definitions import Definition
 from health_check.registry.endpoints import Endpoint
 from health_check.runner.runner import Runner
 from health_check.views import HealthCheckView
 from tests.support.bench import MovableClock
 
 
-def entries(*items: object) -> tuple[Resolved, ...]:
+def entries(*items: object) -> tuple[Definition, ...]:
     """Return what items turn out to be, constructed here and now."""
-    return tuple(item.resolved for item in constructed(items, Runner(MovableClock()).settle, 5.0, 0.0))
+    return tuple(item.definition for item in constructed(items, Runner(MovableClock()).settle, 5.0, 0.0))
 
 
 def endpoint(name: str = "health", view_class: type[HealthCheckView] = HealthCheckView) -> Endpoint:

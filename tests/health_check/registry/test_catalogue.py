@@ -18,7 +18,7 @@ from health_check.backends import HealthCheck
 from health_check.concurrency.futures import Future
 from health_check.registry.catalogue import Catalogue
 from health_check.registry.construction import constructed
-from health_check.registry.definitions import Definition
+from health_check.registry.definitions import Definition, problem_of
 from health_check.registry.endpoints import endpoint_at
 from health_check.runner.runner import Runner
 from health_check.views import HealthCheckView
@@ -64,10 +64,10 @@ def test_construction__past_its_deadline() -> None:
             future.set_result(function())
         started.append(function)  # the first is never done
 
-    slow, fine = (item.resolved for item in constructed([Alias, Fine], start, 0.01, 0.0))
-    assert "not constructed yet" in slow.problem
-    assert (slow.definition.label, slow.definition.check_class) == ("Alias(alias='default')", Alias)
-    assert (fine.definition.label, fine.problem) == ("Fine", "")
+    slow, fine = (item.definition for item in constructed([Alias, Fine], start, 0.01, 0.0))
+    assert "not constructed yet" in problem_of(slow)
+    assert (slow.label, slow.check_class) == ("Alias(alias='default')", Alias)
+    assert (fine.label, problem_of(fine)) == ("Fine", "")
 
 
 def test_catalogue__tries_failed_constructors_again(mount: Mount, settings: Settings) -> None:

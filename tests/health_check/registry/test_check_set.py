@@ -184,10 +184,10 @@ def test_assemble__many_checks_without_comparing_each_with_all(monkeypatch: pyte
 def test_assemble__by_key_as_by_comparison(one: dict[str, object], other: dict[str, object]) -> None:
     """What has a key is the same check exactly where comparing says so, in either order."""
     (first,), (second,) = entries((Nameless, one)), entries((Nameless, other))
-    same = first.definition.same_check(second.definition)
-    assert same is second.definition.same_check(first.definition)
-    if first.definition.key is not None and second.definition.key is not None:
-        assert (first.definition.key == second.definition.key) is same
+    same = first.same_check(second)
+    assert same is second.same_check(first)
+    if first.key is not None and second.key is not None:
+        assert (first.key == second.key) is same
     for pair in ((one, other), (other, one)):
         check_set, _ = built(health=[(Nameless, options) for options in pair])
         assert len(check_set.definitions) == (1 if same else 2)

@@ -11,7 +11,6 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.registry.definitions import Definition, Policy, unusable
 from health_check.registry.entries import from_instance, parse
-from health_check.registry.identity import equal
 from tests.support.checks import Alias, AsyncFine, Fine
 
 
@@ -123,13 +122,6 @@ def test_same_check__different(left: Definition, right: Definition) -> None:
     """Another class or other options are another check: none must hide behind the other."""
     assert not left.same_check(right)
     assert not right.same_check(left)
-
-
-def test_equal__uncomparable_values() -> None:
-    """Values that cannot be compared are equal only to themselves."""
-    assert equal({"x": UNCOMPARABLE}, {"x": UNCOMPARABLE})
-    assert not equal({"x": UNCOMPARABLE}, {"x": Uncomparable()})
-    assert not equal({"x": 1}, {"x": 1, "y": 2})
 
 
 def merged(*policies: Policy) -> Definition:
