@@ -11,7 +11,7 @@ import enum
 import importlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 from django.core.exceptions import ImproperlyConfigured
@@ -44,7 +44,6 @@ __all__ = [
     "ShutDown",
     "TelemetryError",
     "Trigger",
-    "Verify",
     "View",
     "failed_exporters",
     "load_exporters",
@@ -53,19 +52,12 @@ __all__ = [
     "process_info",
     "process_role",
     "register_observer",
-    "register_output",
-    "register_page",
-    "register_telemetry",
     "running_as",
     "sends_metrics",
     "telemetry",
     "triggered_by",
     "unregister_observer",
-    "verify_output",
 ]
-
-Output = Callable[[Overview, Mapping[str, Any]], str]
-"""Sends what was found, given the options of the command, and returns a sentence that says so."""
 
 View = Callable[..., Any]
 """A Django view."""
@@ -74,10 +66,16 @@ ShutDown = Callable[[float], None]
 """Sends what is left, for some seconds at most."""
 
 SetUp = Callable[[], ShutDown | None]
-"""Sets telemetry up; returns None, with nothing changed, where the user has done so."""
+"""Sets telemetry up; returns None, with nothing changed, where the user has done so; may raise a TelemetryError."""
 
-Verify = Callable[[Mapping[str, Any]], None]
-"""Raises an ``OutputError`` where the options of the command say something that cannot be done."""
+
+class Output(NamedTuple):
+    """Where ``manage.py health_check`` sends what it found."""
+
+    send: Callable[[Overview, Mapping[str, Any]], str]
+    """Sends it, given the options of the command, and returns a sentence that says so; may raise an OutputError."""
+    verify: Callable[[Mapping[str, Any]], None]
+    """Raises an OutputError, before checks run, where the options say something that cannot be done."""
 
 
 class Role(enum.StrEnum):
@@ -91,10 +89,18 @@ class Role(enum.StrEnum):
     """It ends when it has said how things are."""
 
 
-_outputs: dict[str, Output] = {}
-_verifiers: dict[str, Verify] = {}
-_pages: dict[str, View] = {}
-_set_ups: list[SetUp] = []
+outputs: dict[str, Output] = {}
+"""The outputs of the command, by the options that ask for them, as in ``"textfile"``."""
+
+pages: dict[str, View] = {}
+"""What the exporter process serves beside the endpoints, by paths, as in ``"/metrics"``."""
+
+telemetry: dict[str, SetUp] = {}
+"""What sets up the telemetry of processes of our own, by protocol, as in ``"otlp"``."""
+
+failed_exporters: dict[str, str] = {}
+"""Why exporters could not be loaded, by their names."""
+
 _roles: list[Role] = [Role.SITE]
 
 
@@ -109,15 +115,13 @@ class TelemetryError(Exception):
 EXPORTERS = ("prometheus", "opentelemetry")
 """The short names of those that come with the package."""
 
-_failed: dict[str, str] = {}
-
 
 def load_exporters() -> None:
     """Load the exporters of ``HEALTH_CHECK["EXPORTERS"]``; one that cannot be loaded keeps nothing else from starting.
 
     An exporter is a package with a module ``registration`` that has a function ``register``, which may be called again.
     """
-    _failed.clear()
+    failed_exporters.clear()
     try:
         names = settings.EXPORTERS
     except ImproperlyConfigured:  # a system check says so
@@ -128,69 +132,7 @@ def load_exporters() -> None:
             importlib.import_module(f"{package}.registration").register()
         except Exception as error:
             hint = nearest(name, EXPORTERS) if name not in EXPORTERS else ""
-            _failed[name] = f"{type(error).__name__}: {mask(str(error))}.{hint}"
-
-
-def failed_exporters() -> Mapping[str, str]:
-    """Return why exporters could not be loaded, by their names."""
-    return dict(_failed)
-
-
-def register_output(option: str, output: Output, *, verify: Verify | None = None) -> None:
-    """Have the command send what it found.
-
-    Args:
-        option: The option that asks for it, as in ``"textfile"``.
-        output: Sends it; may raise an ``OutputError``.
-        verify: Finds out before checks run whether that can work, as far as that is known; default nothing does.
-    """
-    _outputs[option] = output
-    if verify is not None:
-        _verifiers[option] = verify
-
-
-def outputs() -> Mapping[str, Output]:
-    """Return the outputs by their options."""
-    return dict(_outputs)
-
-
-def verify_output(option: str, options: Mapping[str, Any]) -> None:
-    """Find out whether an output can work, given the options of the command.
-
-    Raises:
-        OutputError: If it cannot.
-    """
-    if option in _verifiers:
-        _verifiers[option](options)
-
-
-def register_page(path: str, view: View) -> None:
-    """Have the exporter process serve a page.
-
-    Args:
-        path: Where, as in ``"/metrics"``.
-        view: A Django view.
-    """
-    _pages[path] = view
-
-
-def pages() -> Mapping[str, View]:
-    """Return the pages by their paths."""
-    return dict(_pages)
-
-
-def register_telemetry(set_up: SetUp) -> None:
-    """Have this set up the telemetry of processes of our own.
-
-    Args:
-        set_up: Sets it up; may raise a ``TelemetryError``.
-    """
-    _set_ups[:] = [set_up]
-
-
-def telemetry() -> SetUp | None:
-    """Return what sets telemetry up, if there is something."""
-    return _set_ups[0] if _set_ups else None
+            failed_exporters[name] = f"{type(error).__name__}: {mask(str(error))}.{hint}"
 
 
 @contextlib.contextmanager

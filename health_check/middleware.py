@@ -146,7 +146,7 @@ def _is_wanted(callback: Any) -> bool:
 
 
 def _metrics_views() -> Iterator[type]:
-    return (page.view_class for page in extensions.pages().values() if hasattr(page, "view_class"))
+    return (page.view_class for page in extensions.pages.values() if hasattr(page, "view_class"))
 
 
 def _depends_on_user(request: HttpRequest, callback: Any) -> bool:

@@ -15,7 +15,7 @@ def register() -> None:
     """Register all of it, once."""
     extensions.register_observer(SpanObserver())
     observe(SCOPE)
-    extensions.register_telemetry(_set_up)
+    extensions.telemetry["otlp"] = _set_up
 
 
 def _set_up() -> ShutDown | None:

@@ -11,7 +11,6 @@ from health_check_prometheus.views import MetricsView
 def register() -> None:
     """Register all of it; again does no harm. Nothing runs before a scrape."""
     register_default()
-    if "/metrics" not in extensions.pages():
-        extensions.register_page("/metrics", MetricsView.as_view())
-    extensions.register_output("textfile", write_textfile, verify=verify_textfile)
-    extensions.register_output("pushgateway", push, verify=verify_push)
+    extensions.pages.setdefault("/metrics", MetricsView.as_view())
+    extensions.outputs["textfile"] = extensions.Output(write_textfile, verify_textfile)
+    extensions.outputs["pushgateway"] = extensions.Output(push, verify_push)

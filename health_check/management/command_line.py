@@ -196,9 +196,9 @@ def asks_a_server(options: Mapping[str, Any]) -> bool:
             raise CommandError(f"--{output} is for checks that run in this process: add --no-http.", returncode=2)
         if options["watch"]:
             raise CommandError(f"--watch only shows the checks: leave --{output} out.", returncode=2)
-        if output not in extensions.outputs():
+        if output not in extensions.outputs:
             raise CommandError(f"--{output} needs 'prometheus' in HEALTH_CHECK['EXPORTERS'].", returncode=2)
-        extensions.verify_output(output, options)
+        extensions.outputs[output].verify(options)
     return over_http
 
 

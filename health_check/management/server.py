@@ -75,7 +75,7 @@ class Application(WSGIHandler):
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the view of a path."""
         path = request.path_info
-        page = extensions.pages().get(path)
+        page = extensions.pages.get(path)
         view = _index if page is None else as_mounted(page)
         match = match_of(path) or ResolverMatch(view, (), {}, route=path.lstrip("/"))
         request.resolver_match = match
@@ -109,7 +109,7 @@ def _index(request: HttpRequest) -> HttpResponse:
 def addresses() -> list[str]:
     """Return the paths that are served, but those that have no name; patterns where they have arguments."""
     named = [endpoint for endpoint in runtime.get().catalogue.endpoints if endpoint.url_name]
-    return [*extensions.pages(), *(f"/{endpoint.route}" for endpoint in named)]
+    return [*extensions.pages, *(f"/{endpoint.route}" for endpoint in named)]
 
 
 class Server(ThreadedWSGIServer):

@@ -25,7 +25,7 @@ def match_of(path: str) -> ResolverMatch | None:
         match = resolve(path, urlconf=settings.URLCONF)
     except Resolver404:
         return None
-    pages = extensions.pages().values()
+    pages = extensions.pages.values()
     return match if endpoint_of(match) is not None or any(_shows(match.func, page) for page in pages) else None
 
 

@@ -18,6 +18,6 @@ urlpatterns = [
     path("health/ready/", ReadinessView.as_view(), name="health_check_ready"),
     *(
         path(address.removeprefix("/"), page, name=f"health_check_{address.strip('/')}")
-        for address, page in extensions.pages().items()
+        for address, page in extensions.pages.items()
     ),
 ]

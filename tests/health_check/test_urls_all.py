@@ -43,7 +43,7 @@ from django.http import HttpResponse
 from django.test import Client
 found = {
     "loaded": [name for name in ("prometheus_client", "opentelemetry") if name in sys.modules],
-    "outputs": list(__import__("health_check.extensions").extensions.outputs()),
+    "outputs": list(__import__("health_check.extensions").extensions.outputs),
     "metrics": Client().get("/metrics").status_code,
     "ids": [message.id for message in run_checks(tags=["health_check"])],
 }
@@ -106,7 +106,7 @@ def test_exporters__not_loaded(
 @pytest.fixture
 def _loaded_again() -> Iterator[None]:
     yield
-    extensions._failed.clear()
+    extensions.failed_exporters.clear()
 
 
 @pytest.mark.usefixtures("_loaded_again")

@@ -174,7 +174,7 @@ class Command(HealthCommand):
         failures = []
         for output in outputs(options):
             try:
-                done = extensions.outputs()[output](overview, options)
+                done = extensions.outputs[output].send(overview, options)
             except OutputError as error:
                 failures.append(str(error))
             else:

@@ -91,7 +91,7 @@ class Command(HealthCommand):
 
     def _set_up_telemetry(self, *, demanded: bool) -> extensions.ShutDown:
         """Send telemetry if that is wanted, and return what sends the rest of it at the end."""
-        set_up = extensions.telemetry()
+        set_up = extensions.telemetry.get("otlp")
         if not (demanded or os.environ.get(OTLP_VARIABLE)):
             return _nothing_to_shut_down
         try:
@@ -118,7 +118,7 @@ class Command(HealthCommand):
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         runtime.get().scheduler.start()
-        if "/metrics" not in extensions.pages():
+        if "/metrics" not in extensions.pages:
             self.stderr.write("There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS'].")
         self.stdout.write(f"Serving {', '.join(addresses())} on {server.url}")
         self.stdout.write(where)

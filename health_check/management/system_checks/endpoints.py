@@ -235,7 +235,7 @@ def check_routes() -> Iterator[CheckMessage]:
 
 def _is_ours(view: MountedView) -> bool:
     is_endpoint = endpoint_at(view.callback, name=view.name, route=view.route) is not None
-    return is_endpoint or view.callback in extensions.pages().values()
+    return is_endpoint or view.callback in extensions.pages.values()
 
 
 def _described(view: MountedView) -> str:

@@ -44,7 +44,7 @@ def check_distributions() -> Iterator[CheckMessage]:
 def check_exporters() -> Iterator[CheckMessage]:
     """Report exporters that could not be loaded (W024)."""
     hint = "Correct HEALTH_CHECK['EXPORTERS'] (default ['prometheus']; [] loads none), or install what it needs."
-    for name, reason in extensions.failed_exporters().items():
+    for name, reason in extensions.failed_exporters.items():
         yield warning("W024", f"The exporter {name!r} could not be loaded: {reason}", hint)
 
 

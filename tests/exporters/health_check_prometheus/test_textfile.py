@@ -148,7 +148,7 @@ def test_wrong_usage__not_installed(
     option: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the app the command says what is missing, and nothing runs."""
-    monkeypatch.setattr(extensions, "_outputs", {})
+    monkeypatch.setattr(extensions, "outputs", {})
     assert write(option, tmp_path / "shop.prom") == 2
     assert f"{option} needs 'prometheus' in HEALTH_CHECK['EXPORTERS']." in capsys.readouterr().err
 

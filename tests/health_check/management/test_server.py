@@ -414,7 +414,7 @@ def test_serve__page_that_fails(running: Running, monkeypatch: pytest.MonkeyPatc
     def fail(request: HttpRequest) -> HttpResponse:
         raise ZeroDivisionError("a text that nobody meant for readers")
 
-    monkeypatch.setitem(extensions._pages, "/failing", fail)
+    monkeypatch.setitem(extensions.pages, "/failing", fail)
     answer = running.send("/failing")
     assert answer.status == 500
     assert "nobody meant" not in answer.body

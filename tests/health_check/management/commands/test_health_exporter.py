@@ -36,7 +36,7 @@ def site(mount: Mount) -> None:
 @pytest.fixture
 def without_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     """Be where the Prometheus exporter is not installed."""
-    monkeypatch.setattr(extensions, "_pages", {})
+    monkeypatch.setattr(extensions, "pages", {})
 
 
 def test_once__prints_the_metrics(run: Run, site: None) -> None:
