@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import uuid
 
-from django.core.cache import BaseCache, CacheKeyWarning
+from django.core.cache import CacheKeyWarning
 from django.core.cache.backends.base import InvalidCacheBackendError
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout, limited
+from health_check.checks.clients import ServiceCheck, limited
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
 KEY_SECONDS = 60
@@ -19,7 +17,7 @@ KEY_SECONDS = 60
 
 
 @dataclasses.dataclass(repr=False)
-class Cache(ConciseRepr, HealthCheck):
+class Cache(ServiceCheck):
     """Check that a Django cache keeps and returns a value.
 
     Verifies that a value can be set and read back unchanged, and deletes it. That costs the cache three small
@@ -28,44 +26,32 @@ class Cache(ConciseRepr, HealthCheck):
     Args:
         alias: The cache, as in ``CACHES``; default ``"default"``.
         key_prefix: What the key starts with; default ``"djangohealthcheck_test"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     alias: str = "default"
     key_prefix: str = dataclasses.field(default="djangohealthcheck_test", repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        with contextlib.ExitStack() as stack:
-            self._verify(self._cache(stack))
-
-    def _verify(self, cache: BaseCache) -> None:
         key, value = f"{self.key_prefix}:{uuid.uuid4().hex}", uuid.uuid4().hex
+        failure = f"the cache {self.alias!r} cannot be used"
         try:
-            step = "write to"
-            cache.set(key, value, timeout=KEY_SECONDS)
-            step = "read from"
-            found = cache.get(key)
+            with limited(self.alias, self.client_timeout() / 2) as cache:  # deleting may take as long again
+                try:
+                    failure = "cannot write to the cache"
+                    cache.set(key, value, timeout=KEY_SECONDS)
+                    failure = "cannot read from the cache"
+                    found = cache.get(key)
+                finally:
+                    with contextlib.suppress(Exception):
+                        cache.delete(key)
+        except InvalidCacheBackendError as error:
+            failure = f"the cache {self.alias!r} is not in CACHES, or its backend cannot be loaded"
+            raise ServiceUnavailable(failure) from error
         except (CacheKeyWarning, ValueError) as error:
             raise ServiceReturnedUnexpectedResult("the cache refused the key or the value") from error
         except ImportError as error:
             raise ServiceUnavailable(f"a package that the cache needs is missing: {error.name or error}") from error
-        except Exception as error:  # each client has exceptions of its own
-            raise ServiceUnavailable(f"cannot {step} the cache ({type(error).__name__})") from error
-        finally:
-            with contextlib.suppress(Exception):
-                cache.delete(key)
+        except Exception as error:  # each client has exceptions of its own, and its folder may be missing
+            raise ServiceUnavailable(f"{failure} ({type(error).__name__})") from error
         if found != value:
             raise ServiceUnavailable("the cache did not return the value that was set")
-
-    def _cache(self, stack: contextlib.ExitStack) -> BaseCache:
-        try:  # half the time, as deleting what a failure left may take as long again
-            return stack.enter_context(limited(self.alias, client_timeout(self) / 2))
-        except InvalidCacheBackendError as error:
-            raise ServiceUnavailable(
-                f"the cache {self.alias!r} is not in CACHES, or its backend cannot be loaded"
-            ) from error
-        except ImportError as error:
-            raise ServiceUnavailable(f"a package that the cache needs is missing: {error.name or error}") from error
-        except Exception as error:  # its folder may be missing
-            raise ServiceUnavailable(f"the cache {self.alias!r} cannot be used ({type(error).__name__})") from error

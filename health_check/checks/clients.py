@@ -1,8 +1,10 @@
-"""The clients that checks use: those of a Django cache that give up in time, and how long any client may take."""
+"""What the checks of services share: a time budget, a share of it for the client, caches that give up in time."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +13,43 @@ from django.core.cache.backends.memcached import PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
 from django.utils.module_loading import import_string
 
-from health_check.backends import HealthCheck
+from health_check.backends import ConciseRepr, HealthCheck
 from health_check.concurrency.connections import close_cache
 from health_check.conf import seconds, settings
+
+CLIENT_SHARE = 0.8
+"""Which share of a check's budget its client may use."""
+
+
+@dataclasses.dataclass(repr=False)
+class ServiceCheck(ConciseRepr, HealthCheck):
+    """Ask a service within a time budget: a base class.
+
+    Args:
+        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
+    """
+
+    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False, kw_only=True)
+
+    def client_timeout(self) -> float:
+        """Return how many seconds the client may take: fewer than the check, so that the client's error is reported."""
+        return CLIENT_SHARE * (seconds(self.timeout) or seconds(type(self).timeout) or settings.TIMEOUT)
+
+
+@contextlib.contextmanager
+def needs(package: str, *, extra: str, what: str) -> Iterator[None]:
+    """Name the extra that brings a package, where importing that fails.
+
+    Args:
+        package: The name of the package on PyPI.
+        extra: The extra of django-health-exporter.
+        what: What needs it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(f"{what} needs {package}: pip install 'django-health-exporter[{extra}]'") from error
+
 
 TIMEOUTS: tuple[tuple[type[BaseCache], tuple[str, ...]], ...] = (
     (RedisCache, ("socket_timeout", "socket_connect_timeout")),
@@ -60,16 +96,3 @@ def _backend(path: object) -> type[Any]:
     except ImportError:
         return object
     return found if isinstance(found, type) else object
-
-
-CLIENT_SHARE = 0.8
-"""Which share of a check's budget its client may use."""
-
-
-def client_timeout(check: HealthCheck) -> float:
-    """Return how many seconds the client of a check may take.
-
-    Args:
-        check: The check; its ``timeout``, or that of its class, is its budget, else ``HEALTH_CHECK["TIMEOUT"]``.
-    """
-    return CLIENT_SHARE * (seconds(check.timeout) or seconds(type(check).timeout) or settings.TIMEOUT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 from collections.abc import Iterator
 
 from django.core.exceptions import ImproperlyConfigured
@@ -12,8 +11,7 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.connection import ConnectionDoesNotExist
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck
 from health_check.concurrency.connections import unpooled
 from health_check.conf import seconds
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
@@ -27,7 +25,7 @@ TIMEOUTS = {
 
 
 @dataclasses.dataclass(repr=False)
-class Database(ConciseRepr, HealthCheck):
+class Database(ServiceCheck):
     """Check that a database answers.
 
     Verifies that a connection can be made and that ``SELECT 1`` returns 1. Reads and writes no table, so the
@@ -36,20 +34,24 @@ class Database(ConciseRepr, HealthCheck):
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     alias: str = "default"
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        connection = self._connection()
-        if connection.connection is not None and self._answers_in_use(connection):
-            return
-        connection = unpooled(connection)
-        with _of_its_own(connection, client_timeout(self)):
-            self._connect(connection)
-            self._ask(connection)
+        try:
+            connection = connections[self.alias]
+            if connection.connection is None or not self._answers_in_use(connection):
+                connection = unpooled(connection)
+                with _of_its_own(connection, self.client_timeout()):
+                    connection.ensure_connection()
+                    self._ask(connection)
+        except ImproperlyConfigured as error:
+            raise ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log") from error
+        except ConnectionDoesNotExist as error:
+            raise ServiceUnavailable(f"the database {self.alias!r} is not in DATABASES") from error
+        except Error as error:
+            raise ServiceUnavailable(f"cannot connect to the database ({_name(error)})") from error
 
     def _answers_in_use(self, connection: BaseDatabaseWrapper) -> bool:
         """Ask on the connection that this thread uses, as in a test; return False if it has to be opened again."""
@@ -62,14 +64,6 @@ class Database(ConciseRepr, HealthCheck):
             return False
         return True
 
-    def _connect(self, connection: BaseDatabaseWrapper) -> None:
-        try:
-            connection.ensure_connection()
-        except ImproperlyConfigured as error:
-            raise self._misconfigured() from error
-        except Error as error:
-            raise ServiceUnavailable(f"cannot connect to the database ({_name(error)})") from error
-
     def _ask(self, connection: BaseDatabaseWrapper) -> None:
         query = "SELECT 1 FROM DUAL" if connection.vendor == "oracle" else "SELECT 1"
         try:
@@ -80,17 +74,6 @@ class Database(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(f"the database did not answer ({_name(error)})") from error
         if tuple(row or ()) != (1,):
             raise ServiceReturnedUnexpectedResult(f"the database answered {query} with something else than 1")
-
-    def _connection(self) -> BaseDatabaseWrapper:
-        try:
-            return connections[self.alias]
-        except ImproperlyConfigured as error:
-            raise self._misconfigured() from error
-        except ConnectionDoesNotExist as error:
-            raise ServiceUnavailable(f"the database {self.alias!r} is not in DATABASES") from error
-
-    def _misconfigured(self) -> ServiceUnavailable:
-        return ServiceUnavailable(f"the database {self.alias!r} is not configured properly, see the log")
 
 
 @contextlib.contextmanager

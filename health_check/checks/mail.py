@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import smtplib
+from typing import Any
 
 from django.conf import settings as django_settings
 from django.core import mail
@@ -13,8 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.backends.filebased import EmailBackend as FileEmailBackend
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 
 SETTINGS = (
@@ -41,7 +40,7 @@ REMEDY = (
 
 
 @dataclasses.dataclass(repr=False)
-class Mail(ConciseRepr, HealthCheck):
+class Mail(ServiceCheck):
     """Check that the mail server accepts connections.
 
     Verifies that a connection of the mail backend can be opened, which with SMTP includes TLS and the login.
@@ -53,14 +52,12 @@ class Mail(ConciseRepr, HealthCheck):
     Args:
         alias: The mailer, as in ``MAILERS``; default ``"default"``. Needs Django 6.1.
         backend: The dotted path of the mail backend, for sites without ``MAILERS``; default ``EMAIL_BACKEND``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     max_age = 60
 
     alias: str = "default"
     backend: str | None = None
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if is_not_set_up() and self.backend is None:
@@ -77,19 +74,18 @@ class Mail(ConciseRepr, HealthCheck):
             raise ServiceUnavailable(f"{error.message}. No setting says where it is. {REMEDY}") from error
 
     def _open_session(self) -> None:
-        connection = self._connection()
+        connection: Any = self._connection()
+        connection.timeout = self.client_timeout()
         if isinstance(connection, FileEmailBackend):
             return  # its folder is verified already, and opening it would make a file
         try:
             connection.open()
         except smtplib.SMTPAuthenticationError as error:
             raise ServiceUnavailable(f"the mail server refused the login ({_kind(error)})") from error
-        except smtplib.SMTPException as error:
-            if isinstance(error.__context__, TimeoutError):
+        except (smtplib.SMTPException, TimeoutError) as error:
+            if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
                 raise ServiceUnavailable("the mail server did not answer in time") from error
             raise ServiceUnavailable(f"cannot open a session with the mail server ({_kind(error)})") from error
-        except TimeoutError as error:
-            raise ServiceUnavailable("the mail server did not answer in time") from error
         except OSError as error:
             raise ServiceUnavailable(f"cannot connect to the mail server ({type(error).__name__})") from error
         finally:
@@ -97,32 +93,21 @@ class Mail(ConciseRepr, HealthCheck):
                 connection.close()
 
     def _connection(self) -> BaseEmailBackend:
-        connection = self._new_connection()
-        connection.timeout = client_timeout(self)  # type: ignore[attr-defined]
-        return connection
-
-    def _new_connection(self) -> BaseEmailBackend:
         """Return a connection of the mailer, or of the backend where the site has no ``MAILERS``."""
-        if hasattr(django_settings, "MAILERS") and hasattr(mail, "mailers"):
-            if self.backend is not None:
-                raise ServiceUnavailable("the option `backend` cannot be used with MAILERS: use `alias`")
-            return self._mailer()
-        if self.alias != "default":
+        has_mailers = hasattr(django_settings, "MAILERS") and hasattr(mail, "mailers")
+        if has_mailers and self.backend is not None:
+            raise ServiceUnavailable("the option `backend` cannot be used with MAILERS: use `alias`")
+        if not has_mailers and self.alias != "default":
             raise ServiceUnavailable("the option `alias` needs the setting MAILERS, and Django 6.1")
         try:
-            return mail.get_connection(self.backend)
+            return mail.mailers[self.alias] if has_mailers else mail.get_connection(self.backend)
         except ImportError as error:
             name = self.backend or "EMAIL_BACKEND"
             raise ServiceUnavailable(f"the mail backend {name!r} cannot be imported") from error
-
-    def _mailer(self) -> BaseEmailBackend:
-        try:
-            connection: BaseEmailBackend = mail.mailers[self.alias]
         except (KeyError, ImproperlyConfigured) as error:
             raise ServiceUnavailable(
                 f"the mailer {self.alias!r} is not in MAILERS, or not configured properly, see the log"
             ) from error
-        return connection
 
 
 def has_settings() -> bool:

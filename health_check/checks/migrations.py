@@ -34,7 +34,6 @@ class Migrations(Database):
 
     Args:
         alias: The database, as in ``DATABASES``; default ``"default"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     max_age = 60

@@ -67,9 +67,14 @@ class Storage(ConciseRepr, HealthCheck):
         """Save a file, verify that it is there unchanged, and return the name that the storage gave it."""
         storage = self._used()
         with _step("save a file"):
-            self._left = storage.save(file_name, ContentFile(file_content))
-        _verify(storage, self._left, file_content)
-        return self._left
+            saved = self._left = storage.save(file_name, ContentFile(file_content))
+        with _step("look for the file"):
+            if not storage.exists(saved):
+                raise ServiceUnavailable("the file is not there after saving it")
+        with _step("read the file"), storage.open(saved) as file:
+            if file.read() != file_content:
+                raise ServiceUnavailable("the file does not hold what was saved")
+        return saved
 
     def check_delete(self, file_name: str) -> None:
         """Delete a file, and verify that it is gone."""
@@ -101,15 +106,6 @@ class Storage(ConciseRepr, HealthCheck):
         """Return the storage, also where a class for 3.x has the path of a backend as ``storage``."""
         found = self.storage
         return found if hasattr(found, "save") else self.get_storage()
-
-
-def _verify(storage: DjangoStorage, name: str, content: bytes) -> None:
-    with _step("look for the file"):
-        if not storage.exists(name):
-            raise ServiceUnavailable("the file is not there after saving it")
-    with _step("read the file"), storage.open(name) as file:
-        if file.read() != content:
-            raise ServiceUnavailable("the file does not hold what was saved")
 
 
 @contextlib.contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import pathlib
+from collections.abc import Iterator
 
 MOST_BYTES = 1 << 60
 """What version 1 says where there is no limit is near the largest number that it knows."""
@@ -15,61 +16,41 @@ FILES = (
 """What the files of version 2 and of version 1 are called, and what is in ``memory.stat`` that can be dropped."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Limited:
-    """The memory of a control group, in bytes."""
-
-    total: int
-    """The limit."""
-    available: int
-    """What is left of it, with what the system can drop of files it has read (kubectl and docker count so, too)."""
-
-
 def limited(
     root: pathlib.Path = pathlib.Path("/sys/fs/cgroup"), own: pathlib.Path = pathlib.Path("/proc/self/cgroup")
-) -> Limited | None:
-    """Return the memory of the tightest control group that this process is in; None where none has a limit.
+) -> tuple[int, int] | None:
+    """Return how many bytes the tightest control group that this process is in has left, and its limit.
+
+    What the system can drop of files it has read counts as left (kubectl and docker count so, too).
 
     Args:
         root: Where control groups are mounted.
         own: What distinguishes this process's groups.
+
+    Returns:
+        None where no group has a limit.
     """
-    found = [each for folder in _folders(root, own) for each in [_limited_by(folder)] if each is not None]
-    return min(found, key=lambda each: each.available) if found else None
+    found = [_left(folder, *names) for folder in _folders(root, own) for names in FILES]
+    return min((each for each in found if each is not None), default=None)
 
 
-def _folders(root: pathlib.Path, own: pathlib.Path) -> list[pathlib.Path]:
-    """Return the group's folder and those above it, also where only a part of them is mounted in a container."""
-    folders: dict[pathlib.Path, None] = {}
+def _folders(root: pathlib.Path, own: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Yield the group's folder and those above it, also where only a part of them is mounted in a container."""
+    with contextlib.suppress(OSError):
+        for line in own.read_text().splitlines():
+            controllers, _, path = line.partition(":")[2].partition(":")
+            if controllers == "" or "memory" in controllers.split(","):
+                place = root / "memory" if controllers else root
+                parts = [part for part in path.split("/") if part not in ("", "..")]
+                yield from (place.joinpath(*parts[:length]) for length in range(len(parts) + 1))
+
+
+def _left(folder: pathlib.Path, limit: str, usage: str, droppable: str) -> tuple[int, int] | None:
     try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers == "" or "memory" in controllers.split(","):
-            place = root if controllers == "" else root / "memory"
-            parts = [part for part in path.split("/") if part not in ("", "..")]
-            for length in range(len(parts), -1, -1):
-                folders[place.joinpath(*parts[:length])] = None
-    return list(folders)
-
-
-def _limited_by(folder: pathlib.Path) -> Limited | None:
-    for limit, usage, droppable in FILES:
-        try:
-            total, used = int((folder / limit).read_text()), int((folder / usage).read_text())
-        except (OSError, ValueError):  # not there, or "max"
-            continue
-        if 0 < total < MOST_BYTES:
-            return Limited(total=total, available=max(0, total - max(0, used - _droppable(folder, droppable))))
-    return None
-
-
-def _droppable(folder: pathlib.Path, name: str) -> int:
-    try:
-        pairs = dict(line.split(" ", 1) for line in (folder / "memory.stat").read_text().splitlines())
-        return int(pairs.get(name, 0))
-    except (OSError, ValueError):
-        return 0
+        total, used = int((folder / limit).read_text()), int((folder / usage).read_text())
+    except (OSError, ValueError):  # not there, or "max"
+        return None
+    with contextlib.suppress(OSError, ValueError):
+        statistics = dict(line.split(" ", 1) for line in (folder / "memory.stat").read_text().splitlines())
+        used = max(0, used - int(statistics.get(droppable, 0)))
+    return (max(0, total - used), total) if 0 < total < MOST_BYTES else None

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 import time
-from collections.abc import Iterable
 from typing import Any
 
-try:
-    import httpcore
-    import httpx
-except ImportError as error:
-    raise ImportError("this check needs httpx: pip install 'django-health-exporter[http]'") from error
+import httpcore
+import httpx
 
 LEAST_SECONDS = 0.001
 """What a step past the deadline may still take: enough for what is there already."""
@@ -33,16 +28,9 @@ class _Backend(httpcore.NetworkBackend):
         self._backend = backend
         self._end = end
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._backend.connect_tcp(host, port, _left(self._end), local_address, socket_options)
-        return _Stream(stream, self._end)
+    def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore.NetworkStream:
+        options["timeout"] = _left(self._end)
+        return _Stream(self._backend.connect_tcp(*arguments, **options), self._end)
 
 
 class _Stream(httpcore.NetworkStream):
@@ -58,10 +46,9 @@ class _Stream(httpcore.NetworkStream):
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._stream.write(buffer, _left(self._end))
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, _left(self._end)), self._end)
+    def start_tls(self, *arguments: Any, **options: Any) -> httpcore.NetworkStream:
+        options["timeout"] = _left(self._end)
+        return _Stream(self._stream.start_tls(*arguments, **options), self._end)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

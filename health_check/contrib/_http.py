@@ -12,14 +12,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from health_check._version import __version__
+from health_check.checks.clients import needs
 from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-try:
+with needs("httpx", extra="http", what="this check"):
     import httpx
-except ImportError as error:
-    raise ImportError("this check needs httpx: pip install 'django-health-exporter[http]'") from error
 
-from health_check.contrib._deadline import bound
+    from health_check.contrib._deadline import bound
 
 MOST_BYTES = 2 * 1024 * 1024
 """How much of an answer is read at most."""
@@ -30,10 +29,7 @@ MOST_REDIRECTS = 5
 CERTIFICATES = {
     9: "is not valid yet",
     10: "has expired",
-    18: "is not trusted",
-    19: "is not trusted",
-    20: "is not trusted",
-    21: "is not trusted",
+    **dict.fromkeys((18, 19, 20, 21), "is not trusted"),
     23: "is revoked",
     62: "is for another name",
     64: "is for another address",
@@ -123,11 +119,7 @@ def fetch(
 
 
 def _require_harmless(before: httpx.URL, after: httpx.URL, what: str, hosts: Collection[str]) -> None:
-    """Refuse a redirect that leads to another host, or from https to http.
-
-    Raises:
-        ServiceReturnedUnexpectedResult: If it does.
-    """
+    """Refuse a redirect that leads to another host, or from https to http."""
     if after.scheme in ("http", "https") and after.host not in (before.host, *hosts):
         raise ServiceReturnedUnexpectedResult(f"{what} redirects to another host")
     if (before.scheme, after.scheme) == ("https", "http"):
@@ -143,7 +135,8 @@ def _is_origin(first: httpx.URL, other: httpx.URL) -> bool:
 
 
 def _read(response: httpx.Response) -> Fetched:
-    certificate = _certificate(response)
+    secured = response.extensions["network_stream"].get_extra_info("ssl_object")
+    certificate = secured.getpeercert() if secured is not None else None
     body = bytearray()
     for part in response.iter_raw():
         body += part
@@ -167,11 +160,6 @@ def _unpacked(packed: bytes) -> bytes:
         return zlib.decompressobj(wbits=31).decompress(packed, MOST_BYTES + 1)
     except zlib.error:
         return packed
-
-
-def _certificate(response: httpx.Response) -> Mapping[str, Any] | None:
-    secured = response.extensions["network_stream"].get_extra_info("ssl_object")
-    return secured.getpeercert() if secured is not None else None
 
 
 def _trust(ca_file: str | None) -> ssl.SSLContext:

@@ -15,6 +15,9 @@ from health_check.exceptions import ServiceUnavailable
 LOGINS = ("AuthenticationError", "AuthenticationWrongNumberOfArgsError")
 """What Redis's client calls its errors where the login is refused."""
 
+TIMEOUTS = ("read_timeout", "write_timeout", "socket_timeout", "socket_connect_timeout")
+"""The options, of AMQP's transport and of Redis's, that end waiting."""
+
 
 @contextlib.contextmanager
 def connected(make: Callable[..., Any], seconds: float, broker: str) -> Iterator[Any]:
@@ -48,7 +51,8 @@ def _made(make: Callable[..., Any], seconds: float, broker: str) -> Any:
         urls = make().alt
         for url in urls:
             parse_url(url)
-        connection = make(**_limits(seconds / (len(urls) or 1)))
+        share = seconds / (len(urls) or 1)
+        connection = make(connect_timeout=share, transport_options=dict.fromkeys(TIMEOUTS, share))
         connection.get_transport_cls()
     except ImportError as error:
         raise _missing(error, broker) from error
@@ -59,27 +63,20 @@ def _made(make: Callable[..., Any], seconds: float, broker: str) -> Any:
     return connection
 
 
-def _limits(seconds: float) -> dict[str, Any]:
-    """Return the options, of AMQP's transport and of Redis's, that end waiting."""
-    names = ("read_timeout", "write_timeout", "socket_timeout", "socket_connect_timeout")
-    return {"connect_timeout": seconds, "transport_options": dict.fromkeys(names, seconds)}
-
-
 @contextlib.contextmanager
 def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None]:
+    lost: tuple[type[Exception], ...] = (*connection.connection_errors, OSError)
     try:
         yield
     except ImportError as error:  # of a transport that imports its client when it connects
         raise _missing(error, broker) from error
-    except AccessRefused as error:
-        raise ServiceUnavailable(f"the login to {broker} was refused") from error
     except NotAllowed as error:
         raise ServiceUnavailable(f"{broker} refused the virtual host, or one more connection to it") from error
-    except (*connection.connection_errors, *connection.channel_errors, KombuError, OSError) as error:
+    except (*lost, *connection.channel_errors, KombuError) as error:
         name = type(error).__name__
-        if name in LOGINS:
+        if isinstance(error, AccessRefused) or name in LOGINS:
             raise ServiceUnavailable(f"the login to {broker} was refused") from error
-        if _is_refusal(error, connection):
+        if isinstance(error, tuple(connection.channel_errors)) and not isinstance(error, lost):  # read-only, or full
             raise ServiceUnavailable(f"{broker} refused a command ({name})") from error
         if isinstance(error, TimeoutError) or name == "TimeoutError":  # Redis has one of its own
             raise ServiceUnavailable(f"{broker} did not answer in time") from error
@@ -88,10 +85,3 @@ def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None
 
 def _missing(error: ImportError, broker: str) -> ServiceUnavailable:
     return ServiceUnavailable(f"a package that talks to {broker} is missing: {error.name or error}")
-
-
-def _is_refusal(error: Exception, connection: Any) -> bool:
-    """Whether the broker answered that it will not, as one that is read-only or full."""
-    return isinstance(error, tuple(connection.channel_errors)) and not isinstance(
-        error, (*connection.connection_errors, OSError)
-    )

@@ -8,8 +8,7 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck
 from health_check.contrib._http import Fetched, fetch
 from health_check.exceptions import (
     HealthCheckException,
@@ -42,20 +41,15 @@ class Incident:
 
 
 @dataclasses.dataclass(repr=False)
-class StatusPage(ConciseRepr, HealthCheck):
+class StatusPage(ServiceCheck):
     """Warn of what a provider says of itself: a base class.
 
     All hosts would get the same answer, so the provider is asked once for a fleet, and every five minutes at most.
     Incidents are warnings, and so is a provider that cannot be asked: neither means that the site is down.
-
-    Args:
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     max_age = 300
     scope = "fleet"
-
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False, kw_only=True)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -96,7 +90,7 @@ class StatusPage(ConciseRepr, HealthCheck):
         Raises:
             HealthCheckException: If it cannot be fetched, or not in whole.
         """
-        fetched = fetch(url, what=what, seconds=client_timeout(self))
+        fetched = fetch(url, what=what, seconds=self.client_timeout())
         if fetched.status != 200:
             raise ServiceReturnedUnexpectedResult(f"{what} answered HTTP {fetched.status}")
         if not fetched.complete:

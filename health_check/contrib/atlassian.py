@@ -30,7 +30,6 @@ class AtlassianStatusPage(StatusPage):
 
     Args:
         component: The name of a component, or of a group of them, that alone matters; default all.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     base_url: ClassVar[str] = ""
@@ -66,21 +65,18 @@ class AtlassianStatusPage(StatusPage):
         return {self.component, *(each["name"] for each in components if each.get("group_id") in groups)}
 
 
-@dataclasses.dataclass(repr=False)
 class Cloudflare(AtlassianStatusPage):
     """Warn of incidents of Cloudflare."""
 
     base_url: ClassVar[str] = "https://www.cloudflarestatus.com"
 
 
-@dataclasses.dataclass(repr=False)
 class DigitalOcean(AtlassianStatusPage):
     """Warn of incidents of DigitalOcean."""
 
     base_url: ClassVar[str] = "https://status.digitalocean.com"
 
 
-@dataclasses.dataclass(repr=False)
 class FlyIo(AtlassianStatusPage):
     """Warn of incidents of Fly.io."""
 
@@ -94,7 +90,6 @@ class GitHub(AtlassianStatusPage):
     Args:
         component: The name of a component that alone matters; default all.
         enterprise_region: The region of a GitHub Enterprise Cloud with data residency, as in ``"eu"``; default none.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     class EnterpriseRegion(enum.StrEnum):
@@ -125,7 +120,6 @@ class Npm(AtlassianStatusPage):
     component: str = "Package installation"
 
 
-@dataclasses.dataclass(repr=False)
 class PlatformSh(AtlassianStatusPage):
     """Warn of incidents of Platform.sh."""
 
@@ -141,21 +135,18 @@ class PyPI(AtlassianStatusPage):
     component: str = "PyPI"
 
 
-@dataclasses.dataclass(repr=False)
 class Render(AtlassianStatusPage):
     """Warn of incidents of Render."""
 
     base_url: ClassVar[str] = "https://status.render.com"
 
 
-@dataclasses.dataclass(repr=False)
 class Sentry(AtlassianStatusPage):
     """Warn of incidents of Sentry."""
 
     base_url: ClassVar[str] = "https://status.sentry.io"
 
 
-@dataclasses.dataclass(repr=False)
 class Vercel(AtlassianStatusPage):
     """Warn of incidents of Vercel."""
 

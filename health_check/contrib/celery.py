@@ -11,22 +11,17 @@ from typing import Any
 
 from django.core.cache import caches
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout, limited
+from health_check.checks.clients import ServiceCheck, limited, needs
 from health_check.concurrency.connections import is_shared_cache
 from health_check.conf import seconds
 from health_check.exceptions import HealthCheckException, ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-try:
+with needs("celery", extra="celery", what="health_check.contrib.celery"):
     import celery
     from celery.app import app_or_default
     from kombu import Producer
 
     from health_check.contrib._kombu import connected
-except ImportError as error:
-    raise ImportError(
-        "health_check.contrib.celery needs celery: pip install 'django-health-exporter[celery]'"
-    ) from error
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
@@ -47,7 +42,7 @@ TASK = "health_check.contrib.celery.beat"
 
 
 @dataclasses.dataclass(repr=False)
-class Ping(ConciseRepr, HealthCheck):
+class Ping(ServiceCheck):
     """Check that workers answer.
 
     Verifies that the broker can be reached, that a worker answers, and that each of some queues has a worker that
@@ -59,13 +54,11 @@ class Ping(ConciseRepr, HealthCheck):
         limit: After how many answers to stop waiting; default None, which waits for as many as are needed.
         queues: The queues that are to be consumed; default those of ``CELERY_TASK_QUEUES``, else
             ``CELERY_TASK_DEFAULT_QUEUE``. If empty, any one worker is enough.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     app: celery.Celery = dataclasses.field(default_factory=app_or_default, repr=False)
     limit: int | None = dataclasses.field(default=None, repr=False)
     queues: Collection[str] | None = None
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         asks_itself = type(self).check_active_queues is not Ping.check_active_queues
@@ -86,13 +79,13 @@ class Ping(ConciseRepr, HealthCheck):
 
     def _ask(self, queues: set[str]) -> _Survey:
         """Ask all workers what they consume, or, where no queue matters, whether they are there."""
-        available = client_timeout(self)
+        available = self.client_timeout()
         end = time.monotonic() + available
         survey = _Survey(unseen=queues, limit=self.limit)
         with connected(self.app.connection_for_write, available / 2, BROKER) as connection:
             mailbox = self.app.control.mailbox(connection)
             channel = connection.channel()
-            mailbox.producer_pool = _Once(channel)
+            mailbox.producer_pool = _Once(channel, auto_declare=False)
             with contextlib.suppress(_Enough):
                 command = "active_queues" if queues else "ping"
                 left = max(0.0, end - time.monotonic())
@@ -109,7 +102,7 @@ class Ping(ConciseRepr, HealthCheck):
 
 
 @dataclasses.dataclass(repr=False)
-class Heartbeat(ConciseRepr, HealthCheck):
+class Heartbeat(ServiceCheck):
     """Check that tasks are done.
 
     Verifies that the task ``health_check.contrib.celery.beat`` ran not long ago: the scheduler sent it, the broker
@@ -131,17 +124,15 @@ class Heartbeat(ConciseRepr, HealthCheck):
         queue: The queue that the task comes by; default ``"celery"``.
         max_silence: How long ago the task may have run at most, in seconds or as a timedelta; default 120.
         alias: The cache, as in ``CACHES``; default ``"default"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     queue: str = "celery"
     max_silence: float | datetime.timedelta = dataclasses.field(default=120.0, repr=False)
     alias: str = dataclasses.field(default="default", repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         try:
-            with limited(self.alias, client_timeout(self)) as cache:
+            with limited(self.alias, self.client_timeout()) as cache:
                 ran = cache.get(f"{KEY}:{self.queue}")
         except Exception as error:  # each cache's client has exceptions of its own
             raise ServiceUnavailable(f"cannot read the heartbeat from the cache ({type(error).__name__})") from error
@@ -180,18 +171,12 @@ class _Survey:
         self._unseen = set(unseen)
         self._limit = limit
         self._by_ping = not unseen
-        self.workers: list[str] = []
-        self._answers = 0
         self._wrong = 0
+        self.workers: list[str] = []
 
     def take(self, answers: Mapping[str, Any]) -> None:
-        """Note the answer of a worker.
-
-        Raises:
-            _Enough: If no other answer is needed.
-        """
+        """Note the answer of a worker; raises _Enough if no other one is needed."""
         for worker, said in answers.items():
-            self._answers += 1
             self.workers.append(worker)
             if self._by_ping:
                 self._wrong += said != PONG
@@ -199,32 +184,26 @@ class _Survey:
                 self._unseen -= {queue["name"] for queue in said}
             else:
                 self._wrong += 1
-        enough = (
-            self._answers > self._wrong and not self._unseen if self._limit is None else self._answers >= self._limit
-        )
-        if enough:
+        count = len(self.workers)
+        if (count > self._wrong and not self._unseen) if self._limit is None else count >= self._limit:
             raise _Enough
 
     def errors(self) -> Iterator[HealthCheckException]:
         """Return what is wrong."""
-        if not self._answers:
+        if not self.workers:
             yield ServiceUnavailable("no worker answers")
             return
         if self._wrong:
-            yield ServiceReturnedUnexpectedResult(f"{self._wrong} of {self._answers} workers gave a wrong answer")
+            yield ServiceReturnedUnexpectedResult(f"{self._wrong} of {len(self.workers)} workers gave a wrong answer")
         for queue in sorted(self._unseen):
             yield ServiceUnavailable(f"no worker consumes the queue {queue!r}")
 
 
-class _Once:
-    """Stands in for a pool of producers: Celery's connects by itself, and tries to publish again and again."""
+class _Once(Producer):  # type: ignore[misc]
+    """A pool of one producer, itself: Celery's connects by itself, and tries to publish again and again."""
 
-    def __init__(self, channel: Any) -> None:
-        self._producer = Producer(channel, auto_declare=False)
-
-    @contextlib.contextmanager
-    def acquire(self) -> Iterator[_Once]:
-        yield self
+    def acquire(self) -> contextlib.nullcontext[_Once]:
+        return contextlib.nullcontext(self)
 
     def publish(self, body: Any, *, retry: bool, **options: Any) -> None:
-        self._producer.publish(body, **options)
+        super().publish(body, **options)

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import socket
 from collections.abc import Sequence
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck, needs
 from health_check.exceptions import ServiceUnavailable
 
-try:
+with needs("dnspython", extra="dns", what="health_check.DNS"):
     import dns.exception
     import dns.nameserver
     import dns.rdatatype
     import dns.resolver
-except ImportError as error:
-    raise ImportError("health_check.DNS needs dnspython: pip install 'django-health-exporter[dns]'") from error
 
 
 @dataclasses.dataclass(repr=False)
-class DNS(ConciseRepr, HealthCheck):
+class DNS(ServiceCheck):
     """Check that names can be resolved.
 
     Verifies that a name server answers the query for a name with at least one record. Files like ``/etc/hosts`` do not
@@ -33,7 +29,6 @@ class DNS(ConciseRepr, HealthCheck):
         nameservers: The name servers: addresses, the URLs of those that use HTTPS, or objects of
             ``dns.nameserver``, which may have another port; default those of the system.
         record_type: What kind of record to ask for; default ``"A"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
         dns.rdatatype.UnknownRdatatype: If there is no such record type.
@@ -42,14 +37,16 @@ class DNS(ConciseRepr, HealthCheck):
     hostname: str = dataclasses.field(default_factory=socket.gethostname, repr=False)
     nameservers: Sequence[str | dns.nameserver.Nameserver] | None = dataclasses.field(default=None, repr=False)
     record_type: str = "A"
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         self.record_type = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(self.record_type))
 
     def check_status(self) -> None:
         try:
-            self._resolver().resolve(self.hostname, self.record_type, search=True, lifetime=client_timeout(self))
+            resolver = dns.resolver.Resolver(configure=self.nameservers is None)
+            if self.nameservers is not None:
+                resolver.nameservers = list(self.nameservers)
+            resolver.resolve(self.hostname, self.record_type, search=True, lifetime=self.client_timeout())
         except dns.resolver.NXDOMAIN as error:
             raise ServiceUnavailable("the name does not exist") from error
         except dns.resolver.NoAnswer as error:
@@ -60,10 +57,3 @@ class DNS(ConciseRepr, HealthCheck):
             raise ServiceUnavailable("no name server gave an answer") from error
         except (dns.exception.DNSException, OSError, ValueError) as error:
             raise ServiceUnavailable(f"the name cannot be resolved ({type(error).__name__})") from error
-
-    def _resolver(self) -> dns.resolver.Resolver:
-        if self.nameservers is None:
-            return dns.resolver.Resolver()
-        resolver = dns.resolver.Resolver(configure=False)
-        resolver.nameservers = list(self.nameservers)
-        return resolver

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
-from health_check.contrib._http import Fetched, fetch
+from health_check.checks.clients import ServiceCheck
+from health_check.contrib._http import fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable, ServiceWarning
 
 PATH = "/_cluster/health"
@@ -18,7 +16,7 @@ PATH = "/_cluster/health"
 
 
 @dataclasses.dataclass(repr=False)
-class Elasticsearch(ConciseRepr, HealthCheck):
+class Elasticsearch(ServiceCheck):
     """Check that a cluster has all its data.
 
     Verifies that a node answers, accepts the login, and reports its cluster green; yellow (replicas are missing) is a
@@ -31,7 +29,6 @@ class Elasticsearch(ConciseRepr, HealthCheck):
         api_key: An API key instead; default none.
         yellow_is_ok: Whether yellow is ok, as for a cluster of one node; default False.
         ca_file: A file with the certificates to trust, instead of the usual ones.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     product: ClassVar[str] = "Elasticsearch"
@@ -41,7 +38,6 @@ class Elasticsearch(ConciseRepr, HealthCheck):
     api_key: str | None = dataclasses.field(default=None, repr=False)
     yellow_is_ok: bool = dataclasses.field(default=False, repr=False)
     ca_file: str | None = dataclasses.field(default=None, repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         state = self._document().get("status")
@@ -53,29 +49,24 @@ class Elasticsearch(ConciseRepr, HealthCheck):
             raise ServiceReturnedUnexpectedResult(f"{self.product} does not report the state of its cluster")
 
     def _document(self) -> Mapping[str, Any]:
+        key = {"Authorization": f"ApiKey {self.api_key}"} if self.api_key else {}
         fetched = fetch(
             f"{self.url.rstrip('/')}{PATH}",
             what=self.product,
-            seconds=client_timeout(self),
-            headers={"Accept": "application/json", **self._key()},
+            seconds=self.client_timeout(),
+            headers={"Accept": "application/json", **key},
             auth=self.auth,
             ca_file=self.ca_file,
             follow=False,
         )
-        self._refuse(fetched)
-        try:
-            document = json.loads(fetched.body)
-        except (ValueError, RecursionError) as error:
-            raise ServiceReturnedUnexpectedResult(f"{self.product} answered with something else than JSON") from error
-        return document if isinstance(document, Mapping) else {}
-
-    def _key(self) -> dict[str, str]:
-        return {"Authorization": f"ApiKey {self.api_key}"} if self.api_key else {}
-
-    def _refuse(self, fetched: Fetched) -> None:
         if fetched.status in (401, 403):
             raise ServiceUnavailable(f"the login to {self.product} was refused (HTTP {fetched.status})")
         if fetched.status in (502, 503, 504):
             raise ServiceUnavailable(f"{self.product} has no master, or is overloaded (HTTP {fetched.status})")
         if fetched.status not in (200, 408):  # 408: it has the answer, but not the state that was waited for
             raise ServiceReturnedUnexpectedResult(f"{self.product} answered HTTP {fetched.status}")
+        try:
+            document = json.loads(fetched.body)
+        except (ValueError, RecursionError) as error:
+            raise ServiceReturnedUnexpectedResult(f"{self.product} answered with something else than JSON") from error
+        return document if isinstance(document, Mapping) else {}

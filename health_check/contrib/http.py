@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import re
 import ssl
 import time
 from collections.abc import Collection, Mapping
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck
 from health_check.contrib._http import MOST_BYTES, Fetched, fetch
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceWarning
 
@@ -18,7 +16,7 @@ DAY_SECONDS = 86400.0
 
 
 @dataclasses.dataclass(repr=False)
-class HTTP(ConciseRepr, HealthCheck):
+class HTTP(ServiceCheck):
     """Check that a web service answers as it should.
 
     Verifies that a URL can be fetched, that the status and, if wanted, the body are as expected, and, over TLS, that
@@ -37,7 +35,6 @@ class HTTP(ConciseRepr, HealthCheck):
         expiry_days: Within how many days of the certificate's expiry to warn; None never does. Default 14.
         ca_file: A file with the certificates to trust, instead of the usual ones.
         redirect_hosts: Other hosts that redirects may lead to, as in ``["www.shop.example"]``; default none.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
         re.error: If ``match`` is not a regular expression.
@@ -52,18 +49,17 @@ class HTTP(ConciseRepr, HealthCheck):
     expiry_days: float | None = dataclasses.field(default=14.0, repr=False)
     ca_file: str | None = dataclasses.field(default=None, repr=False)
     redirect_hosts: Collection[str] = dataclasses.field(default=(), repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.match is not None:
             re.compile(self.match)
 
     def check_status(self) -> None:
-        expected = self._expected()
+        expected = {self.expected_status} if isinstance(self.expected_status, int) else set(self.expected_status)
         fetched = fetch(
             self.url,
             what="the web service",
-            seconds=client_timeout(self),
+            seconds=self.client_timeout(),
             method=self.method,
             headers=self.headers,
             auth=self.auth,
@@ -73,9 +69,6 @@ class HTTP(ConciseRepr, HealthCheck):
         )
         self._verify(fetched, expected)
         self._look_ahead(fetched)
-
-    def _expected(self) -> set[int]:
-        return {self.expected_status} if isinstance(self.expected_status, int) else set(self.expected_status)
 
     def _verify(self, fetched: Fetched, expected: set[int]) -> None:
         if fetched.status not in expected:

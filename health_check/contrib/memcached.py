@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck, needs
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-try:
+with needs("pymemcache", extra="memcached", what="health_check.contrib.memcached"):
     from pymemcache import Client, MemcacheError, MemcacheUnexpectedCloseError, MemcacheUnknownCommandError
-except ImportError as error:
-    raise ImportError(
-        "health_check.contrib.memcached needs pymemcache: pip install 'django-health-exporter[memcached]'"
-    ) from error
 
 
 @dataclasses.dataclass(repr=False)
-class Memcached(ConciseRepr, HealthCheck):
+class Memcached(ServiceCheck):
     """Check that a Memcached server answers.
 
     Verifies that a connection can be made, and that the server answers with its version. Reads and writes no key. That
@@ -27,14 +21,12 @@ class Memcached(ConciseRepr, HealthCheck):
 
     Args:
         server: The server, ``HOST:PORT``, or the path of a socket; default ``"127.0.0.1:11211"``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     server: str = dataclasses.field(default="127.0.0.1:11211", repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        seconds = client_timeout(self)
+        seconds = self.client_timeout()
         try:
             client = Client(self.server, connect_timeout=seconds, timeout=seconds)
         except ValueError as error:

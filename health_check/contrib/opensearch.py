@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import ClassVar
 
 from health_check.contrib.elasticsearch import Elasticsearch
 
 
-@dataclasses.dataclass(repr=False)
 class OpenSearch(Elasticsearch):
     """Check that a cluster has all its data; see Elasticsearch, whose interface OpenSearch has here."""
 

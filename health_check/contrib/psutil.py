@@ -7,6 +7,7 @@ import datetime
 import os
 import pathlib
 import time
+from typing import ClassVar, NamedTuple
 
 import psutil
 
@@ -76,8 +77,8 @@ class Memory(ConciseRepr, HealthCheck):
     def check_status(self) -> None:
         memory, group = psutil.virtual_memory(), _cgroup.limited()
         of, total, free, percent = "host", memory.total, memory.available, float(memory.percent)
-        if group is not None and group.total < total:
-            of, total, free = "container", group.total, group.available
+        if group is not None and group[1] < total:
+            of, (free, total) = "container", group
             percent = 100 * (total - free) / total
         available = free / GIBIBYTE
         short = self.min_gibibytes_available is not None and available < self.min_gibibytes_available
@@ -103,10 +104,22 @@ class CPU(ConciseRepr, HealthCheck):
     max_usage_percent: float | None = dataclasses.field(default=80.0, repr=False)
     interval: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
+    _last: ClassVar[_Spent | None] = None
+    """What the last run in this process found; psutil itself remembers that for each thread."""
+
     def check_status(self) -> None:
-        used = _usage.percent(None if self.interval is None else seconds(self.interval))
+        used = self._percent()
         if self.max_usage_percent and used >= self.max_usage_percent:
             raise ServiceWarning(f"the processors are {used:.1f} % busy")
+
+    def _percent(self) -> float:
+        before, interval = CPU._last, seconds(self.interval)
+        if interval is not None or before is None or time.monotonic() - before.moment < FIRST_INTERVAL_SECONDS:
+            before = _spent()
+            time.sleep(FIRST_INTERVAL_SECONDS if interval is None else interval)
+        after = CPU._last = _spent()
+        total = after.total - before.total
+        return 100 * min(1.0, max(0.0, 1 - (after.idle - before.idle) / total)) if total > 0 else 0.0
 
 
 @dataclasses.dataclass(repr=False)
@@ -189,14 +202,13 @@ class Temperature(ConciseRepr, HealthCheck):
             self.add_error(ServiceWarning(f"{name} has {current:.0f} °C"))
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Spent:
-    """What the processors have spent their time on."""
+class _Spent(NamedTuple):
+    """What the processors have spent their time on, in seconds."""
 
     moment: float
-    """When that was, in monotonic seconds."""
+    """When that was, by the monotonic clock."""
     total: float
-    """All their time, in seconds."""
+    """All their time."""
     idle: float
     """What they had nothing to do in, or waited for a disk."""
 
@@ -204,25 +216,4 @@ class _Spent:
 def _spent() -> _Spent:
     times = psutil.cpu_times()
     twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # in the time of users, too, on Linux
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    return _Spent(moment=time.monotonic(), total=sum(times) - twice, idle=idle)
-
-
-class _Usage:
-    """How busy the processors are, from one look to the next; psutil itself remembers that for each thread."""
-
-    def __init__(self) -> None:
-        self._last: _Spent | None = None
-
-    def percent(self, interval: float | None) -> float:
-        """Return how busy they were since the last look, or while it waits for an interval in seconds."""
-        before = self._last
-        if interval is not None or before is None or time.monotonic() - before.moment < FIRST_INTERVAL_SECONDS:
-            before = _spent()
-            time.sleep(FIRST_INTERVAL_SECONDS if interval is None else interval)
-        after = self._last = _spent()
-        total = after.total - before.total
-        return 100 * min(1.0, max(0.0, 1 - (after.idle - before.idle) / total)) if total > 0 else 0.0
-
-
-_usage = _Usage()
+    return _Spent(time.monotonic(), sum(times) - twice, times.idle + getattr(times, "iowait", 0.0))

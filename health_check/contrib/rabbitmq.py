@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import functools
 
 from django.conf import settings
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck, needs
 from health_check.exceptions import ServiceUnavailable
 
-try:
+with needs("kombu", extra="rabbitmq", what="health_check.contrib.rabbitmq"):
     from kombu.connection import Connection
 
     from health_check.contrib._kombu import connected
-except ImportError as error:
-    raise ImportError(
-        "health_check.contrib.rabbitmq needs kombu: pip install 'django-health-exporter[rabbitmq]'"
-    ) from error
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
@@ -31,7 +25,7 @@ SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 
 
 @dataclasses.dataclass(repr=False)
-class RabbitMQ(ConciseRepr, HealthCheck):
+class RabbitMQ(ServiceCheck):
     """Check that a RabbitMQ broker accepts connections.
 
     Verifies that a connection can be made, with TLS and the login of the URL, that the virtual host may be used, and
@@ -41,15 +35,13 @@ class RabbitMQ(ConciseRepr, HealthCheck):
     Args:
         amqp_url: The broker, as in ``amqp://USER:PASSWORD@HOST:5672//`` or ``amqps://…``, or several of them with
             semicolons between; default the setting ``BROKER_URL`` or ``CELERY_BROKER_URL``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     amqp_url: str | None = dataclasses.field(default=None, repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
         make = functools.partial(Connection, self._url())
-        with connected(make, client_timeout(self), "RabbitMQ") as connection:
+        with connected(make, self.client_timeout(), "RabbitMQ") as connection:
             connection.channel().close()
 
     def _url(self) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from health_check.backends import ConciseRepr, HealthCheck, run_to_end
-from health_check.checks.clients import client_timeout
+from health_check.backends import run_to_end
+from health_check.checks.clients import ServiceCheck, needs
 from health_check.exceptions import Misconfigured, ServiceReturnedUnexpectedResult, ServiceUnavailable
 
-try:
+with needs("redis", extra="redis", what="health_check.contrib.redis"):
     import redis
     import redis.asyncio
     from redis.asyncio.cluster import RedisCluster as AsynchronousRedisCluster
@@ -25,8 +24,6 @@ try:
     from redis.exceptions import RedisClusterException
     from redis.retry import Retry
     from redis.sentinel import MasterNotFoundError
-except ImportError as error:
-    raise ImportError("health_check.contrib.redis needs redis: pip install 'django-health-exporter[redis]'") from error
 
 __path__: list[str] = []  # of modules that django-health-check 3.x had in here, which health_check.compat makes
 
@@ -35,7 +32,7 @@ MASTER_NOT_FOUND = (MasterNotFoundError, AsynchronousMasterNotFoundError)
 
 
 @dataclasses.dataclass(repr=False)
-class Redis(ConciseRepr, HealthCheck):
+class Redis(ServiceCheck):
     """Check that a Redis server answers.
 
     Verifies that a connection can be made, with TLS and a login where the URL says so, and that ``PING`` is answered,
@@ -50,7 +47,6 @@ class Redis(ConciseRepr, HealthCheck):
         client: Deprecated: a client that all runs share; it is not closed. Of one of ``redis.asyncio``, which works on
             one event loop only, each run takes the configuration; that of a cluster or a Sentinel's needs a
             ``client_factory``.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
 
     Raises:
         Misconfigured: If there is not just one of ``url``, ``client_factory`` and ``client``.
@@ -59,7 +55,6 @@ class Redis(ConciseRepr, HealthCheck):
     url: str | None = dataclasses.field(default=None, repr=False)
     client_factory: Callable[[], Any] | None = dataclasses.field(default=None, repr=False)
     client: Any = dataclasses.field(default=None, repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if sum(given is not None for given in (self.url, self.client_factory, self.client)) != 1:
@@ -71,24 +66,22 @@ class Redis(ConciseRepr, HealthCheck):
 
     def check_status(self) -> None:
         with _failures_named():
-            copied = _copied(self.client)
-            client = copied or self.client or self._new_client()
+            client = _copied(self.client) or self.client or self._new_client()
             is_ours = client is not self.client
             asynchronous = inspect.iscoroutinefunction(client.execute_command)
-            if is_ours:
+            own = _parts(client) if is_ours else []
+            for part in own:
                 retry = (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0)
-                for part, share in _shares(client):
-                    _hurry(part, share * client_timeout(self), retry)
-            to_close = _parts(client) if is_ours else []
+                _hurry(part, self.client_timeout() / len(own), retry)
             if asynchronous:
                 with contextlib.nullcontext() if is_ours else _loop_named():
-                    run_to_end(self._ask_asynchronously(client, to_close))
+                    run_to_end(self._ask_asynchronously(client, own))
             else:
-                self._ask(client, to_close)
+                self._ask(client, own)
 
     def _ask(self, client: Any, to_close: Iterable[Any]) -> None:
         try:
-            _verify(client.ping(**_targets(client)))
+            _verify(_ping(client))
         finally:
             for part in to_close:
                 with contextlib.suppress(redis.RedisError, OSError):
@@ -96,8 +89,8 @@ class Redis(ConciseRepr, HealthCheck):
 
     async def _ask_asynchronously(self, client: Any, to_close: Iterable[Any]) -> None:
         try:
-            async with asyncio.timeout(client_timeout(self)):
-                _verify(await client.ping(**_targets(client)))
+            async with asyncio.timeout(self.client_timeout()):
+                _verify(await _ping(client))
         finally:
             for part in to_close:
                 with contextlib.suppress(redis.RedisError, OSError):
@@ -192,9 +185,9 @@ def _is_cluster(client: Any) -> bool:
     return isinstance(client, redis.RedisCluster | AsynchronousRedisCluster)
 
 
-def _targets(client: Any) -> dict[str, str]:
-    """Return whom to ask: the client of a cluster would ask any one node."""
-    return {"target_nodes": redis.RedisCluster.PRIMARIES} if _is_cluster(client) else {}
+def _ping(client: Any) -> Any:
+    """Send PING, to each master of a cluster, whose client would ask any one node."""
+    return client.ping(**({"target_nodes": redis.RedisCluster.PRIMARIES} if _is_cluster(client) else {}))
 
 
 def _verify(answer: object) -> None:
@@ -202,15 +195,7 @@ def _verify(answer: object) -> None:
         raise ServiceReturnedUnexpectedResult("Redis answered PING with something else than PONG")
 
 
-def _shares(client: Any) -> Iterator[tuple[Any, float]]:
-    """Yield all clients, each with its share of the time: Sentinels are asked one after the other, then the master."""
-    client, *sentinels = _parts(client)
-    yield client, 0.5 if sentinels else 1.0
-    for sentinel in sentinels:
-        yield sentinel, 0.5 / len(sentinels)
-
-
 def _parts(client: Any) -> list[Any]:
-    """Return all clients there are to close: those of the Sentinels, which knew the master, too."""
+    """Return all clients there are: those of the Sentinels, which are asked for the master one after the other, too."""
     manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
     return [client, *(manager.sentinels if manager is not None else ())]

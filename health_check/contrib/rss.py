@@ -13,13 +13,12 @@ from typing import Any, ClassVar
 from django.core.exceptions import SuspiciousOperation
 from django.utils.html import strip_tags
 
-try:
-    import feedparser
-except ImportError as error:
-    raise ImportError("health_check.contrib.rss needs feedparser: pip install 'django-health-exporter[rss]'") from error
-
+from health_check.checks.clients import needs
 from health_check.contrib._status_page import Incident, StatusPage
 from health_check.exceptions import ServiceReturnedUnexpectedResult
+
+with needs("feedparser", extra="rss", what="health_check.contrib.rss"):
+    import feedparser
 
 FUTURE = datetime.timedelta(minutes=5)
 """How far a provider's clock may be ahead; what is further ahead is maintenance to come."""
@@ -48,7 +47,6 @@ class Feed(StatusPage):
 
     Args:
         incident_hours: For how many hours after its last update an incident counts; default 8.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     feed_url: ClassVar[str] = ""
@@ -87,7 +85,6 @@ class AWS(Feed):
         region: The region, as in ``"eu-central-1"``.
         service: The service, as in ``"ec2"``.
         incident_hours: For how many hours after its last update an incident counts; default 8.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     entry_each_time: ClassVar[bool] = True
@@ -101,28 +98,24 @@ class AWS(Feed):
         return f"https://status.aws.amazon.com/rss/{self.service}-{self.region}.rss"
 
 
-@dataclasses.dataclass(repr=False)
 class Azure(Feed):
     """Warn of incidents of Microsoft Azure."""
 
     feed_url: ClassVar[str] = "https://rssfeed.azure.status.microsoft/en-us/status/feed/"
 
 
-@dataclasses.dataclass(repr=False)
 class GoogleCloud(Feed):
     """Warn of incidents of Google Cloud."""
 
     feed_url: ClassVar[str] = "https://status.cloud.google.com/en/feed.atom"
 
 
-@dataclasses.dataclass(repr=False)
 class Heroku(Feed):
     """Warn of incidents of Heroku."""
 
     feed_url: ClassVar[str] = "https://status.heroku.com/feed"
 
 
-@dataclasses.dataclass(repr=False)
 class Hetzner(Feed):
     """Warn of incidents of Hetzner."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import datetime
 from typing import Any
 
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck, needs
 from health_check.checks.storage import Storage
 from health_check.exceptions import HealthCheckException, ServiceUnavailable
 
-try:
+with needs("django-storages", extra="s3", what="health_check.contrib.s3"):
     from botocore.config import Config
     from botocore.exceptions import (
         BotoCoreError,
@@ -23,17 +22,13 @@ try:
     )
     from botocore.handlers import add_expect_header
     from storages.backends.s3 import S3Storage
-except ImportError as error:
-    raise ImportError(
-        "health_check.contrib.s3 needs django-storages: pip install 'django-health-exporter[s3]'"
-    ) from error
 
 MOST_CHARACTERS = 50
 """How much of an error code to show."""
 
 
 @dataclasses.dataclass(repr=False)
-class S3(Storage):
+class S3(ServiceCheck, Storage):
     """Check that a bucket keeps and returns an object.
 
     Verifies that an object of a few bytes can be written, found, read back unchanged and deleted; with
@@ -43,11 +38,9 @@ class S3(Storage):
     Args:
         alias: The storage, as in ``STORAGES``; default ``"default"``. Its backend is django-storages' ``S3Storage``.
         read_only: Whether nothing is to be written; default False.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     read_only: bool = dataclasses.field(default=False, repr=False)
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
     _own: Any = dataclasses.field(default=None, init=False, repr=False, compare=False)
 
     def get_storage(self) -> Any:
@@ -55,7 +48,7 @@ class S3(Storage):
         storage = super().get_storage()
         if not isinstance(storage, S3Storage):
             raise ServiceUnavailable(f"the storage {self.alias!r} is not one of django-storages' S3Storage")
-        self._own = _limited(storage, client_timeout(self) / 2)  # as much again is for deleting what a failure left
+        self._own = _limited(storage, self.client_timeout() / 2)  # as much again is for deleting what a failure left
         return self._own
 
     def check_status(self) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import socket
 import time
 
-from health_check.backends import ConciseRepr, HealthCheck
-from health_check.checks.clients import client_timeout
+from health_check.checks.clients import ServiceCheck
 from health_check.exceptions import ServiceUnavailable
 
 LEAST_SECONDS = 0.001
@@ -16,7 +14,7 @@ LEAST_SECONDS = 0.001
 
 
 @dataclasses.dataclass(repr=False)
-class TCP(ConciseRepr, HealthCheck):
+class TCP(ServiceCheck):
     """Check that something accepts connections.
 
     Verifies that the host's name can be resolved, and that a connection is accepted at one of its addresses; sends
@@ -26,15 +24,13 @@ class TCP(ConciseRepr, HealthCheck):
     Args:
         host: The name or address of the host.
         port: The port.
-        timeout: The check's time budget, in seconds or as a timedelta; default ``HEALTH_CHECK["TIMEOUT"]``.
     """
 
     host: str = dataclasses.field(repr=False)
     port: int
-    timeout: float | datetime.timedelta | None = dataclasses.field(default=None, repr=False)
 
     def check_status(self) -> None:
-        end = time.monotonic() + client_timeout(self)
+        end = time.monotonic() + self.client_timeout()
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
         except (OSError, ValueError, OverflowError) as error:
@@ -47,10 +43,5 @@ class TCP(ConciseRepr, HealthCheck):
                 return
             except (OSError, OverflowError) as error:
                 if number == len(found):
-                    raise _told(error) from error
-
-
-def _told(error: Exception) -> ServiceUnavailable:
-    if isinstance(error, TimeoutError):
-        return ServiceUnavailable("no connection was accepted in time")
-    return ServiceUnavailable(f"no connection was accepted ({type(error).__name__})")
+                    how = "in time" if isinstance(error, TimeoutError) else f"({type(error).__name__})"
+                    raise ServiceUnavailable(f"no connection was accepted {how}") from error

@@ -11,14 +11,14 @@ import psutil
 import pytest
 
 from health_check.contrib import _cgroup
-from health_check.contrib._cgroup import Limited, limited
+from health_check.contrib._cgroup import limited
 from health_check.contrib.psutil import Memory
 from health_check.exceptions import ServiceWarning
 
 MIB = 1024**2
 
 
-def written(root: pathlib.Path, files: dict[str, str], own: str) -> Limited | None:
+def written(root: pathlib.Path, files: dict[str, str], own: str) -> tuple[int, int] | None:
     """Return what is found where these files tell of control groups."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ V1 = "memory/docker/a"
 def test_limited(tmp_path: pathlib.Path, files: dict[str, str], own: str, expected: tuple[int, int] | None) -> None:
     """The tightest of the groups counts, wherever it is mounted; what can be dropped of files is available."""
     found = written(tmp_path, files, own)
-    assert found == (expected and Limited(total=expected[0] * MIB, available=expected[1] * MIB))
+    assert found == (expected and (expected[1] * MIB, expected[0] * MIB))
 
 
 def test_limited__no_control_groups(tmp_path: pathlib.Path) -> None:
@@ -81,11 +81,11 @@ def test_limited__no_control_groups(tmp_path: pathlib.Path) -> None:
 
 def test_memory__says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     """The container's limit is looked at first, and the text says whose memory it is."""
-    group = Limited(total=512 * MIB, available=20 * MIB)
+    group = (20 * MIB, 512 * MIB)
     monkeypatch.setattr(_cgroup, "limited", lambda: group)
     with pytest.raises(ServiceWarning, match=r"0\.0 of 0\.5 GiB available, 96\.1 % in use \(container\)"):
         Memory().check_status()
-    larger = Limited(total=2 * psutil.virtual_memory().total, available=0)
+    larger = (0, 2 * psutil.virtual_memory().total)
     for unlimited in (None, larger):
         monkeypatch.setattr(_cgroup, "limited", lambda found=unlimited: found)
         with pytest.raises(ServiceWarning, match=r"\(host\)"):

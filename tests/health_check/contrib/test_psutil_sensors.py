@@ -13,7 +13,6 @@ import psutil
 import pytest
 
 from health_check.backends import HealthCheck
-from health_check.contrib import psutil as checks
 from health_check.contrib.psutil import CPU, Battery, Load, Temperature
 from health_check.exceptions import Misconfigured
 from health_check.registry.definitions import label_of
@@ -40,7 +39,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Set:
 @pytest.fixture
 def _first_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this process not have looked at the processors before, and waiting take no time."""
-    monkeypatch.setattr(checks, "_usage", checks._Usage())
+    monkeypatch.setattr(CPU, "_last", None)
 
 
 def errors_of(check: HealthCheck) -> list[str]:
