@@ -65,18 +65,18 @@ def _made(make: Callable[..., Any], seconds: float, broker: str) -> Any:
 
 @contextlib.contextmanager
 def _failures_named(connection: Any, broker: str, failure: str) -> Iterator[None]:
-    lost: tuple[type[Exception], ...] = (*connection.connection_errors, OSError)
+    lost, refused = (*connection.connection_errors, OSError), tuple(connection.channel_errors)
     try:
         yield
     except ImportError as error:  # of a transport that imports its client when it connects
         raise _missing(error, broker) from error
     except NotAllowed as error:
         raise ServiceUnavailable(f"{broker} refused the virtual host, or one more connection to it") from error
-    except (*lost, *connection.channel_errors, KombuError) as error:
+    except (*lost, *refused, KombuError) as error:
         name = type(error).__name__
         if isinstance(error, AccessRefused) or name in LOGINS:
             raise ServiceUnavailable(f"the login to {broker} was refused") from error
-        if isinstance(error, tuple(connection.channel_errors)) and not isinstance(error, lost):  # read-only, or full
+        if isinstance(error, refused) and not isinstance(error, lost):  # read-only, or full
             raise ServiceUnavailable(f"{broker} refused a command ({name})") from error
         if isinstance(error, TimeoutError) or name == "TimeoutError":  # Redis has one of its own
             raise ServiceUnavailable(f"{broker} did not answer in time") from error

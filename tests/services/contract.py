@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from health_check.backends import HealthCheck
@@ -14,19 +13,15 @@ from tests.support.client import eventually
 
 
 class Controls(Protocol):
-    """A server that may be paused, let go on, killed and started again."""
+    """A server that may be paused, let go on, killed and started again at the same place."""
 
-    def pause(self) -> None:
-        """Stop it from doing anything."""
+    def pause(self) -> None: ...
 
-    def resume(self) -> None:
-        """Let it go on."""
+    def resume(self) -> None: ...
 
-    def kill(self) -> None:
-        """End it without warning."""
+    def kill(self) -> None: ...
 
-    def start(self) -> None:
-        """Start it again, at the same place."""
+    def start(self) -> None: ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,30 +49,24 @@ class Service:
         """Wait until the check finds nothing wrong."""
         eventually(lambda: errors_of(self.build()) == [], what="a service in order")
 
-    def assert_told(self, error: str) -> None:
-        """Assert that the check tells just this."""
-        [told] = errors_of(self.build())
+    def assert_told(self, error: str, *, when: Callable[[], None], until: Callable[[], None]) -> None:
+        """Assert that the check tells just this when something has been done to the server, until it is undone."""
+        self.await_ok()
+        try:
+            when()
+            [told] = errors_of(self.build())
+        finally:
+            until()
         assert re.fullmatch(error, told), told
+        self.await_ok()
 
 
-class Contract:
-    """The tests; a module that has the fixture ``service`` inherits them."""
+class LastingContract:
+    """The tests of a server that takes long to start; a module that has the fixture ``service`` inherits them."""
 
     def test_paused__is_told_in_time_until_it_goes_on(self, service: Service) -> None:
         """A server that does nothing is told within the budget, and in order again as soon as it goes on."""
-        service.await_ok()
-        with _undone(service.server.resume):
-            service.server.pause()
-            service.assert_told(service.silent)
-        service.await_ok()
-
-    def test_killed__is_told_until_it_is_back(self, service: Service) -> None:
-        """A server that is gone is told, and in order when it is back."""
-        service.await_ok()
-        with _undone(service.server.start):
-            service.server.kill()
-            service.assert_told(service.gone)
-        service.await_ok()
+        service.assert_told(service.silent, when=service.server.pause, until=service.server.resume)
 
     def test_many_runs__leave_nothing(self, service: Service) -> None:
         """After many runs, good and bad, no thread, open file or connection is left that was not there before."""
@@ -95,9 +84,9 @@ class Contract:
         )
 
 
-@contextlib.contextmanager
-def _undone(by: Callable[[], None]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        by()
+class Contract(LastingContract):
+    """The tests of any other server."""
+
+    def test_killed__is_told_until_it_is_back(self, service: Service) -> None:
+        """A server that is gone is told, and in order when it is back."""
+        service.assert_told(service.gone, when=service.server.kill, until=service.server.start)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pathlib
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import redis
@@ -21,24 +20,11 @@ pytestmark = pytest.mark.server
 WRITE = "unavailable: cannot write to the cache ("
 
 
-def configure(settings: Settings, server: CacheServer, **options: Any) -> None:
-    """Let a server be the site's cache."""
-    settings.CACHES = {"default": server.configuration(**options)}
-
-
-@pytest.fixture
-def server(tmp_path: pathlib.Path, settings: Settings) -> Iterator[CacheServer]:
-    """A Redis, which is the site's cache."""
-    with redis_server(tmp_path) as server:
-        configure(settings, server)
-        yield server
-
-
 @pytest.fixture(params=[redis_server, memcached_server])
 def service(tmp_path: pathlib.Path, settings: Settings, request: pytest.FixtureRequest) -> Iterator[Service]:
     """A cache of each kind, and the check of it."""
     with request.param(tmp_path) as server:
-        configure(settings, server)
+        settings.CACHES = {"default": server.configuration()}
         yield Service(
             server=server,
             build=lambda: Cache(timeout=BUDGET_SECONDS),
@@ -60,42 +46,24 @@ class TestContract(Contract):
     """The check of a Django cache."""
 
 
-def test_check__wrong_password(server: CacheServer, settings: Settings) -> None:
-    """A login that is refused is told, without the password."""
-    location = server.location.replace("://", "://:planted-wrong@")
-    configure(settings, server, LOCATION=location)
-    with redis.Redis(port=server.port) as client:
-        client.config_set("requirepass", "planted-right")
-    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == [f"{WRITE}AuthenticationError)"]
-
-
 @pytest.mark.parametrize(
-    ("commands", "undo", "error"),
+    ("command", "undo", "error"),
     [
-        (["REPLICAOF 127.0.0.1 1"], "REPLICAOF NO ONE", f"{WRITE}ReadOnlyError)"),
-        (["CONFIG SET maxmemory 1"], "CONFIG SET maxmemory 0", f"{WRITE}OutOfMemoryError)"),
-        (["ACL SETUSER default -get"], "ACL SETUSER default +get", "unavailable: cannot read from the cache ("),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", f"{WRITE}ReadOnlyError)"),
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", f"{WRITE}OutOfMemoryError)"),
+        ("ACL SETUSER default -get", "ACL SETUSER default +get", "unavailable: cannot read from the cache ("),
+        ("ACL SETUSER default >planted-right", "ACL SETUSER default nopass", f"{WRITE}AuthenticationError)"),
+        ("CONFIG SET maxclients 1", "CONFIG SET maxclients 100", WRITE),
     ],
-    ids=["read-only", "full", "no-right-to-read"],
+    ids=["read-only", "full", "no-right-to-read", "wrong-password", "out-of-connections"],
 )
-def test_check__refused(server: CacheServer, commands: list[str], undo: str, error: str) -> None:
-    """A server that takes no value, or gives none, is told with the step that failed, until it does."""
-    with redis.Redis(port=server.port) as client:
-        for command in commands:
-            client.execute_command(*command.split())
+def test_check__refused(tmp_path: pathlib.Path, settings: Settings, command: str, undo: str, error: str) -> None:
+    """A server that lets nobody in, takes no value, or gives none, is told with the step that failed, until it does."""
+    with redis_server(tmp_path) as server, redis.Redis(port=server.port) as client:
+        location = server.location.replace("://", "://default:planted-wrong@")
+        settings.CACHES = {"default": server.configuration(LOCATION=location)}
+        client.execute_command(*command.split())
         [told] = errors_of(Cache(timeout=BUDGET_SECONDS))
         client.execute_command(*undo.split())
-    assert told.startswith(error)
-    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
-
-
-def test_check__out_of_connections(server: CacheServer) -> None:
-    """A server without a connection left is told, until there is one."""
-    with redis.Redis(port=server.port) as client:
-        client.config_set("maxclients", 1)
-        try:
-            [error] = errors_of(Cache(timeout=BUDGET_SECONDS))
-        finally:
-            client.config_set("maxclients", 100)
-    assert error.startswith(WRITE)
-    assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []
+        assert told.startswith(error)
+        assert errors_of(Cache(timeout=BUDGET_SECONDS)) == []

@@ -21,6 +21,4 @@ class Distribution(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if "rabbitmq" in file:
-            return "rabbitmq"  # several files, and the server that takes longest to start
         return file if file.startswith(TOGETHER) else nodeid

@@ -41,7 +41,7 @@ class Broker:
     port: int
     """Its port on 127.0.0.1, the same whenever it is started again."""
     environment: dict[str, str]
-    """What makes it one of its own, for its tools, too."""
+    """What makes it one of its own."""
     _running: Server | None = None
     _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
@@ -79,16 +79,35 @@ class Broker:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
-    def control(self, *arguments: str) -> str:
-        """Have the broker's tool do something, and return what it prints."""
-        return subprocess.run(
-            [PROGRAMS / "rabbitmqctl", "--quiet", *arguments],
+    def evaluate(self, expression: str) -> str:
+        """Return the value of an expression in Erlang; the tools of the broker take a second to start."""
+        cookie = (self.folder / ".erlang.cookie").read_text()
+        asked = subprocess.run(
+            [
+                require("erl_call", package="erlang-base"),
+                "-n",
+                self.environment["RABBITMQ_NODENAME"],
+                "-c",
+                cookie,
+                "-e",
+            ],
+            input=f"{expression}.\n",
             env={**clean_environment(), **self.environment},
             capture_output=True,
             text=True,
             timeout=SECONDS,
             check=True,
-        ).stdout
+        )
+        assert asked.stdout.startswith("{ok, "), asked.stdout
+        return asked.stdout.removeprefix("{ok, ").removesuffix("}")
+
+    def connections(self) -> int:
+        """Return how many it has."""
+        return int(self.evaluate("length(rabbit_networking:connections())"))
+
+    def queues(self) -> int:
+        """Return how many it has."""
+        return int(self.evaluate("length(rabbit_amqqueue:list())"))
 
     def close(self) -> None:
         """End it in whatever state it is."""
@@ -133,7 +152,7 @@ def _environment(folder: pathlib.Path, port: int, mapper_port: int) -> dict[str,
         f"listeners.tcp.1 = 127.0.0.1:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\nlog.console = true\n"
     )
     return {
-        "HOME": str(folder),  # there it keeps the secret by which its tools come in
+        "HOME": str(folder),  # there it keeps the secret by which others come in
         "ERL_EPMD_PORT": str(mapper_port),
         "RABBITMQ_NODENAME": f"health-check-{port}@localhost",
         "RABBITMQ_DIST_PORT": str(free_port()),

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from celery import Celery
 
-from tests.support.servers import Server, await_output, running
+from tests.support.rabbitmq import Broker
+from tests.support.servers import Served, Server, await_output, running
 
 SECONDS = 90.0
 """How long one of them may take to start."""
@@ -54,8 +55,8 @@ def beat(folder: pathlib.Path, broker: str, *, cache: str = "") -> Iterator[Serv
 
 
 @contextlib.contextmanager
-def paused(server: Server) -> Iterator[None]:
-    """Keep a process from doing anything."""
+def paused(server: Server | Served | Broker) -> Iterator[None]:
+    """Keep a server from doing anything."""
     server.pause()
     try:
         yield
