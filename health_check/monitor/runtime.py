@@ -40,7 +40,7 @@ class Runtime:
         self._history_reader: HistoryReader | None = None
         self._scheduler: Scheduler | None = None
         self._catalogue: Catalogue | None = None
-        self._known: tuple[object, object] = (None, None)
+        self._known: tuple[str, object, object] = ("", None, None)
 
     @property
     def prepared(self) -> bool:
@@ -96,16 +96,17 @@ class Runtime:
         if catalogue is None or not self._is_current():
             with self._lock:
                 if self._catalogue is None or not self._is_current():
-                    known = get_resolver(settings.URLCONF), plugin_dir.entries
-                    self._catalogue = Catalogue(settings.URLCONF, self._runner.settle, self._clock)
+                    urlconf = settings.URLCONF
+                    known = urlconf, get_resolver(urlconf), plugin_dir.entries
+                    self._catalogue = Catalogue(urlconf, self._runner.settle, self._clock)
                     self._known = known
                 return self._catalogue
         return catalogue
 
     def _is_current(self) -> bool:
         """Return whether the catalogue was made of the URLconf and the registered checks that there are now."""
-        resolver, entries = self._known
-        return resolver is get_resolver(settings.URLCONF) and entries is plugin_dir.entries
+        urlconf, resolver, entries = self._known
+        return resolver is get_resolver(urlconf) and entries is plugin_dir.entries
 
 
 _current = Runtime()

@@ -37,6 +37,8 @@ class Round:
 
     def __init__(self, observer: RoundObserver, size: int) -> None:
         self.observer = observer
+        self.host = host_name()
+        """What this host is called."""
         self._lock = new_lock()
         self._left = size
 
@@ -244,7 +246,7 @@ class Run:
             time_taken=time_taken,
             started=now if self.started is None else self.started,
             finished=now,
-            host=host_name(),
+            host=self.round.host,
             pid=os.getpid(),
             backend=self.definition.backend,
             pretty_status=pretty_status,

@@ -110,8 +110,7 @@ def _key(request: HttpRequest, chosen: str, query: Query) -> object:
 def _made(request: HttpRequest, endpoint: Endpoint, chosen: str, query: Query) -> CachedResponse | None:
     """Return the answer that everybody gets, if all records are fresh."""
     current = runtime.get()
-    policy = policy_for(endpoint.view_class, endpoint.initkwargs)
-    if not current.prepared or policy.needs_authority() or policy.details != "always":
+    if not current.prepared:
         return None
     known = _known()
     until = current.monitor.store_client.draining_until if endpoint.is_readiness else math.inf
@@ -119,6 +118,9 @@ def _made(request: HttpRequest, endpoint: Endpoint, chosen: str, query: Query) -
         return None
     found = fresh_report(endpoint, query.checks)
     if found is None:
+        return None
+    policy = policy_for(endpoint.view_class, endpoint.initkwargs)
+    if policy.needs_authority() or policy.details != "always":
         return None
     report, fresh_until = found
     body = (
