@@ -265,28 +265,30 @@ class MountedView:
 
 
 def mounted_views(urlconf: str) -> Iterator[MountedView]:
-    """Yield all views of a URLconf.
+    """Return all views of a URLconf.
 
     Raises:
         ImproperlyConfigured: If it cannot be imported.
     """
-    yield from views_of(patterns_of(urlconf))
+    return views_of(patterns_of(urlconf))
 
 
-def views_of(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[MountedView]:
-    """Yield all views of URL patterns."""
-    yield from _walk(patterns, "", ())
-
-
-def _walk(
-    patterns: Iterable[URLPattern | URLResolver], prefix: str, namespaces: tuple[str, ...]
+def views_of(
+    patterns: Iterable[URLPattern | URLResolver], prefix: str = "", namespaces: tuple[str, ...] = ()
 ) -> Iterator[MountedView]:
+    """Yield all views of URL patterns.
+
+    Args:
+        patterns: The patterns.
+        prefix: The route in front of them.
+        namespaces: The namespaces that they are in.
+    """
     for pattern in patterns:
         part = str(pattern.pattern)
         route = prefix + (part.removeprefix("^") if prefix else part)  # as ResolverMatch.route has it
         if isinstance(pattern, URLResolver):
             inner = (*namespaces, pattern.namespace) if pattern.namespace else namespaces
-            yield from _walk(pattern.url_patterns, route, inner)
+            yield from views_of(pattern.url_patterns, route, inner)
         else:
             name = ":".join((*namespaces, pattern.name)) if pattern.name else ""
             yield MountedView(callback=pattern.callback, name=name, route=route)
