@@ -1,4 +1,4 @@
-"""How secrets are written in the texts of real programs."""
+"""How secrets are written in the texts of real programs, and what looks like one and is none."""
 
 from __future__ import annotations
 
@@ -9,143 +9,201 @@ from health_check.redaction import mask
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 KEY = "-----BEGIN RSA PRIVATE KEY-----{0}hunter2{0}-----END RSA PRIVATE KEY-----"
 
+SECRETS = [
+    # data source names: who logs in is masked, however the password is written; the place is not
+    ("MONGODB+SRV://u:hunter2%40@h/?w=1", "MONGODB+SRV://***@h/?w=1"),
+    ("'http://a:hunter2@x', 'http://b:hunter2@y'", "'http://***@x', 'http://***@y'"),
+    ("Proxy(url='http://a:hunter2@x:3128')", "Proxy(url='http://***@x:3128')"),
+    ("postgres://u:hun/ter2@db/x", "postgres://***@db/x"),
+    ("amqp://u:hun?ter2@mq", "amqp://***@mq"),
+    ("amqp://u:hun#ter2@mq", "amqp://***@mq"),
+    ("postgres://u:hun@ter/2@db/x", "postgres://***@db/x"),
+    ("postgres://shop:2024/hunter2@db/x", "postgres://***@db/x"),
+    ("redis://:hun'ter\"2@h/0", "redis://***@h/0"),
+    ("https://u:hun/ter2@example.com/x", "https://***@example.com/x"),
+    ("https://u:hunter2@example.com/user@host", "https://***@example.com/user@host"),
+    ("https://0123456789abcdef@o1.ingest.example/42", "https://***@o1.ingest.example/42"),
+    ("mongodb://u:hun@ter2@h1:1,h2:2/d?replicaSet=r", "mongodb://***@h1:1,h2:2/d?replicaSet=r"),
+    ("postgresql+psycopg2://u:hunter2@h/d", "postgresql+psycopg2://***@h/d"),
+    (r"'redis://u:hun\'ter2@h'", "'redis://***@h'"),
+    (r'{"a": "{\"b\": \"redis://u:hunter2@h\"}"}', r'{"a": "{\"b\": \"redis://***@h\"}"}'),
+    ('["http://u:hunter2@h","a@b"]', '["http://***@h","a@b"]'),
+    ("?next=redis%3A%2F%2Fu%3Ahunter2%40h%2F0&x=1", "?next=redis%3A%2F%2F***%40h%2F0&x=1"),
+    ("u:hunter2@tcp(db:3306)/x?a=b", "***@tcp(db:3306)/x?a=b"),
+    ("u:hun@ter/2@unix(/tmp/mysql.sock)/x", "***@unix(/tmp/mysql.sock)/x"),
+    ("dsn='u:hunter2@/x'", "dsn='***@/x'"),
+    ("scott/hunter2@db:1521/orcl", "***@db:1521/orcl"),
+    ("DATABASE_URL=mysql://u:hunter2@h/d X=1", "DATABASE_URL=mysql://***@h/d X=1"),
+    # names of secrets, and their values in all notations
+    ("PASSWORD: hunter2", "PASSWORD: ***"),
+    ("passwd = hunter2 and more", "passwd = *** and more"),
+    ("token=hunter2&x=1", "token=***&x=1"),
+    ("?access_token=hunter2&x=1", "?access_token=***&x=1"),
+    ("client_secret=hunter2", "client_secret=***"),
+    ("AWS_SECRET_ACCESS_KEY=hunter2", "AWS_SECRET_ACCESS_KEY=***"),
+    ("api_key=hunter2, x", "api_key=***, x"),
+    ('password="it\'s hunter2"', 'password="***"'),
+    (r"password='it\'s hunter2' x=1", "password='***' x=1"),
+    ("host=db user=u password=hunter2 dbname=d", "host=db user=u password=*** dbname=d"),
+    ("jdbc:postgresql://h/d?user=u&password=hunter2", "jdbc:postgresql://h/d?user=u&password=***"),
+    ("password=a password=b", "password=*** password=***"),
+    ("line\npassword=hunter2\nline", "line\npassword=***\nline"),
+    ("SECRET_KEY='hunter2'", "SECRET_KEY='***'"),
+    ("private_key=hunter2", "private_key=***"),
+    ("X-Api-Key: hunter2", "X-Api-Key: ***"),
+    ("passphrase=hunter2", "passphrase=***"),
+    ("user=u pass=hunter2", "user=u pass=***"),
+    ("SECRET_KEY_BASE=hunter2", "SECRET_KEY_BASE=***"),
+    ("Cookie: sessionid=hunter2", "Cookie: ***"),
+    ('password="a hunter2', "password=***"),
+    ("password=b'a hunter2'", "password='***'"),
+    ("Authorization: Bearer hunter2.hunter2-hunter2", "Authorization: ***"),
+    ("authorization: basic hunter2hunter2=", "authorization: ***"),
+    ("Server=db;PWD={hun;ter2};Database=d", "Server=db;PWD=***;Database=d"),
+    ("PWD={hun}}ter2};Database=d", "PWD=***;Database=d"),
+    ("Name=n;SharedAccessKey=hunter2=;EntityPath=q", "Name=n;SharedAccessKey=***;EntityPath=q"),
+    ("AccountName=a;AccountKey=hunter2==;x=1", "AccountName=a;AccountKey=***;x=1"),
+    ("password=hun;ter2 dbname=d", "password=*** dbname=d"),
+    ("password=hun,ter&2 dbname=d", "password=*** dbname=d"),
+    ("password=hun)ter2, x", "password=***, x"),
+    ("(see https://x/?token=hunter2).", "(see https://x/?token=***)."),
+    ('<a href="?token=hunter2">', '<a href="?token=***">'),
+    (r'{"t": "{\"password\": \"hun ter2\", \"x\": 1}"}', r'{"t": "{\"password\": \"***\", \"x\": 1}"}'),
+    (r"\\\"password\\\": \\\"hunter2\\\",", r"\\\"password\\\": \\\"***\\\","),
+    ("db:\n  password: hunter2\n  x: 1", "db:\n  password: ***\n  x: 1"),
+    ("password: 'it''s hunter2'", "password: '***'"),
+    ("password: |\n  hunter2\nx: 1", "password: |\n  ***\nx: 1"),
+    ("<password>hun ter2</password>", "<password>***</password>"),
+    ('<x:Password type="a">hunter2</x:Password>', '<x:Password type="a">***</x:Password>'),
+    ("<password><![CDATA[hunter2]]></password>", "<password>***</password>"),
+    ('<property name="password" value="hunter2"/>', '<property name="password" value="***"/>'),
+    ('{"name": "DB_PASSWORD", "value": "hunter2"}', '{"name": "DB_PASSWORD", "value": "***"}'),
+    ("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: ***\n"),
+    ("?a=1%26password%3Dhunter2%26b%3D2", "?a=1%26password%3D***%26b%3D2"),
+    ("%22password%22%3A%22hunter2%22%2C", "%22password%22%3A%22***%22%2C"),
+    ("[('user', 'u'), ('password', 'hunter2')]", "[('user', 'u'), ('password', '***')]"),
+    ("connect(passwd=hunter2, host='h')", "connect(passwd=***, host='h')"),
+    ("get(url, auth=('u', 'hunter2'), timeout=1)", "get(url, auth=***, timeout=1)"),
+    ("{'TOKENS': ['hunter2', 'x'], 'y': 1}", "{'TOKENS': ***, 'y': 1}"),
+    ("SECRET_KEY_FALLBACKS = ['hunter2']", "SECRET_KEY_FALLBACKS = ***"),
+    ('{"credentials": {"user": "u", "x": "hunter2"}, "y": 1}', '{"credentials": ***, "y": 1}'),
+    ("os.environ['DB_PASSWORD'] = 'hunter2'", "os.environ['DB_PASSWORD'] = '***'"),
+    ("def f(password: str = 'hunter2', x=1)", "def f(password: str = '***', x=1)"),
+    ("'password' => 'hunter2',", "'password' => '***',"),
+    ("DB_PASS=hunter2 REDIS_PASSWORD=hunter2 X=1", "DB_PASS=*** REDIS_PASSWORD=*** X=1"),
+    ("PHPSESSID=hunter2; path=/", "PHPSESSID=***; path=/"),
+    ("ALTER ROLE u PASSWORD 'it''s hunter2'", "ALTER ROLE u PASSWORD '***'"),
+    ("CREATE USER u IDENTIFIED BY 'hunter2'", "CREATE USER u IDENTIFIED BY '***'"),
+    # credentials and cookies in headers, in whatever form they are printed, and signatures in URLs
+    ("{'Authorization': 'Bearer hunter2hunter2', 'X': 'y'}", "{'Authorization': '***', 'X': 'y'}"),
+    ("{b'authorization': b'Basic aHVudGVyMg=='}", "{b'authorization': '***'}"),
+    ("[(b'authorization', b'Basic eA=='), (b'x', b'y')]", "[(b'authorization', '***'), (b'x', b'y')]"),
+    ("{'HTTP_AUTHORIZATION': 'Token hunter2', 'X': 1}", "{'HTTP_AUTHORIZATION': '***', 'X': 1}"),
+    (r"\"Authorization\": \"Bearer hunter2\",", r"\"Authorization\": \"***\","),
+    ("Proxy-Authorization: Basic eA== failed", "Proxy-Authorization: *** failed"),
+    ('Authorization: Digest username="u", response="hunter2" failed', "Authorization: *** failed"),
+    ("Authorization: AWS4-HMAC-SHA256 Credential=A/b, Signature=hunter2 x", "Authorization: *** x"),
+    ("X-Auth-Token: hunter2", "X-Auth-Token: ***"),
+    ("Set-Cookie: a=hunter2; Path=/; HttpOnly", "Set-Cookie: ***"),
+    ("{'Cookie': 'a=hunter2; b=c', 'x': 1}", "{'Cookie': '***', 'x': 1}"),
+    ("Bearer abcdefghijklmnopqrstuvwxyz refused", "Bearer *** refused"),
+    ("https://b/x?sv=1&sig=hunter2%3D&se=2", "https://b/x?sv=1&sig=***&se=2"),
+    ("?X-Amz-Credential=AKIA%2Fx&X-Amz-Signature=ab12&y=1", "?X-Amz-Credential=***&X-Amz-Signature=***&y=1"),
+    ("?Expires=1&Signature=hunter2&Key-Pair-Id=K", "?Expires=1&Signature=***&Key-Pair-Id=K"),
+    # what tells by its form that it is a secret
+    (f"got {JWT}, refused", "got ***, refused"),
+    ("AKIAIOSFODNN7EXAMPLE is unknown", "*** is unknown"),
+    ("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY.", "***."),
+    ("ghp_abcdefghijklmnopqrstuvwxyz0123456789 is revoked", "*** is revoked"),
+    ("glpat-abcdefghij0123456789", "***"),
+    ("xoxb-123456789012-abcdefghij", "***"),
+    ("sk_live_abcdefghij0123456789", "***"),
+    (KEY.format("\n") + " is no key", "*** is no key"),
+    (repr(KEY.format("\n")), "'***'"),
+    ("-----BEGIN PRIVATE KEY-----\nhunter2\nhunt", "***"),
+    ("https://hooks.slack.com/services/T0/B0/hunter2 failed", "https://hooks.slack.com/services/*** failed"),
+    ("https://discord.com/api/webhooks/1/hunter2", "https://discord.com/api/webhooks/***"),
+    ("https://api.telegram.org/bot1:hunter2/send", "https://api.telegram.org/bot***"),
+    # options of commands, in a line or in a list
+    ("dump --password hunter2 --host h", "dump --password *** --host h"),
+    ("dump --db-password=hunter2 --host h", "dump --db-password=*** --host h"),
+    ("['dump', '--password', 'hunter2', '--host', 'h']", "['dump', '--password', '***', '--host', 'h']"),
+    ("['dump', '--password=hunter2', '--host', 'h']", "['dump', '--password=***', '--host', 'h']"),
+    ("cli --api-key hunter2", "cli --api-key ***"),
+    ("mysqldump -uroot -phunter2 shop", "mysqldump -uroot -p*** shop"),
+    ("['mysqldump', '-uroot', '-phunter2', 'shop']", "['mysqldump', '-uroot', '-p***', 'shop']"),
+    ("curl -u bob:hunter2 https://x", "curl -u bob:*** https://x"),
+]
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("postgres://u:hun/ter2@db/x", "postgres://***@db/x"),
-        ("amqp://u:hun?ter2@mq", "amqp://***@mq"),
-        ("amqp://u:hun#ter2@mq", "amqp://***@mq"),
-        ("postgres://u:hun@ter/2@db/x", "postgres://***@db/x"),
-        ("postgres://shop:2024/hunter2@db/x", "postgres://***@db/x"),
-        ("redis://:hun'ter\"2@h/0", "redis://***@h/0"),
-        ("https://u:hun/ter2@example.com/x", "https://***@example.com/x"),
-        ("https://u:hunter2@example.com/user@host", "https://***@example.com/user@host"),
-        ("https://0123456789abcdef@o1.ingest.example/42", "https://***@o1.ingest.example/42"),
-        ("mongodb://u:hun@ter2@h1:1,h2:2/d?replicaSet=r", "mongodb://***@h1:1,h2:2/d?replicaSet=r"),
-        ("postgresql+psycopg2://u:hunter2@h/d", "postgresql+psycopg2://***@h/d"),
-        (r"'redis://u:hun\'ter2@h'", "'redis://***@h'"),
-        (r'{"a": "{\"b\": \"redis://u:hunter2@h\"}"}', r'{"a": "{\"b\": \"redis://***@h\"}"}'),
-        ('["http://u:hunter2@h","a@b"]', '["http://***@h","a@b"]'),
-        ("?next=redis%3A%2F%2Fu%3Ahunter2%40h%2F0&x=1", "?next=redis%3A%2F%2F***%40h%2F0&x=1"),
-        ("u:hunter2@tcp(db:3306)/x?a=b", "***@tcp(db:3306)/x?a=b"),
-        ("u:hun@ter/2@unix(/tmp/mysql.sock)/x", "***@unix(/tmp/mysql.sock)/x"),
-        ("dsn='u:hunter2@/x'", "dsn='***@/x'"),
-        ("scott/hunter2@db:1521/orcl", "***@db:1521/orcl"),
-        ("DATABASE_URL=mysql://u:hunter2@h/d X=1", "DATABASE_URL=mysql://***@h/d X=1"),
-    ],
-)
-def test_data_source_name(text: str, masked: str) -> None:
-    """Who logs in is masked in data source names of all kinds, however the password is written; the place is not."""
+
+@pytest.mark.parametrize(("text", "masked"), SECRETS)
+def test_secret(text: str, masked: str) -> None:
+    """A secret is masked however it is written, with all that belongs to it and nothing else; once is enough."""
     assert mask(text) == masked
+    assert mask(masked) == masked
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("Server=db;PWD={hun;ter2};Database=d", "Server=db;PWD=***;Database=d"),
-        ("PWD={hun}}ter2};Database=d", "PWD=***;Database=d"),
-        ("Name=n;SharedAccessKey=hunter2=;EntityPath=q", "Name=n;SharedAccessKey=***;EntityPath=q"),
-        ("AccountName=a;AccountKey=hunter2==;x=1", "AccountName=a;AccountKey=***;x=1"),
-        ("password=hun;ter2 dbname=d", "password=*** dbname=d"),
-        ("password=hun,ter&2 dbname=d", "password=*** dbname=d"),
-        ("password=hun)ter2, x", "password=***, x"),
-        ("(see https://x/?token=hunter2).", "(see https://x/?token=***)."),
-        ('<a href="?token=hunter2">', '<a href="?token=***">'),
-        (r'{"t": "{\"password\": \"hun ter2\", \"x\": 1}"}', r'{"t": "{\"password\": \"***\", \"x\": 1}"}'),
-        (r"\\\"password\\\": \\\"hunter2\\\",", r"\\\"password\\\": \\\"***\\\","),
-        ("db:\n  password: hunter2\n  x: 1", "db:\n  password: ***\n  x: 1"),
-        ("password: 'it''s hunter2'", "password: '***'"),
-        ("password: |\n  hunter2\nx: 1", "password: |\n  ***\nx: 1"),
-        ("<password>hun ter2</password>", "<password>***</password>"),
-        ('<x:Password type="a">hunter2</x:Password>', '<x:Password type="a">***</x:Password>'),
-        ("<password><![CDATA[hunter2]]></password>", "<password>***</password>"),
-        ('<property name="password" value="hunter2"/>', '<property name="password" value="***"/>'),
-        ('{"name": "DB_PASSWORD", "value": "hunter2"}', '{"name": "DB_PASSWORD", "value": "***"}'),
-        ("- name: DB_PASSWORD\n  value: hunter2\n", "- name: DB_PASSWORD\n  value: ***\n"),
-        ("?a=1%26password%3Dhunter2%26b%3D2", "?a=1%26password%3D***%26b%3D2"),
-        ("%22password%22%3A%22hunter2%22%2C", "%22password%22%3A%22***%22%2C"),
-        ("[('user', 'u'), ('password', 'hunter2')]", "[('user', 'u'), ('password', '***')]"),
-        ("connect(passwd=hunter2, host='h')", "connect(passwd=***, host='h')"),
-        ("get(url, auth=('u', 'hunter2'), timeout=1)", "get(url, auth=***, timeout=1)"),
-        ("{'TOKENS': ['hunter2', 'x'], 'y': 1}", "{'TOKENS': ***, 'y': 1}"),
-        ("SECRET_KEY_FALLBACKS = ['hunter2']", "SECRET_KEY_FALLBACKS = ***"),
-        ('{"credentials": {"user": "u", "x": "hunter2"}, "y": 1}', '{"credentials": ***, "y": 1}'),
-        ("os.environ['DB_PASSWORD'] = 'hunter2'", "os.environ['DB_PASSWORD'] = '***'"),
-        ("def f(password: str = 'hunter2', x=1)", "def f(password: str = '***', x=1)"),
-        ("'password' => 'hunter2',", "'password' => '***',"),
-        ("DB_PASS=hunter2 REDIS_PASSWORD=hunter2 X=1", "DB_PASS=*** REDIS_PASSWORD=*** X=1"),
-        ("PHPSESSID=hunter2; path=/", "PHPSESSID=***; path=/"),
-        ("ALTER ROLE u PASSWORD 'it''s hunter2'", "ALTER ROLE u PASSWORD '***'"),
-        ("CREATE USER u IDENTIFIED BY 'hunter2'", "CREATE USER u IDENTIFIED BY '***'"),
-    ],
-)
-def test_value(text: str, masked: str) -> None:
-    """What has the name of a secret is masked in all notations, with all that belongs to it and nothing else."""
-    assert mask(text) == masked
+ORDINARY = [
+    # an "@" in a path, a query or a mail address, and a port after a host, make no userinfo
+    "https://example.com/path?mail=a@b.c",
+    "https://example.com/a:b@c",
+    "https://example.com:8443/user@host",
+    "https://[::1]:8443/user@host",
+    "http://h:80 and ops@example.com",
+    "(http://h:80), ops@example.com",
+    '{"url":"http://h:80","mail":"ops@example.com"}',
+    "<url>http://h:80</url><mail>ops@example.com</mail>",
+    "s3://bucket/user@host/key",
+    "redis://h:6379/0 as ops@example.com",
+    "mailto:ops@example.com, git@github.com:x/y.git",
+    "pkg:npm/x@1.0, repo/img@sha256:0123456789abcdef",
+    "worker celery@host: no heartbeat from rabbit@node-1",
+    "GET /a/b@c:80/x at 12:30",
+    # what services and forms say about secrets, and words like those for secrets
+    "",
+    "cannot connect to db.example:5432",
+    "Database(alias='replica')",
+    "the password has expired",
+    "password authentication failed for user 'shop'",
+    "max_tokens=5, tokens: 7",
+    "secretary=Smith",
+    "bypass=yes, compass: north, design: new",
+    "Basic connectivity",
+    "the bearer certificate has expired",
+    "12 % of the disk in use",
+    "größer als 5 s: „später“",
+    "password: must not be empty",
+    "password: This field is required.",
+    "token: expired",
+    "the secret is missing; password required",
+    "Access denied for user 'shop'@'10.0.0.7' (using password: YES)",
+    "Access denied for user 'shop'@'localhost' (using password: NO)",
+    'FATAL: password authentication failed for user "shop"',
+    "WRONGPASS invalid username-password pair or user is disabled.",
+    "NOAUTH Authentication required.",
+    "(403) ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
+    "(535, b'5.7.8 Username and Password not accepted.')",
+    "{'msgtype': 97, 'desc': 'Invalid credentials'}",
+    "An error occurred (InvalidAccessKeyId): The AWS Access Key Id you provided does not exist.",
+    "SignatureDoesNotMatch: The request signature does not match.",
+    "the fields 'password', 'email' are unknown",
+    "password > 8 characters, token <= 64",
+    "Enter password: ",
+    "KeyError: 'token'",
+    "keys: ['a', 'b'], primary_key=5, cache_key='x', max_tokens=5",
+    "CSRF cookie: not set; Cookie: missing",
+    "Basic authentication, token authentication, bearer of news",
+    "scikit sk-learn, task-force-of-very-long-names",
+    "docker run -u 1000:1000 x --pass-through y",
+    "unable to open /run/secrets/token: no such file",
+    "DB_PASSWORD_FILE=/run/secrets/db",
+    "connection to server at db.example (10.0.0.5), port 5432 failed: timeout expired",
+    "ModuleNotFoundError: No module named 'passlib.hash'",
+    "Error 111 connecting to cache:6379. Connection refused.",
+]
 
 
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("{'Authorization': 'Bearer hunter2hunter2', 'X': 'y'}", "{'Authorization': '***', 'X': 'y'}"),
-        ("{b'authorization': b'Basic aHVudGVyMg=='}", "{b'authorization': '***'}"),
-        ("[(b'authorization', b'Basic eA=='), (b'x', b'y')]", "[(b'authorization', '***'), (b'x', b'y')]"),
-        ("{'HTTP_AUTHORIZATION': 'Token hunter2', 'X': 1}", "{'HTTP_AUTHORIZATION': '***', 'X': 1}"),
-        (r"\"Authorization\": \"Bearer hunter2\",", r"\"Authorization\": \"***\","),
-        ("Proxy-Authorization: Basic eA== failed", "Proxy-Authorization: *** failed"),
-        ('Authorization: Digest username="u", response="hunter2" failed', "Authorization: *** failed"),
-        ("Authorization: AWS4-HMAC-SHA256 Credential=A/b, Signature=hunter2 x", "Authorization: *** x"),
-        ("X-Auth-Token: hunter2", "X-Auth-Token: ***"),
-        ("Set-Cookie: a=hunter2; Path=/; HttpOnly", "Set-Cookie: ***"),
-        ("{'Cookie': 'a=hunter2; b=c', 'x': 1}", "{'Cookie': '***', 'x': 1}"),
-        ("Bearer abcdefghijklmnopqrstuvwxyz refused", "Bearer *** refused"),
-        ("https://b/x?sv=1&sig=hunter2%3D&se=2", "https://b/x?sv=1&sig=***&se=2"),
-        ("?X-Amz-Credential=AKIA%2Fx&X-Amz-Signature=ab12&y=1", "?X-Amz-Credential=***&X-Amz-Signature=***&y=1"),
-        ("?Expires=1&Signature=hunter2&Key-Pair-Id=K", "?Expires=1&Signature=***&Key-Pair-Id=K"),
-    ],
-)
-def test_header(text: str, masked: str) -> None:
-    """Credentials and cookies are masked in headers, in whatever form they are printed, and signatures in URLs."""
-    assert mask(text) == masked
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        (f"got {JWT}, refused", "got ***, refused"),
-        ("AKIAIOSFODNN7EXAMPLE is unknown", "*** is unknown"),
-        ("AKIAIOSFODNN7EXAMPLE:wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY.", "***."),
-        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789 is revoked", "*** is revoked"),
-        ("glpat-abcdefghij0123456789", "***"),
-        ("xoxb-123456789012-abcdefghij", "***"),
-        ("sk_live_abcdefghij0123456789", "***"),
-        (KEY.format("\n") + " is no key", "*** is no key"),
-        (repr(KEY.format("\n")), "'***'"),
-        ("-----BEGIN PRIVATE KEY-----\nhunter2\nhunt", "***"),
-        ("https://hooks.slack.com/services/T0/B0/hunter2 failed", "https://hooks.slack.com/services/*** failed"),
-        ("https://discord.com/api/webhooks/1/hunter2", "https://discord.com/api/webhooks/***"),
-        ("https://api.telegram.org/bot1:hunter2/send", "https://api.telegram.org/bot***"),
-    ],
-)
-def test_known_form(text: str, masked: str) -> None:
-    """What tells by its form that it is a secret is masked without any name."""
-    assert mask(text) == masked
-
-
-@pytest.mark.parametrize(
-    ("text", "masked"),
-    [
-        ("dump --password hunter2 --host h", "dump --password *** --host h"),
-        ("dump --db-password=hunter2 --host h", "dump --db-password=*** --host h"),
-        ("['dump', '--password', 'hunter2', '--host', 'h']", "['dump', '--password', '***', '--host', 'h']"),
-        ("['dump', '--password=hunter2', '--host', 'h']", "['dump', '--password=***', '--host', 'h']"),
-        ("cli --api-key hunter2", "cli --api-key ***"),
-        ("mysqldump -uroot -phunter2 shop", "mysqldump -uroot -p*** shop"),
-        ("['mysqldump', '-uroot', '-phunter2', 'shop']", "['mysqldump', '-uroot', '-p***', 'shop']"),
-        ("curl -u bob:hunter2 https://x", "curl -u bob:*** https://x"),
-    ],
-)
-def test_command_line(text: str, masked: str) -> None:
-    """Options that give a secret are masked, in a line or in a list."""
-    assert mask(text) == masked
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_text(text: str) -> None:
+    """What looks like a secret to a careless reader, and is none, stays readable."""
+    assert mask(text) == text
