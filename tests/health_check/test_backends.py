@@ -1,18 +1,20 @@
-"""The check as django-health-check 3.2x promises it to its users."""
+"""The check as django-health-check 3.2x, and 4.x, promise it to their users."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime
 import logging
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
 
 import pytest
 from pytest_django import Settings
 
-from health_check import backends
-from health_check.backends import HealthCheck, is_asynchronous
+import health_check
+from health_check import backends, base
+from health_check.backends import HealthCheck, is_asynchronous, status_method_name
 from health_check.exceptions import HealthCheckException, ServiceUnavailable, ServiceWarning
 from tests.support.checks import (
     Alias,
@@ -86,9 +88,33 @@ def test_check_status__missing() -> None:
         HealthCheck().run_check()
 
 
-@pytest.mark.parametrize("check_class", [Fine, AsyncFine])
+@dataclasses.dataclass
+class Sync(HealthCheck):
+    """Does what it is told, in sync code, as checks of version 4.x do."""
+
+    error: BaseException | None = None
+
+    def run(self) -> str:
+        if self.error is not None:
+            raise self.error
+        return "whatever"
+
+
+@dataclasses.dataclass
+class Async(HealthCheck):
+    """Does what it is told, in async code."""
+
+    error: BaseException | None = None
+
+    async def run(self) -> None:
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("check_class", [Fine, AsyncFine, Sync, Async])
 def test_run_check__ok(check_class: type[HealthCheck]) -> None:
-    """A run without errors is OK, takes time, and forgets the errors before."""
+    """A run without errors is OK, whatever it returns, takes time, and forgets the errors before."""
     check = check_class()
     check.add_error("of before")
     check.run_check()
@@ -96,13 +122,15 @@ def test_run_check__ok(check_class: type[HealthCheck]) -> None:
     assert 0 < check.time_taken < 60
 
 
-@pytest.mark.parametrize("check_class", [Broken, AsyncBroken])
-def test_run_check__health_check_exception(check_class: type[HealthCheck]) -> None:
+GONE = ServiceUnavailable("gone")
+
+
+@pytest.mark.parametrize("check", [Broken(), AsyncBroken(), Sync(error=GONE), Async(error=GONE)])
+def test_run_check__health_check_exception(check: HealthCheck) -> None:
     """A HealthCheckException becomes the check's error."""
-    check = check_class()
     check.run_check()
     assert [type(error) for error in check.errors] == [ServiceUnavailable]
-    assert (check.status, check.pretty_status()) == (0, "unavailable: Something went wrong!")
+    assert (check.status, check.pretty_status().partition(":")[0]) == (0, "unavailable")
     assert check.time_taken > 0
 
 
@@ -121,11 +149,17 @@ def test_run_check__through_add_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("check_class", "exception"), [(Blown, ZeroDivisionError), (Exiting, SystemExit), (BaseBlown, NoException)]
+    ("check", "exception"),
+    [
+        (Blown(), ZeroDivisionError),
+        (Exiting(), SystemExit),
+        (BaseBlown(), NoException),
+        (Sync(error=ZeroDivisionError()), ZeroDivisionError),
+        (Async(error=ZeroDivisionError()), ZeroDivisionError),
+    ],
 )
-def test_run_check__anything_else(check_class: type[HealthCheck], exception: type[BaseException]) -> None:
+def test_run_check__anything_else(check: HealthCheck, exception: type[BaseException]) -> None:
     """What nobody expected comes out, with the time that it took."""
-    check = check_class()
     with pytest.raises(exception):
         check.run_check()
     assert check.time_taken > 0
@@ -197,6 +231,9 @@ def test_arun_check__on_the_running_loop() -> None:
     loop, check = asyncio.run(main())
     assert loops == [loop]
     assert (check.status, check.time_taken > 0) == (0, True)
+    of_version_4 = Async(error=GONE)
+    asyncio.run(of_version_4.arun_check())
+    assert of_version_4.status == 0
 
 
 class OwnRunCheck(AsyncFine):
@@ -206,11 +243,13 @@ class OwnRunCheck(AsyncFine):
         self.errors = [HealthCheckException("of my own")]
 
 
-def test_is_asynchronous__own_run_check_is_honoured() -> None:
+@pytest.mark.parametrize(
+    ("check_class", "expected"),
+    [(AsyncFine, True), (Fine, False), (OwnRunCheck, False), (Async, True), (Sync, False)],
+)
+def test_is_asynchronous(check_class: type[HealthCheck], expected: bool) -> None:
     """A check goes to the event loop only if its own ``run_check`` would not be passed over there."""
-    assert is_asynchronous(AsyncFine) is True
-    assert is_asynchronous(Fine) is False
-    assert is_asynchronous(OwnRunCheck) is False
+    assert is_asynchronous(check_class) is expected
 
 
 @pytest.mark.parametrize(
@@ -231,23 +270,17 @@ def test_add_error__what_it_takes(error: object, kind: type[HealthCheckException
 
 
 def test_add_error__cause() -> None:
-    """The exception behind an error stays with it, for the log."""
-    check, cause = Fine(), ValueError("behind")
-    check.add_error("gone", cause)
-    assert check.errors[0].__cause__ is cause
-
-
-def test_add_error__keeps_the_cause_of_what_was_raised() -> None:
-    """``raise … from`` keeps its cause through ``run_check``."""
+    """The exception behind an error stays with it, for the log, also through ``raise … from``."""
     cause = ValueError("behind")
 
     class Caused(HealthCheck):
         def check_status(self) -> None:
+            self.add_error("gone", cause)
             raise ServiceUnavailable("gone") from cause
 
     check = Caused()
     check.run_check()
-    assert check.errors[0].__cause__ is cause
+    assert [error.__cause__ for error in check.errors] == [cause, cause]
 
 
 def test_pretty_status__a_line_each() -> None:
@@ -280,14 +313,163 @@ def test_repr__identifier_is_deprecated() -> None:
 
 
 @pytest.mark.parametrize("name", ["BaseHealthCheck", "BaseHealthCheckBackend"])
-def test_module__old_base_classes(name: str) -> None:
-    """The names of version 3.x before 3.2x still work, with a warning."""
+def test_module__base_classes(name: str) -> None:
+    """The names of version 3.x before 3.2x still work, with a warning, and where version 4.x has it is ours."""
     with pytest.warns(DeprecationWarning, match=name):
-        base: Any = getattr(backends, name)
-    assert base is HealthCheck
-
-
-def test_module__unknown_name() -> None:
-    """A name that was never there is not made up."""
+        old: Any = getattr(backends, name)
+    assert old is base.HealthCheck is health_check.HealthCheck is HealthCheck
     with pytest.raises(AttributeError, match="nonsense"):
         backends.nonsense  # noqa: B018
+
+
+@dataclasses.dataclass
+class OwnTimeout(HealthCheck):
+    """Reads a timeout of its own, as the client checks of version 4.x do."""
+
+    hostname: str
+    timeout: datetime.timedelta = dataclasses.field(default=datetime.timedelta(seconds=3), repr=False)
+
+    async def run(self) -> None:
+        raise ServiceUnavailable(f"{self.hostname} after {self.timeout.total_seconds():g} s")
+
+
+class BaseTimeout(HealthCheck):
+    """Reads the timeout that the base class of version 4.x has."""
+
+    def run(self) -> None:
+        raise ServiceUnavailable(f"after {self.timeout.total_seconds():g} s")
+
+
+def test_run__reads_its_timeout() -> None:
+    """``self.timeout.total_seconds()`` works with a field of the check's own and with that of the base class."""
+    own, inherited = OwnTimeout("shop"), BaseTimeout()
+    own.run_check()
+    inherited.run_check()
+    assert own.pretty_status() == "unavailable: shop after 3 s"
+    assert inherited.pretty_status() == "unavailable: after 5 s"
+
+
+def test_status_method_name__check_status_comes_first() -> None:
+    """A check that overrides ``check_status`` may have a ``run`` for something else."""
+
+    class Older(HealthCheck):
+        def check_status(self) -> None:
+            """Find nothing wrong."""
+
+        def run(self) -> None:
+            raise AssertionError("not meant for us")
+
+    Older().run_check()
+    assert status_method_name(Older) == "check_status"
+    assert status_method_name(Sync) == "run"
+
+
+def test_run__not_callable_is_no_check() -> None:
+    """An attribute ``run`` that is no method makes no check."""
+
+    class Data(HealthCheck):
+        run = "daily"
+
+    with pytest.raises(NotImplementedError):
+        Data().run_check()
+
+
+class Bare(HealthCheck):
+    """Says it as a bare attribute."""
+
+    critical_service = False
+
+
+@dataclasses.dataclass
+class BareDataclass(HealthCheck):
+    """Says it as a bare attribute of a dataclass, beside a required field."""
+
+    critical_service = False
+    url: str
+
+
+@dataclasses.dataclass
+class Annotated(HealthCheck):
+    """Says it as a field."""
+
+    critical_service: bool = False
+
+
+@dataclasses.dataclass
+class ClassVariable(HealthCheck):
+    """Says it as a class variable."""
+
+    critical_service: ClassVar[bool] = False  # type: ignore[misc]
+
+
+@dataclasses.dataclass(slots=True)
+class SlotsClassVariable(HealthCheck):
+    """Says it as a class variable of a class with slots."""
+
+    critical_service: ClassVar[bool] = False  # type: ignore[misc]
+    url: str = ""
+
+
+@dataclasses.dataclass(slots=True)
+class SlotsAnnotated(HealthCheck):
+    """Says it as a field of a class with slots."""
+
+    critical_service: bool = False
+
+
+@dataclasses.dataclass
+class DataclassOfBare(Bare):
+    """Inherits it."""
+
+    url: str = ""
+
+
+class OfSlots(SlotsClassVariable):
+    """Inherits it from a class with slots."""
+
+
+@pytest.mark.parametrize(
+    "construct",
+    [
+        Bare,
+        lambda: BareDataclass("http://shop"),
+        Annotated,
+        ClassVariable,
+        SlotsClassVariable,
+        SlotsAnnotated,
+        DataclassOfBare,
+        OfSlots,
+    ],
+)
+def test_critical_service__however_it_is_written(construct: Callable[[], HealthCheck]) -> None:
+    """A class that says it is not critical makes instances that say so; else they are."""
+    assert construct().critical_service is False
+    assert Fine().critical_service is True
+
+
+def test_critical_service__slots_refused() -> None:
+    """A bare attribute that ``slots=True`` would lose is refused at the declaration, also of a parent."""
+    with pytest.raises(TypeError, match=r"Slotted: .*ClassVar\[bool\] = False.*leave slots=True out"):
+
+        @dataclasses.dataclass(slots=True)
+        class Slotted(HealthCheck):
+            critical_service = False
+            url: str = ""
+
+    with pytest.raises(TypeError, match="critical_service"):
+        dataclasses.make_dataclass("Child", [("url", str, "")], bases=(Bare,), slots=True)
+
+
+def test_critical_service__bare_below_slots_holds_or_is_refused() -> None:
+    """A bare attribute below a class with slots holds, or is refused loudly."""
+
+    @dataclasses.dataclass(slots=True)
+    class Parent(HealthCheck):
+        url: str = ""
+
+    try:
+        child = type("Child", (Parent,), {"critical_service": False})
+    except TypeError as error:
+        assert "critical_service" in str(error)  # noqa: PT017 - one of two good ends
+    else:
+        assert child().critical_service is False

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import datetime
 import math
+import time
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
 from pytest_django import Settings
 
 from health_check import conf
 from health_check.conf import host_name, nearest, seconds, site_name
 from health_check.conf import settings as ours
+from health_check.monitor import runtime
+from tests.conftest import Mount
+from tests.support.checks import Fine
+from tests.support.client import Lag
 
 
 @pytest.fixture
@@ -57,6 +64,7 @@ DEFAULTS = {
     "TRACES": "all",
     "ENVIRONMENT": "",
     "TRACE_URL": "",
+    "DURATION_BUCKETS": (0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0),
 }
 
 
@@ -103,12 +111,23 @@ def test_settings__test_environment(settings: Settings) -> None:
         ("ENVIRONMENT", "production", "production"),
         ("TRACE_URL", "https://x/{trace_id}", "https://x/{trace_id}"),
         ("TRACE_URL", "", ""),
+        ("DURATION_BUCKETS", [0.1, 1, 10], (0.1, 1.0, 10.0)),
+        ("DURATION_BUCKETS", (0.1,), (0.1,)),
+        ("DURATION_BUCKETS", [datetime.timedelta(milliseconds=5), 1], (0.005, 1.0)),
+        ("DURATION_BUCKETS", list(range(1, 51)), tuple(map(float, range(1, 51)))),
     ],
 )
 def test_settings__configured(key: str, value: object, expected: object, settings: Settings) -> None:
     """What the site sets holds, from that moment on."""
     settings.HEALTH_CHECK = {key: value}
     assert getattr(ours, key) == expected
+
+
+NO_BUCKETS: list[object] = [
+    *(None, [], (), "0.1, 1", 5, {"0.1": 1}, {0.1}),
+    *([0, 1], [-1, 1], [1, 0.1], [1, 1], [1, 1.0], [0.1, "1"], [0.1, True], [0.1, None], [0.1, math.inf]),
+    *([0.1, math.nan], [10**400], [float(number) for number in range(1, 52)]),
+]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +160,7 @@ def test_settings__configured(key: str, value: object, expected: object, setting
         ("TRACE_URL", "https://tempo.example.com/", 'use an address like "https://tempo.example.com/trace/{trace_id}"'),
         ("TRACE_URL", "javascript:{trace_id}", "use an address like"),
         ("TRACE_URL", None, "use an address like"),
+        *(("DURATION_BUCKETS", value, "use a list of at most 50 numbers") for value in NO_BUCKETS),
     ],
 )
 def test_settings__unusable(key: str, value: object, remedy: str, settings: Settings) -> None:
@@ -197,24 +217,18 @@ def test_unknown__nearest_known_key(key: object, hint: str, settings: Settings) 
     assert conf.unknown() == [f"HEALTH_CHECK[{key!r}] is not a setting of django-health-exporter.{hint}"]
 
 
-def test_unknown__keys_of_all_kinds(settings: Settings) -> None:
-    """Keys that cannot be sorted are told as well."""
-    settings.HEALTH_CHECK = {7: 1, "ZZZ": 1, None: 1}
-    assert len(conf.unknown()) == 3
-
-
-@pytest.mark.parametrize("key", [*conf.KNOWN, *conf.LEGACY, *conf.REMOVED])
-def test_unknown__known_and_old_keys(key: str, settings: Settings) -> None:
-    """Keys of ours and of version 3.x are not unknown."""
-    settings.HEALTH_CHECK = {key: 1}
-    assert conf.unknown() == []
-
-
-@pytest.mark.parametrize("key", ["MAX_AGE_OVERRIDES_CHECKS", "DEBUG"])
-def test_unknown__what_cannot_be_set(key: str, settings: Settings) -> None:
-    """What looks like a setting and is none is unknown."""
-    settings.HEALTH_CHECK = {key: 1}
-    assert len(conf.unknown()) == 1
+@pytest.mark.parametrize(
+    ("keys", "unknown"),
+    [
+        ((*conf.KNOWN, *conf.LEGACY, *conf.REMOVED), 0),
+        ((7, "ZZZ", None), 3),
+        (("MAX_AGE_OVERRIDES_CHECKS", "DEBUG"), 2),
+    ],
+)
+def test_unknown__how_many(keys: tuple[object, ...], unknown: int, settings: Settings) -> None:
+    """Keys of ours and of version 3.x are known; what cannot be sorted, or only looks like a setting, is not."""
+    settings.HEALTH_CHECK = dict.fromkeys(keys, 1)
+    assert len(conf.unknown()) == unknown
 
 
 def test_nearest__nothing_like_it() -> None:
@@ -288,3 +302,34 @@ def test_host_name__one_everywhere(store: Any, name: str, settings: Settings, mo
     monkeypatch.setattr("socket.gethostname", lambda: "machine")
     settings.HEALTH_CHECK = {} if store is None else {"STORE": store}
     assert host_name() == name
+
+
+ANSWER_SECONDS = 0.9
+"""How soon a site says that it is not configured properly, on a busy machine; waiting for a check takes longer."""
+
+
+def test_buckets__unusable__told_at_once(settings: Settings, mount_checks: Mount, client: Client, lag: Lag) -> None:
+    """What cannot be used is told by a system check, and by the endpoint at once; metrics of others stay."""
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60, "TIMEOUT": 1, "DURATION_BUCKETS": [3, 1]}
+    mount_checks(Fine)
+    found = [message.id for message in run_checks(tags=["health_check"]) if "DURATION_BUCKETS" in message.msg]
+    assert found == ["health_check.E001"]
+    start = time.monotonic()
+    answer, metrics = client.get("/health/", {"format": "json"}), client.get("/metrics")
+    assert time.monotonic() - start < ANSWER_SECONDS + lag.slack
+    assert (answer.status_code, metrics.status_code) == (500, 200)
+    assert b"HEALTH_CHECK['DURATION_BUCKETS'] is [3, 1]" in answer.content
+    assert b"python_info" in metrics.content
+    assert b"django_health_check_store_up 0.0" in metrics.content
+
+
+def test_changed__counts_by_the_new_ones(settings: Settings, mount_checks: Mount, client: Client) -> None:
+    """Runs are counted by the bounds that are set, and the page has a bucket for each, and the last one."""
+    settings.HEALTH_CHECK = {"DURATION_BUCKETS": [20, 40]}
+    mount_checks(Fine)
+    page = client.get("/metrics").content.decode()
+    lines = [line for line in page.splitlines() if line.startswith("django_health_check_duration_seconds_bucket")]
+    assert [line.partition(" ")[0].partition('le="')[2].rstrip('"}') for line in lines] == ["20.0", "40.0", "+Inf"]
+    [reading] = runtime.read().readings
+    assert reading.record is not None
+    assert reading.record.totals.durations.keys() == {20.0}

@@ -9,6 +9,7 @@ import pytest
 
 from health_check.exceptions import (
     HealthCheckException,
+    Misconfigured,
     ServiceReturnedUnexpectedResult,
     ServiceUnavailable,
     ServiceWarning,
@@ -72,6 +73,7 @@ def history(*results: Result) -> Record:
         (ServiceUnavailable("gone"), Kind.UNAVAILABLE, "unavailable: gone"),
         (ServiceReturnedUnexpectedResult("odd"), Kind.UNEXPECTED, "unexpected result: odd"),
         (HealthCheckException("what?"), Kind.UNKNOWN, "unknown error: what?"),
+        (Misconfigured("no url"), Kind.UNKNOWN, "misconfigured: no url"),
         (Overload("busy"), Kind.WARNING, "overload: busy"),
         ("just words", Kind.UNKNOWN, "unknown error: just words"),
         (ServiceUnavailable("at http://me:hunter2@x"), Kind.UNAVAILABLE, "unavailable: at http://***@x"),
@@ -103,20 +105,11 @@ def test_message_of__anything_else(error: object) -> None:
     ],
 )
 def test_as_exception__same_class_and_text(error: HealthCheckException) -> None:
-    """A message gives back an exception like the one it came from."""
+    """A message gives back an exception like the one it came from, of an own class the one of ours above it."""
     again = Message.of(error).as_exception()
     assert (type(again), str(again)) == (type(error), str(error))
-
-
-def test_as_exception__own_class() -> None:
-    """An exception class of the user's becomes the one of ours that it derives from, with its text."""
-    again = Message.of(Overload("busy")).as_exception()
-    assert (type(again), str(again)) == (ServiceWarning, "overload: busy")
-
-
-def test_unavailable__is_a_service_unavailable() -> None:
-    """What we say ourselves has the form of a ServiceUnavailable."""
-    assert unavailable("no result yet") == Message(kind=Kind.UNAVAILABLE, text="unavailable: no result yet")
+    own = Message.of(Overload("busy")).as_exception()
+    assert (type(own), str(own)) == (ServiceWarning, "overload: busy")
 
 
 @pytest.mark.parametrize(
@@ -143,41 +136,38 @@ def test_outcome__timeout() -> None:
     """A run past its deadline is in error, and counted as a timeout."""
     timed_out = result(unavailable("timed out after 5 s"), timed_out=True)
     assert (timed_out.state, timed_out.outcome) == (State.ERROR, Outcome.TIMEOUT)
+    assert timed_out.messages == (Message(kind=Kind.UNAVAILABLE, text="unavailable: timed out after 5 s"),)
 
 
-def test_after__first_run() -> None:
-    """The first record counts one run, and from zero whatever else there might have been."""
-    record = history(result())
-    assert (record.seq, record.streak, record.last_success, record.last_transition) == (1, 1, 1000.0, 1000.0)
-    assert record.fresh_until == 1010.0
-    assert record.totals.runs == {Outcome.OK: 1, Outcome.WARNING: 0, Outcome.ERROR: 0, Outcome.TIMEOUT: 0}
+TIMEOUT = result(ERROR, timed_out=True)
 
 
-def test_after__first_run_fails() -> None:
-    """A check that never was ok has no last success."""
-    assert history(result(ERROR), result(ERROR, finished=1010)).last_success is None
-
-
-def test_after__same_state() -> None:
-    """A state that stays makes a streak, and keeps the time at which it came about."""
-    record = history(result(ERROR), result(UNKNOWN_ERROR, finished=1010), result(ERROR, finished=1020, timed_out=True))
-    assert (record.seq, record.streak, record.last_transition, record.fresh_until) == (3, 3, 1000.0, 1030.0)
-    assert record.totals.runs == {Outcome.OK: 0, Outcome.WARNING: 0, Outcome.ERROR: 2, Outcome.TIMEOUT: 1}
-
-
-def test_after__other_state() -> None:
-    """Another state starts a new streak; the last success stays known."""
-    record = history(result(), result(finished=1010), result(WARNING, finished=1020), result(ERROR, finished=1030))
-    assert (record.seq, record.streak, record.last_transition, record.last_success) == (4, 1, 1030.0, 1010.0)
-    assert record.totals.runs == {Outcome.OK: 2, Outcome.WARNING: 1, Outcome.ERROR: 1, Outcome.TIMEOUT: 0}
+@pytest.mark.parametrize(
+    ("results", "streak", "last_transition", "last_success", "runs"),
+    [
+        ([result()], 1, 0, 0, (1, 0, 0, 0)),
+        ([result(ERROR), result(ERROR)], 2, 0, None, (0, 0, 2, 0)),
+        ([result(ERROR), result(UNKNOWN_ERROR), TIMEOUT], 3, 0, None, (0, 0, 2, 1)),
+        ([result(), result(), result(WARNING), result(ERROR)], 1, 3, 1, (2, 1, 1, 0)),
+    ],
+)
+def test_after__each_run(
+    results: list[Result], streak: int, last_transition: int, last_success: int | None, runs: tuple[int, ...]
+) -> None:
+    """A state that stays makes a streak; another one starts a new one; the last success, and all runs, stay known."""
+    record = history(*(dataclasses.replace(one, finished=10.0 * number) for number, one in enumerate(results)))
+    assert (record.seq, record.streak) == (len(results), streak)
+    assert record.last_transition == 10.0 * last_transition
+    assert record.last_success == (None if last_success is None else 10.0 * last_success)
+    assert record.fresh_until == record.result.finished + 10
+    assert tuple(record.totals.runs[outcome] for outcome in Outcome) == runs
 
 
 def test_after__leaves_the_record_before_alone() -> None:
     """Records are frozen: a later run does not count in an earlier record."""
     first = history(result())
     Record.after(first, result(ERROR), max_age=10)
-    assert first.totals.runs[Outcome.OK] == 1
-    assert first.totals.runs[Outcome.ERROR] == 0
+    assert (first.totals.runs[Outcome.OK], first.totals.runs[Outcome.ERROR]) == (1, 0)
 
 
 @pytest.mark.parametrize(
