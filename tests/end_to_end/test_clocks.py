@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.support.caches import redis_server
 from tests.support.observer import MAX_AGE, Observer, Seen
-from tests.support.repetitions import long
-from tests.support.servers import Server, clean_environment, site_under_wrapped_gunicorn
+from tests.support.servers import clean_environment, site_under_wrapped_gunicorn
 from tests.support.services import require
 from tests.support.site.checks import Noted, gaps, noted_runs
 from tests.support.site.configuration import Site
@@ -70,26 +66,6 @@ def step(file: pathlib.Path, offset: str) -> None:
     new.replace(file)
 
 
-def site_of(folder: pathlib.Path, *, scheduler: bool = True) -> Site:
-    """Return a site whose processes share the default file."""
-    checks = [f"tests.support.site.checks.{label}" for label in LABELS]
-    return Site(folder=folder, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": scheduler})
-
-
-@contextlib.contextmanager
-def observed(server: Server, folder: pathlib.Path) -> Iterator[Observer]:
-    """Yield a client of a server, whose processes share what they know."""
-    observer = Observer(server, folder, LABELS)
-    with observer.watching():
-        observer.learn_what_is_normal()
-        yield observer
-
-
-def runs_between(folder: pathlib.Path, label: str, start: float, end: float) -> list[Noted]:
-    """Return the runs of a check that started in a period."""
-    return [run for run in noted_runs(folder, label) if start <= run.started < end]
-
-
 def assert_steady(folder: pathlib.Path, start: float, slack: float, *, most: float) -> None:
     """Assert that checks have been run neither too often since a moment, nor too seldom.
 
@@ -101,35 +77,23 @@ def assert_steady(folder: pathlib.Path, start: float, slack: float, *, most: flo
     """
     end = time.monotonic()
     for label in LABELS:
-        runs = runs_between(folder, label, start, end)
+        runs = [run for run in noted_runs(folder, label) if start <= run.started < end]
         print(f"{label}: {len(runs)} runs in {end - start:.2f} s, at most {most:.1f}, by {len({r.pid for r in runs})}")
         assert len(runs) <= most, f"{label}: {runs}"
         pauses = gaps([Noted(started=start, pid=0), *runs, Noted(started=end, pid=0)])
         assert max(pauses) < FROZEN_SECONDS + slack, f"{label}: {runs}"
 
 
-def fleet_site(folder: pathlib.Path, host: str, caches: Mapping[str, object]) -> Site:
-    """Return the site on one of several hosts, whose checks are the same for all."""
-    store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": host}}
-    return dataclasses.replace(
-        site_of(folder),
-        checks=[[f"tests.support.site.checks.{label}", {"scope": "fleet"}] for label in LABELS],
-        caches=caches,
-        health_check={"STORE": store, "SCHEDULER": True},
-    )
-
-
-@pytest.mark.parametrize("place", ["file", long("redis")])
-def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path, place: str) -> None:
+def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path) -> None:
     """Steps by two minutes, forth and back, neither freeze checks nor multiply runs, and no answer gets wrong."""
     clock = tmp_path / "clock"
     with contextlib.ExitStack() as stack:
-        site = site_of(tmp_path)
-        if place == "redis":
-            redis = stack.enter_context(redis_server(tmp_path / "redis"))
-            site = fleet_site(tmp_path, "host", {"default": redis.configuration()})
+        checks = [f"tests.support.site.checks.{label}" for label in LABELS]
+        site = Site(folder=tmp_path, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": True})
         server = stack.enter_context(site_under_wrapped_gunicorn(site, [], *ARGUMENTS, environment=stepping(clock)))
-        observer = stack.enter_context(observed(server, tmp_path))
+        observer = Observer(server, tmp_path, LABELS)
+        stack.enter_context(observer.watching())
+        observer.learn_what_is_normal()
         for offset in (WRONG_SECONDS, 0, -WRONG_SECONDS):
             start = time.monotonic()
             step(clock, f"{offset:+d}s")

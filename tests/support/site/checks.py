@@ -303,17 +303,6 @@ class SocketPair(Noting):
                 stack.callback(end.close)
 
 
-class Verbose(Noting):
-    """Report a hundred things at length."""
-
-    critical_service = False
-
-    def check_status(self) -> None:
-        self.note()
-        for number in range(100):
-            self.add_error(ServiceUnavailable(f"shard {number} \N{GRINNING FACE}{'x' * 9900}"))
-
-
 @dataclasses.dataclass
 class AskingWeb(Noting):
     """Ask a URL, by a client of one kind or another."""
