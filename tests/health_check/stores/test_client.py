@@ -62,10 +62,6 @@ class Desk:
         """Tell whether the store has given a lease that was not given back."""
         return MemoryStore.look(self.store, [Query(key=KEY)])[0].held_since is not None
 
-    def has_release(self) -> bool:
-        """Tell whether the store was used again, and has all leases back."""
-        return self.client.up and not self.is_held()
-
 
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
@@ -156,10 +152,10 @@ def test_call__store_of_one_process(
 
 @no_retry
 def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture, lag: Lag) -> None:
-    """The first caller waits a quarter of a second, those after it not at all; after a second the store is lost."""
-    with desk.store.holding("look"):
+    """All who ask meanwhile wait a quarter of a second, those after them not at all; after a second it is lost."""
+    with desk.store.holding("look"), ThreadPoolExecutor(20) as pool:
         began = time.monotonic()
-        assert desk.client.look([QUERY]) is None
+        assert list(pool.map(lambda _: desk.client.look([QUERY]), range(20))) == [None] * 20
         waited = time.monotonic() - began
         assert 0.9 * ANSWER_SECONDS < waited < 1.8 * ANSWER_SECONDS + lag.slack
         assert (desk.client.up, desk.client.usable) == (True, False)
@@ -168,6 +164,7 @@ def test_call__store_hangs(desk: Desk, caplog: pytest.LogCaptureFixture, lag: La
         eventually(lambda: desk.client.trouble)
         assert time.monotonic() - began > 0.9 * LOST_SECONDS
         assert desk.client.trouble == "the shelf does not answer"
+        assert desk.store.calls == ["look"]
     assert warnings_of(caplog) == [
         f"{WARNING}: the shelf does not answer. Until it can, this process keeps its records in memory."
     ]
@@ -206,8 +203,8 @@ def test_call__goes_on__is_slow_and_not_lost(desk: Desk, held: Held) -> None:
     assert (said, desk.gave_up) == (["slow"], [])
 
 
-def test_rescue__counts_from_the_last_progress(desk: Desk) -> None:
-    """Time before a round trip that came back is no silence, also where nobody has looked meanwhile."""
+def test_rescue__counts_what_somebody_saw_since_the_last_progress(desk: Desk) -> None:
+    """Time before a round trip that came back is no silence, nor is any in which who looks could not go on himself."""
     with desk.store.holding("look") as held:
         desk.client.submit(lambda: desk.client.look([QUERY]))
         assert held.running.wait(SECONDS)
@@ -216,6 +213,11 @@ def test_rescue__counts_from_the_last_progress(desk: Desk) -> None:
         desk.store.progressed()
         desk.clock.forward(0.4 * ANSWER_SECONDS)
         assert desk.client.rescue() > 0
+        for _ in range(3):
+            desk.clock.forward(ANSWER_SECONDS)
+            assert desk.client.rescue(late=True) > 0
+        desk.clock.forward(60.0)
+        assert desk.client.rescue(leave=False) > 0
         assert desk.client.usable
 
 
@@ -231,29 +233,6 @@ def test_call__fails_twice__is_tried_again(desk: Desk, caplog: pytest.LogCapture
     assert desk.client.call(work, "lost") == "used"
     assert desk.client.up
     assert caplog.messages == []
-
-
-def test_rescue__late__gives_the_call_that_time(desk: Desk) -> None:
-    """Who wakes up late cannot tell that the call could go on meanwhile; nor can who looks after a long time."""
-    with desk.store.holding("look") as held:
-        desk.client.submit(lambda: desk.client.look([QUERY]))
-        assert held.running.wait(SECONDS)
-        for _ in range(3):
-            desk.clock.forward(ANSWER_SECONDS)
-            assert desk.client.rescue(late=True) > 0
-        desk.clock.forward(60.0)
-        assert desk.client.rescue(leave=False) > 0
-        assert desk.client.usable
-
-
-@no_retry
-def test_call__store_hangs__all_hear_of_it_together(desk: Desk, lag: Lag) -> None:
-    """Those who queue behind a call that hangs do not wait for a quarter of a second each."""
-    with desk.store.holding("look"), ThreadPoolExecutor(20) as pool:
-        began = time.monotonic()
-        assert list(pool.map(lambda _: desk.client.look([QUERY]), range(20))) == [None] * 20
-        assert time.monotonic() - began < 1.8 * ANSWER_SECONDS + lag.slack
-        assert desk.store.calls == ["look"]
 
 
 @no_retry
@@ -358,15 +337,20 @@ def test_store__back__nobody_else_is_at_it_meanwhile(desk: Desk, monkeypatch: py
     assert ("health-check-store-retry", True) not in closing
 
 
-def test_publish__fails__its_lease_is_given_back_later(desk: Desk) -> None:
-    """The store being back, the next run is for whoever asks first."""
+@pytest.mark.parametrize("method", ["publish", "release"])
+def test_lease__cannot_be_given_back__is_later(desk: Desk, method: str) -> None:
+    """The store being back, the next run is for whoever asks first, whatever it was away for."""
     lease = desk.lease()
     assert lease is not None
     desk.store.fail(StoreError("gone"))
-    assert desk.publish(lease) is None
+    for _ in range(2):
+        if method == "publish":
+            assert desk.publish(lease) is None
+        else:
+            desk.client.release([lease])
     assert desk.is_held()
     desk.store.recover()
-    eventually(desk.has_release)
+    eventually(lambda: desk.client.up and not desk.is_held())
 
 
 @no_retry
@@ -380,18 +364,6 @@ def test_look__lease_comes_too_late__is_given_back(desk: Desk) -> None:
     hung.join(SECONDS)
     assert desk.store.calls == ["look", "release"]
     assert not desk.is_held()
-
-
-def test_release__while_down__is_done_later(desk: Desk) -> None:
-    """A lease that cannot be given back at once is as soon as that is possible."""
-    lease = desk.lease()
-    assert lease is not None
-    desk.store.fail(StoreError("gone"))
-    desk.client.release([lease])
-    desk.client.release([lease])
-    assert desk.is_held()
-    desk.store.recover()
-    eventually(desk.has_release)
 
 
 def test_step__raises_or_is_slow__is_not_the_fault_of_the_store(
@@ -415,7 +387,10 @@ def test_step__raises_or_is_slow__is_not_the_fault_of_the_store(
 
 
 def test_call__no_thread_to_be_had(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a thread nobody hears of an error but who submits a step, and nothing is done late."""
+    """Without a thread nobody hears of an error but who submits a step, and nothing is done late.
+
+    Where there is none to come back to a store, whoever asks next tries again.
+    """
     with monkeypatch.context() as patch:
         patch.setattr(threads, "start", refuse)
         assert desk.client.look([QUERY]) is None
@@ -425,11 +400,6 @@ def test_call__no_thread_to_be_had(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert desk.lease() is not None
     assert desk.store.calls == ["look"]
     assert desk.client.draining is False
-
-
-def test_store__lost__no_thread_to_be_had__comes_back_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no thread to come back to a store, whoever asks next tries again."""
-    assert desk.lease() is not None
     with monkeypatch.context() as patch:
         patch.setattr(threads, "start", refuse)
         desk.store.fail(StoreError("gone"), "look")
