@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
-from health_check.concurrency.threads import LONGEST_SECONDS, is_patched, new_lock, start
+from health_check.concurrency.threads import LONGEST_SECONDS, is_patched, new_lock
 
 T = TypeVar("T")
 Contra = TypeVar("Contra", contravariant=True)
@@ -156,14 +156,3 @@ def settle(future: Settled[T], function: Callable[[], T]) -> None:
         future.set_exception(error)
     else:
         future.set_result(value)
-
-
-def call(function: Callable[[], T], name: str) -> Future[T]:
-    """Call a function on a daemon thread of its own.
-
-    Raises:
-        RuntimeError: As ``threads.start`` does.
-    """
-    future: Future[T] = Future()
-    start(lambda: settle(future, function), name)
-    return future

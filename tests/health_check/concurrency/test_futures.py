@@ -11,58 +11,33 @@ from collections.abc import Callable
 
 import pytest
 
-from health_check.concurrency.futures import Future, call, settle
+from health_check.concurrency.futures import Future, settle
 from health_check.concurrency.threads import start
 from tests.support.bench import SECONDS
 from tests.support.patched import run_patched
 
 
-def test_result__value() -> None:
-    """What it was settled by is there for whoever asks, however often."""
-    future: Future[int] = Future()
-    assert not future.done()
-    future.set_result(7)
-    assert future.done()
-    assert (future.result(), future.result(), future.exception()) == (7, 7, None)
-    assert future.wait(0)
-
-
-def test_result__exception() -> None:
-    """An exception that it was settled by is raised for each who asks."""
-    future: Future[int] = Future()
-    error = SystemExit(3)
-    future.set_exception(error)
-    assert future.done()
-    assert future.exception() is error
-    for _ in range(2):
-        with pytest.raises(SystemExit) as caught:
-            future.result()
-        assert caught.value is error
-
-
-def test_result__not_settled() -> None:
-    """Before it is settled there is nothing to have, and nothing to wait for in no time."""
-    future: Future[int] = Future()
-    assert future.exception() is None
-    assert not future.wait(0)
-    assert not future.wait(-1)
-    with pytest.raises(RuntimeError, match="not settled yet"):
-        future.result()
-
-
-def test_settle__once() -> None:
-    """Only the first to settle it does; callbacks are called once."""
+def test_result__is_what_it_was_settled_by_first() -> None:
+    """Only the first to settle it does, by a value or an exception; it is there for whoever asks, however often."""
     future: Future[int] = Future()
     calls: list[int] = []
     future.on_done(lambda: calls.append(future.result()))
-    future.set_result(1)
+    assert (future.done(), future.exception(), future.wait(0), future.wait(-1)) == (False, None, False, False)
+    with pytest.raises(RuntimeError, match="not settled yet"):
+        future.result()
+    future.set_result(7)
     future.set_result(2)
     future.set_exception(ValueError())
-    assert (future.result(), future.exception(), calls) == (1, None, [1])
+    assert (future.done(), future.exception(), future.wait(0)) == (True, None, True)
+    assert (future.result(), future.result(), calls) == (7, 7, [7])
     failed: Future[int] = Future()
-    failed.set_exception(error := ValueError())
+    failed.set_exception(error := SystemExit(3))
     failed.set_result(1)
     assert failed.exception() is error
+    for _ in range(2):
+        with pytest.raises(SystemExit) as caught:
+            failed.result()
+        assert caught.value is error
 
 
 def test_settle__one_of_many_threads() -> None:
@@ -102,27 +77,20 @@ def test_on_done__in_order_and_at_once_if_settled() -> None:
 
 
 def test_wait__by_several_threads() -> None:
-    """All threads that wait go on when it is settled, and none before."""
+    """All threads that wait go on when it is settled, and none before; who waits in vain does so for its time."""
     future: Future[int] = Future()
     waited: list[bool] = []
     threads = [threading.Thread(target=lambda: waited.append(future.wait(SECONDS))) for _ in range(4)]
     for thread in threads:
         thread.start()
-    assert not future.wait(0.02)
+    begun = time.monotonic()
+    assert not future.wait(0.05)
+    assert time.monotonic() - begun >= 0.05
     assert waited == []
     future.set_result(1)
     for thread in threads:
         thread.join(SECONDS)
     assert waited == [True] * 4
-
-
-def test_wait__in_vain() -> None:
-    """Who waited in vain goes on after the time that was given; settling it later disturbs nobody."""
-    future: Future[int] = Future()
-    begun = time.monotonic()
-    assert not future.wait(0.05)
-    assert time.monotonic() - begun >= 0.05
-    future.set_result(1)
     assert future.wait(0.05)
 
 
@@ -146,26 +114,13 @@ async def awaited(future: Future[int]) -> int:
     return await future
 
 
-def test_wait_on_loop__time_is_up() -> None:
-    """A coroutine waits no longer than it was told; later it is too late for nobody."""
+def test_wait_on_loop__time_is_up_or_it_is_cancelled() -> None:
+    """A coroutine waits no longer than it was told; one that is cancelled leaves the others waiting."""
 
     async def main() -> None:
         future: Future[int] = Future()
         assert not await future.wait_on_loop(0)
         assert not await future.wait_on_loop(0.02)
-        future.set_result(1)
-        assert await future.wait_on_loop(0)
-        assert await future.wait_on_loop(None)
-        await asyncio.sleep(0)  # what wakes the waiter that has left
-
-    asyncio.run(main())
-
-
-def test_wait_on_loop__cancelled() -> None:
-    """One waiter that is cancelled leaves the others waiting, and settling it is no error."""
-
-    async def main() -> None:
-        future: Future[int] = Future()
         first, second = (asyncio.ensure_future(future.wait_on_loop(SECONDS)) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -176,6 +131,9 @@ def test_wait_on_loop__cancelled() -> None:
         thread.start()
         assert await second
         thread.join(SECONDS)
+        assert await future.wait_on_loop(0)
+        assert await future.wait_on_loop(None)
+        await asyncio.sleep(0)  # what wakes the waiters that have left
 
     asyncio.run(main())
 
@@ -228,23 +186,18 @@ def raiser(error: BaseException) -> Callable[[], int]:
     return function
 
 
-def test_call__on_a_thread_of_its_own() -> None:
-    """A function is called on a daemon thread with a name that tells whose it is."""
-    future = call(threading.current_thread, "some work")
-    assert future.wait(SECONDS)
-    thread = future.result()
-    assert thread is not threading.current_thread()
-    assert thread.daemon
-    assert thread.name == "health-check-some work"
+def test_gevent__greenlets_and_real_threads_wait() -> None:
+    """Under gevent one greenlet waits for a real thread while others run, and a real thread for a greenlet."""
+    run_patched(_greenlets_and_real_threads_wait)
 
 
-def test_gevent__a_greenlet_waits() -> None:
-    """Under gevent one greenlet waits for a real thread while the others run."""
-    run_patched(_a_greenlet_waits)
+def _greenlets_and_real_threads_wait() -> None:
+    """Be the patched process."""
+    _a_greenlet_waits()
+    _a_real_thread_waits()
 
 
 def _a_greenlet_waits() -> None:
-    """Be the patched process."""
     gevent = importlib.import_module("gevent")
     gate, future, late = importlib.import_module("gevent.event").Event(), Future[int](), Future[int]()
     beats: list[int] = []
@@ -266,18 +219,13 @@ def _a_greenlet_waits() -> None:
     late.set_result(1)  # nobody waits any more: the watcher is closed
     assert late.wait(0)
     for _ in range(200):  # settled at any moment between asking and waiting
-        made = call(lambda: 3, "call")
+        made: Future[int] = Future()
+        start(functools.partial(made.set_result, 3), "settler")
         assert made.wait(10)
         assert made.result() == 3
 
 
-def test_gevent__a_real_thread_waits() -> None:
-    """Under gevent also a thread that is none of gevent's can wait, for what a greenlet settles."""
-    run_patched(_a_real_thread_waits)
-
-
 def _a_real_thread_waits() -> None:
-    """Be the patched process."""
     gevent = importlib.import_module("gevent")
     future, outcome = Future[int](), Future[bool]()
     start(lambda: outcome.set_result(future.wait(30)), "waiter")

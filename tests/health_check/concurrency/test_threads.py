@@ -16,26 +16,6 @@ from tests.support.bench import SECONDS
 from tests.support.patched import run_patched
 
 
-def test_condition__waits_until_notified() -> None:
-    """Who waits lets go of the condition, and goes on when notified."""
-    condition, waiting, woken = threads.Condition(), threading.Event(), threading.Event()
-
-    def wait() -> None:
-        with condition:
-            waiting.set()
-            condition.wait(SECONDS)
-        woken.set()
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    assert waiting.wait(SECONDS)
-    with condition:  # to be had only once it waits
-        assert not woken.is_set()
-        condition.notify()
-    assert woken.wait(SECONDS)
-    thread.join(SECONDS)
-
-
 def test_condition__notify_wakes_one() -> None:
     """Each notification wakes one thread, the one that has waited longest; with none waiting it is lost."""
     condition, order, entered = threads.Condition(), list[int](), threading.Semaphore(0)
@@ -67,25 +47,16 @@ def test_condition__notify_wakes_one() -> None:
 
 
 def test_condition__wait_in_vain() -> None:
-    """Without a notification a wait ends by itself, and the next notification is for somebody else."""
-    condition = threads.Condition()
-    begun = time.monotonic()
-    with condition:
-        condition.wait(0.02)
-        assert time.monotonic() - begun >= 0.02
-        assert not condition._waiting
-        condition.notify()
-        begun = time.monotonic()
-        condition.wait(0.02)
-        assert time.monotonic() - begun >= 0.02
-
-
-def test_condition__is_held_again_after_the_wait() -> None:
-    """After a wait the condition is held, and after an exception it is free."""
+    """Without a notification a wait ends by itself, with the condition held; the next one is for somebody else."""
     condition = threads.Condition()
     with contextlib.suppress(ZeroDivisionError), condition:
-        condition.wait(0.001)
-        assert condition._lock.locked()
+        for _ in range(2):
+            begun = time.monotonic()
+            condition.wait(0.02)
+            assert time.monotonic() - begun >= 0.02
+            assert condition._lock.locked()
+            assert not condition._waiting
+            condition.notify()
         raise ZeroDivisionError
     assert not condition._lock.locked()
 
@@ -133,31 +104,24 @@ def test_start__no_thread_left(monkeypatch: pytest.MonkeyPatch) -> None:
         threads.start(lambda: None, "work")
 
 
-def test_new_queue__between_threads() -> None:
-    """What one thread puts another one gets, in order."""
-    queue = threads.new_queue()
-
-    def write() -> None:
-        for number in range(3):
-            queue.put(number)
-
-    threads.start(write, "writer")
-    assert [queue.get(timeout=SECONDS) for _ in range(3)] == [0, 1, 2]
-
-
 def test_original__without_gevent() -> None:
     """Where nothing is patched, what a module offers is what it offers."""
     assert threads.original("threading", "get_ident") is threading.get_ident
-    assert not threads.new_lock().locked()
 
 
-def test_gevent__a_busy_thread_does_not_stop_the_hub() -> None:
-    """Under gevent a thread is the system's: a call that blocks it, as a C library's may, stops no greenlet."""
-    run_patched(_a_busy_thread)
+def test_gevent__threads_are_the_system_s() -> None:
+    """Under gevent a call that blocks a thread stops no greenlet; locks are shared, and no hub is left behind."""
+    run_patched(_threads_are_the_system_s)
+
+
+def _threads_are_the_system_s() -> None:
+    """Be the patched process."""
+    _a_busy_thread()
+    _shared_locks()
+    _no_hub_left()
 
 
 def _a_busy_thread() -> None:
-    """Be the patched process."""
     gevent = importlib.import_module("gevent")
     assert threads.is_patched()
     ident = threads.original("_thread", "get_ident")
@@ -181,13 +145,7 @@ def _a_busy_thread() -> None:
     assert done.result() == "health-check-busy"
 
 
-def test_gevent__locks_are_shared_with_greenlets() -> None:
-    """Under gevent queues, locks and conditions work between real threads and the greenlets of another."""
-    run_patched(_shared_locks)
-
-
 def _shared_locks() -> None:
-    """Be the patched process."""
     gevent = importlib.import_module("gevent")
     queue, condition, found = threads.new_queue(), threads.Condition(), list[int]()
     finished: Future[bool] = Future()
@@ -212,13 +170,7 @@ def _shared_locks() -> None:
     assert sorted(found) == list(range(101))
 
 
-def test_gevent__threads_leave_no_hub_behind() -> None:
-    """Under gevent a thread that waited as greenlets do, as for a patched lock, cleans up when it ends."""
-    run_patched(_no_hub_left)
-
-
 def _no_hub_left() -> None:
-    """Be the patched process."""
     hubs: list[object] = []
 
     def wait() -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
-from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.history import NO_HISTORY, History, HistoryReader, StoreSummary, summary_of
@@ -18,11 +16,7 @@ from health_check.stores import Key, StoreError
 from tests.support.bench import MovableClock, Script, SharedStore, Worker, eventually
 from tests.support.places import ERROR, MAX_AGE, result_at
 
-
-@pytest.fixture(autouse=True)
-def _real_defaults(settings: Settings) -> None:
-    """Run on threads, as outside a test suite."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32}
+pytestmark = pytest.mark.usefixtures("on_threads")
 
 
 class Archive(SharedStore):
@@ -44,14 +38,6 @@ def shelf() -> Archive:
 
 
 @pytest.fixture
-def worker(shelf: Archive) -> Iterator[Worker]:
-    """A process that uses the store."""
-    made = Worker(shelf.clock, lambda: shelf)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def history_reader(worker: Worker) -> HistoryReader:
     """What asks the store."""
     return HistoryReader(worker.store_client)
@@ -64,51 +50,39 @@ def runs_of(reading: Reading, worker: Worker) -> int | None:
 
 
 def test_summary__counts_of_all_processes(shelf: Archive, worker: Worker) -> None:
-    """Whichever process is asked tells of the runs of all; of a check that never ran that there were none."""
+    """Whichever process is asked tells of the runs of all, from the records that were read: the store is not asked.
+
+    After a loss of its data it counts from 0, a reset that Prometheus understands.
+    """
     ran = Script().define(max_age=0)
     other = Worker(shelf.clock, lambda: shelf)
     readings = [reader.read(ran) for reader in (worker, other, other)]
-    other.close()
+    shelf.calls.clear()
     assert [runs_of(reading, worker) for reading in readings] == [1, 2, 3]
     never = dataclasses.replace(readings[0], record=None)
-    summary = summary_of([never], worker.store_client)
-    assert (summary.totals, summary.up) == ({ran.label: NO_TOTALS}, True)
-
-
-def test_summary__not_asked_in_time__is_not_known(worker: Worker) -> None:
-    """What the store has not said of a check yet is not counted, rather than what this process knew before."""
-    reading = worker.read(Script().define())
-    late = dataclasses.replace(reading, is_behind=True)
-    totals = summary_of([late], worker.monitor.store_client).totals
-    assert totals is not None
-    assert totals[late.label] is UNKNOWN_TOTALS
-
-
-def test_summary__asks_the_store_nothing(shelf: Archive, worker: Worker) -> None:
-    """Counts come with the records that were read: a scrape of fresh records costs the store nothing."""
-    reading = worker.read(Script().define())
-    shelf.calls.clear()
-    assert runs_of(reading, worker) == 1
+    assert summary_of([never], worker.store_client) == StoreSummary(totals={ran.label: NO_TOTALS}, up=True)
     assert shelf.calls == []
+    shelf.lose()
+    assert runs_of(other.read(ran), worker) == 1
+    other.close()
 
 
-def test_summary__down__is_not_known(shelf: Archive, worker: Worker) -> None:
-    """While the store fails nothing is counted, rather than something that was true once."""
+def test_summary__down_or_not_asked_in_time__is_not_known(shelf: Archive, worker: Worker) -> None:
+    """What the store does not say is not counted, rather than something that was true once."""
     definition = Script().define(max_age=0)
-    worker.read(definition)
+    reading = worker.read(definition)
+    with shelf.holding("look"):
+        late = worker.read(definition)
+        assert (late.state, late.is_behind) == (State.OK, True)
+        totals = summary_of([late], worker.store_client).totals
+        assert totals is not None
+        assert totals[late.label] is UNKNOWN_TOTALS
+    eventually(lambda: worker.store_client.usable)
     shelf.fail(StoreError("gone"))
     for _ in range(2):
         reading = worker.read(definition)
         assert reading.state is State.OK
         assert summary_of([reading], worker.store_client) == StoreSummary(totals=None, up=False)
-
-
-def test_summary__after_a_loss__starts_at_0(shelf: Archive, worker: Worker) -> None:
-    """A store that has lost its data counts from 0, a reset that Prometheus understands."""
-    definition = Script().define(max_age=0)
-    assert [runs_of(worker.read(definition), worker) for _ in range(2)] == [1, 2]
-    shelf.lose()
-    assert runs_of(worker.read(definition), worker) == 1
 
 
 def runs_in(history: History, reading: Reading) -> int:
@@ -189,17 +163,14 @@ def test_history__is_kept_until_there_is_something_new(
     assert shelf.calls.count("past") == 3
 
 
-def test_history__down__is_nothing_and_not_kept(shelf: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history__down__is_nothing_and_not_kept(shelf: Archive, worker: Worker, history_reader: HistoryReader) -> None:
     """A page is there without a past while the store is not, and has it again afterwards."""
-    monkeypatch.setattr("health_check.stores.client.RETRY_SECONDS", 0.02)
-    with contextlib.closing(Worker(shelf.clock, lambda: shelf)) as worker:
-        history_reader = HistoryReader(worker.store_client)
-        reading = worker.read(Script().define())
-        shelf.fail(StoreError("gone"), "past", "probe")
-        for _ in range(2):
-            assert history_reader.history([reading]) is NO_HISTORY
-        shelf.recover()
-        eventually(lambda: history_reader.history([reading]).half_hours)
+    reading = worker.read(Script().define())
+    shelf.fail(StoreError("gone"), "past", "probe")
+    for _ in range(2):
+        assert history_reader.history([reading]) is NO_HISTORY
+    shelf.recover()
+    eventually(lambda: history_reader.history([reading]).half_hours)
 
 
 def test_history__of_many_endpoints__does_not_fill_the_memory(

@@ -15,14 +15,11 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 from health_check.monitor.reports import Reading
 from health_check.records import Outcome, State
+from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
 from tests.support.bench import SECONDS, Bench, Held, defined, eventually
 
-
-@pytest.fixture(autouse=True)
-def _real_defaults(settings: Settings) -> None:
-    """Run on threads, as outside a test suite."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.8}
+pytestmark = pytest.mark.usefixtures("on_threads")
 
 
 def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:
@@ -40,20 +37,34 @@ def counting(outcomes: list[Exception | None]) -> tuple[list[int], object]:
 
 @dataclasses.dataclass
 class Tenant(HealthCheck):
-    """A check with an option."""
+    """A check with an option, that may hang."""
 
-    alias: str = ""
+    gate: threading.Event | None = None
 
     def check_status(self) -> None:
-        """Do nothing."""
+        """Wait."""
+        if self.gate is not None:
+            self.gate.wait(SECONDS)
 
 
-def test_record__of_other_options_under_the_label__counts_its_runs(bench: Bench) -> None:
+def tenant(gate: threading.Event | None, **policy: object) -> Definition:
+    """Return the definition of a check; all have the same label."""
+    return parse((Tenant, {"gate": gate, "name": "tenant", **policy})).define()
+
+
+def test_record__of_other_options_under_the_label__counts_its_runs(bench: Bench, gate: threading.Event) -> None:
     """The store has another check under this label: what this process runs it counts itself."""
-    first, second = (parse((Tenant, {"alias": alias, "name": "tenant"})).define() for alias in ("one", "two"))
-    bench.read(first)
-    records = [bench.read(second, force=True).record for _ in range(2)]
+    gate.set()
+    bench.read(tenant(None))
+    again = tenant(gate)
+    records = [bench.read(again, force=True).record for _ in range(2)]
     assert [sum(record.totals.runs.values()) for record in records if record] == [1, 2]
+
+
+def test_record__of_other_options_under_the_label__while_a_run_is_stuck(bench: Bench, gate: threading.Event) -> None:
+    """One label has one thread that hangs: no other check is started under it meanwhile."""
+    assert bench.read(tenant(gate, timeout=0.1, max_age=0)).state is State.ERROR
+    assert "still running" in bench.read(tenant(None, max_age=0)).pretty_status
 
 
 def test_record__of_another_class_under_the_label__its_numbers_go_on(bench: Bench) -> None:
@@ -92,15 +103,6 @@ def test_read__runs_at_every_reading_where_nothing_may_be_kept(bench: Bench) -> 
     definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
     assert [bench.read(definition).state for _ in range(3)] == [State.OK, State.ERROR, State.OK]
     assert len(runs) == 3
-
-
-def test_read__forced__runs_a_fresh_check(bench: Bench) -> None:
-    """A forced reading does not care for the age of the result."""
-    runs, check_status = counting([None])
-    definition = defined(check_status)  # type: ignore[arg-type]
-    bench.read(definition)
-    bench.read(definition, force=True)
-    assert len(runs) == 2
 
 
 def test_read__twenty_at_once__share_one_run(bench: Bench, held: Held) -> None:
@@ -161,31 +163,20 @@ def test_read__hung_check__runs_again_once_it_let_go(bench: Bench, held: Held) -
 def test_read__slow_check__shows_the_last_record_after_a_short_wait(
     bench: Bench, held: Held, settings: Settings
 ) -> None:
-    """A reader does not wait for long where something not too old can be shown; the run goes on."""
+    """A reader does not wait for long where something not too old can be shown; what is three times as old is not."""
     settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32, "WAIT": 0.01}
-    definition = defined(held, max_age=10)
+    definition = defined(held, max_age=10, timeout=60)
     held.let_go.set()
     first = bench.read(definition)
     held.let_go.clear()
     bench.clock.forward(11)
     stale = bench.read(definition)
-    assert stale.record is first.record
-    assert stale.state is State.OK
-    assert stale.in_progress
-    assert held.runs == 2
-
-
-def test_read__slow_check__does_not_show_what_is_too_old(bench: Bench, held: Held) -> None:
-    """A record three times as old as it may be is not shown: the check is unknown."""
-    definition = defined(held, max_age=10)
-    held.let_go.set()
-    bench.read(definition)
-    held.let_go.clear()
-    bench.clock.forward(31)
+    assert (stale.record, stale.state, stale.in_progress) == (first.record, State.OK, True)
+    bench.clock.forward(20)
     unknown = bench.read(definition, wait=0.05)
-    assert unknown.state is State.UNKNOWN
-    assert unknown.status == 0
-    assert unknown.pretty_status.startswith("unavailable: still running, started ")
+    assert (unknown.state, unknown.status) == (State.UNKNOWN, 0)
+    assert unknown.pretty_status.startswith("unavailable: still running, started 2")
+    assert held.runs == 2
 
 
 def test_read__without_patience__is_unknown(bench: Bench, held: Held) -> None:
@@ -255,35 +246,23 @@ def test_record__counts_runs_and_keeps_the_last_success(bench: Bench) -> None:
 
 
 def test_log__speaks_once_per_change_of_state(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    """A check that goes on failing is logged once, its recovery too, with stable extra fields."""
-    gone = ServiceUnavailable("gone")
-    _, check_status = counting([None, gone, gone, gone, None, None])
+    """A check that goes on failing is logged once, its recovery too, with fields, and a masked traceback."""
+    gone, surprise = ServiceUnavailable("gone"), ValueError("cannot log in to amqp://guest:s3cret@broker/")
+    _, check_status = counting([None, gone, gone, None, surprise, surprise, surprise])
     definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
     caplog.set_level(logging.INFO, "health_check")
-    for _ in range(6):
-        bench.read(definition)
+    readings = [bench.read(definition) for _ in range(7)]
+    assert readings[-1].pretty_status == "unknown error"
     bench.monitor.flush(SECONDS)
     label = definition.label
     ours = [record for record in caplog.records if vars(record).get("check") == label]
-    assert [record.getMessage() for record in ours] == [
+    assert [record.getMessage().partition("\n")[0] for record in ours] == [
         f"{label} is error: unavailable: gone",
         f"{label} is ok",
+        f"{label} is error: unknown error",
     ]
-    assert [(vars(r)["check"], vars(r)["state"], vars(r)["previous_state"]) for r in ours] == [
-        (label, "error", "ok"),
-        (label, "ok", "error"),
-    ]
-
-
-def test_log__has_the_traceback_of_the_unexpected_once_and_masked(
-    bench: Bench, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What nobody meant for readers goes to the log: not once per run, and without secrets."""
-    _, check_status = counting([ValueError("cannot log in to amqp://guest:s3cret@broker/")])
-    definition = defined(check_status, max_age=0)  # type: ignore[arg-type]
-    readings = [bench.read(definition) for _ in range(3)]
-    bench.monitor.flush(SECONDS)
-    assert {reading.pretty_status for reading in readings} == {"unknown error"}
+    states = [(vars(r)["check"], vars(r)["previous_state"], vars(r)["state"]) for r in ours]
+    assert states == [(label, "ok", "error"), (label, "error", "ok"), (label, "ok", "error")]
     assert caplog.text.count("Traceback") == 1
     assert "ValueError" in caplog.text
     assert "s3cret" not in caplog.text

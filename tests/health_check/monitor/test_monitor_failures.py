@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,26 +26,17 @@ from health_check.runner.observers import (
 )
 from health_check.signals import check_finished
 from health_check.stores import StoreError
-from tests.support.bench import SECONDS, Held, MovableClock, Script, SharedStore, Worker, defined, eventually
+from tests.support.bench import SECONDS, Held, Script, SharedStore, Worker, defined, eventually
 from tests.support.client import Lag
 
 PATIENCE = 5.0
 """How many seconds a reader may wait at most here: less than a check of its own patience would take."""
 
 
-@pytest.fixture
-def store() -> SharedStore:
-    """A store as processes share one."""
-    return SharedStore(MovableClock())
-
-
-@pytest.fixture
-def worker(store: SharedStore, settings: Settings) -> Iterator[Worker]:
-    """A process that uses it, on threads."""
+@pytest.fixture(autouse=True)
+def _real_defaults(settings: Settings) -> None:
+    """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 8, "MAX_AGE": 0, "TIMEOUT": 3}
-    made = Worker(store.clock, lambda: store)
-    yield made
-    made.close()
 
 
 async def fine(check: HealthCheck) -> None:
@@ -82,13 +73,13 @@ def test_thread__not_to_be_had(worker: Worker, monkeypatch: pytest.MonkeyPatch, 
 
 @pytest.mark.parametrize("method", ["look", "publish", "release", "probe"])
 @pytest.mark.parametrize("error", [StoreError("gone"), OSError("odd"), ZeroDivisionError(), AssertionError()])
-def test_store__raises(worker: Worker, store: SharedStore, method: str, error: Exception) -> None:
+def test_store__raises(worker: Worker, shelf: SharedStore, method: str, error: Exception) -> None:
     """Whatever a store raises, wherever: checks run as ever, and the process comes back to it."""
     definition = Script().define()
     assert states(worker, definition) == {State.OK}
-    store.fail(error, method)
+    shelf.fail(error, method)
     assert states(worker, definition) == {State.OK}
-    store.recover()
+    shelf.recover()
     eventually(lambda: worker.store_client.up)
     assert states(worker, definition) == {State.OK}
 
@@ -143,17 +134,6 @@ class Faulty(Observer):
         return FaultyRound()
 
 
-@pytest.mark.parametrize("moment", ["round", "run", "exemplar", "end", "waited", "round end"])
-def test_observer__raises(worker: Worker, moment: str) -> None:
-    """An observer that raises, at whatever moment, changes no answer."""
-    observer = Faulty(moment)
-    register_observer(observer)
-    try:
-        assert states(worker, Script().define(), defined(fine)) == {State.OK}
-    finally:
-        unregister_observer(observer)
-
-
 def test_receiver_and_log_handler__raise(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver of signals or a log handler that raises changes no answer."""
 
@@ -175,13 +155,13 @@ def test_receiver_and_log_handler__raise(worker: Worker, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("what", ["another check", "the same one"])
-def test_store__hangs__others_do_not_wait(worker: Worker, store: SharedStore, held: Held, lag: Lag, what: str) -> None:
+def test_store__hangs__others_do_not_wait(worker: Worker, shelf: SharedStore, held: Held, lag: Lag, what: str) -> None:
     """While one call at the store hangs, and one check, a read that begins then ends within 0.3 s, without it."""
     slow, quick = defined(held, timeout=3), Script().define()
     assert states(worker, quick) == {State.OK}
     worker.monitor.trigger([slow])
     held.running.wait(SECONDS)
-    with store.holding("look") as call:
+    with shelf.holding("look") as call:
         worker.monitor.trigger([Script().define() if what == "another check" else quick])
         call.running.wait(SECONDS)
         began = time.monotonic()
@@ -191,16 +171,6 @@ def test_store__hangs__others_do_not_wait(worker: Worker, store: SharedStore, he
         assert states(worker, quick) == {State.OK}
         assert time.monotonic() - began < 0.1 + lag.slack, "the store is lost by now"
     held.let_go.set()
-    eventually(lambda: worker.store_client.up)
-
-
-def test_store__hangs_while_publishing__the_outcome_is_shown(worker: Worker, store: SharedStore) -> None:
-    """An outcome that a store does not take is shown all the same, and the check does not run once more for it."""
-    script = Script()
-    definition = script.define()
-    with store.holding("publish"):
-        assert states(worker, definition) == {State.OK}
-        assert script.runs == 1
     eventually(lambda: worker.store_client.up)
 
 
@@ -218,7 +188,7 @@ OBSERVERS = [*map(Faulty, ["", "round", "run", "exemplar", "end", "waited", "rou
 def test_log_handler__blocks__delays_nothing(
     worker: Worker, gate: threading.Event, held: Held, observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A log handler that blocks delays no lease, answer, deadline or event loop, whatever there is to log."""
+    """A log handler that blocks delays no lease, answer, deadline or event loop, nor does an observer that raises."""
 
     class Blocking(logging.Handler):
         def handle(self, record: logging.LogRecord) -> bool:
@@ -262,21 +232,21 @@ def test_async_client_of_a_module__used_by_two_checks(worker: Worker) -> None:
     assert [states(worker, *definitions) for _ in range(100)] == [{State.OK}] * 100
 
 
-def test_store__away_while_two_runs_end__and_back(worker: Worker, store: SharedStore) -> None:
+def test_store__away_while_two_runs_end__and_back(worker: Worker, shelf: SharedStore) -> None:
     """Two runs that end while the store is away are shown; when it is back, it has the next ones, not those."""
     one, two = Held(), Held()
     definitions = [defined(one), defined(two)]
     worker.monitor.trigger(definitions)
     for held in (one, two):
         held.running.wait(SECONDS)
-    store.fail(OSError("away"))
+    shelf.fail(OSError("away"))
     for held in (one, two):
         held.let_go.set()
     eventually(lambda: not worker.store_client.up)
     assert states(worker, *definitions) == {State.OK}
-    store.recover()
+    shelf.recover()
     eventually(lambda: worker.store_client.up)
-    store.clock.forward(60.0)  # the leases of the two runs have ended
+    shelf.clock.forward(60.0)  # the leases of the two runs have ended
     assert states(worker, *definitions) == {State.OK}
     records = [reading.record for reading in worker.monitor.read(definitions)]
     assert all(record is not None and sum(record.totals.runs.values()) == 2 for record in records)

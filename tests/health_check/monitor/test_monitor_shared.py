@@ -86,84 +86,51 @@ def site(tmp_path: pathlib.Path) -> Iterator[Site]:
     made.close()
 
 
-@pytest.fixture
-def shelf() -> SharedStore:
-    """A store that fails when a test wants it to."""
-    return SharedStore(MovableClock())
-
-
-@pytest.fixture
-def worker(shelf: SharedStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    """A process that uses the store, and tries to come back to it far more often than once a second."""
-    monkeypatch.setattr("health_check.stores.client.RETRY_SECONDS", 0.02)
-    made = Worker(shelf.clock, lambda: shelf)
-    yield made
-    made.close()
-
-
 def waits(worker: Worker, definition: Definition) -> bool:
     """Tell whether a process knows that it waits for another one's run."""
     cached = worker.monitor._records.get(definition.label)
     return cached is not None and cached.flight is not None and cached.flight.looks > 0
 
 
-def test_read__two_processes__one_run(site: Site, held: Held) -> None:
-    """Who asks while another process runs a check shows that run."""
+@pytest.mark.parametrize(
+    ("before", "max_age", "force"), [(0, 10.0, False), (1, 10.0, True), (2, 0.0, False)], ids=["first", "forced", "0"]
+)
+def test_read__two_processes__one_run(site: Site, held: Held, before: int, max_age: float, force: bool) -> None:
+    """Who asks while another process runs a check shows that run, also who forces one, or where nothing is kept."""
     one, two = site.worker(), site.worker()
-    definition = defined(held)
+    script = Script(*[None] * before, held)
+    definition = script.define(max_age=max_age)
+    for worker in (one, two)[:before]:
+        worker.read(definition)
+    assert script.runs == before
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(one.read, definition)
+        first = pool.submit(one.read, definition, force=force)
         assert held.running.wait(SECONDS)
-        second = pool.submit(two.read, definition)
+        second = pool.submit(two.read, definition, force=force)
         eventually(lambda: waits(two, definition))
         held.let_go.set()
-    records = [reader.result().record for reader in (first, second)]
-    assert records[0] is not None
-    assert records[0] == records[1]
-    assert held.runs == 1
+    record = first.result().record
+    assert record is not None
+    assert record == second.result().record
+    assert sum(record.totals.runs.values()) == script.runs == before + 1
 
 
 def test_read__fresh__is_not_replaced(site: Site) -> None:
-    """Whichever process is asked, a check runs again when its result is older than it may be, and not before."""
-    script = Script()
+    """Whichever process is asked, a check runs again when its result is older than it may be, or it is forced."""
+    script = Script(None, None, ServiceUnavailable("gone"))
     definition = script.define(max_age=10)
     first = site.worker().read(definition).record
+    assert first is not None
     site.clock.forward(9)
     assert site.worker().read(definition).record == first
-    assert script.runs == 1
     site.clock.forward(1.1)
-    third = site.worker().read(definition).record
-    assert script.runs == 2
-    assert first is not None
-    assert third is not None
-    assert third.seq == first.seq + 1
-
-
-def test_read__forced__replaces_what_is_fresh(site: Site) -> None:
-    """A forced reading runs the check, and the others show its outcome when they look."""
-    script = Script(None, ServiceUnavailable("gone"))
-    definition = script.define()
-    assert site.worker().read(definition).state is State.OK
+    second = site.worker().read(definition).record
+    assert second is not None
+    assert (second.seq, script.runs) == (first.seq + 1, 2)
     forced = site.worker().read(definition, force=True)
     assert forced.state is State.ERROR
     assert site.worker().read(definition).record == forced.record
-    assert script.runs == 2
-
-
-def test_read__forced__waits_for_a_run_that_goes_on(site: Site, held: Held) -> None:
-    """A forced reading does not start a second run at the same time, in another process."""
-    one, two = site.worker(), site.worker()
-    script = Script(None, held)
-    definition = script.define()
-    one.read(definition)
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(one.read, definition, force=True)
-        assert held.running.wait(SECONDS)
-        second = pool.submit(two.read, definition, force=True)
-        eventually(lambda: waits(two, definition))
-        held.let_go.set()
-    assert first.result().record == second.result().record
-    assert script.runs == 2
+    assert script.runs == 3
 
 
 def test_read__forced__does_not_show_the_last_record(site: Site, held: Held, settings: Settings) -> None:
@@ -180,27 +147,6 @@ def test_read__forced__does_not_show_the_last_record(site: Site, held: Held, set
         record = reader.result().record
     assert record is not None
     assert record.seq == 2
-
-
-def test_read__nothing_may_be_kept__readings_at_one_moment_share_a_run(site: Site, held: Held) -> None:
-    """With a max_age of 0 each reading runs the check, but for those that find it running."""
-    one, two = site.worker(), site.worker()
-    script = Script(None, None, held)
-    definition = script.define(max_age=0)
-    one.read(definition)
-    two.read(definition)
-    assert script.runs == 2
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(one.read, definition)
-        assert held.running.wait(SECONDS)
-        second = pool.submit(two.read, definition)
-        eventually(lambda: waits(two, definition))
-        held.let_go.set()
-    assert script.runs == 3
-    record = first.result().record
-    assert record == second.result().record
-    assert record is not None
-    assert sum(record.totals.runs.values()) == 3
 
 
 def overtaken(site: Site, slow: Definition, held: Held, quick: Definition) -> tuple[State, str]:
@@ -261,6 +207,7 @@ def test_read__stuck_run__is_left_to_the_others(site: Site, held: Held) -> None:
     assert one.read(definition).record == found.record
     site.clock.forward(11)
     assert one.read(definition).state is State.OK  # as other readers show it while a new one is awaited
+    assert "still running" in one.read(definition, force=True).pretty_status
     site.clock.forward(20)
     assert one.read(definition).state is State.ERROR
     assert "still running" in one.read(definition).pretty_status

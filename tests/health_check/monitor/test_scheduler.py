@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
-from pytest_django import Settings
 
 from health_check.concurrency import threads
 from health_check.monitor.monitor import Monitor
@@ -18,11 +17,7 @@ from health_check.stores.memory import MemoryStore
 from tests.support.bench import SECONDS, MovableClock, Script, SharedStore, StillClock, Worker, eventually
 from tests.support.checks import Fine
 
-
-@pytest.fixture(autouse=True)
-def _real_defaults(settings: Settings) -> None:
-    """Keep results, and run on threads, as outside a test suite."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32}
+pytestmark = pytest.mark.usefixtures("on_threads")
 
 
 class NotingMonitor(Monitor):

@@ -55,14 +55,6 @@ def test_log_change__table(
     assert logged(caplog, previous, Record.after(previous, after, max_age=10)) == said
 
 
-def test_log_change__extra_fields(caplog: pytest.LogCaptureFixture) -> None:
-    """What collects logs finds the check and its states in fields of their own."""
-    logged(caplog, Record.after(None, WARNING, max_age=10), Record.after(None, ERROR, max_age=10))
-    (entry,) = caplog.records
-    fields = vars(entry)
-    assert (fields["check"], fields["state"], fields["previous_state"]) == ("Database", "error", "warning")
-
-
 def test_log_change__same_state__another_exception(caplog: pytest.LogCaptureFixture) -> None:
     """A check that fails in another way is news, with its traceback; in the same way it is not."""
     assert logged(caplog, typed(ERROR, "OSError"), typed(ERROR, "OSError"), "\nOSError: gone") == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -84,10 +83,6 @@ def heard(connect: Connect) -> Heard:
     return Heard(connect)
 
 
-def _has_heard(heard: Heard, times: int) -> bool:
-    return len(heard.finished) == times
-
-
 def signal_threads() -> list[threading.Thread]:
     """Return the threads that send signals."""
     return [thread for thread in threading.enumerate() if thread.name == "health-check-notify"]
@@ -128,20 +123,16 @@ def test_signals__arguments(
     assert (changed["previous_state"], changed["state"]) == (State.UNKNOWN, State(state))
 
 
-def test_signals__sent_at_once_in_tests(mount_checks: Mount, heard: Heard) -> None:
-    """Inside Django's test environment who waits for the answer has been heard, in the same thread."""
-    mount_checks(Fine)
-    Client().get(URL)
-    assert heard.threads == {threading.current_thread().name}
-
-
-def test_signals__on_a_thread_of_their_own(settings: Settings, mount_checks: Mount, heard: Heard) -> None:
-    """Elsewhere neither the reader's thread nor one that runs checks sends them."""
-    settings.HEALTH_CHECK = THREADS
+@RUNNING
+def test_signals__on_a_thread_of_their_own(
+    configuration: dict[str, Any], settings: Settings, mount_checks: Mount, heard: Heard
+) -> None:
+    """Neither the reader's thread nor one that runs checks sends them; in tests who waits for the answer does."""
+    settings.HEALTH_CHECK = configuration
     mount_checks(Fine, Broken)
     Client().get(URL)
     eventually(lambda: len(heard.finished) == 2)
-    assert heard.threads == {"health-check-notify"}
+    assert heard.threads == {"health-check-notify" if configuration else threading.current_thread().name}
 
 
 def test_signals__no_thread_without_news(
@@ -179,27 +170,11 @@ def test_state_changed__only_then(
         assert heard.changed[0]["previous_state"] is (previous.result.state if previous else State.UNKNOWN)
 
 
-@pytest.mark.parametrize("wait", [0.5, None])
+@RUNNING
 def test_receiver__reads_the_checks_again(
-    wait: float | None, settings: Settings, mount_checks: Mount, connect: Connect
+    configuration: dict[str, Any], settings: Settings, mount_checks: Mount, connect: Connect
 ) -> None:
-    """No lock is held while a receiver is called: it may read the checks, and sees the record it was told of."""
-    seen: list[str] = []
-
-    def read(**arguments: Any) -> None:
-        (reading,) = runtime.read(wait=wait).readings
-        seen.append(reading.state)
-
-    settings.HEALTH_CHECK = THREADS
-    connect(state_changed, read)
-    mount_checks(Broken)
-    assert Client().get(URL).status_code == 500
-    eventually(lambda: seen)
-    assert seen == ["error"]
-
-
-def test_receiver__reads_the_checks_again_in_tests(settings: Settings, mount_checks: Mount, connect: Connect) -> None:
-    """A receiver that reads the checks works in a test suite, too, where all happens in one thread."""
+    """No lock is held while a receiver is called: it may read the checks, and sees what they are."""
     seen: list[str] = []
 
     def read(**arguments: Any) -> None:
@@ -207,9 +182,11 @@ def test_receiver__reads_the_checks_again_in_tests(settings: Settings, mount_che
             seen.append("reading")
             seen.append(runtime.read(wait=5).readings[0].state)
 
+    settings.HEALTH_CHECK = configuration
     connect(check_finished, read)
     mount_checks(Broken)
     assert Client().get(URL).status_code == 500
+    eventually(lambda: len(seen) == 2)
     assert seen == ["reading", "error"]
 
 
@@ -244,29 +221,18 @@ def test_receiver__raises(
     assert "ZeroDivisionError: the words of the receiver" in record.getMessage()
 
 
-def test_receiver__raises_a_secret(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
-    """What a receiver raises is logged masked, and by our logger alone: Django's would mail it to ADMINS."""
+def test_receiver__goes_on_raising(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
+    """What a receiver raises is logged once, masked, and by our logger alone: Django's would mail it to ADMINS."""
 
     def raising(**arguments: Any) -> None:
         raise ConnectionError(f"cannot reach {PLANTED}")
 
     connect(check_finished, raising)
-    told(Notifier(Clock()), "A")
-    assert {record.name for record in caplog.records} == {"health_check"}
-    assert "planted" not in caplog.text
-
-
-def test_receiver__goes_on_raising(caplog: pytest.LogCaptureFixture, connect: Connect) -> None:
-    """A receiver that raises at every run is logged once."""
-
-    def raising(**arguments: Any) -> None:
-        raise ZeroDivisionError
-
-    connect(check_finished, raising)
     mine = Notifier(Clock())
     for _ in range(5):
         told(mine, "A", record_of())
-    assert len([record for record in caplog.records if record.name == "health_check"]) == 1
+    assert [record.name for record in caplog.records] == ["health_check"]
+    assert "planted" not in caplog.text
 
 
 @RUNNING
@@ -347,17 +313,6 @@ def test_waiting__no_more_than_that(
     told(mine, "again")
     eventually(lambda: labels[-1] == "again")
     assert labels == ["0", "1", "2", "3", "4", "again"]
-
-
-def test_thread__ends_when_idle(monkeypatch: pytest.MonkeyPatch, settings: Settings, heard: Heard) -> None:
-    """The thread ends where there is nothing to send for a while, and another one is started when there is."""
-    monkeypatch.setattr("health_check.concurrency.worker.IDLE_SECONDS", 0.01)
-    settings.HEALTH_CHECK = THREADS
-    mine = Notifier(Clock())
-    for times in range(1, 4):
-        told(mine, "A")
-        eventually(functools.partial(_has_heard, heard, times))
-        eventually(lambda: not mine._worker._awake)
 
 
 def test_thread__none_to_be_had(

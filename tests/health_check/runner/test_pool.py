@@ -34,22 +34,6 @@ def then(*steps: Callable[[], object]) -> Callable[[], None]:
     return run
 
 
-def test_pool__starts_no_thread_before_the_first_task() -> None:
-    """A pool that has nothing to do costs nothing."""
-    before = threading.active_count()
-    Pool(lambda: 4)
-    assert threading.active_count() == before
-
-
-def test_submit__runs_tasks_at_the_same_time(gate: threading.Event) -> None:
-    """Two tasks meet: each waits for the other."""
-    pool = Pool(lambda: 2)
-    meeting = threading.Barrier(3, timeout=SECONDS)
-    for _ in range(2):
-        pool.submit(then(meeting.wait))
-    meeting.wait()
-
-
 def test_submit__keeps_to_the_limit(gate: threading.Event) -> None:
     """A task more than the limit waits until a thread is free."""
     pool = Pool(lambda: 1)
@@ -129,12 +113,3 @@ def test_submit__raises_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPat
     done = threading.Event()
     pool.submit(done.set)
     assert done.wait(SECONDS)
-
-
-def test_threads__are_daemons() -> None:
-    """The exit of the process waits for none of them."""
-    found: list[bool] = []
-    done = threading.Event()
-    Pool(lambda: 1).submit(then(lambda: found.append(threading.current_thread().daemon), done.set))
-    assert done.wait(SECONDS)
-    assert found == [True]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import pathlib
 import sys
 import threading
@@ -18,24 +17,12 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.concurrency import threads
-from health_check.records import Result, State
+from health_check.records import State
 from health_check.registry.entries import parse
-from health_check.runner.observers import (
-    Observer,
-    RoundObserver,
-    RunObserver,
-    Trigger,
-    register_observer,
-    unregister_observer,
-)
-from tests.support.bench import SECONDS, Bench, Held, defined
+from tests.support.bench import SECONDS, Bench, defined
 from tests.support.client import Lag, eventually
 
-
-@pytest.fixture(autouse=True)
-def _real_defaults(settings: Settings) -> None:
-    """Run on threads, as outside a test suite."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 32}
+pytestmark = pytest.mark.usefixtures("on_threads")
 
 
 def test_sync_check__runs_on_a_thread_of_the_runner(bench: Bench) -> None:
@@ -274,51 +261,3 @@ def test_start__without_threads__is_an_error_at_once(bench: Bench, monkeypatch: 
     assert {reading.pretty_status for reading in readings} == {
         "unavailable: no thread could be started to run the check"
     }
-
-
-_marker: contextvars.ContextVar[str] = contextvars.ContextVar("marker", default="")
-
-
-class _Recorder(Observer):
-    def __init__(self) -> None:
-        self.events: list[str] = []
-        self.ended = threading.Event()
-
-    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
-        self.events.append("round")
-        return _Round(self)
-
-
-class _Round(RoundObserver):
-    def __init__(self, recorder: _Recorder) -> None:
-        self._recorder = recorder
-
-    def run(self, definition: object) -> RunObserver:
-        self._recorder.events.append("run")
-        return _Run(self._recorder)
-
-    def end(self) -> None:
-        self._recorder.events.append("end of round")
-        self._recorder.ended.set()
-
-
-class _Run(RunObserver):
-    def __init__(self, recorder: _Recorder) -> None:
-        self._recorder = recorder
-
-    def end(self, result: Result) -> None:
-        self._recorder.events.append(f"end: {result.outcome.value}")
-
-
-def test_observers__hear_of_round_and_runs(bench: Bench, held: Held) -> None:
-    """A round begins once, its runs follow, and it ends with the last outcome: at the deadline if it must."""
-    recorder = _Recorder()
-    register_observer(recorder)
-    try:
-        bench.monitor.read([defined(lambda check: None), defined(held, timeout=0.1)])
-        assert recorder.ended.wait(SECONDS)
-    finally:
-        unregister_observer(recorder)
-    assert recorder.events[0] == "round"
-    assert recorder.events[-1] == "end of round"
-    assert sorted(recorder.events[1:-1]) == ["end: ok", "end: timeout", "run", "run"]

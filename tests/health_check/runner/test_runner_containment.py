@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +13,6 @@ from django.db import connections
 from pytest_django import Settings
 
 from health_check.backends import HealthCheck
-from health_check.concurrency import threads
 from health_check.records import Result, State
 from health_check.registry.entries import parse
 from health_check.runner.observers import (
@@ -25,22 +23,14 @@ from health_check.runner.observers import (
     register_observer,
     unregister_observer,
 )
-from health_check.stores import Key, Query, StoreEntry
-from tests.support.bench import SECONDS, Bench, defined
+from health_check.stores import Key, Query
+from tests.support.bench import SECONDS, Bench, defined, eventually
 
 
 @pytest.fixture(autouse=True)
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 0, "MAX_CONCURRENCY": 32}
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        threading.Event().wait(0.01)
 
 
 async def content(check: HealthCheck) -> None:
@@ -131,60 +121,16 @@ def test_async_check__constructor_may_use_the_orm(
     assert bench.read(parse(Check).define()).state is State.OK
 
 
-def test_read__a_store_that_fails__goes_on_without(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that fails does not leave anybody waiting, nor without a result."""
-    definitions = [defined(lambda check: None), defined(lambda check: None)]
-
-    def fail(*_: object) -> list[StoreEntry]:
-        raise OSError("gone")
-
-    for method in ("look", "publish"):
-        with monkeypatch.context() as patch:
-            patch.setattr(bench.store, method, fail)
-            assert [reading.state for reading in bench.monitor.read(definitions)] == [State.OK] * 2
-
-
-def test_read__other_options_under_one_label__is_another_check(bench: Bench, settings: Settings) -> None:
-    """A fresh record is not shown for a check of the same class and label but with other options."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
-
-    class Tenant(HealthCheck):
-        def __init__(self, working: bool) -> None:
-            super().__init__()
-            self.working = working
-
-        def check_status(self) -> None:
-            if not self.working:
-                self.add_error("broken")
-
-    good, bad = (parse((Tenant, {"working": working, "name": "tenant"})).define() for working in (True, False))
-    assert bench.read(good).state is State.OK
-    assert bench.read(bad).state is State.ERROR
-
-
-def test_slots__are_forgotten_when_there_are_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Labels that come and go with requests do not fill the memory."""
+def test_records__are_forgotten_when_there_are_too_many(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels that come and go with requests do not fill the memory; what is fresh, or waited for, stays."""
     monkeypatch.setattr("health_check.monitor.record_cache.MOST_CACHED", 10)
+    fresh = defined(lambda check: None, max_age=60)
+    record = bench.read(fresh).record
     for _ in range(50):
         bench.read(defined(lambda check: None))
     assert len(bench.monitor._records) <= 11
     assert len(bench.store._records) <= 11
-
-
-def test_threads__module__is_the_only_way(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
-    """All threads are made in one place, which knows how."""
-    started: list[str] = []
-    start = threads.start
-
-    def note(target: Callable[[], None], name: str) -> None:
-        started.append(name)
-        start(target, name)
-
-    monkeypatch.setattr(threads, "start", note)
-    before = set(threading.enumerate())
-    bench.monitor.read([defined(lambda check: None), defined(content)])
-    assert {"run", "store", "event-loop"} <= set(started)
-    assert len(set(threading.enumerate()) - before) <= len(started)
+    assert bench.read(fresh).record is record
 
 
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])

@@ -6,7 +6,6 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 from django.test import Client
@@ -17,7 +16,7 @@ from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
-from tests.support.bench import SECONDS, MovableClock, SharedStore, Worker, defined, eventually
+from tests.support.bench import SECONDS, SharedStore, Worker, defined, eventually
 from tests.support.checks import Fine
 from tests.support.client import Lag
 
@@ -29,20 +28,6 @@ CONSTRUCTION_SECONDS = 1.0
 def _real_defaults(settings: Settings) -> None:
     """Run on threads, as outside a test suite."""
     settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 32}
-
-
-@pytest.fixture
-def store() -> SharedStore:
-    """A store that all workers of a test share."""
-    return SharedStore(MovableClock())
-
-
-@pytest.fixture
-def worker(store: SharedStore) -> Iterator[Worker]:
-    """What a process of a site has."""
-    worker = Worker(store.clock, lambda: store)
-    yield worker
-    worker.close()
 
 
 @pytest.mark.parametrize("method", ["__init__", "__repr__"])
@@ -125,7 +110,7 @@ class Unspeakable(Exception):
 
 
 def test_exception__whose_text_hangs__keeps_no_other_check_from_its_record(
-    worker: Worker, store: SharedStore, gate: threading.Event
+    worker: Worker, shelf: SharedStore, gate: threading.Event
 ) -> None:
     """The thread that works with the store does not wait for the text of an exception, which the log shows."""
 
@@ -133,19 +118,11 @@ def test_exception__whose_text_hangs__keeps_no_other_check_from_its_record(
         raise Unspeakable(gate)
 
     assert worker.read(defined(fail, timeout=0.5)).status == 0
-    store.calls.clear()
+    shelf.calls.clear()
     other = defined(lambda check: None)
     assert worker.read(other).status == 1
-    eventually_published(store, lambda: worker.read(other).status == 1)
-
-
-def eventually_published(store: SharedStore, read: Callable[[], bool]) -> None:
-    """Wait until the store was told of an outcome, for a fraction of the time in which it is given up."""
-    until = time.monotonic() + 5
-    while "publish" not in store.calls:
-        assert read()
-        assert time.monotonic() < until, "The outcome was not published"
-        time.sleep(0.01)
+    eventually(lambda: worker.read(other).status == 1 and "publish" in shelf.calls)
+    assert len(shelf.threads) == 1, "the thread was given up"
 
 
 def test_comparison__that_fails__tells_checks_apart(mount: Mount, client: Client) -> None:
