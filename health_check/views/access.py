@@ -57,6 +57,8 @@ class AccessDecision:
     """200, or the HTTP status of a refusal: 401 where a token would help, else 403."""
     details: bool = True
     """Whether messages may be shown."""
+    for_all: bool = False
+    """Whether everybody gets the same."""
 
 
 def policy_of(overrides: Mapping[str, Any]) -> AccessPolicy:
@@ -85,7 +87,7 @@ def decide(request: HttpRequest, policy: AccessPolicy, is_authorized: Callable[[
         is_authorized: Returns whether the request's user is let in; asked last, and only if it matters.
     """
     if not policy.needs_authority():
-        return AccessDecision(details=policy.details == "always")
+        return AccessDecision(details=policy.details == "always", for_all=True)
     if _has_token(request, policy.tokens) or _is_near(request, policy) or _admits(request, is_authorized):
         return AccessDecision(details=policy.details != "never")
     if policy.open:

@@ -8,10 +8,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 
 from health_check.monitor import runtime
-from health_check.monitor.reports import Report
+from health_check.monitor.reports import Report, report_on
 from health_check.registry.endpoints import Endpoint
 from health_check.views.access import policy_for
-from health_check.views.endpoint import fresh_report
 
 METRICS = ("health_check_metrics", "health_check:health_check_metrics")
 """What the metrics page may be called."""
@@ -64,10 +63,16 @@ def address_of(url_name: str) -> str:
 
 
 def _status_of(endpoint: Endpoint) -> int | None:
-    """Return what an endpoint answers, if everybody may ask there, from fresh results alone."""
+    """Return what an endpoint answers, if everybody may ask there, from fresh results alone: nothing is run."""
+    current = runtime.get()
     try:
         is_open = policy_for(endpoint.view_class, endpoint.initkwargs).open
-        found = fresh_report(endpoint) if is_open else None
+        found = current.catalogue.listed(endpoint) if is_open else None
+        if found is None:
+            return None
+        listed, check_set = found
+        fresh = current.monitor.fresh(check_set.checks_of([listed]))
+        draining = bool(current.monitor.store_client.draining)
+        return None if fresh is None else report_on(listed, check_set, fresh[0], draining=draining).status_code
     except ImproperlyConfigured:  # the endpoint says so itself
         return None
-    return None if found is None else found[0].status_code

@@ -13,7 +13,6 @@ from django.utils.functional import cached_property  # that of functools holds o
 from health_check.conf import nearest
 from health_check.logs import log_once
 from health_check.monitor import runtime
-from health_check.monitor.reports import Report, report_on
 from health_check.redaction import shown
 from health_check.registry.check_set import CheckSet, Member
 from health_check.registry.definitions import UnusableEntry
@@ -61,32 +60,6 @@ def unknown_check(label: str, known: Iterable[str]) -> UnknownCheckError:
     )
 
 
-def fresh_report(endpoint: Endpoint, labels: Sequence[str] = ()) -> tuple[Report, float] | None:
-    """Return the report on an endpoint, if all of its results are fresh: nothing is run or waited for.
-
-    Args:
-        endpoint: The endpoint.
-        labels: The labels of the checks that it is to be about; none for all.
-
-    Returns:
-        The report, and until when its results are fresh, on the monotonic clock.
-
-    Raises:
-        UnknownCheckError: If the endpoint has not all of the checks.
-    """
-    current = runtime.get()
-    found = current.catalogue.listed(endpoint)
-    if found is None:
-        return None
-    endpoint, check_set = found
-    check_set = restricted(check_set, endpoint, labels)
-    fresh = current.monitor.fresh(check_set.checks_of([endpoint]))
-    if fresh is None:
-        return None
-    readings, until = fresh
-    return report_on(endpoint, check_set, readings, draining=bool(current.monitor.store_client.draining)), until
-
-
 def _with_members(check_set: CheckSet, endpoint: Endpoint, members: tuple[Member, ...]) -> CheckSet:
     return dataclasses.replace(check_set, members={**check_set.members, endpoint: members})
 
@@ -96,7 +69,7 @@ class EndpointMixin(AccessMixin, EndpointOptions):
 
     request: HttpRequest
 
-    @property
+    @cached_property
     def query(self) -> Query:
         """What the query string asks for."""
         return query_of(self.request)

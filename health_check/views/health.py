@@ -32,10 +32,10 @@ from health_check.views.endpoint import EndpointMixin, UnknownCheckError, restri
 from health_check.views.html import link_to, render_page
 from health_check.views.negotiation import CONTENT_TYPES, FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
-from health_check.views.response_cache import ResponseCache
+from health_check.views.response_cache import ResponseCache, key_of
 from health_check.views.runbooks import runbook
 from health_check.views.subsets import errors_of, in_subset, names_in
-from health_check.views.sync_async import AsyncView, Callback, issue, non_atomic_requests
+from health_check.views.sync_async import AsyncView, Callback, View, issue, non_atomic_requests
 
 BADGE_SECONDS = 10
 """For how many seconds a badge may be kept by who shows it."""
@@ -54,6 +54,9 @@ class HealthCheckView(EndpointMixin, TemplateView):
     template_name = "health_check/index.html"
     view_is_async = False
     """Also where methods of a subclass are coroutines: ``dispatch`` sees them to their end."""
+
+    _is_for_all = _is_readiness = False
+    """Of the report of this request: whether everybody gets the same, and whether it depends on draining."""
 
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponse]:
@@ -90,26 +93,41 @@ class HealthCheckView(EndpointMixin, TemplateView):
         refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         if only_says_what_to_check(cls, HealthCheckView, initkwargs):
-            response_cache = ResponseCache()
-            view = Callback(view, cls._async_view(initkwargs, response_cache), response_cache.answer)
+            view = Callback(view, *cls._native_views(initkwargs))
         issued: Callable[..., HttpResponse] = issue(view)
         return issued
 
     @classmethod
-    def _async_view(cls, initkwargs: dict[str, Any], response_cache: ResponseCache) -> AsyncView:
-        async def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            cached = response_cache.answer(request, may_wait=False)
-            if cached is not None:
-                return cached
+    def _native_views(cls, initkwargs: dict[str, Any]) -> tuple[View, AsyncView]:
+        """Return what answers synchronously, and on an event loop, for a view without code of its own."""
+        response_cache = ResponseCache()
+
+        def begun(request: HttpRequest, *args: Any, **kwargs: Any) -> HealthCheckView:
             self = cls(**initkwargs)
             self.setup(request, *args, **kwargs)
-            if await self._may_go_on():
-                return self.dispatch(request, *args, **kwargs)
-            return await sync_to_async(
-                lambda: response_cache.answer(request) or self.dispatch(request, *args, **kwargs)
-            )()
+            return self
 
-        return answer
+        def finished(self: HealthCheckView, key: object) -> HttpResponseBase:
+            response = self.dispatch(self.request, *self.args, **self.kwargs)
+            if self._is_for_all:
+                response_cache.keep(key, response, self.report, is_readiness=self._is_readiness)
+            return response
+
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            key = key_of(request)
+            return response_cache.answer(key) or finished(begun(request, *args, **kwargs), key)
+
+        async def async_answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            key = key_of(request)
+            cached = response_cache.answer(key)
+            if cached is not None:
+                return cached
+            self = begun(request, *args, **kwargs)
+            if await self._may_go_on():
+                return finished(self, key)
+            return await sync_to_async(lambda: response_cache.answer(key) or finished(self, key))()
+
+        return answer, async_answer
 
     async def _may_go_on(self) -> bool:
         """Get the report, and return whether the rest of the answer does not block the event loop."""
@@ -126,6 +144,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 if found is None or settings.MAX_CONCURRENCY == 0:  # checks have to be found out, or to run here
                     return False
                 endpoint, check_set = found[0], restricted(found[1], found[0], self.query.checks)
+                self._is_readiness = endpoint.is_readiness
                 self.report = self._shown((await runtime.aread([endpoint], check_set=check_set)).reports[0])
         except (ImproperlyConfigured, RuntimeError, UnknownCheckError):  # dispatch turns it into an answer
             return False
@@ -209,6 +228,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 raise unknown_check(self.query.checks[0], ())
             return Report(name=self._own_endpoint().name, rows=(), status_code=200)
         endpoint, check_set = self._found()
+        self._is_readiness = endpoint.is_readiness
         return runtime.read([endpoint], check_set=check_set).reports[0]
 
     @property
@@ -335,6 +355,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             report = in_subset(report, self._subset)
             if self.query.checks and not report.rows:
                 raise unknown_check(self.query.checks[0], ())
+        self._is_for_all = decision.for_all and decision.details
         return report if decision.details else report.without_details()
 
     @property

@@ -21,7 +21,7 @@ from health_check.views.addresses import Address, addresses, metrics_address
 from health_check.views.assets import version
 from health_check.views.check_page import check_headline, check_of
 from health_check.views.page import page_of
-from health_check.views.query import NO_QUERY, Query, query_of
+from health_check.views.query import Query, query_of
 
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
 
@@ -55,22 +55,9 @@ def render_page(
         response.render()
     else:
         response = HttpResponse(_our_own(context), status=status, **response_kwargs)
-    refresh(response, query)
+    if query.refresh:  # has a browser load the page again
+        response.headers["Refresh"] = str(query.refresh)
     return response
-
-
-def our_page(template_names: Sequence[str], report: Report, query: Query = NO_QUERY, link: str = "") -> str | None:
-    """Return the page as it is for every request; None where the project has a template of its own for it.
-
-    Args:
-        template_names: The templates, the first that exists counts.
-        report: The report.
-        query: What to show of it.
-        link: The address of the page, without a query string.
-    """
-    if _own_template(template_names) is not None:
-        return None
-    return _our_own({"report": report, **_parts(report, query, link)})
 
 
 def link_to(request: HttpRequest) -> str:
@@ -79,12 +66,6 @@ def link_to(request: HttpRequest) -> str:
         return request.build_absolute_uri(request.path)
     except DisallowedHost:
         return request.path
-
-
-def refresh(response: HttpResponse, query: Query) -> None:
-    """Have a browser load the page again, if that is asked for."""
-    if query.refresh:
-        response.headers["Refresh"] = str(query.refresh)
 
 
 def _our_own(context: dict[str, Any]) -> str:

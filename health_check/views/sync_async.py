@@ -37,31 +37,28 @@ _MARK = vars(markcoroutinefunction(lambda: None))
 
 View = Callable[..., HttpResponseBase]
 AsyncView = Callable[..., Awaitable[HttpResponseBase]]
-Answer = Callable[[HttpRequest], HttpResponseBase | None]
 
 
 class Callback:
     """Answer a request synchronously, or, on an event loop, with a coroutine.
 
     Args:
-        view: The sync view; its attributes are this callback's, too.
-        async_view: Answers as it does, without blocking the event loop.
-        answer: Has the answer to a request already, or None.
+        view: Has the attributes that this callback is to have, too.
+        sync_view: Answers a request.
+        async_view: Does so without blocking the event loop.
     """
 
     __defaults__ = __kwdefaults__ = None
     """As of a function without: inspect asks for them at each request, and __getattr__ would take longer."""
 
-    def __init__(self, view: View, async_view: AsyncView, answer: Answer) -> None:
+    def __init__(self, view: View, sync_view: View, async_view: AsyncView) -> None:
         functools.update_wrapper(self, view)
-        self._view = view
+        self._sync_view = sync_view
         self._async_view = async_view
-        self._answer = answer
 
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if on_event_loop():
-            return self._async_view(request, *args, **kwargs)
-        return self._answer(request) or self._view(request, *args, **kwargs)
+        view = self._async_view if on_event_loop() else self._sync_view
+        return view(request, *args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name in _MARK and on_event_loop():
