@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 
 from health_check.conf import nearest, settings
 from health_check.logs import log_once, warn_once
@@ -208,29 +209,19 @@ class AccessMixin:
         """
         return is_staff(request)
 
-    @property
+    @cached_property
     def access_policy(self) -> AccessPolicy:
-        """Who is answered, as the view says now.
+        """Who is answered, as the view says.
 
         Raises:
             ImproperlyConfigured: If what it says of that cannot be used.
         """
-        stated = stated_by(self, ACCESS_ARGUMENTS)
-        known = vars(self).get("_access_policy")
-        if known is None or known[0] != stated:
-            known = vars(self)["_access_policy"] = stated, policy_of(stated)
-        policy: AccessPolicy = known[1]
-        return policy
+        return policy_of(stated_by(self, ACCESS_ARGUMENTS))
 
-    @property
+    @cached_property
     def access_decision(self) -> AccessDecision:
         """What the one who asks gets."""
-        policy = self.access_policy
-        known = vars(self).get("_access_decision")
-        if known is None or known[0] is not policy:
-            known = vars(self)["_access_decision"] = policy, decide(self.request, policy, self.is_authorized)
-        decision: AccessDecision = known[1]
-        return decision
+        return decide(self.request, self.access_policy, self.is_authorized)
 
     @property
     def login_link(self) -> str:

@@ -8,8 +8,9 @@ from health_check.conf import site_name
 from health_check.monitor.history import History
 from health_check.monitor.reports import Report
 from health_check.views.headline import mood_of
-from health_check.views.query import NO_QUERY, RANGES, Query
-from health_check.views.words import percent, uptime
+from health_check.views.page import uptime_of
+from health_check.views.query import Query
+from health_check.views.words import percent
 
 COLOURS = {"ok": "#1a7f37", "warning": "#8a5a00", "draining": "#57606b", "error": "#b62324", "unknown": "#57606b"}
 """The colours, dark enough for white text."""
@@ -36,7 +37,7 @@ def badge(report: Report, query: Query, history: History) -> str:
     """
     name = _name(report, query)
     if query.show == "uptime":
-        share = _uptime(report, query, history) if report.details else None
+        share = uptime_of(report, history, query.range) if report.details else None
         mood = "unknown" if share is None else next(mood for least, mood in LEVELS if share >= least)
         return _image(f"{name}, {query.range}", percent(share) if report.details else "not shown", COLOURS[mood])
     if _is_of_one(report, query) and not report.draining:
@@ -57,13 +58,6 @@ def _name(report: Report, query: Query) -> str:
     else:
         name = (site_name() if report.details else "") or "health"
     return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
-
-
-def _uptime(report: Report, query: Query, history: History) -> float | None:
-    labels = [row.reading.label for row in report.rows if row.critical] or [r.label for r in report.readings]
-    if query.range == NO_QUERY.range:
-        return uptime(*(history.half_hours.get(label, ()) for label in labels))
-    return uptime(*(history.days.get(label, ())[-RANGES[query.range] :] for label in labels))
 
 
 def _image(name: str, value: str, colour: str) -> str:

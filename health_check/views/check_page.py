@@ -102,7 +102,6 @@ def facts_of(
 ) -> list[tuple[str, str]]:
     """Return what a check is, and how it last ran, as pairs of a name and a text."""
     definition, record = row.reading.definition, row.reading.record
-    last_success = record.last_success if record else None
     found = [
         (gettext("Label"), row.reading.label),
         (gettext("For"), definition.description),
@@ -113,10 +112,7 @@ def facts_of(
         (gettext("Time budget"), f"{definition.timeout:g} s"),
         (gettext("Fresh for"), _fresh(definition)),
         (gettext("Last run"), _last_run(record.result, now) if record else gettext("never")),
-        (
-            gettext("Last ok"),
-            f"{clock(last_success, now)}, {age(last_success, now)}" if last_success else gettext("never"),
-        ),
+        (gettext("Last ok"), _moment(record.last_success if record else None, now)),
         *(definition.tags.items()),
     ]
     return [(name, text) for name, text in found if text]

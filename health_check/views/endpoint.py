@@ -19,7 +19,7 @@ from health_check.registry.definitions import UnusableEntry
 from health_check.registry.endpoints import OPTIONS, Endpoint, EndpointOptions, endpoint_of, items_of
 from health_check.registry.identity import equal_values
 from health_check.views.access import AccessMixin, stated_by
-from health_check.views.arguments import refuse_unusable_options
+from health_check.views.arguments import PLAIN, refuse_unusable_options
 from health_check.views.query import MOST_LETTERS, Query, query_of
 
 
@@ -69,6 +69,13 @@ class EndpointMixin(AccessMixin, EndpointOptions):
 
     request: HttpRequest
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute, and forget what was found out before, if it says what is checked or who is answered."""
+        if name in PLAIN:
+            for known in ("report", "plugin_list", "access_policy", "access_decision"):
+                vars(self).pop(known, None)
+        super().__setattr__(name, value)
+
     @cached_property
     def query(self) -> Query:
         """What the query string asks for."""
@@ -113,13 +120,6 @@ class EndpointMixin(AccessMixin, EndpointOptions):
         if known.has_own_plugins or equal_values(items, catalogue.items_of(known)):
             return endpoint, _with_members(check_set, endpoint, check_set.members[known])
         return endpoint, catalogue.with_chosen(endpoint, items)
-
-    def _said(self) -> object:
-        """Return what this view says of itself now."""
-        if self._is_plain:
-            return None
-        checks = None if type(self).get_plugins is not EndpointOptions.get_plugins else self._checks()
-        return checks, self._options(), self.access_policy
 
     def _options(self) -> dict[str, Any]:
         """Return how this view says that checks count.

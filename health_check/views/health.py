@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import warnings
@@ -23,7 +24,6 @@ from health_check.monitor import runtime
 from health_check.monitor.history import NO_HISTORY
 from health_check.monitor.reports import Report
 from health_check.registry.endpoints import EndpointOptions
-from health_check.registry.identity import equal_values
 from health_check.views import renderers
 from health_check.views.arguments import has_no_code, only_says_what_to_check, refuse_unusable
 from health_check.views.assets import asset, revalidated
@@ -110,7 +110,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
         def finished(self: HealthCheckView, key: object) -> HttpResponseBase:
             response = self.dispatch(self.request, *self.args, **self.kwargs)
             if self._is_for_all:
-                response_cache.keep(key, response, self.report, is_readiness=self._is_readiness)
+                with contextlib.suppress(ImproperlyConfigured):  # an endpoint without checks needs no settings
+                    response_cache.keep(key, response, self.report, is_readiness=self._is_readiness)
             return response
 
         def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -208,19 +209,10 @@ class HealthCheckView(EndpointMixin, TemplateView):
         allowed = ", ".join(name.upper() for name in self.http_method_names if hasattr(self, name))
         return HttpResponse(status=status, headers={"Allow": allowed})
 
-    @property
+    @cached_property
     def report(self) -> Report:
-        """The endpoint's report: the same for all of this request, while the view says the same of itself."""
-        said = self._said()
-        known = vars(self).get("_report")
-        if known is None or not equal_values(known[0], said):
-            known = vars(self)["_report"] = said, self._shown(self._read())
-        report: Report = known[1]
-        return report
-
-    @report.setter
-    def report(self, report: Report) -> None:
-        vars(self)["_report"] = self._said(), report
+        """The endpoint's report: the same for all of this request, unless the view says something else of itself."""
+        return self._shown(self._read())
 
     def _read(self) -> Report:
         if self._needs_nothing:
@@ -231,15 +223,10 @@ class HealthCheckView(EndpointMixin, TemplateView):
         self._is_readiness = endpoint.is_readiness
         return runtime.read([endpoint], check_set=check_set).reports[0]
 
-    @property
+    @cached_property
     def plugin_list(self) -> Plugins:
         """The request's own check instances, filled from their records."""
-        report = self.report
-        known = vars(self).get("_plugins")
-        if known is None or known[0] is not report:
-            known = vars(self)["_plugins"] = report, Plugins(report)
-        plugins: Plugins = known[1]
-        return plugins
+        return Plugins(self.report)
 
     @property
     def plugins(self) -> dict[str, Any]:
@@ -267,11 +254,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
         Raises:
             Http404: If there is no subset of this name.
         """
-        if subset is None:
-            return self.plugins
-        labels = {reading.label for reading in in_subset(self.report, subset).readings}
-        pairs = zip(self.plugins.items(), self.report.readings, strict=True)
-        return {key: plugin for (key, plugin), reading in pairs if reading.label in labels}
+        return self.plugins if subset is None else Plugins(in_subset(self.report, subset)).by_label
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Return the template's context: ``plugins``, ``errors`` (whether any check has some) and ``report``."""

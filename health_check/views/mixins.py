@@ -8,13 +8,11 @@ from typing import Any
 from health_check.backends import HealthCheck
 from health_check.exceptions import HealthCheckException
 from health_check.monitor import runtime
-from health_check.monitor.reports import Report
-from health_check.registry import old_names
 from health_check.registry.check_set import CheckSet
 from health_check.registry.endpoints import Endpoint
 from health_check.views.plugins import fill, labelled
 from health_check.views.registered import RegisteredView
-from health_check.views.subsets import errors_of, names_in
+from health_check.views.subsets import errors_of, labels_in
 
 
 class CheckMixin:
@@ -59,14 +57,8 @@ class CheckMixin:
         Raises:
             Http404: If ``HEALTH_CHECK["SUBSETS"]`` has none of this name.
         """
-        if subset is None:
-            return self.plugins
-        wanted = names_in(subset)
-        return {
-            label: plugin
-            for label, plugin in self.plugins.items()
-            if not wanted.isdisjoint(old_names.names_of(label, plugin))
-        }
+        labels = self.plugins if subset is None else labels_in(subset, self.plugins)
+        return {label: self.plugins[label] for label in labels}
 
     def run_check(self, subset: str | None = None) -> list[HealthCheckException]:
         """Have the checks of a subset run, fill ``plugins`` with what was found, and return the errors that count.
@@ -75,14 +67,11 @@ class CheckMixin:
             Http404: If ``HEALTH_CHECK["SUBSETS"]`` has none of this name.
         """
         plugins = dict(self.filter_plugins(subset=subset))
-        report = self._report(plugins)
+        endpoint = self._endpoint()
+        report = runtime.read([endpoint], check_set=_with(endpoint, plugins.items())).reports[0]
         for plugin, row in zip(plugins.values(), report.rows, strict=True):
             fill(plugin, row)
         return errors_of(report)
-
-    def _report(self, plugins: dict[str, HealthCheck]) -> Report:
-        endpoint = self._endpoint()
-        return runtime.read([endpoint], check_set=_with(endpoint, plugins.items())).reports[0]
 
     def _endpoint(self) -> Endpoint:
         options = {"use_threading": self.use_threading, "warnings_as_errors": self.warnings_as_errors}
@@ -95,14 +84,11 @@ def endpoint_of_subset(name: str) -> tuple[Endpoint, CheckSet]:
     Raises:
         Http404: If ``HEALTH_CHECK["SUBSETS"]`` has none of this name.
     """
-    wanted = names_in(name)
     endpoint = Endpoint(name=name, route="", view_class=RegisteredView, initkwargs={})
     check_set = _with(endpoint, endpoint.items())
-    found = tuple(
-        member
-        for member in check_set.members[endpoint]
-        if not wanted.isdisjoint(old_names.names_of(member.label, check_set.definitions[member.label].prototype))
-    )
+    members = check_set.members[endpoint]
+    labels = labels_in(name, {member.label: check_set.definitions[member.label].prototype for member in members})
+    found = tuple(member for member in members if member.label in labels)
     return endpoint, dataclasses.replace(check_set, members={**check_set.members, endpoint: found})
 
 

@@ -17,7 +17,7 @@ from health_check.durations import Spread, spread_of
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import OK_WORDS, Report, Row
 from health_check.past import DAY, Incident, Period, total_of
-from health_check.records import Record, State
+from health_check.records import State
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
 from health_check.views.hosts import hosts_of, notes_of
@@ -69,10 +69,11 @@ def page_of(
         drained: Whether this host is known to be drained, though the endpoint may not answer otherwise for that.
     """
     now = time.time()
+    history = history if report.details else NO_HISTORY
     lines = lines_of(report, history, query)
     shown = [line for line in lines if _is_shown(line, query)]
     groups = groups_of(shown, history, query)
-    hosts = hosts_of(report, history, now, drained=drained) if report.details else []
+    hosts = hosts_of(report, history, now, drained=drained)
     mood, headline = mood_of(report), headline_of(report)
     is_drained = report.draining or (drained and report.details)
     is_said = is_drained and mood == "ok"
@@ -107,8 +108,8 @@ def _range_name(name: str) -> str:
 
 def lines_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QUERY) -> list[dict[str, Any]]:
     """Return the rows of the report in words, in the order that is asked for: by default what fails first."""
-    now, compat = time.time(), settings.COMPAT
-    lines = [_line(row, report, history, query, now, compat) for row in report.rows]
+    now = time.time()
+    lines = [_line(row, report, history, query, now) for row in report.rows]
     keys = {
         "state": lambda line: (not line["row"].counts, WORST_FIRST[line["reading"].state]),
         "name": lambda line: line["title"].casefold(),
@@ -118,14 +119,13 @@ def lines_of(report: Report, history: History = NO_HISTORY, query: Query = NO_QU
     return sorted(lines, key=keys[query.sort])
 
 
-def _line(row: Row, report: Report, history: History, query: Query, now: float, compat: str | None) -> dict[str, Any]:
+def _line(row: Row, report: Report, history: History, query: Query, now: float) -> dict[str, Any]:
     reading, definition = row.reading, row.reading.definition
     state, record = reading.state, reading.record
-    periods = _periods(history, reading.label, query) if report.details else ()
+    periods = periods_of(history, reading.label, query.range)
     lasted = span(now - record.last_transition) if record and record.result.state is state else ""
     share = uptime(periods)
     spread, longest = times_of(periods)
-    is_ok_in_words = compat and state is State.OK
     return {
         "row": row,
         "reading": reading,
@@ -135,7 +135,7 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float, 
         "runbook": definition.runbook if report.details else "",
         "tags": definition.tags if report.details else {},
         "link": Query(checks=(reading.label,)).link(),
-        "word": OK_WORDS[compat] if is_ok_in_words else state.value,
+        "word": OK_WORDS[settings.COMPAT] if settings.COMPAT and state is State.OK else state.value,
         "sign": SIGNS[state],
         "time_taken": None if reading.time_taken is None else duration(reading.time_taken),
         "finished": None if reading.finished is None else timestamp(reading.finished),
@@ -147,7 +147,9 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float, 
         "longest": "" if spread is None else gettext("max %(duration)s") % {"duration": brief(longest)},
         "share": share,
         "up": percent(share) if periods else "",
-        "trace": _trace_link(record) if report.details and state is not State.OK else "",
+        "trace": trace_link(record.result.exemplar.get("trace_id"))
+        if record and report.details and state is not State.OK
+        else "",
         **_message(row),
     }
 
@@ -160,20 +162,22 @@ def _message(row: Row) -> dict[str, Any]:
     return {"message": text, "beginning": shortened(first, LONG_MESSAGE) if is_long else ""}
 
 
-def _trace_link(record: Record | None) -> str:
-    trace_id = record.result.exemplar.get("trace_id", "") if record else ""
-    return trace_link(trace_id)
-
-
 def trace_link(trace_id: str | None) -> str:
     """Return the address of the page that shows a trace; empty where there is none."""
     return settings.TRACE_URL.replace("{trace_id}", trace_id) if trace_id else ""
 
 
-def _periods(history: History, label: str, query: Query) -> tuple[Period, ...]:
-    if query.range == NO_QUERY.range:
+def periods_of(history: History, label: str, range_name: str) -> tuple[Period, ...]:
+    """Return the half hours of a day of a check, or the days of a longer range."""
+    if range_name == NO_QUERY.range:
         return history.half_hours.get(label, ())
-    return history.days.get(label, ())[-RANGES[query.range] :]
+    return history.days.get(label, ())[-RANGES[range_name] :]
+
+
+def uptime_of(report: Report, history: History, range_name: str) -> float | None:
+    """Return the uptime of the critical checks, of all where none is; None without runs."""
+    labels = [row.reading.label for row in report.rows if row.critical] or [r.label for r in report.readings]
+    return uptime(*(periods_of(history, label, range_name) for label in labels))
 
 
 def times_of(periods: Sequence[Period]) -> tuple[Spread | None, float]:
@@ -248,8 +252,6 @@ def _group_uptime(lines: Sequence[Mapping[str, Any]], history: History) -> str:
 
 def incidents_of(report: Report, history: History, query: Query, now: float) -> dict[str, Any]:
     """Return the incidents of a week, or of the longer time that is asked for; newest first."""
-    if not report.details:
-        return {}
     days = max(7, RANGES[query.range])
     titles = {reading.label: reading.definition.title or reading.label for reading in report.readings}
     found = [
@@ -277,14 +279,9 @@ def _incident(incident: Incident, title: str, now: float) -> dict[str, Any]:
 
 
 def uptimes_of(report: Report, history: History) -> list[tuple[str, str]]:
-    """Return the uptime of the critical checks, of all where none is, over a day, a week and a month."""
-    if not report.details or not history.days:
-        return []
-    labels = [row.reading.label for row in report.rows if row.critical] or [r.label for r in report.readings]
-    days = [history.days.get(label, ()) for label in labels]
-    day = uptime(*(history.half_hours.get(label, ()) for label in labels))
-    week, month = (uptime(*(periods[-number:] for periods in days)) for number in (7, 30))
-    return [("24 h", percent(day)), ("7 d", percent(week)), ("30 d", percent(month))]
+    """Return the uptime over a day, a week and a month."""
+    names = ("24h", "7d", "30d") if history.days else ()
+    return [(_range_name(name), percent(uptime_of(report, history, name))) for name in names]
 
 
 def who_speaks(*, details: bool) -> dict[str, str]:

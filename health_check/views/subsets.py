@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from django.http import Http404
 
 from health_check import conf
+from health_check.backends import HealthCheck
 from health_check.exceptions import HealthCheckException
 from health_check.monitor.reports import Report
 from health_check.registry import old_names
@@ -25,16 +26,23 @@ def names_in(subset: str) -> Set[str]:
     return subsets[subset]
 
 
-def in_subset(report: Report, subset: str) -> Report:
-    """Return the report on the checks of a subset, which may be called as they were in 3.x.
+def labels_in(subset: str, checks: Mapping[str, HealthCheck]) -> list[str]:
+    """Return the labels of those checks that are in a subset, which may call them as 3.x did.
 
     Raises:
         Http404: If there is no subset of this name.
     """
     wanted = names_in(subset)
-    definitions = [reading.definition for reading in report.readings]
-    found = [d.label for d in definitions if not wanted.isdisjoint(old_names.names_of(d.label, d.prototype))]
-    return report.only(found)
+    return [label for label, check in checks.items() if not wanted.isdisjoint(old_names.names_of(label, check))]
+
+
+def in_subset(report: Report, subset: str) -> Report:
+    """Return the report on the checks of a subset.
+
+    Raises:
+        Http404: If there is no subset of this name.
+    """
+    return report.only(labels_in(subset, {reading.label: reading.definition.prototype for reading in report.readings}))
 
 
 def errors_of(report: Report) -> list[HealthCheckException]:

@@ -39,7 +39,7 @@ def decision(request: HttpRequest, **policy: Any) -> AccessDecision:
     return decide(request, policy_of({"open": False, **policy}), refuse)
 
 
-LET_IN = AccessDecision(status=200, details=True)
+LET_IN = AccessDecision(status=200, details=True, for_all=True)
 
 
 def test_rules__default(settings: Settings) -> None:
