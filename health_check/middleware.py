@@ -39,7 +39,7 @@ class HealthCheckMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self._tails = Tails()
+        self._known: dict[Any, tuple[object, tuple[str, ...]]] = {}
         self._is_chosen_later = bool(choosers_after(type(self)))
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
@@ -77,7 +77,7 @@ class HealthCheckMiddleware:
             return None
         try:
             urlconf = chosen or settings.URLCONF
-            if not path.endswith(self._tails.of(urlconf)):
+            if not path.endswith(self._tails_of(urlconf)):
                 return None
             match = _resolved(path, urlconf)
             if not is_issued(match.func) or not _is_wanted(match.func) or _depends_on_user(request, match.func):
@@ -87,25 +87,8 @@ class HealthCheckMiddleware:
         request.resolver_match = match
         return match
 
-    def _learn(self, request: HttpRequest, before: object) -> None:
-        """Note that a later middleware has chosen another URLconf, in a way that its code did not show."""
-        if getattr(request, "urlconf", None) not in (None, before, getattr(django_settings, "ROOT_URLCONF", None)):
-            self._is_chosen_later = True
-            logs.warn_once(
-                "urlconf",
-                "A middleware after HealthCheckMiddleware chooses the URLconf by the request: from now on requests for "
-                "health pass all middleware. Put HealthCheckMiddleware right after that one.",
-            )
-
-
-class Tails:
-    """The ends of the paths of endpoints, so that all other requests pass without being resolved twice."""
-
-    def __init__(self) -> None:
-        self._known: dict[Any, tuple[object, tuple[str, ...]]] = {}
-
-    def of(self, urlconf: Any) -> tuple[str, ...]:
-        """Return what a path of a URLconf has to end with.
+    def _tails_of(self, urlconf: Any) -> tuple[str, ...]:
+        """Return what a path of an endpoint has to end with, so that no other request is resolved twice.
 
         Raises:
             ImproperlyConfigured: If the URLconf cannot be imported.
@@ -116,6 +99,16 @@ class Tails:
         if known is None or known[0] is not resolver:
             known = self._known[urlconf] = resolver, tuple(set(_tails(patterns_of(urlconf))))
         return known[1]
+
+    def _learn(self, request: HttpRequest, before: object) -> None:
+        """Note that a later middleware has chosen another URLconf, in a way that its code did not show."""
+        if getattr(request, "urlconf", None) not in (None, before, getattr(django_settings, "ROOT_URLCONF", None)):
+            self._is_chosen_later = True
+            logs.warn_once(
+                "urlconf",
+                "A middleware after HealthCheckMiddleware chooses the URLconf by the request: from now on requests for "
+                "health pass all middleware. Put HealthCheckMiddleware right after that one.",
+            )
 
 
 def _tails(patterns: Iterable[URLPattern | URLResolver], tail: str = "") -> Iterator[str]:

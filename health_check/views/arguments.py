@@ -1,8 +1,9 @@
-"""The arguments of ``as_view``: which there are, and whether a view is made of such arguments alone."""
+"""The arguments of ``as_view``: which there are, and whether a view has anything but these."""
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,26 +21,21 @@ PLAIN = frozenset({*DATA, *ACCESS_ARGUMENTS, "is_authorized", "template_name"})
 """The attributes of a view without code of its own."""
 
 
-def only_says_what_to_check(view_class: type, base: type, initkwargs: Mapping[str, Any]) -> bool:
-    """Return whether a view adds no code to a class of ours, so that its report says all there is to say."""
-    return not set(initkwargs) - PLAIN and has_no_code(view_class, base)
-
-
 @functools.lru_cache(maxsize=1000)
-def has_no_code(view_class: type, base: type) -> bool:
+def has_no_code(view_class: type) -> bool:
     """Return whether a view adds nothing to a class of ours but attributes that say what it checks, and how."""
-    mro = view_class.__mro__
-    own = [pair for each in mro[: mro.index(base)] for pair in vars(each).items()]
+    own = itertools.takewhile(lambda each: not each.__module__.startswith("health_check.views."), view_class.__mro__)
     return not any(
         name not in PLAIN or (name != "is_authorized" and _is_computed(value))
-        for name, value in own
+        for each in own
+        for name, value in vars(each).items()
         if not name.startswith("__") or name in ("__init__", "__getattribute__", "__getattr__")
     )
 
 
 def _is_computed(value: object) -> bool:
     """Return whether an attribute of a class may be another for each request, as that of a property is."""
-    return hasattr(type(value), "__get__") and not getattr(value, "is_the_same_for_all", False)
+    return hasattr(type(value), "__get__")
 
 
 def refuse_unusable(view_class: type[EndpointOptions], initkwargs: Mapping[str, Any]) -> None:

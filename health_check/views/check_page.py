@@ -10,20 +10,17 @@ from urllib.parse import urlencode
 
 from django.utils.translation import gettext
 
-from health_check.durations import Spread
-from health_check.monitor.history import NO_HISTORY, History
+from health_check.monitor import runtime
+from health_check.monitor.history import History
 from health_check.monitor.reports import Report, Row
 from health_check.past import DAYS, Failure, Period
 from health_check.records import Result
 from health_check.redaction import shown
-from health_check.registry.check_set import CheckSet
 from health_check.registry.definitions import Definition
 from health_check.registry.identity import is_credential
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.page import docstring, times_of, trace_link
-from health_check.views.words import SIGNS, age, brief, clock, duration, percent, shortened, timestamp, uptime
-
-NO_PLACES: Mapping[str, str] = {}
+from health_check.views.words import SIGNS, age, clock, duration, percent, shortened, timestamp, uptime
 
 LONGEST_TEXT = 2000
 """How many characters of a docstring are shown."""
@@ -32,74 +29,55 @@ LONGEST_OPTION = 200
 """How many characters of the value of an option are shown."""
 
 
-def check_of(
+def check_page_of(
     report: Report,
     line: Mapping[str, Any],
-    *,
-    history: History = NO_HISTORY,
-    failures: Sequence[Failure] = (),
-    check_set: CheckSet | None = None,
-    link: str = "",
-    places: Mapping[str, str] = NO_PLACES,
+    history: History,
+    failures: Mapping[str, Sequence[Failure]],
+    link: str,
+    paths: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return what the page of one check shows besides its headline.
+    """Return what the template shows of one check.
 
     Args:
         report: The report, on this check alone.
         line: The row in words.
         history: What is known of its past.
-        failures: Its last failures, newest first.
-        check_set: Says at which endpoints it is.
+        failures: Its last failures, newest first, by its label.
         link: The address of the page, without a query string.
-        places: The paths of endpoints, by their names.
+        paths: The paths of endpoints, by their names.
     """
-    row, now = report.rows[0], time.time()
+    headline = f"{line['title']}: {line['word']} {line['lasted']}".rstrip()
     if not report.details:
-        return {"line": line}
+        return {"check": {"line": line}, "headline": headline}
+    row, now = report.rows[0], time.time()
     label = row.reading.label
     parts = [
         (gettext("Last 24 hours"), gettext("24 h"), history.half_hours.get(label, ())),
         (gettext("Last 90 days"), gettext("%(days)d d") % {"days": DAYS}, history.days.get(label, ())),
     ]
-    return {
+    check = {
         "line": line,
         "history": [_part(title, begin, periods) for title, begin, periods in parts if periods],
-        "facts": facts_of(row, check_set, now, places),
+        "facts": _facts(row, now, paths),
         "copies": copies_of(label, link),
-        "failures": [_failure(failure, now) for failure in failures],
+        "failures": [_failure(failure, now) for failure in failures.get(label, ())],
     }
-
-
-def check_headline(line: Mapping[str, Any]) -> str:
-    """Return how a check is, in a few words."""
-    return f"{line['title']}: {line['word']} {line['lasted']}".rstrip()
+    return {"check": check, "headline": headline}
 
 
 def _part(title: str, begin: str, periods: tuple[Period, ...]) -> dict[str, Any]:
-    spread, longest = times_of(periods)
     return {
         "title": title,
         "from": begin,
         "bars": history_bars(periods, range_name=begin),
         "times": duration_lines(periods),
         "up": percent(uptime(periods)),
-        **_times(spread, longest),
+        **times_of(periods),
     }
 
 
-def _times(spread: Spread | None, longest: float) -> dict[str, str]:
-    if spread is None:
-        return {}
-    return {
-        "median": gettext("p50 %(duration)s") % {"duration": brief(spread.median)},
-        "most": gettext("8 of 10 runs: %(low)s to %(high)s") % {"low": brief(spread.low), "high": brief(spread.high)},
-        "longest": gettext("max %(duration)s") % {"duration": brief(longest)},
-    }
-
-
-def facts_of(
-    row: Row, check_set: CheckSet | None, now: float, places: Mapping[str, str] = NO_PLACES
-) -> list[tuple[str, str]]:
+def _facts(row: Row, now: float, paths: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what a check is, and how it last ran, as pairs of a name and a text."""
     definition, record = row.reading.definition, row.reading.record
     found = [
@@ -108,7 +86,7 @@ def facts_of(
         (gettext("Verifies"), shortened(docstring(definition.check_class), LONGEST_TEXT)),
         (gettext("Class"), definition.backend),
         (gettext("Options"), _options(definition)),
-        (gettext("Endpoints"), _endpoints(row.reading.label, check_set, places)),
+        (gettext("Endpoints"), _endpoints(row.reading.label, paths)),
         (gettext("Time budget"), f"{definition.timeout:g} s"),
         (gettext("Fresh for"), _fresh(definition)),
         (gettext("Last run"), _last_run(record.result, now) if record else gettext("never")),
@@ -130,13 +108,12 @@ def _options(definition: Definition) -> str:
     return "\n".join(options)
 
 
-def _endpoints(label: str, check_set: CheckSet | None, places: Mapping[str, str]) -> str:
+def _endpoints(label: str, paths: Mapping[str, str]) -> str:
     """Return the endpoints that have a check, a line each: where they are, and their names for commands and metrics."""
-    members = check_set.members.items() if check_set else ()
     words = {True: gettext("critical"), False: gettext("optional")}
     return "\n".join(
-        f"{places.get(endpoint.name, '')} {words[member.critical]}, url_name {endpoint.name}".lstrip()
-        for endpoint, found in members
+        f"{paths.get(endpoint.name, '')} {words[member.critical]}, url_name {endpoint.name}".lstrip()
+        for endpoint, found in runtime.get().catalogue.current.members.items()
         for member in found
         if member.label == label
     )

@@ -19,7 +19,7 @@ from health_check.registry.definitions import UnusableEntry
 from health_check.registry.endpoints import OPTIONS, Endpoint, EndpointOptions, endpoint_of, items_of
 from health_check.registry.identity import equal_values
 from health_check.views.access import AccessMixin, stated_by
-from health_check.views.arguments import PLAIN, refuse_unusable_options
+from health_check.views.arguments import PLAIN, has_no_code, refuse_unusable_options
 from health_check.views.query import MOST_LETTERS, Query, query_of
 
 
@@ -84,7 +84,8 @@ class EndpointMixin(AccessMixin, EndpointOptions):
     @property
     def _is_plain(self) -> bool:
         """Whether there is no code but ours, so that the class and ``as_view`` say all there is to say."""
-        raise NotImplementedError
+        view_class: Any = type(self)
+        return has_no_code(view_class)
 
     @cached_property
     def _mounted(self) -> Endpoint | None:

@@ -62,11 +62,6 @@ def since_of(report: Report, now: float) -> str:
     return gettext("since %(time)s (%(span)s)") % {"time": clock(began, now), "span": span(now - began)}
 
 
-def summary_of(report: Report) -> str:
-    """Return how many checks are in which state, in words; empty without checks."""
-    return counts(reading.state for reading in report.readings)
-
-
 def counts(states: Iterable[State]) -> str:
     """Return how many there are of each state, in words, what is worst first."""
     found = collections.Counter(states)

@@ -25,7 +25,7 @@ from health_check.monitor.history import NO_HISTORY
 from health_check.monitor.reports import Report
 from health_check.registry.endpoints import EndpointOptions
 from health_check.views import renderers
-from health_check.views.arguments import has_no_code, only_says_what_to_check, refuse_unusable
+from health_check.views.arguments import PLAIN, has_no_code, refuse_unusable
 from health_check.views.assets import asset, revalidated
 from health_check.views.badges import badge
 from health_check.views.endpoint import EndpointMixin, UnknownCheckError, restricted, unknown_check
@@ -73,12 +73,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
             liveness: Whether what fails here is restarted; system checks then look at its checks. Default: where its
                 URL name or path says so (live, livez, liveness, alive).
             template_name: The template of the page; default ``health_check/index.html``.
-            details: Who may read messages: everybody (``"always"``), who is ``"authorized"``, or nobody (``"never"``).
-                This and the next four are, by default, as ``HEALTH_CHECK["ACCESS"]`` says.
-            open: Whether everybody is answered.
-            tokens: The bearer tokens that authorise.
-            networks: The networks whose clients are authorised, as in ``["10.0.0.0/8"]``.
-            proxies: The networks of proxies whose ``X-Forwarded-For`` is trusted; ``"unix"`` for a unix socket.
+            details: Who may read messages, and ``open``, ``tokens``, ``networks`` and ``proxies``, who is answered: the
+                keys of ``HEALTH_CHECK["ACCESS"]``, which says what is not stated here.
             use_threading: Deprecated; False runs the checks in the thread of the request.
         """
         if initkwargs.get("use_threading") is not None:
@@ -92,7 +88,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
             initkwargs["checks"] = tuple(initkwargs["checks"])
         refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
-        if only_says_what_to_check(cls, HealthCheckView, initkwargs):
+        view_class: Any = cls
+        if not set(initkwargs) - PLAIN and has_no_code(view_class):
             view = Callback(view, *cls._native_views(initkwargs))
         issued: Callable[..., HttpResponse] = issue(view)
         return issued
@@ -340,11 +337,6 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 raise unknown_check(self.query.checks[0], ())
         self._is_for_all = decision.for_all and decision.details
         return report if decision.details else report.without_details()
-
-    @property
-    def _is_plain(self) -> bool:
-        own: Any = type(self)
-        return has_no_code(own, HealthCheckView)
 
 
 def _asks_for_status(request: HttpRequest) -> bool:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, reverse
 from django.utils import translation
 
 from health_check.monitor import runtime
-from health_check.monitor.history import NO_HISTORY, History
-from health_check.monitor.reports import Report
-from health_check.views.addresses import Address, addresses, metrics_address
+from health_check.monitor.history import NO_HISTORY
+from health_check.monitor.reports import Report, report_on
+from health_check.registry.endpoints import Endpoint
+from health_check.views.access import policy_for
 from health_check.views.assets import version
-from health_check.views.check_page import check_headline, check_of
+from health_check.views.check_page import check_page_of
 from health_check.views.page import page_of
 from health_check.views.query import Query, query_of
 
 TEMPLATES = pathlib.Path(__file__).parents[1] / "templates"
+
+METRICS = ("health_check_metrics", "health_check:health_check_metrics")
+"""What the metrics page may be called."""
 
 
 def render_page(
@@ -75,40 +80,63 @@ def _our_own(context: dict[str, Any]) -> str:
 
 def _parts(report: Report, query: Query, link: str) -> dict[str, Any]:
     known = runtime.history(report.readings) if report.details and report.rows else NO_HISTORY
-    whole = None if query.checks else report
-    places = addresses(whole) if report.details else []  # in the language of the request, whose prefix they may have
-    metrics = metrics_address() if report.details else ""
+    places = _endpoints(report, query) if report.details else []  # in the language of the request, as their prefixes
+    metrics = next(filter(None, map(_path_of, METRICS)), "") if report.details else ""
     drained = report.details and bool(runtime.get().monitor.store_client.draining)
     with translation.override("en"):
         parts = page_of(report, known, query, drained=drained)
         if len(query.checks) == 1 and len(report.rows) == 1:
-            parts |= _of_one_check(report, parts, link, history=known, places=places)
+            failures = runtime.failures(report.readings) if report.details else {}
+            paths = {place["name"]: place["link"] for place in places}
+            parts |= check_page_of(report, parts["lines"][0], known, failures, link, paths)
     asked = urlencode([("check", label) for label in query.checks])
     return {
         **parts,
         "styles": version("css"),
         "endpoints": places,
-        "ready": [place for place in places if place.is_readiness and place.name != report.name],
+        "ready": [place for place in places if place["is_readiness"] and place["name"] != report.name],
         "metrics": metrics,
         "asked": f"&{asked}" if asked else "",
     }
 
 
-def _of_one_check(
-    report: Report, parts: Mapping[str, Any], link: str, *, history: History, places: Sequence[Address]
-) -> dict[str, Any]:
-    (line,) = parts["lines"]
-    failures = runtime.failures(report.readings) if report.details else {}
-    check = check_of(
-        report,
-        line,
-        history=history,
-        failures=failures.get(line["reading"].label, ()),
-        check_set=runtime.get().catalogue.current,
-        link=link,
-        places={place.name: place.link for place in places},
-    )
-    return {"check": check, "headline": check_headline(line)}
+def _endpoints(report: Report, query: Query) -> list[dict[str, Any]]:
+    """Return the endpoints that have a name, those of other URLconfs left out, and what each answers now."""
+    known = {} if query.checks else {report.name: report.status_code}
+    return [
+        {
+            "name": endpoint.name,
+            "link": link,
+            "is_readiness": endpoint.is_readiness,
+            "status_code": known.get(endpoint.name) or _status_of(endpoint),
+        }
+        for endpoint in runtime.get().catalogue.endpoints
+        if (link := _path_of(endpoint.url_name))
+    ]
+
+
+def _path_of(url_name: str) -> str:
+    """Return the path that a URL name has; empty where it has none, or one with arguments."""
+    try:
+        return reverse(url_name) if url_name else ""
+    except NoReverseMatch:  # it has arguments, or is in another URLconf
+        return ""
+
+
+def _status_of(endpoint: Endpoint) -> int | None:
+    """Return what an endpoint answers, if all may ask there and its results are fresh: nothing is run."""
+    current = runtime.get()
+    try:
+        is_open = policy_for(endpoint.view_class, endpoint.initkwargs).open
+        found = current.catalogue.listed(endpoint) if is_open else None
+        if found is None:
+            return None
+        listed, check_set = found
+        fresh = current.monitor.fresh(check_set.checks_of([listed]))
+        draining = bool(current.monitor.store_client.draining)
+        return None if fresh is None else report_on(listed, check_set, fresh[0], draining=draining).status_code
+    except ImproperlyConfigured:  # the endpoint says so itself
+        return None
 
 
 def _own_template(template_names: Sequence[str]) -> Any:

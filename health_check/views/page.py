@@ -13,13 +13,13 @@ from django.utils.translation import gettext, ngettext
 from health_check._version import __version__
 from health_check.backends import HealthCheck
 from health_check.conf import host_name, settings, site_name
-from health_check.durations import Spread, spread_of
+from health_check.durations import spread_of
 from health_check.monitor.history import NO_HISTORY, History
 from health_check.monitor.reports import OK_WORDS, Report, Row
 from health_check.past import DAY, Incident, Period, total_of
 from health_check.records import State
 from health_check.views.graphs import duration_lines, history_bars
-from health_check.views.headline import counts, headline_of, mood_of, since_of, summary_of
+from health_check.views.headline import counts, headline_of, mood_of, since_of
 from health_check.views.hosts import hosts_of, notes_of
 from health_check.views.query import NO_QUERY, RANGES, SORTS, Query
 from health_check.views.words import (
@@ -87,7 +87,7 @@ def page_of(
         "notes": notes_of(hosts),
         "drained": is_drained and not is_said and mood != "draining",
         "incidents": incidents_of(report, history, query, now),
-        "summary": summary_of(report),
+        "summary": counts(reading.state for reading in report.readings),
         "mood": mood,
         "sign": MOODS[mood],
         "headline": headline,
@@ -125,7 +125,6 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float) 
     periods = periods_of(history, reading.label, query.range)
     lasted = span(now - record.last_transition) if record and record.result.state is state else ""
     share = uptime(periods)
-    spread, longest = times_of(periods)
     return {
         "row": row,
         "reading": reading,
@@ -143,13 +142,12 @@ def _line(row: Row, report: Report, history: History, query: Query, now: float) 
         "lasted": gettext("for %(span)s") % {"span": lasted} if lasted else "",
         "bars": history_bars(periods, range_name=query.range) if periods else "",
         "times": duration_lines(periods) if periods else "",
-        "median": "" if spread is None else gettext("p50 %(duration)s") % {"duration": brief(spread.median)},
-        "longest": "" if spread is None else gettext("max %(duration)s") % {"duration": brief(longest)},
         "share": share,
         "up": percent(share) if periods else "",
         "trace": trace_link(record.result.exemplar.get("trace_id"))
         if record and report.details and state is not State.OK
         else "",
+        **times_of(periods),
         **_message(row),
     }
 
@@ -180,13 +178,19 @@ def uptime_of(report: Report, history: History, range_name: str) -> float | None
     return uptime(*(periods_of(history, label, range_name) for label in labels))
 
 
-def times_of(periods: Sequence[Period]) -> tuple[Spread | None, float]:
-    """Return how long most runs took, None where there were none, and the longest, in seconds."""
+def times_of(periods: Sequence[Period]) -> dict[str, str]:
+    """Return in words how long most runs took, and the longest; nothing where there were none."""
     longest = max([period.longest for period in periods], default=0.0)
     spread = spread_of([period.times for period in periods], longest)
     if spread is None and any(period.runs for period in periods):
         spread = total_of(periods).spread
-    return spread, longest
+    if spread is None:
+        return {}
+    return {
+        "median": gettext("p50 %(duration)s") % {"duration": brief(spread.median)},
+        "most": gettext("8 of 10 runs: %(low)s to %(high)s") % {"low": brief(spread.low), "high": brief(spread.high)},
+        "longest": gettext("max %(duration)s") % {"duration": brief(longest)},
+    }
 
 
 def summary_line(check_class: type) -> str:

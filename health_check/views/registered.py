@@ -17,8 +17,6 @@ from health_check.views.health import HealthCheckView
 class _Found:
     """Checks that are found out whenever they are asked for, and are the same for all requests."""
 
-    is_the_same_for_all = True
-
     def __init__(self, find: Callable[[], Sequence[Any]]) -> None:
         self._find = find
 
