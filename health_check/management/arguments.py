@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import io
 import itertools
+import logging
 import math
 import re
 import sys
 import textwrap
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.http import Http404
 
+from health_check.extensions import OutputError, TelemetryError
+from health_check.logs import logger
+from health_check.management.probe import ProbeError
 from health_check.monitor import runtime
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """The name of a label of Prometheus."""
+
+NO_ENDPOINT = 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.'
 
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -35,6 +44,21 @@ class HealthCommand(BaseCommand):
     epilog = ""
     """What the help ends with."""
     requires_system_checks = ()
+
+    def execute(self, *args: Any, **options: Any) -> Any:
+        """Run; what keeps it from its work is exit code 2, as 1 says that an endpoint fails or the host is drained."""
+        try:
+            return super().execute(*args, **options)
+        except CommandError as error:
+            error.returncode = 2
+            raise
+        except (ImproperlyConfigured, ProbeError, OutputError, TelemetryError, Http404) as error:
+            raise CommandError(str(error), returncode=2) from error
+
+    def log_only_if_verbose(self, verbosity: int) -> None:
+        """Keep the log from standard error where nobody has configured it: the outcome is printed anyway."""
+        if verbosity < 2 and not logger.hasHandlers():
+            logger.addHandler(logging.NullHandler())
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Keep the line breaks of the epilog."""
@@ -56,49 +80,30 @@ def pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def seconds(text: str) -> float:
-    """Return a number of seconds from 0 up.
+def seconds(text: str, *, above_zero: bool = False) -> float:
+    """Return a number of seconds from 0 up, or above 0.
 
     Raises:
         argparse.ArgumentTypeError: If the text is none.
     """
-    value = _number(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0 up")
-    return value
-
-
-def seconds_above_zero(text: str) -> float:
-    """Return a number of seconds above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: If the text is none.
-    """
-    value = _number(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return value
-
-
-def _number(text: str) -> float:
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        return math.nan
+        value = math.nan
+    if not (value > 0 if above_zero else value >= 0) or value == math.inf:
+        which = "above 0" if above_zero else "from 0 up"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds {which}")
+    return value
 
 
-def records_trouble() -> str:
-    """Return why the store cannot be used; nothing where it can."""
+seconds_above_zero = functools.partial(seconds, above_zero=True)
+
+
+def where_records_are() -> tuple[str, bool]:
+    """Return a sentence that names the store, and says why it cannot be used if that is so; and whether it can."""
     store_client = runtime.get().monitor.store_client
     store_client.call(lambda store: store.probe(), None)  # opens it
-    return store_client.trouble or ""
-
-
-def where_records_are() -> str:
-    """Return a sentence that names the store, and why it cannot be used if that is so."""
-    store_client, trouble = runtime.get().monitor.store_client, records_trouble()
+    place, trouble = f"Records: {store_client.describe()}", store_client.trouble
     if trouble:
-        return (
-            f"Records: {store_client.describe()}, cannot be used ({trouble}); this process keeps its records in memory."
-        )
-    return f"Records: {store_client.describe()}"
+        return f"{place}, cannot be used ({trouble}); this process keeps its records in memory.", False
+    return place, True

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from health_check.conf import nearest
+from health_check.management.arguments import NO_ENDPOINT
 from health_check.management.naming import find
 from health_check.monitor import runtime
 from health_check.registry.check_set import CheckSet
@@ -41,7 +42,7 @@ def choose(options: Mapping[str, Any]) -> Choice:
     check_set = catalogue.check_set
     if subset:
         if wanted:
-            raise CommandError("--subset is one of the registered checks: leave ENDPOINT out.", returncode=2)
+            raise CommandError("--subset is one of the registered checks: leave ENDPOINT out.")
         endpoint, check_set = endpoint_of_subset(subset if isinstance(subset, str) else subset[0])
         endpoints = (endpoint,)
     if options["labels"]:
@@ -61,8 +62,7 @@ def _restricted(
     for label, definition in found.items():
         if definition is None or definition.label not in known:
             raise CommandError(
-                f"There is no check {label!r}.{nearest(label, known)} Known checks: {', '.join(known) or 'none'}.",
-                returncode=2,
+                f"There is no check {label!r}.{nearest(label, known)} Known checks: {', '.join(known) or 'none'}."
             )
     wanted = {definition.label for definition in found.values() if definition is not None}
     members = {
@@ -83,5 +83,5 @@ def nothing_to_check(options: Mapping[str, Any]) -> str:
     if wanted:
         return f"The endpoint {wanted!r} has no checks: there is nothing to run. Ask its server, without --no-http."
     if not catalogue.endpoints:
-        return 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.'
+        return NO_ENDPOINT
     return "No endpoint has any checks."

@@ -184,20 +184,20 @@ def asks_a_server(options: Mapping[str, Any]) -> bool:
     """
     over_http = bool(options["endpoint"]) and options["use_http"] and not (options["list"] or options["subset"])
     if options["wait_until"] and options["watch"]:
-        raise CommandError("--watch goes on until Ctrl-C: leave --wait-until out.", returncode=2)
+        raise CommandError("--watch goes on until Ctrl-C: leave --wait-until out.")
     if not (options["use_http"] or options["endpoint"]):
-        raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.", returncode=2)
+        raise CommandError("--no-http needs an ENDPOINT; without one, all checks run here anyway.")
     if not over_http and any(options[name] for name in ("unix_socket", "server_name", "insecure")):
-        raise CommandError("No server is asked here: leave out the options that say how to reach one.", returncode=2)
+        raise CommandError("No server is asked here: leave out the options that say how to reach one.")
     if (options["job"] or options["grouping"]) and not options["pushgateway"]:
-        raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.", returncode=2)
+        raise CommandError("--job and --grouping say what is pushed: add --pushgateway URL.")
     for output in outputs(options):
         if over_http:
-            raise CommandError(f"--{output} is for checks that run in this process: add --no-http.", returncode=2)
+            raise CommandError(f"--{output} is for checks that run in this process: add --no-http.")
         if options["watch"]:
-            raise CommandError(f"--watch only shows the checks: leave --{output} out.", returncode=2)
+            raise CommandError(f"--watch only shows the checks: leave --{output} out.")
         if output not in extensions.outputs:
-            raise CommandError(f"--{output} needs 'prometheus' in HEALTH_CHECK['EXPORTERS'].", returncode=2)
+            raise CommandError(f"--{output} needs 'prometheus' in HEALTH_CHECK['EXPORTERS'].")
         extensions.outputs[output].verify(options)
     return over_http
 

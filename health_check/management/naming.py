@@ -48,13 +48,11 @@ def path_of(catalogue: Catalogue, wanted: str) -> str:
         parts = urllib.parse.urlsplit(wanted)
         raise CommandError(
             f"{wanted} is an address: give the path, and where the server listens, as in "
-            f"manage.py health_check {parts.path or '/'} {parts.netloc}",
-            returncode=2,
+            f"manage.py health_check {parts.path or '/'} {parts.netloc}"
         )
     raise CommandError(
         f"No endpoint {wanted!r} can be asked by its name.{_known(catalogue, wanted)} "
-        "Where a path has arguments, or no name, give it instead, as in /en/health/.",
-        returncode=2,
+        "Where a path has arguments, or no name, give it instead, as in /en/health/."
     )
 
 
@@ -76,7 +74,7 @@ def find(catalogue: Catalogue, wanted: str) -> Endpoint:
         found = catalogue.listed(endpoint_there) if endpoint_there is not None else None
         if found is not None:
             return found[0]
-    raise CommandError(f"There is no endpoint {wanted!r}.{_known(catalogue, wanted)}", returncode=2)
+    raise CommandError(f"There is no endpoint {wanted!r}.{_known(catalogue, wanted)}")
 
 
 @contextlib.contextmanager

@@ -6,22 +6,17 @@ import collections
 import dataclasses
 import datetime
 import json
-import math
 import textwrap
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from health_check.conf import seconds
-from health_check.monitor.reports import OK_WORDS, Overview, Reading, Report
+from health_check.monitor.reports import OK_WORDS, Overview, Reading
 from health_check.records import State
 from health_check.redaction import escaped, escaped_lines
 from health_check.views.renderers import iso
-
-MOST_SEVERE_FIRST = (State.ERROR, State.UNKNOWN, State.WARNING, State.OK)
-
-UNITS = (("min", 60, 7200), ("h", 3600, 172800), ("d", 86400, math.inf))
-"""Units of time, how many seconds each has, and up to how many seconds it is used."""
+from health_check.views.words import WORST_FIRST, brief, span
 
 GAP = "  "
 """What stands between columns."""
@@ -75,34 +70,26 @@ class Outcome:
 
 def outcome_of(overview: Overview) -> Outcome:
     """Return the outcome of checks that ran here."""
-    rows = [row for report in overview.reports for row in report.rows]
-    critical = {row.reading.label for row in rows if row.critical}
+    critical = {row.reading.label for report in overview.reports for row in report.rows if row.critical}
     return Outcome(
-        lines=tuple(
-            Line(
-                label=reading.label,
-                state=reading.state,
-                text=reading.pretty_status,
-                critical=reading.label in critical,
-                time_taken=reading.time_taken,
-                finished=reading.finished,
-                since=_since(reading),
-            )
-            for reading in overview.readings
-        ),
+        lines=tuple(_line_of(reading, reading.label in critical) for reading in overview.readings),
         status_codes={report.name: report.status_code for report in overview.reports},
         failing=frozenset(report.name for report in overview.reports if not report.healthy),
-        notices=_notices(overview.reports),
+        notices={name: message.text for report in overview.reports for name, message in report.notices.items()},
     )
 
 
-def _since(reading: Reading) -> float | None:
+def _line_of(reading: Reading, critical: bool) -> Line:
     record = reading.record
-    return record.last_transition if record is not None and record.result.state is reading.state else None
-
-
-def _notices(reports: Iterable[Report]) -> dict[str, str]:
-    return {name: message.text for report in reports for name, message in report.notices.items()}
+    return Line(
+        label=reading.label,
+        state=reading.state,
+        text=reading.pretty_status,
+        critical=critical,
+        time_taken=reading.time_taken,
+        finished=reading.finished,
+        since=record.last_transition if record and record.result.state is reading.state else None,
+    )
 
 
 def outcome_of_answer(endpoint: str, status_code: int, found: Mapping[str, Any]) -> Outcome:
@@ -202,7 +189,7 @@ def as_table(outcome: Outcome, *, width: int, paint: Mapping[State, Any], now: f
         paint: Colours a text by the state that it is about.
         now: Unix time in seconds.
     """
-    lines = sorted(outcome.lines, key=lambda line: MOST_SEVERE_FIRST.index(line.state))
+    lines = sorted(outcome.lines, key=lambda line: WORST_FIRST[line.state])
     rows = [_cells(line, now) for line in lines]
     heads = ("STATE", "CHECK", "CRITICAL", "TAKEN", "AGE", f"SINCE ({time.strftime('%Z')})")
     columns = [i for i, _ in enumerate(heads) if i < 2 or any(row[i] for row in rows)]
@@ -234,25 +221,10 @@ def _cells(line: Line, now: float) -> tuple[str, ...]:
         line.state.value,
         escaped(line.label),
         "" if line.critical is None else "yes" if line.critical else "no",
-        "" if line.time_taken is None else duration(line.time_taken),
-        "" if line.finished is None else duration(max(now - line.finished, 0.0), whole=True),
+        "" if line.time_taken is None else brief(line.time_taken),
+        "" if line.finished is None else span(now - line.finished),
         "" if line.since is None else _clock(line.since, now),
     )
-
-
-def duration(seconds: float, *, whole: bool = False) -> str:
-    """Return how long something takes or took, in the unit that suits it: ``"3 ms"``, ``"1.2 s"``, ``"5 min"``.
-
-    Args:
-        seconds: How long.
-        whole: Whether parts of a second are of no interest.
-    """
-    if seconds < 1 and not whole:
-        return f"{seconds * 1000:.0f} ms" if seconds >= 0.001 else "< 1 ms"
-    if seconds < 120:
-        return f"{seconds:.0f} s" if whole or seconds >= 10 else f"{seconds:.1f} s"
-    unit, length = next((unit, length) for unit, length, most in UNITS if seconds < most)
-    return f"{seconds / length:.0f} {unit}"
 
 
 def _clock(moment: float, now: float) -> str:

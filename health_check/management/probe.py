@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import http.client
 import ipaddress
 import json
+import os
 import socket
 import ssl
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
+from django.http.request import validate_host
+from django.urls import get_script_prefix
 from django.utils.encoding import iri_to_uri
 
+from health_check.management.naming import path_of
+from health_check.management.outcomes import Outcome, outcome_of_answer
+from health_check.monitor import runtime
 from health_check.redaction import escaped, mask
 
 BODY_BYTES = 4 * 1024 * 1024
 """How much of an answer is read at most."""
 
+DEBUG_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+"""The hosts that Django allows with ``DEBUG`` where ALLOWED_HOSTS is empty."""
 
 UNIX = "unix:"
 """What an address begins with that is a socket in the file system."""
@@ -49,57 +57,74 @@ class NoEndpointError(ProbeError):
     """A server answers, but no health endpoint of its does at this path."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a server said of an endpoint."""
+def ask_server(options: Mapping[str, Any], *, in_full: bool, tell: Callable[[str], object]) -> Outcome:
+    """Ask a running server how an endpoint, or some checks of it, are.
 
-    status_code: int
-    """The HTTP status."""
-    found: Mapping[str, Any]
-    """Its JSON."""
+    Args:
+        options: Those of the command line.
+        in_full: Whether more than texts is wanted.
+        tell: Is called with the URLs that are asked.
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Transport:
-    """How to get to a server."""
-
-    unix_socket: str | None = None
-    """The server's socket in the file system; default its host and port."""
-    server_name: str | None = None
-    """The name to ask for, and to verify, over TLS; default the host."""
-    insecure: bool = False
-    """Whether its certificate may be any."""
-
-    def connect(self, parts: urllib.parse.SplitResult, timeout: float) -> socket.socket:
-        """Return a connection.
-
-        Raises:
-            OSError: If there is none to be had.
-        """
-        if self.unix_socket is None:
-            port = parts.port or (443 if parts.scheme == "https" else 80)
-            connection = socket.create_connection((str(parts.hostname), port), timeout)
-        elif hasattr(socket, "AF_UNIX"):
-            connection = socket.socket(socket.AF_UNIX)
-        else:
-            raise OSError("Python has no unix sockets on this system")
+    Raises:
+        CommandError: If no path of the endpoint is known.
+        ProbeError: If there is no answer in time, or not one of a health endpoint, or no such check.
+    """
+    unix = options["unix_socket"]
+    address = f"{UNIX}{unix}" if unix else options["addrport"] or options["default_address"]
+    query = urllib.parse.urlencode([("check", label) for label in options["labels"]])
+    accept = "application/health+json, application/json;q=0.9" if in_full else "application/json"
+    problem: NoEndpointError | None = None
+    for path in _paths(options["endpoint"]):
+        url = f"{url_of(address, path)}{'?' if query else ''}{query}"
+        if options["verbosity"] > 1:
+            tell(f"Asking {url}")
         try:
-            if self.unix_socket is not None:
-                connection.settimeout(timeout)
-                connection.connect(self.unix_socket)
-            return connection if parts.scheme == "http" else self._over_tls(connection, parts.hostname)
-        except BaseException:
-            connection.close()
-            raise
+            status_code, found = ask(
+                url,
+                headers={"Accept": accept, **_headers(url, options)},
+                timeout=options["timeout"],
+                unix_socket=address.removeprefix(UNIX) if address.startswith(UNIX) else None,
+                server_name=options["server_name"],
+                insecure=options["insecure"],
+            )
+            return outcome_of_answer(options["endpoint"], status_code, found)
+        except NoEndpointError as error:
+            problem = problem or error
+    raise problem or AssertionError("there is no URL")
 
-    def _over_tls(self, connection: socket.socket, host: str | None) -> ssl.SSLSocket:
-        context = ssl.create_default_context()
-        if self.insecure:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context.wrap_socket(connection, server_hostname=self.server_name or host)
+
+def _paths(endpoint: str) -> Sequence[str]:
+    """Return the paths at which a server may have an endpoint: the proxy may take the site's prefix off, or not."""
+    path = path_of(runtime.get().catalogue, endpoint)
+    if endpoint.startswith("/"):
+        return [path]
+    prefixes = dict.fromkeys(("", get_script_prefix().rstrip("/"), os.environ.get("SCRIPT_NAME", "").rstrip("/")))
+    return [f"{prefix}{path}" for prefix in prefixes]
 
 
-BY_PORT = Transport()
+def _headers(url: str, options: Mapping[str, Any]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    host = (
+        options["forwarded_host"] or options["server_name"] or _allowed_host(urllib.parse.urlsplit(url).hostname or "")
+    )
+    if host:
+        headers |= {"Host": host, "X-Forwarded-Host": host}
+    proxy_header = settings.SECURE_PROXY_SSL_HEADER
+    protocol = options["forwarded_proto"] or ("https" if settings.SECURE_SSL_REDIRECT and proxy_header else None)
+    if protocol:
+        headers["X-Forwarded-Proto"] = protocol
+    if protocol == "https" and proxy_header:
+        name, value = proxy_header
+        headers[name.removeprefix("HTTP_").replace("_", "-").title()] = value
+    return headers
+
+
+def _allowed_host(address: str) -> str | None:
+    """Return a host name that the site accepts, or None if it accepts the address itself."""
+    allowed = settings.ALLOWED_HOSTS or (DEBUG_HOSTS if settings.DEBUG else [])
+    if not allowed or validate_host(f"[{address}]" if ":" in address else address, allowed):
+        return None
+    return str(allowed[0]).lstrip(".")
 
 
 def ask(
@@ -107,22 +132,68 @@ def ask(
     *,
     headers: Mapping[str, str],
     timeout: float,
-    accept: str = "application/json",
-    transport: Transport = BY_PORT,
-) -> Answer:
-    """Ask a server how an endpoint is.
+    unix_socket: str | None = None,
+    server_name: str | None = None,
+    insecure: bool = False,
+) -> tuple[int, Mapping[str, Any]]:
+    """Ask a server how an endpoint is, and return the HTTP status and the JSON of its answer.
 
     Args:
         url: The endpoint.
-        headers: More request headers.
+        headers: The request headers, with the media types to ask for in ``Accept``, each of them JSON.
         timeout: For how many seconds to wait for the answer.
-        accept: The media types to ask for, each of them JSON.
-        transport: How to get there.
+        unix_socket: The server's socket in the file system; default its host and port.
+        server_name: The name to ask for, and to verify, over TLS; default the host.
+        insecure: Whether its certificate may be any.
 
     Raises:
         ProbeError: If there is no answer in time, or not one of a health endpoint.
     """
-    status, body, location = _fetch(url, {"Accept": accept, **headers}, timeout, transport)
+    until, parts = time.monotonic() + timeout, urllib.parse.urlsplit(url)
+    over_tls = parts.scheme == "https"
+    try:
+        kind = http.client.HTTPSConnection if over_tls else http.client.HTTPConnection
+        with contextlib.closing(kind(parts.netloc, timeout=timeout)) as connection:
+            _connect(connection, unix_socket)
+            if over_tls:
+                context = ssl.create_default_context()
+                if insecure:
+                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                connection.sock = context.wrap_socket(connection.sock, server_hostname=server_name or parts.hostname)
+            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            connection.request("GET", path, headers={"Connection": "close", **headers})
+            with connection.getresponse() as response:
+                return response.status, _understood(url, response, _read(response, until))
+    except TimeoutError as error:
+        raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
+    except ssl.SSLCertVerificationError as error:
+        remedy = "Add --server-name NAME, as in its certificate, or --insecure."
+        raise ProbeError(f"{url} has a certificate that is not valid: {error.verify_message}. {remedy}") from error
+    except (ValueError, http.client.HTTPException) as error:
+        raise ProbeError(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        remedy = "Is the server running there? --no-http runs the checks without a server."
+        raise ProbeError(f"{url} cannot be reached: {error}. {remedy}") from error
+
+
+def _connect(connection: http.client.HTTPConnection, unix_socket: str | None) -> None:
+    if unix_socket is None:
+        connection.sock = socket.create_connection((connection.host, connection.port), connection.timeout)
+    elif hasattr(socket, "AF_UNIX"):
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(connection.timeout)
+        connection.sock.connect(unix_socket)
+    else:
+        raise OSError("Python has no unix sockets on this system")
+
+
+def _understood(url: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
+    """Return the JSON of a health endpoint.
+
+    Raises:
+        ProbeError: If the answer is none of a health endpoint.
+    """
+    status, location = response.status, mask(response.headers.get("Location", ""))
     if status in (301, 302, 303, 307, 308):  # not followed: that would be about another server
         https = "Add --forwarded-proto https, or give the address as https://HOST:PORT."
         other = "Check the path, its trailing slash, and whether the site asks for a login."
@@ -143,29 +214,7 @@ def ask(
         found = None
     if not isinstance(found, dict):
         raise NoEndpointError(f"{url} answers HTTP {status}, but not with the JSON of a health endpoint.")
-    return Answer(status_code=status, found=found)
-
-
-def _fetch(url: str, headers: Mapping[str, str], timeout: float, transport: Transport) -> tuple[int, bytes, str]:
-    until, parts = time.monotonic() + timeout, urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc)
-    try:
-        with contextlib.closing(connection):
-            connection.sock = transport.connect(parts, timeout)
-            path = f"{parts.path}?{parts.query}" if parts.query else parts.path
-            connection.request("GET", path, headers={"Connection": "close", **headers})
-            response = connection.getresponse()
-            return response.status, _read(response, until), mask(response.headers.get("Location", ""))
-    except TimeoutError as error:
-        raise ProbeError(f"{url} did not answer within {timeout:g} s.") from error
-    except ssl.SSLCertVerificationError as error:
-        remedy = "Add --server-name NAME, as in its certificate, or --insecure."
-        raise ProbeError(f"{url} has a certificate that is not valid: {error.verify_message}. {remedy}") from error
-    except (ValueError, http.client.HTTPException) as error:
-        raise ProbeError(f"{url} cannot be asked: {type(error).__name__}: {error}") from error
-    except OSError as error:
-        remedy = "Is the server running there? --no-http runs the checks without a server."
-        raise ProbeError(f"{url} cannot be reached: {error}. {remedy}") from error
+    return found
 
 
 def _read(response: http.client.HTTPResponse, until: float) -> bytes:
@@ -205,12 +254,17 @@ def url_of(address: str, path: str) -> str:
     if address.startswith(UNIX):
         address = "localhost"
     scheme, separator, rest = address.rpartition("://")
-    scheme = scheme if separator else "http"
     rest = f"127.0.0.1:{rest}" if rest.isdigit() else rest.removesuffix("/")
-    rest = f"[{rest}]" if _is_ipv6(rest) else rest
-    if not _is_origin(f"{scheme}://{rest}"):
+    origin = f"{scheme if separator else 'http'}://{f'[{rest}]' if _is_ipv6(rest) else rest}"
+    try:
+        parts = urllib.parse.urlsplit(origin)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        more = parts.path or parts.query or parts.fragment or parts.username is not None
+    except ValueError:
+        usable = more = None
+    if more or not usable:
         raise ProbeError(f"{address!r} is not an address: use HOST:PORT, for example 127.0.0.1:8000.")
-    return f"{scheme}://{rest}{iri_to_uri(path)}"
+    return f"{origin}{iri_to_uri(path)}"
 
 
 def _is_ipv6(host: str) -> bool:
@@ -218,14 +272,3 @@ def _is_ipv6(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6
     except ValueError:
         return False
-
-
-def _is_origin(url: str) -> bool:
-    """Return whether a URL consists of scheme, host and maybe port alone."""
-    try:
-        parts = urllib.parse.urlsplit(url)
-        port_is_usable = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    more = parts.path or parts.query or parts.fragment or parts.username is not None
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_usable and not more

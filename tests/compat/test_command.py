@@ -128,6 +128,5 @@ def test_path__unknown(wanted: str, function: Callable[..., Any]) -> None:
     if (wanted, function) == ("/typo/", path_of):
         assert path_of(catalogue, wanted) == wanted
         return
-    with pytest.raises(CommandError, match="Known endpoints: ok, bad") as caught:
+    with pytest.raises(CommandError, match="Known endpoints: ok, bad"):
         function(catalogue, wanted)
-    assert caught.value.returncode == 2

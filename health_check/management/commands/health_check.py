@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import shutil
 import signal
 import sys
@@ -13,20 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
-from django.http import Http404
 
 from health_check import extensions
 from health_check.extensions import OutputError
-from health_check.logs import logger
 from health_check.management import listing, outcomes
-from health_check.management.arguments import HealthCommand, records_trouble, where_records_are
+from health_check.management.arguments import HealthCommand, where_records_are
 from health_check.management.choice import choose, nothing_to_check
 from health_check.management.command_line import EPILOG, add_arguments, asks_a_server, outputs
 from health_check.management.outcomes import Outcome
-from health_check.management.probe import ProbeError
-from health_check.management.remote import ask_server
+from health_check.management.probe import ProbeError, ask_server
 from health_check.monitor import runtime
 from health_check.monitor.reports import Overview
 from health_check.monitor.state_changes import repeated
@@ -61,23 +56,19 @@ class Command(HealthCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["addrport"] and not (options["use_http"] and options["endpoint"]):
             self.stderr.write(f"No server is asked: {options['addrport']} is ignored.")
-        if options["verbosity"] < 2 and not logger.hasHandlers():
-            logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
-        try:
-            look = self._ask if asks_a_server(options) else self._run
-            if options["list"]:
-                self._list(options)
-                return
-            if options["watch"]:
-                healthy = self._watch(lambda: look(options)[0], options)
-            else:
-                outcome, overview = self._looked(look, options)
-                self._print(outcome, options)
-                healthy = outcome.healthy
-                if overview is not None:
-                    self._send(overview, options)
-        except (ProbeError, OutputError, ImproperlyConfigured, Http404) as error:
-            raise CommandError(str(error), returncode=2) from error
+        self.log_only_if_verbose(options["verbosity"])
+        look = self._ask if asks_a_server(options) else self._run
+        if options["list"]:
+            self._list(options)
+            return
+        if options["watch"]:
+            healthy = self._watch(lambda: look(options)[0], options)
+        else:
+            outcome, overview = self._looked(look, options)
+            self._print(outcome, options)
+            healthy = outcome.healthy
+            if overview is not None:
+                self._send(overview, options)
         if not healthy:
             sys.exit(1)
 
@@ -103,17 +94,18 @@ class Command(HealthCommand):
         with triggered_by(Trigger.COMMAND), told:
             overview = runtime.read(choice.endpoints, check_set=choice.check_set, force=options["fresh"])
             runtime.flush(LOG_SECONDS)
+        store_client = runtime.get().monitor.store_client
         if options["fresh"]:
-            time.sleep(runtime.get().monitor.store_client.mark_seconds)
+            time.sleep(store_client.mark_seconds)
         for endpoint in choice.deferred:
             self.stderr.write(f"Left out: {endpoint.name} chooses its checks by the request. Ask its server instead.")
         if not overview.readings:
-            raise CommandError(nothing_to_check(options), returncode=2)
-        if runtime.get().monitor.store_client.shared:
-            trouble, where = records_trouble(), where_records_are()
-            if options["verbosity"] > (0 if trouble else 1) and where != self._said:
+            raise CommandError(nothing_to_check(options))
+        if store_client.shared:
+            where, usable = where_records_are()
+            if options["verbosity"] > (1 if usable else 0) and where != self._said:
                 self._said = where  # once, while it is the same
-                self.stderr.write(where, self.style.WARNING if trouble else str)
+                self.stderr.write(where, str if usable else self.style.WARNING)
         return outcomes.outcome_of(overview), overview
 
     def _ask(self, options: Mapping[str, Any]) -> tuple[Outcome, None]:
@@ -127,7 +119,7 @@ class Command(HealthCommand):
         """Print the labels of the checks; on a terminal also what pins them, their endpoints and budgets."""
         checks = listing.listed(choose(options))
         if not checks:
-            raise CommandError(nothing_to_check(options), returncode=2)
+            raise CommandError(nothing_to_check(options))
         entries = options["verbosity"] > 1
         if options["format"] == "json-full":
             self.stdout.write(listing.as_json(checks))

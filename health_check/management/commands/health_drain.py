@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError, CommandParser
 
 from health_check.conf import in_test_environment, settings
-from health_check.logs import logger
 from health_check.management.arguments import HealthCommand, seconds, where_records_are
 from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
@@ -49,6 +47,8 @@ UNUSED = (
     "drained: run this as its user, with its settings and its folder for temporary files, or give the store a path."
 )
 
+CANNOT = "The servers of this host cannot be notified"
+
 UNUSED_SECONDS = 60.0
 """How long ago a server has run a check at most, or three times its ``max_age``, if it uses the records."""
 
@@ -77,35 +77,30 @@ class Command(HealthCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["verbosity"] < 2 and not logger.hasHandlers():
-            logger.addHandler(logging.NullHandler())  # the outcome is printed anyway
-        try:
-            _refuse_unshared()
-            store_client = runtime.get().monitor.store_client
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=2) from error
-        readiness = None if options["status"] or options["undo"] else _readiness_endpoints()
-        done = _in_time(lambda: _is_known(store_client) if options["status"] else runtime.drain(undo=options["undo"]))
+        self.log_only_if_verbose(options["verbosity"])
+        _refuse_unshared()
+        store_client = runtime.get().monitor.store_client
+        undo, status = options["undo"], options["status"]
+        readiness = None if status or undo else _readiness_endpoints()
+        done = _in_time(lambda: _is_known(store_client) if status else runtime.drain(undo=undo))
         if options["verbosity"] > 0:
-            self.stderr.write(where_records_are(), str)
+            self.stderr.write(where_records_are()[0], str)
         if not done:
-            raise CommandError(_failure(store_client, options["status"]), returncode=2)
-        if not options["undo"] and _is_unused(store_client):
+            what = "It cannot be known whether this host is drained" if status else CANNOT
+            raise CommandError(f"{what}: {store_client.trouble or 'the store does not answer'}.")
+        if not undo and _is_unused(store_client):
             self.stderr.write(UNUSED, self.style.WARNING)
-        if options["status"]:
-            self._tell()
-        elif options["undo"]:
+        if status:
+            is_drained = runtime.is_draining()
+            self.stdout.write(f"This host is {'' if is_drained else 'not '}drained.")
+            if is_drained:
+                sys.exit(1)
+        elif undo:
             self.stdout.write("This host is no longer drained.")
         else:
             self.stdout.write(f"This host is drained: {readiness} will answer 503 within a second.")
             self.stdout.flush()
             time.sleep(options["wait"])
-
-    def _tell(self) -> None:
-        if runtime.is_draining():
-            self.stdout.write("This host is drained.")
-            sys.exit(1)
-        self.stdout.write("This host is not drained.")
 
 
 def _in_time(act: Callable[[], bool]) -> bool:
@@ -136,13 +131,6 @@ def _is_unused(store_client: StoreClient) -> bool:
     )
 
 
-def _failure(store_client: StoreClient, status: bool) -> str:
-    what = (
-        "It cannot be known whether this host is drained" if status else "The servers of this host cannot be notified"
-    )
-    return f"{what}: {store_client.trouble or 'the store does not answer'}."
-
-
 def _readiness_endpoints() -> str:
     """Return the names of the endpoints for load balancers, in a sentence.
 
@@ -156,8 +144,7 @@ def _readiness_endpoints() -> str:
     if not names:
         raise CommandError(
             "There is nothing to drain, as no endpoint is for readiness: mount one at ready/, or with "
-            "HealthCheckView.as_view(readiness=True).",
-            returncode=2,
+            "HealthCheckView.as_view(readiness=True)."
         )
     return ", ".join(names)
 
@@ -172,7 +159,6 @@ def _refuse_unshared() -> None:
     store = create_store()
     if not (store.shared and store.reaches_others) and not in_test_environment():
         raise CommandError(
-            f"The servers of this host cannot be notified: the records are in {store.describe()}, which they do not "
-            "see. Leave HEALTH_CHECK['STORE'] out, or name a cache on Redis or Memcached.",
-            returncode=2,
+            f"{CANNOT}: the records are in {store.describe()}, which they do not see. Leave HEALTH_CHECK['STORE'] out, "
+            "or name a cache on Redis or Memcached."
         )

@@ -10,12 +10,11 @@ import signal
 import threading
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import CommandError, CommandParser
 
 from health_check import extensions
-from health_check.management.arguments import HealthCommand, where_records_are
+from health_check.management.arguments import NO_ENDPOINT, HealthCommand, where_records_are
 from health_check.management.server import Application, Server, addresses
 from health_check.monitor import runtime
 from health_check.runner.observers import Trigger, triggered_by
@@ -69,16 +68,9 @@ class Command(HealthCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            catalogue = runtime.get().catalogue
-            if not catalogue.endpoints:
-                raise CommandError(
-                    'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.',
-                    returncode=2,
-                )
-            where = where_records_are()
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error), returncode=2) from error
+        if not runtime.get().catalogue.endpoints:
+            raise CommandError(NO_ENDPOINT)
+        where, _ = where_records_are()
         with extensions.running_as(extensions.Role.COMMAND if options["once"] else extensions.Role.EXPORTER):
             shut_down = self._set_up_telemetry(demanded=options["otlp"])
             try:
@@ -87,25 +79,26 @@ class Command(HealthCommand):
                 else:
                     self._serve(options["host"], options["port"], where)
             finally:
-                shut_down(SHUT_DOWN_SECONDS)
+                if shut_down is not None:
+                    shut_down(SHUT_DOWN_SECONDS)
 
-    def _set_up_telemetry(self, *, demanded: bool) -> extensions.ShutDown:
+    def _set_up_telemetry(self, *, demanded: bool) -> extensions.ShutDown | None:
         """Send telemetry if that is wanted, and return what sends the rest of it at the end."""
         set_up = extensions.telemetry.get("otlp")
         if not (demanded or os.environ.get(OTLP_VARIABLE)):
-            return _nothing_to_shut_down
+            return None
         try:
             if set_up is None:
                 raise extensions.TelemetryError("OTLP needs 'opentelemetry' in HEALTH_CHECK['EXPORTERS'].")
             shut_down = set_up()
         except extensions.TelemetryError as error:
             if demanded:
-                raise CommandError(str(error), returncode=2) from error
+                raise
             self.stderr.write(f"Nothing is sent by OTLP: {error}")
-            return _nothing_to_shut_down
+            return None
         if shut_down is None:
             self.stderr.write("An OpenTelemetry SDK is set up already: it gets the spans and metrics.")
-        return shut_down or _nothing_to_shut_down
+        return shut_down
 
     def _serve(self, host: str, port: int, where: str) -> None:
         stop = threading.Event()
@@ -113,8 +106,7 @@ class Command(HealthCommand):
             server = Server(host, port)
         except (OSError, OverflowError) as error:
             raise CommandError(
-                f"Cannot listen on {host}:{port} ({error}). Choose another address with --host and --port.",
-                returncode=2,
+                f"Cannot listen on {host}:{port} ({error}). Choose another address with --host and --port."
             ) from error
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         runtime.get().scheduler.start()
@@ -128,12 +120,11 @@ class Command(HealthCommand):
         self.stdout.write("Stopped.")
 
     def _print_once(self) -> None:
-        path = next((path for path in addresses() if path == "/metrics"), None)
-        if path is None:
-            raise CommandError("There are no metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS'].", returncode=2)
+        if "/metrics" not in addresses():
+            raise CommandError("There are no metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS'].")
         environ = {
             "REQUEST_METHOD": "GET",
-            "PATH_INFO": path,
+            "PATH_INFO": "/metrics",
             "SERVER_NAME": "localhost",
             "SERVER_PORT": "0",
             "wsgi.input": io.BytesIO(),
@@ -142,10 +133,6 @@ class Command(HealthCommand):
             runtime.read()
         response = Application().get_response(WSGIRequest(environ))
         self.stdout.write(b"".join(response).decode(), ending="")
-
-
-def _nothing_to_shut_down(seconds: float) -> None:
-    """Do nothing: nothing was set up."""
 
 
 def _port(text: str) -> int:

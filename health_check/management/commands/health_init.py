@@ -10,10 +10,10 @@ import re
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from health_check.management import proposals
-from health_check.management.arguments import HelpFormatter
+from health_check.management.arguments import HealthCommand
 
 EPILOG = """
 It looks at CACHES, DATABASES, STORAGES, mail, Celery, MIDDLEWARE and ALLOWED_HOSTS, asks no server and changes nothing;
@@ -29,16 +29,11 @@ examples:
 """
 
 
-class Command(BaseCommand):
-    """Print what to add to this site."""
+class Command(HealthCommand):
+    """Print what to add to this site, also to one that is not set up yet."""
 
     help = "Look at this site, and print what to add to it: checks, URLs, middleware, probes and monitoring."
-    requires_system_checks = ()
-    """None: it is there for sites that are not set up yet."""
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        """Keep the line breaks of the epilog."""
-        return super().create_parser(prog_name, subcommand, epilog=EPILOG, formatter_class=HelpFormatter, **kwargs)
+    epilog = EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -78,14 +73,14 @@ def _write(folder: str, target: str, job: str, *, force: bool) -> str:
     try:
         main = importlib.import_module("health_check_dashboards.__main__").main
     except ImportError as error:
-        raise CommandError(f"The package health_check_dashboards cannot be imported: {error}.", returncode=2) from error
+        raise CommandError(f"The package health_check_dashboards cannot be imported: {error}.") from error
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(wrong):
         more = ["--credentials-file", proposals.CREDENTIALS] if proposals.needs_token() else []
         more += ["--force"] if force else []
         code = main([folder, "--job", job, "--target", target, *more])
     if code:
         reason = wrong.getvalue().strip().removeprefix("python -m health_check_dashboards: ")
-        raise CommandError(f"The files of the monitoring were not written. {reason}", returncode=2)
+        raise CommandError(f"The files of the monitoring were not written. {reason}")
     return f"\nWritten, for the job {job}:\n{said.getvalue().strip()}"
 
 

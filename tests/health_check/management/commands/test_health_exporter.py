@@ -74,25 +74,6 @@ def test_command__without_endpoints(run: Run, mount: Mount, args: tuple[str, ...
     assert 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.' in ran.err
 
 
-@pytest.mark.parametrize(
-    ("configured", "text"),
-    [
-        ({"URLCONF": "nowhere.urls"}, "HEALTH_CHECK['URLCONF'] is 'nowhere.urls', which cannot be imported"),
-        ({"STORE": {"BACKEND": "nowhere.Store"}}, "HEALTH_CHECK['STORE'] cannot be used: nowhere.Store"),
-        ({"STORE": "memory"}, "HEALTH_CHECK['STORE'] is 'memory': use a dict"),
-    ],
-)
-def test_command__configured_improperly(
-    run: Run, site: None, settings: Settings, configured: dict[str, object], text: str
-) -> None:
-    """Settings that cannot be used are an error with the remedy, not a traceback."""
-    settings.HEALTH_CHECK = configured
-    ran = run("--port", "0")
-    assert (ran.code, ran.out) == (2, "")
-    assert text in ran.err
-    assert "Traceback" not in ran.err
-
-
 @pytest.mark.parametrize("port", ["-1", "65536", "http", "", "9808.5"])
 def test_command__no_port(run: Run, port: str) -> None:
     """What is no port is refused, with what is one."""
@@ -101,21 +82,14 @@ def test_command__no_port(run: Run, port: str) -> None:
     assert f"{port!r} is not a port: use a number from 0 to 65535" in ran.err
 
 
-def test_command__port_is_taken(run: Run, site: None) -> None:
-    """A port that cannot be had is an error that names it, and the options to choose another one."""
+def test_command__address_that_cannot_be_had(run: Run, site: None) -> None:
+    """A port that is taken, or an address of another host, is an error that names it, and the options to choose."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        ran = run("--port", str(port))
-    assert (ran.code, ran.out) == (2, "")
-    assert f"Cannot listen on 127.0.0.1:{port} (" in ran.err
-    assert "Choose another address with --host and --port." in ran.err
-
-
-def test_command__no_address_of_this_host(run: Run, site: None) -> None:
-    """An address that this host does not have is an error as well."""
-    ran = run("--port", "0", "--host", "192.0.2.1")
-    assert ran.code == 2
-    assert "Cannot listen on 192.0.2.1:0 (" in ran.err
+        for host, port in (("127.0.0.1", taken.getsockname()[1]), ("192.0.2.1", 0)):
+            ran = run("--host", host, "--port", str(port))
+            assert (ran.code, ran.out) == (2, "")
+            assert f"Cannot listen on {host}:{port} (" in ran.err
+            assert "Choose another address with --host and --port." in ran.err
 
 
 class Serving:
@@ -182,39 +156,18 @@ def test_command__serves_until_it_is_ended(run: Run, site: None, serving: Servin
     assert runtime.get().scheduler._state == "running"
 
 
-def test_command__without_metrics__says_so(run: Run, site: None, serving: Serving, without_metrics: None) -> None:
-    """Without the Prometheus exporter the endpoints are served, and what is missing is said."""
-    client = serving.client("/health/?format=json")
-    client.start()
-    ran = run("--port", str(serving.port))
-    client.join(SECONDS)
-    assert [status for status, _ in serving.answers] == [500]
-    assert ran.code == 0
-    assert "There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS']." in ran.err
-
-
-def test_command__store_in_trouble__says_so(
-    run: Run, site: None, serving: Serving, settings: Settings, tmp_path: pathlib.Path
+def test_command__says_what_is_missing(
+    run: Run, site: None, serving: Serving, without_metrics: None, settings: Settings, tmp_path: pathlib.Path
 ) -> None:
-    """A store that cannot be used does not keep it from serving; where the records are it says why they are not."""
+    """Without the Prometheus exporter, and with a store that cannot be used, the endpoints are served all the same."""
     (tmp_path / "file").touch()
-    path_of_store = tmp_path / "file" / "store.sqlite3"
-    settings.HEALTH_CHECK = {
-        "STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": str(path_of_store)}}
-    }
+    place = tmp_path / "file" / "store.sqlite3"
+    store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": str(place)}}
+    settings.HEALTH_CHECK = {"STORE": store}
     client = serving.client("/health/?format=json")
     client.start()
     ran = run("--port", str(serving.port))
     client.join(SECONDS)
-    assert [status for status, _ in serving.answers] == [500]
-    assert re.search(
-        rf"Records: {path_of_store}, cannot be used \(.+\); this process keeps its records in memory\.", ran.out
-    )
-
-
-def test_help__names_exit_codes_and_examples(run: Run) -> None:
-    """The help tells all that is needed to use it, its line breaks kept."""
-    ran = run("--help")
-    assert ran.code == 0
-    for text in ("--host", "--port", "--once", "\n  2  the port cannot be had", "\nexamples:\n  "):
-        assert text in ran.out
+    assert ([status for status, _ in serving.answers], ran.code) == ([500], 0)
+    assert "There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS']." in ran.err
+    assert re.search(rf"Records: {place}, cannot be used \(.+\); this process keeps its records in memory\.", ran.out)
