@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import psutil
 import pytest
@@ -240,18 +241,17 @@ def counters_are_right(scrapes: list[Sight]) -> None:
         assert all(a <= b for values in buckets.values() for a, b in itertools.pairwise(values))
 
 
-def went_back(values: Iterable[tuple[Sight, float | str]]) -> list[str]:
+Value = TypeVar("Value", float, str)
+
+
+def went_back(values: Iterable[tuple[Sight, Value]]) -> list[str]:
     """Return a line for each value that is less than another one that was there before it was asked for."""
     answered = sorted(values, key=lambda pair: pair[0].answered)
     moments = [sight.answered for sight, _ in answered]
-    greatest = list(itertools.accumulate(answered, lambda one, other: max(one, other, key=lambda pair: pair[1])))
+    greatest = list(itertools.accumulate((value for _, value in answered), max))
     found = []
     for sight, value in answered:
-        position = bisect.bisect_right(moments, sight.asked)
-        if position and value < greatest[position - 1][1]:
-            earlier, most = greatest[position - 1]
-            found.append(
-                f"{earlier.face} of {earlier.worker} showed {most}, "
-                f"{sight.face} of {sight.worker} {value} {sight.asked - earlier.answered:.3f} s later"
-            )
+        before = bisect.bisect_right(moments, sight.asked)
+        if before and value < greatest[before - 1]:
+            found.append(f"{value} on {sight.face} of {sight.worker}, after {greatest[before - 1]}")
     return found
