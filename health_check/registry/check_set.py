@@ -55,8 +55,11 @@ class CheckSet:
 
     def checks_of(self, endpoints: Iterable[Endpoint]) -> tuple[Definition, ...]:
         """Return the checks of some endpoints, each once."""
-        labels = dict.fromkeys(member.label for endpoint in endpoints for member in self.members[endpoint])
-        return tuple(self.definitions[label] for label in labels)
+        found: dict[str, Definition] = {}
+        for endpoint in endpoints:
+            for member in self.members[endpoint]:
+                found[member.label] = self.definitions[member.label]
+        return tuple(found.values())
 
 
 def build_check_set(placed: Mapping[Endpoint, Sequence[Definition]]) -> CheckSet:
