@@ -98,12 +98,16 @@ class Definition:
     @property
     def timeout(self) -> float:
         """The time budget in force, in seconds."""
-        return timeouts_of([self])[0]
+        least, is_default = self.stated_timeout
+        return min(least, settings.TIMEOUT) if is_default else least
 
     @property
     def max_age(self) -> float:
         """For how many seconds a result counts as fresh."""
-        return ages_of([self])[0]
+        least, is_default = self.stated_max_age
+        if settings.MAX_AGE_OVERRIDES_CHECKS:
+            return settings.MAX_AGE
+        return min(least, settings.MAX_AGE) if is_default else least
 
     @cached_property
     def stated_timeout(self) -> tuple[float, bool]:
