@@ -1,4 +1,4 @@
-"""Definitions: which checks are the same, and under which policy they run."""
+"""Definitions: which checks are the same, under which policy they run, and what they are called."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from health_check.backends import HealthCheck
-from health_check.registry.definitions import Definition, Policy, unusable
+from health_check.backends import ConciseRepr, HealthCheck
+from health_check.registry.definitions import Definition, Policy, label_of, unusable
 from health_check.registry.entries import from_instance, parse
-from tests.support.checks import Alias, AsyncFine, Fine
+from tests.support.checks import Alias, AsyncFine, Fine, Unnameable
 
 
 def defined(item: object, **options: Any) -> Definition:
@@ -35,18 +35,6 @@ class WithInitVar(HealthCheck):
 
 class Plain(HealthCheck):
     """Has a constructor of its own."""
-
-    def __init__(self, host: str = "localhost") -> None:
-        super().__init__()
-        self.host = host
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
-
-
-@dataclasses.dataclass
-class Decorated(HealthCheck):
-    """Has a constructor of its own although it is a dataclass."""
 
     def __init__(self, host: str = "localhost") -> None:
         super().__init__()
@@ -86,20 +74,17 @@ UNCOMPARABLE = Uncomparable()
         (defined(Alias), defined(Alias, alias="default")),
         (defined(Alias, alias="a", timeout=1), defined(Alias, alias="a", critical_service=False)),
         (defined(Plain), defined(Plain, host="localhost")),
-        (defined(Plain), defined(Plain, host="localhost", critical_service=False)),
         (defined(Plain, host="a", name="x"), defined(Plain, host="a", max_age=1)),
         (defined(Alias, alias=UNCOMPARABLE), defined(Alias, alias=UNCOMPARABLE)),
         (defined(KeywordOptions, a=1), defined(KeywordOptions, a=1)),
         (defined(WithInitVar, dsn="me@a"), defined(WithInitVar, dsn="me@a")),
-        (from_instance(None, Alias("a")), from_instance(None, Alias("a"))),
         (from_instance(None, Plain("a")), from_instance(None, Plain("a"))),
         (from_instance(None, Alias("a")), defined(Alias, alias="a")),
     ],
 )
 def test_same_check__equal_options(left: Definition, right: Definition) -> None:
     """The same class with equal options of its own is the same check, whatever its policy and however it is given."""
-    assert left.same_check(right)
-    assert right.same_check(left)
+    assert left.same_check(right) is right.same_check(left) is True
 
 
 @pytest.mark.parametrize(
@@ -109,19 +94,15 @@ def test_same_check__equal_options(left: Definition, right: Definition) -> None:
         (defined(Alias), defined(Alias, alias="other")),
         (defined(Alias, alias=UNCOMPARABLE), defined(Alias, alias=Uncomparable())),
         (defined(Plain, host="a"), defined(Plain, host="b")),
-        (defined(Decorated, host="a"), defined(Decorated, host="b")),
         (defined(KeywordOptions, a=1), defined(KeywordOptions, b=1)),
         (defined(WithInitVar, dsn="me@a"), defined(WithInitVar, dsn="me@b")),
-        (from_instance(None, Alias("a")), from_instance(None, Alias("b"))),
         (from_instance(None, Plain("a")), from_instance(None, Plain("b"))),
-        (from_instance(None, Decorated("a")), from_instance(None, Decorated("b"))),
         (from_instance(None, Plain("a")), defined(Plain, host="b")),
     ],
 )
 def test_same_check__different(left: Definition, right: Definition) -> None:
     """Another class or other options are another check: none must hide behind the other."""
-    assert not left.same_check(right)
-    assert not right.same_check(left)
+    assert left.same_check(right) is right.same_check(left) is False
 
 
 def merged(*policies: Policy) -> Definition:
@@ -129,28 +110,16 @@ def merged(*policies: Policy) -> Definition:
     return dataclasses.replace(defined(Fine), policies=policies)
 
 
-def test_policy__strictest_holds() -> None:
-    """Of several timeouts and max_ages the smallest counts."""
-    definition = merged(Policy(timeout=3, max_age=20), Policy(timeout=2, max_age=30))
-    assert definition.timeout == 2
-    assert definition.scope == "host"
-
-
-def test_policy__settings_count_where_an_entry_is_silent(settings: Settings) -> None:
-    """What an entry leaves open is the setting's, read live."""
-    definition = merged(Policy(timeout=30, max_age=60), Policy())
+def test_policy__strictest_holds(settings: Settings) -> None:
+    """Of several timeouts and max_ages the smallest counts; what an entry leaves open is the setting's, read live."""
+    stated = merged(Policy(timeout=3, max_age=20), Policy(timeout=2, max_age=30))
+    silent = merged(Policy(timeout=30, max_age=60), Policy())
     settings.HEALTH_CHECK = {"TIMEOUT": 7, "MAX_AGE": 8}
-    assert (definition.timeout, definition.max_age) == (7, 8)
+    assert (stated.timeout, stated.max_age, silent.timeout, silent.max_age) == (2, 20, 7, 8)
     settings.HEALTH_CHECK = {"TIMEOUT": 70, "MAX_AGE": 80}
-    assert (definition.timeout, definition.max_age) == (30, 60)
-
-
-def test_policy__test_environment_keeps_nothing(settings: Settings) -> None:
-    """In a test suite that sets no MAX_AGE every reading runs afresh, whatever the check says."""
-    definition = merged(Policy(max_age=60))
-    assert definition.max_age == 0
-    settings.HEALTH_CHECK = {"MAX_AGE": 5}
-    assert definition.max_age == 60
+    assert (stated.timeout, stated.max_age, silent.timeout, silent.max_age) == (2, 20, 30, 60)
+    settings.HEALTH_CHECK = {}
+    assert (stated.max_age, silent.max_age) == (0, 0)  # in a test suite every reading runs afresh
 
 
 @pytest.mark.parametrize(
@@ -214,3 +183,73 @@ def test_unusable__always_in_error() -> None:
     assert check.status == 0
     assert check.pretty_status().endswith(": There is no such class.")
     assert (definition.label, definition.critical, repr(check)) == ("shop.checks.Serach", True, "shop.checks.Serach")
+
+
+@dataclasses.dataclass(repr=False)
+class Named(HealthCheck):
+    """Is called what it is told."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Search", "Search"),
+        ("Search()", "Search"),
+        ("Search()()", "Search()"),
+        ("Search(host='x')", "Search(host='x')"),
+        ("<shop.Search object at 0x7f31AbC0>", "<shop.Search object>"),
+        ("Search(client=<Client at 0x7f3>, by=<Key at 0xFF>)", "Search(client=<Client>, by=<Key>)"),
+        ("Search(url='https://me:hunter2@x/')", "Search(url='https://***@x/')"),
+        ("Search(password='hunter2')", "Search(password='***')"),
+        ("  two\n\tlines ", "two lines"),
+        ("größer/kleiner: 5 %", "größer/kleiner: 5 %"),
+    ],
+)
+def test_label_of__repr(text: str, label: str) -> None:
+    """A check without a name is called by its repr: no empty brackets, addresses, secrets or line breaks."""
+    assert label_of(Named(text)) == label
+
+
+def test_label_of__name_comes_first() -> None:
+    """A given name is taken as it is, but for secrets and white space; the repr is not even asked."""
+    assert label_of(Unnameable(), "search()") == "search()"
+    assert label_of(Unnameable(), " the\nsearch ") == "the search"
+    assert label_of(Unnameable(), "http://me:hunter2@x") == "http://***@x"
+
+
+@pytest.mark.parametrize("text", ["", "()", " \n "])
+def test_label_of__nothing_left(text: str) -> None:
+    """A check that cannot be called anything is refused."""
+    with pytest.raises(ValueError, match="label is empty"):
+        label_of(Named(text))
+
+
+@dataclasses.dataclass(repr=False)
+class Concise(ConciseRepr, HealthCheck):
+    """Has fields of each kind."""
+
+    required: str
+    alias: str = "default"
+    hidden: int = dataclasses.field(default=1, repr=False)
+    names: list[str] = dataclasses.field(default_factory=lambda: ["a"])
+    derived: str = dataclasses.field(default="", init=False)
+
+
+@pytest.mark.parametrize(
+    ("check", "text"),
+    [
+        (Concise("x"), "Concise(required='x')"),
+        (Concise("x", alias="other", hidden=2), "Concise(required='x', alias='other')"),
+        (Concise("x", names=["b"]), "Concise(required='x', names=['b'])"),
+        (Concise("x", names=["a"]), "Concise(required='x')"),
+    ],
+)
+def test_concise_repr__fields(check: Concise, text: str) -> None:
+    """Only what tells a check from the usual one is shown."""
+    check.derived = "something else"
+    assert repr(check) == text
