@@ -150,15 +150,6 @@ def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settin
     assert list(catalogue.check_set.definitions) == ["Fine"]
 
 
-@pytest.mark.parametrize("checks", ["tests.support.checks.Fine", None, 42, {"a": Fine}])
-def test_catalogue__checks_that_are_no_list(checks: object, mount: Mount, settings: Settings) -> None:
-    """``checks`` that is no list gives an endpoint that fails or works, and never an exception."""
-    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
-    check_set = catalogue_of(settings).check_set
-    assert len(check_set.definitions) == 1
-    assert (list(check_set.definitions) == ["Fine"]) is (check_set.problems == ())
-
-
 def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:
     """Requests that meet while the checks of a missed view are constructed wait for them."""
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))

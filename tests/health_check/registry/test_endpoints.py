@@ -1,4 +1,4 @@
-"""Endpoints, found in a URLconf."""
+"""Endpoints, found in a URLconf, and the arguments of their views."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import include, path, re_path, resolve
 from django.utils.translation import override
@@ -20,8 +21,6 @@ from health_check.registry.endpoints import (
     Endpoint,
     EndpointOptions,
     discover,
-    endpoint_at,
-    unwrap,
     walk,
 )
 from health_check.views import HealthCheckView
@@ -52,26 +51,45 @@ def only_wrapped(view: View) -> View:
     return wrapper
 
 
+VIEW = HealthCheckView.as_view()
+OTHER = OtherView.as_view()
+
+
 def found(settings: Settings) -> list[tuple[str, str]]:
     """Return name and route of the endpoints of the site's URLconf."""
     return [(endpoint.name, endpoint.route) for endpoint in discover(str(settings.ROOT_URLCONF))]
 
 
-def test_discover__in_the_order_of_the_urlconf(mount: Mount, settings: Settings) -> None:
-    """Health views and their subclasses are found, other views are not."""
-    mount(
-        path("z/", HealthCheckView.as_view(), name="z"),
-        path("page/", page, name="page"),
-        path("template/", TemplateView.as_view(template_name="x"), name="template"),
-        path("a/", OtherView.as_view(), name="a"),
-    )
-    assert found(settings) == [("z", "z/"), ("a", "a/")]
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ([path("page/", page), path("template/", TemplateView.as_view(template_name="x"))], []),
+        ([path("z/", VIEW, name="z"), path("page/", page), path("a/", OTHER, name="a")], [("z", "z/"), ("a", "a/")]),
+        ([path("a/", VIEW, name="a"), path("b/", VIEW, name="b")], [("a", "a/"), ("b", "b/")]),
+        ([path("a/", VIEW, name="one"), path("a/", OTHER, name="two")], [("one", "a/")]),
+        (
+            [path("secret/", VIEW), path("a/", VIEW, name="unnamed-1"), path("", VIEW)],
+            [("unnamed-2", "secret/"), ("unnamed-1", "a/"), ("unnamed-3", "")],
+        ),
+        (
+            [path(route, HealthCheckView.as_view(), name="health") for route in ("a/", "b/", "c/")],
+            [("health", "a/"), ("health-2", "b/"), ("health-3", "c/")],
+        ),
+    ],
+    ids=["none", "in their order", "one view twice", "one route twice", "unnamed", "one name"],
+)
+def test_discover__names_and_routes(
+    patterns: list[Any], expected: list[tuple[str, str]], mount: Mount, settings: Settings
+) -> None:
+    """Health views are found, other views are not; those without a name, or with that of another, are numbered.
 
-
-def test_discover__none(mount: Mount, settings: Settings) -> None:
-    """A site without health views has no endpoints."""
-    mount(path("page/", page))
-    assert found(settings) == []
+    A number is never a URL name, the second view at one route, which is never served, is no endpoint, and a route
+    without a name shows nowhere.
+    """
+    mount(*patterns)
+    assert found(settings) == expected
+    assert "secret" not in repr(discover(str(settings.ROOT_URLCONF)))
+    assert [endpoint.name for endpoint in walk(settings.ROOT_URLCONF) if "-" in endpoint.name] in ([], ["unnamed-1"])
 
 
 @pytest.mark.parametrize(
@@ -85,20 +103,16 @@ def test_discover__decorated(decorate: Callable[[View], View], mount: Mount, set
     assert (endpoint.name, endpoint.option("error_status_code"), endpoint.items()) == ("health", 503, (Fine,))
 
 
-def test_unwrap__no_health_view() -> None:
-    """A callback without a view class is given back as it is, and is no endpoint."""
-    assert unwrap(page) is page
-    assert endpoint_at(page, name="page", route="page/") is None
-
-
 def test_discover__includes_and_namespaces(mount: Mount, settings: Settings) -> None:
     """Names carry their namespaces, routes what is in front of them, as requests see it."""
-    inner = [path("", HealthCheckView.as_view(), name="home"), re_path(r"^live/$", OtherView.as_view(), name="live")]
+    inner = [path("", VIEW, name="home"), re_path(r"^live/$", OTHER, name="live")]
     mount(
         path("a/", include((inner, "app"), namespace="one")),
         path("b/", include([path("c/", include((inner, "app"), namespace="two"))])),
         path("d/<int:pk>/", include(inner)),
         path("e/", include(([path("", include((inner, "in")))], "out"))),
+        re_path(r"^f/$", VIEW, name="root"),
+        path("", include([re_path(r"^g/$", VIEW, name="below")])),
     )
     assert found(settings) == [
         ("one:home", "a/"),
@@ -109,19 +123,12 @@ def test_discover__includes_and_namespaces(mount: Mount, settings: Settings) -> 
         ("live", "d/<int:pk>/live/$"),
         ("out:in:home", "e/"),
         ("out:in:live", "e/live/$"),
+        ("root", "^f/$"),
+        ("below", "^g/$"),
     ]
-    for url in ("/a/", "/a/live/", "/b/c/", "/b/c/live/", "/d/1/", "/d/1/live/", "/e/live/"):
+    for url in ("/a/", "/a/live/", "/b/c/", "/b/c/live/", "/d/1/", "/d/1/live/", "/e/live/", "/f/", "/g/"):
         match = resolve(url)
         assert (match.view_name, match.route) in found(settings)
-
-
-def test_discover__regular_expressions(mount: Mount, settings: Settings) -> None:
-    """Regular expressions, at the root too, give the routes that requests have."""
-    mount(
-        re_path(r"^health/$", HealthCheckView.as_view(), name="health"),
-        path("", include([re_path(r"^live/$", OtherView.as_view(), name="live")])),
-    )
-    assert found(settings) == [(resolve(url).view_name, resolve(url).route) for url in ("/health/", "/live/")]
 
 
 def test_discover__our_own_urls(mount: Mount, settings: Settings) -> None:
@@ -133,34 +140,6 @@ def test_discover__our_own_urls(mount: Mount, settings: Settings) -> None:
     ]
     home, live = discover(str(settings.ROOT_URLCONF))
     assert (home.items(), live.items()) == (DEFAULT_CHECKS, ())
-
-
-def test_discover__unnamed(mount: Mount, settings: Settings) -> None:
-    """Endpoints without a URL name are called by numbers that no URL name is like, never by their routes."""
-    view = HealthCheckView.as_view()
-    mount(path("secret/", view), path("a/", view, name="unnamed-1"), path("", view))
-    assert found(settings) == [("unnamed-2", "secret/"), ("unnamed-1", "a/"), ("unnamed-3", "")]
-    assert "secret" not in repr(discover(str(settings.ROOT_URLCONF)))
-
-
-def test_discover__two_mounts_of_one_view(mount: Mount, settings: Settings) -> None:
-    """One view at two paths is two endpoints."""
-    view = HealthCheckView.as_view()
-    mount(path("a/", view, name="a"), path("b/", view, name="b"))
-    assert found(settings) == [("a", "a/"), ("b", "b/")]
-
-
-def test_discover__duplicate_names_are_told_apart(mount: Mount, settings: Settings) -> None:
-    """Of endpoints with one name the later ones are numbered; as written they have one name."""
-    mount(*(path(route, HealthCheckView.as_view(), name="health") for route in ("a/", "b/", "c/")))
-    assert found(settings) == [("health", "a/"), ("health-2", "b/"), ("health-3", "c/")]
-    assert [endpoint.name for endpoint in walk(str(settings.ROOT_URLCONF))] == ["health"] * 3
-
-
-def test_discover__same_route_twice(mount: Mount, settings: Settings) -> None:
-    """The second of two views at one route, which is never served, is no endpoint."""
-    mount(path("a/", HealthCheckView.as_view(), name="one"), path("a/", OtherView.as_view(), name="two"))
-    assert found(settings) == [("one", "a/")]
 
 
 def test_discover__i18n_patterns(settings: Settings) -> None:
@@ -244,3 +223,48 @@ def test_default_checks__all_there() -> None:
         "Memory",
         "Storage",
     ]
+
+
+def marked(**marks: object) -> type[HealthCheckView]:
+    """Return a view whose class has these marks."""
+    return type("Marked", (HealthCheckView,), marks)
+
+
+def is_refused(marks: dict[str, object], view: type[HealthCheckView] = HealthCheckView) -> str:
+    """Return why a view cannot be mounted with these marks."""
+    with pytest.raises(ImproperlyConfigured) as caught:
+        view.as_view(**marks)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("mark", ["readiness", "liveness"])
+@pytest.mark.parametrize("value", ["yes", 1, 0, ""])
+def test_as_view__mark_of_another_kind(mark: str, value: object) -> None:
+    """A mark is True or False, as an argument and on a class."""
+    reason = f"{mark} is {value!r}: use True or False"
+    assert reason in is_refused({mark: value})
+    assert reason in is_refused({}, marked(**{mark: value}))
+
+
+def test_as_view__both_marks() -> None:
+    """One endpoint is not for both, whichever way it is said; an argument goes before the class."""
+    ready, both = marked(readiness=True), marked(readiness=True, liveness=True)
+    assert "readiness and liveness" in is_refused({"readiness": True, "liveness": True})
+    assert "Marked: it is marked" in is_refused({"liveness": True}, ready)
+    assert "readiness and liveness" in is_refused({}, both)
+    assert callable(ready.as_view(liveness=True, readiness=False))
+    assert callable(both.as_view(liveness=False))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "remedy"),
+    [
+        ({"cheks": []}, "Marked.as_view() has no argument 'cheks'. Did you mean 'checks'?"),
+        ({"check": []}, "Marked.as_view() has no argument 'check'. Did you mean 'checks'?"),
+        ({"nonsense": 1}, "Marked.as_view() has no argument 'nonsense'. Use checks, details, error_status_code,"),
+        ({"error_status_code": 200}, "Marked: error_status_code is 200: use a status from 400 to 599."),
+    ],
+)
+def test_as_view__remedy(arguments: dict[str, object], remedy: str) -> None:
+    """An argument that there is none of, or that cannot be used, is told with the remedy."""
+    assert remedy in is_refused(arguments, marked())
