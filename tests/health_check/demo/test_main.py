@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import re
@@ -25,28 +26,29 @@ pytestmark = pytest.mark.server
 DEMO = [sys.executable, "-m", "health_check.demo"]
 
 
-@pytest.fixture
-def temporary(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Where the demo's temporary folder goes."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def demo(request: pytest.FixtureRequest, tmp_path: pathlib.Path, temporary: pathlib.Path) -> Iterator[Server]:
-    """The demo on a free port, with the arguments that the test gives."""
-    arguments = getattr(request, "param", [])
-    with running([*DEMO, "--port", "0", *arguments], tmp_path, {"TMPDIR": str(temporary)}) as server:
+@contextlib.contextmanager
+def started(folder: pathlib.Path, *arguments: str) -> Iterator[Server]:
+    """Run the demo on a free port, its temporary files in ``folder/temporary``."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    with running([*DEMO, "--port", "0", *arguments], folder, {"TMPDIR": str(temporary)}) as server:
         server.url = await_output(server, r"(http://127\.0\.0\.1:\d+)/health/ ")[1]
         await_output(server, "Ctrl-C")
         yield server
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the demo where it ends by itself."""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo; what a test breaks it fixes."""
+    with started(tmp_path_factory.mktemp("demo")) as server:
+        yield server
+
+
+def run(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the demo where it ends by itself, with the programs of a path."""
+    environment = {**clean_environment(), **({"PATH": path} if path else {})}
     return subprocess.run(
-        [*DEMO, *arguments], env=clean_environment(), capture_output=True, text=True, timeout=300, check=False
+        [*DEMO, *arguments], env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -94,15 +96,36 @@ BROKEN = {
 """What each lever breaks, and what its check says then."""
 
 
+def others(demo: Server) -> list[psutil.Process]:
+    """Return the processes that play web-2."""
+    return [one for one in psutil.Process(demo.process.pid).children() if "--second-host" in one.cmdline()]
+
+
 def test_levers__break_and_fix(demo: Server) -> None:
-    """What a lever breaks shows in its check, and as a line on the terminal; then it is fixed."""
-    for lever, (label, text) in BROKEN.items():
+    """What a lever breaks shows in its check, and as a line on the terminal, until it is fixed, and it alone.
+
+    The process that plays web-2 is killed, and started again, which fixes nothing that is broken.
+    """
+    for label, _ in BROKEN.values():
         shows(demo, label, "OK")
+    eventually(lambda: len(others(demo)) == 1, what="web-2 to run")
+    (first,) = others(demo)
+    moved(demo, "web-2", "break")
+    eventually(lambda: not first.is_running(), what="web-2 to be gone")
+    assert get(f"{demo.url}/health/").status == 200
+    for lever in BROKEN:
         moved(demo, lever, "break")
+    for label, text in BROKEN.values():
         shows(demo, label, text)
         await_output(demo, rf"\d\d:\d\d:\d\d  web-\d  {label} +ok -> (error|warning)")
+    for lever in ("web-2", *(lever for lever in BROKEN if lever != "orders")):
         moved(demo, lever, "fix")
-        shows(demo, label, "OK")
+    await_output(demo, r"web-2  Orders +(unknown|ok) -> error")
+    for lever, (label, text) in BROKEN.items():
+        shows(demo, label, text if lever == "orders" else "OK")
+    moved(demo, "orders", "fix")
+    shows(demo, "Orders", "OK")
+    for label, _ in BROKEN.values():
         await_output(demo, rf"web-\d  {label} +(error|warning) -> ok")
 
 
@@ -113,35 +136,6 @@ def test_lever__drain(demo: Server) -> None:
     assert get(f"{demo.url}/health/").status == 200
     moved(demo, "drain", "fix")
     eventually(lambda: get(f"{demo.url}/health/ready/").status == 200, what="readiness to begin again")
-
-
-def test_lever__kills_the_other_host(demo: Server) -> None:
-    """The process that plays web-2 is killed, and started again."""
-
-    def others() -> list[psutil.Process]:
-        return [one for one in psutil.Process(demo.process.pid).children() if "--second-host" in one.cmdline()]
-
-    eventually(lambda: len(others()) == 1, what="web-2 to run")
-    (first,) = others()
-    moved(demo, "web-2", "break")
-    eventually(lambda: not first.is_running(), what="web-2 to be gone")
-    assert get(f"{demo.url}/health/").status == 200
-    moved(demo, "web-2", "fix")
-    eventually(lambda: len(others()) == 1, what="web-2 to run again")
-
-
-def test_lever__leaves_the_others_alone(demo: Server) -> None:
-    """What starts, or is fixed, meanwhile fixes nothing that is broken."""
-    for lever in ("web-2", "orders", "mount"):
-        moved(demo, lever, "break")
-    shows(demo, "Orders", "unavailable: the table of orders cannot be read")
-    for lever in ("mount", "web-2"):
-        moved(demo, lever, "fix")
-    await_output(demo, r"web-2  Orders +(unknown|ok) -> error")
-    shows(demo, "PriceList", "OK")
-    shows(demo, "Orders", "unavailable: the table of orders cannot be read")
-    moved(demo, "orders", "fix")
-    shows(demo, "Orders", "OK")
 
 
 NONSENSE = [
@@ -190,49 +184,37 @@ def test_demo__on_a_phone(demo: Server, tmp_path: pathlib.Path) -> None:
         assert 600 < status <= 900
 
 
-@pytest.mark.parametrize("demo", [["--stack"]], indirect=True)
-def test_stack__tells_what_was_broken(demo: Server) -> None:
+def test_stack__tells_what_was_broken(tmp_path: pathlib.Path) -> None:
     """Prometheus and Alertmanager of the demo find what a lever breaks, and the page shows their notifications."""
-    moved(demo, "orders", "break")
-    told = r"HealthCheckFailing: Orders fails on shop, \d+ s after you broke it"
-    eventually(lambda: re.search(told, get(f"{demo.url}/round/").body), what="the alert")
-    moved(demo, "orders", "fix")
-    resolved = r"HealthCheckFailing: Orders fails on shop \(resolved\), \d+ s after you fixed it"
-    eventually(lambda: re.search(resolved, get(f"{demo.url}/round/").body), what="the alert to be resolved")
-    children = psutil.Process(demo.process.pid).children(recursive=True)
-    assert len(children) == 3
-    assert demo.stop(signal.SIGINT)[0] == 0
-    psutil.wait_procs(children, timeout=30)
-    assert [child for child in children if child.is_running()] == []
+    with started(tmp_path, "--stack") as demo:
+        moved(demo, "orders", "break")
+        told = r"HealthCheckFailing: Orders fails on shop, \d+ s after you broke it"
+        eventually(lambda: re.search(told, get(f"{demo.url}/round/").body), what="the alert")
+        moved(demo, "orders", "fix")
+        resolved = r"HealthCheckFailing: Orders fails on shop \(resolved\), \d+ s after you fixed it"
+        eventually(lambda: re.search(resolved, get(f"{demo.url}/round/").body), what="the alert to be resolved")
+        children = psutil.Process(demo.process.pid).children(recursive=True)
+        assert len(children) == 3
+        assert demo.stop(signal.SIGINT)[0] == 0
+        psutil.wait_procs(children, timeout=30)
+        assert [child for child in children if child.is_running()] == []
 
 
-def test_stack__says_what_is_missing(tmp_path: pathlib.Path) -> None:
-    """Without the programs it ends with code 2, and says how to get them."""
-    done = subprocess.run(
-        [*DEMO, "--port", "0", "--stack"],
-        env={**clean_environment(), "PATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "prometheus is not installed" in done.stderr
-    assert "make demo-stack" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_demo__prints_spans_and_ends_cleanly(tmp_path: pathlib.Path) -> None:
+    """``--spans`` prints a root span for the round and a child for each check; Ctrl-C ends all, and leaves no files."""
+    with started(tmp_path, "--spans") as demo:
+        labels = get(f"{demo.url}/health/", format="json").json()
+        await_output(demo, '"name": "health_check.run"')
+        for label in labels:
+            assert f'"name": "health_check.check {label}"' in demo.output()
+        assert list((tmp_path / "temporary").iterdir()) != []
+        code, _ = demo.stop(signal.SIGINT)
+        assert code == 0
+        assert "Traceback" not in demo.output()
+        assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_demo__ends_cleanly(demo: Server, temporary: pathlib.Path) -> None:
-    """Ctrl-C ends it with exit code 0, without traceback or temporary files."""
-    get(f"{demo.url}/health/")
-    assert list(temporary.iterdir()) != []
-    code, _ = demo.stop(signal.SIGINT)
-    assert code == 0
-    assert "Traceback" not in demo.output()
-    assert list(temporary.iterdir()) == []
-
-
-def test_make__ends_with_code_0(temporary: pathlib.Path) -> None:
+def test_make__ends_with_code_0(tmp_path: pathlib.Path) -> None:
     """On a terminal Ctrl-C ends ``make demo`` as it ends the demo: with exit code 0."""
     command = ["make", "-o", ".venv/demo-installed", f"BIN={pathlib.Path(sys.executable).parent}", "PORT=0", "demo"]
     script = [
@@ -244,7 +226,7 @@ def test_make__ends_with_code_0(temporary: pathlib.Path) -> None:
         "/dev/null",
     ]
     terminal = ["env", "--default-signal=INT", *script]
-    environment = {**clean_environment(), "TMPDIR": str(temporary)}
+    environment = {**clean_environment(), "TMPDIR": str(tmp_path)}
     pipe = subprocess.PIPE
     with subprocess.Popen(terminal, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin is not None
@@ -259,24 +241,18 @@ def test_make__ends_with_code_0(temporary: pathlib.Path) -> None:
     assert "Stopped." in shown
 
 
-@pytest.mark.parametrize("demo", [["--spans"]], indirect=True)
-def test_demo__prints_spans_when_asked(demo: Server) -> None:
-    """``--spans`` prints a root span for the round and a child for each check."""
-    get(f"{demo.url}/health/")
-    await_output(demo, '"name": "health_check.run"')
-    for label in get(f"{demo.url}/health/", format="json").json():
-        assert f'"name": "health_check.check {label}"' in demo.output()
-
-
-def test_demo__says_which_port_is_taken() -> None:
-    """On a port that somebody has it ends with code 2, the port and what to do."""
+def test_demo__says_why_it_cannot_start(tmp_path: pathlib.Path) -> None:
+    """On a port that somebody has, or without a program that it needs, it ends with code 2, and says what to do."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("--port", str(port))
-    assert done.returncode == 2
-    assert f"127.0.0.1:{port}" in done.stderr
-    assert "--port" in done.stderr
-    assert "Traceback" not in done.stderr
+        for arguments, path, words in (
+            (["--port", str(port)], None, (f"127.0.0.1:{port}", "--port")),
+            (["--port", "0", "--stack"], str(tmp_path), ("prometheus is not installed", "make demo-stack")),
+        ):
+            done = run(*arguments, path=path)
+            assert done.returncode == 2
+            assert [word for word in words if word not in done.stderr] == []
+            assert "Traceback" not in done.stderr
 
 
 def test_demo__explains_its_options() -> None:
