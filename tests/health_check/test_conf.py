@@ -323,6 +323,15 @@ def test_buckets__unusable__told_at_once(settings: Settings, mount_checks: Mount
     assert b"django_health_check_store_up 0.0" in metrics.content
 
 
+def test_settings__changed_in_place(settings: Settings) -> None:
+    """A list or a dict is read again each time, as it may have become another one."""
+    bounds = [20]
+    settings.HEALTH_CHECK = {"DURATION_BUCKETS": bounds}
+    assert ours.DURATION_BUCKETS == (20.0,)
+    bounds.append(40)
+    assert ours.DURATION_BUCKETS == (20.0, 40.0)
+
+
 def test_changed__counts_by_the_new_ones(settings: Settings, mount_checks: Mount, client: Client) -> None:
     """Runs are counted by the bounds that are set, and the page has a bucket for each, and the last one."""
     settings.HEALTH_CHECK = {"DURATION_BUCKETS": [20, 40]}

@@ -6,7 +6,7 @@ import json
 import pathlib
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 from django.http import HttpResponse
@@ -22,7 +22,6 @@ from health_check.registry.plugins import plugin_dir
 from tests.conftest import Mount
 from tests.support.checks import Broken
 from tests.support.messages import ids
-from tests.support.repetitions import long
 from tests.support.servers import ROOT, clean_environment
 
 READY = "health_check:health_check_ready"
@@ -51,56 +50,40 @@ print(json.dumps(found))
 """
 
 
-def of_a_site(
-    apps: Sequence[str], options: dict[str, object], folder: pathlib.Path, *, roots: Sequence[str] = ("", "exporters")
-) -> dict[str, object]:
-    """Return what a process of its own has loaded, with these apps and settings, from a path alone."""
-    python_path = ":".join(str(ROOT / root) for root in roots)
+PROMETHEUS = {"loaded": ["prometheus_client"], "outputs": ["textfile", "pushgateway"], "metrics": 200, "ids": []}
+NOTHING = {"loaded": [], "outputs": [], "metrics": 404, "ids": []}
+
+
+@pytest.mark.parametrize(
+    ("apps", "options", "expected"),
+    [
+        (["health_check"], {}, PROMETHEUS),
+        (["health_check_prometheus", "health_check"], {"EXPORTERS": []}, PROMETHEUS),
+        (
+            ["health_check"],
+            {"EXPORTERS": ["opentelemetry", "prometheus"]},
+            {**PROMETHEUS, "loaded": ["prometheus_client", "opentelemetry"]},
+        ),
+        (["health_check"], {"EXPORTERS": []}, NOTHING),
+        (["health_check"], {"EXPORTERS": ["promethues"]}, {**NOTHING, "ids": ["health_check.W024"]}),
+        (["health_check"], {"EXPORTERS": "prometheus"}, {**NOTHING, "ids": ["health_check.E001"]}),
+    ],
+)
+def test_exporters__loaded(
+    apps: list[str], options: dict[str, object], expected: dict[str, object], tmp_path: pathlib.Path
+) -> None:
+    """Prometheus comes with the app, or with its own; without an exporter the site starts, and is told why."""
     done = subprocess.run(
         [sys.executable, "-c", SITE, json.dumps([apps, options])],
-        env={**clean_environment(), "PYTHONPATH": python_path, "TMPDIR": str(folder)},
-        cwd=folder,
+        env={**clean_environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'exporters'}", "TMPDIR": str(tmp_path)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
         timeout=100,
     )
     assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("apps", "options", "loaded"),
-    [
-        (["health_check"], {}, ["prometheus_client"]),
-        long(["health_check", "health_check_prometheus"], {}, ["prometheus_client"]),
-        (["health_check_prometheus", "health_check"], {"EXPORTERS": []}, ["prometheus_client"]),
-        (["health_check"], {"EXPORTERS": ["opentelemetry", "prometheus"]}, ["prometheus_client", "opentelemetry"]),
-    ],
-)
-def test_exporters__loaded(
-    apps: list[str], options: dict[str, object], loaded: list[str], tmp_path: pathlib.Path
-) -> None:
-    """Prometheus comes with the app; to name the apps works as well, in either order, and twice."""
-    found = of_a_site(apps, options, tmp_path)
-    assert found == {"loaded": loaded, "outputs": ["textfile", "pushgateway"], "metrics": 200, "ids": []}
-
-
-@pytest.mark.parametrize(
-    ("options", "roots", "warnings"),
-    [
-        ({"EXPORTERS": []}, ["", "exporters"], []),
-        ({"EXPORTERS": ["promethues"]}, ["", "exporters"], ["health_check.W024"]),
-        ({"EXPORTERS": "prometheus"}, ["", "exporters"], ["health_check.E001"]),
-    ],
-)
-def test_exporters__not_loaded(
-    options: dict[str, object], roots: list[str], warnings: list[str], tmp_path: pathlib.Path
-) -> None:
-    """Without an exporter the site starts all the same, has no metrics page, and is told why."""
-    found = of_a_site(["health_check"], options, tmp_path, roots=roots)
-    assert found == {"loaded": [], "outputs": [], "metrics": 404, "ids": warnings}
+    assert json.loads(done.stdout) == expected
 
 
 @pytest.fixture
