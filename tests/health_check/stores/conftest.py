@@ -139,6 +139,13 @@ def place(request: pytest.FixtureRequest) -> Place:
     return found
 
 
+@pytest.fixture(params=PLACES[1:])
+def shared_place(request: pytest.FixtureRequest) -> Place:
+    """Each place that processes can share."""
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
 def cache_place() -> Place:
     """Return what is kept in the default cache."""
     return Place(create_store=lambda clock: DjangoCacheStore(site=SITE, host="here", clock=clock))

@@ -14,35 +14,25 @@ from tests.support.places import KEY, MAX_AGE, OTHER, SteppingClock, ask, lease_
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def test_scope__host(clock: MovableClock) -> None:
-    """What a host can reach is its own truth: leases, records and counts of others are not its."""
-    first, second = on("a", clock), on("b", clock)
-    lease = lease_of(first)
+def test_scope__host_and_fleet(clock: MovableClock) -> None:
+    """What a host can reach is its own truth; what is the same on all hosts is run once for all of them.
+
+    Two sites on one cache have nothing in common, and a host's check of the name of a fleet's is another one.
+    """
+    first, second, stranger = on("a", clock), on("b", clock), on("a", clock, site="other")
+    lease, fleet = lease_of(first), lease_of(first, FLEET)
     assert lease_of(second).token != lease.token
+    assert ask(second, FLEET).held_since is not None
     assert publish(first, result_at(clock.now()), lease=lease)
+    assert publish(first, result_at(clock.now()), lease=fleet)
     assert look(first).record is not None
     assert look(second).record is None
-
-
-def test_scope__fleet(clock: MovableClock) -> None:
-    """What is the same on all hosts is run once for all; a host's check of that name is another one."""
-    first, second = on("a", clock), on("b", clock)
-    lease_of(first, FLEET)
-    assert ask(second, FLEET).held_since is not None
-    first, second = on("a", clock, site="other"), on("b", clock, site="other")
-    record = run_now(first, clock, FLEET)
-    assert ask(second, FLEET).record == record
+    assert look(second, FLEET).record is not None
     assert ask(second, FLEET).lease is None
     assert look(second, Key(label=FLEET.label)).record is None
-
-
-@pytest.mark.parametrize("key", [KEY, FLEET])
-def test_site__never_mix(clock: MovableClock, key: Key) -> None:
-    """Two sites on one cache have nothing in common."""
-    first, second = on("a", clock, site="a"), on("a", clock, site="b")
-    run_now(first, clock, key)
-    assert look(second, key).record is None
-    assert ask(second, key).lease is not None
+    for key in (KEY, FLEET):
+        assert look(stranger, key).record is None
+        assert lease_of(stranger, key).seq == 0
 
 
 def test_site__by_default_from_the_settings(clock: MovableClock, settings: Settings) -> None:
@@ -74,47 +64,29 @@ def test_clocks__are_apart(clock: MovableClock, step: float) -> None:
     apart.step = step
     here, there = on("a", clock), on("b", apart)
     record = run_now(here, clock, FLEET)
-    entry = ask(there, FLEET)
-    assert entry.record == record
-    assert entry.lease is not None
-    assert publish(there, result_at(apart.now()), lease=entry.lease, after=record)
+    lease = lease_of(there, FLEET)
+    assert publish(there, result_at(apart.now()), lease=lease, after=record)
     assert ask(there, FLEET).lease is None
     assert ask(here, FLEET).lease is not None
 
 
 def test_elsewhere__shows_other_hosts_only(clock: MovableClock) -> None:
-    """The status page sees what other hosts found of the checks asked for, but not this host's, nor the fleet's."""
+    """The page sees what other hosts found of the checks asked for, and which are drained, until they fall silent."""
     stores = {host: on(host, clock) for host in "abc"}
     records = {host: run_now(store, clock) for host, store in stores.items()}
     run_now(stores["b"], clock, FLEET)
     run_now(stores["b"], clock, OTHER)
     assert stores["a"].elsewhere([KEY, FLEET]) == {host: {KEY: records[host]} for host in "bc"}
-    assert stores["b"].elsewhere([OTHER]) == {}
-    assert stores["a"].elsewhere([]) == {}
+    assert stores["b"].elsewhere([OTHER]) == stores["a"].elsewhere([]) == {}
     assert on("a", clock, site="other").elsewhere([KEY]) == {}
-
-
-def test_elsewhere__hosts_that_fell_silent(clock: MovableClock) -> None:
-    """A host that publishes is shown; one that has not for ten minutes no longer is."""
-    first, second = on("a", clock), on("b", clock)
-    run_now(second, clock)
+    for drained in (True, False):
+        stores["b"].drain(drained)
+        stores["c"].drain(False)
+        assert stores["a"].elsewhere([KEY]).keys() == {"b", "c"}
+        assert stores["a"].drained_elsewhere == ({"b"} if drained else frozenset())
     clock.forward(NOTE_HOST_SECONDS + 1)
-    run_now(second, clock)
+    run_now(stores["b"], clock)
     clock.forward(HOST_SECONDS - 1)
-    assert list(first.elsewhere([KEY])) == ["b"]
+    assert list(stores["a"].elsewhere([KEY])) == ["b"]
     clock.forward(2)
-    assert first.elsewhere([KEY]) == {}
-
-
-def test_drained__elsewhere(clock: MovableClock) -> None:
-    """A host knows which of the others are drained, as soon as it looks at their records."""
-    here, there, third = on("a", clock), on("b", clock), on("c", clock)
-    for store in (here, there, third):
-        run_now(store, clock)
-    there.drain(True)
-    third.drain(False)
-    assert here.elsewhere([KEY]).keys() == {"b", "c"}
-    assert here.drained_elsewhere == {"b"}
-    there.drain(False)
-    here.elsewhere([KEY])
-    assert here.drained_elsewhere == frozenset()
+    assert stores["a"].elsewhere([KEY]) == {}

@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from health_check.stores import Key, Query, StoreError, cache_access, cache_past
-from health_check.stores import cache as cache_store
+from health_check.stores import Key, StoreError
 from health_check.stores.cache import DjangoCacheStore
 from tests.health_check.stores.conftest import UseCache
 from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.client import eventually
-from tests.support.hosts import FLEET, SITE, on
+from tests.support.hosts import FLEET, SITE
 from tests.support.places import (
-    BACKEND,
     ERROR,
     KEY,
     OTHER,
@@ -77,21 +75,6 @@ def test_expiry__of_each_key(redis_place: Place, client: Redis) -> None:
     assert 7 * DAY - 60 < seconds_left(client, store, store._record_key(FLEET)) <= 7 * DAY
 
 
-def test_look__one_command(redis_place: Place, client: Redis) -> None:
-    """However many checks are read, Redis gets one command."""
-    store = redis_place.open()
-    keys = [Key(label=f"check {number}") for number in range(20)]
-    for key in keys:
-        run(store, redis_place.run(), key=key)
-    before = commands(client)
-    assert all(entry.record for entry in store.look([Query(key=key, backend=BACKEND) for key in keys]))
-    after = commands(client)
-    assert {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)} == {
-        "info": 1,
-        "mget": 1,
-    }
-
-
 VALUES: dict[str, Callable[[DjangoCacheStore], str]] = {
     "record": lambda store: store._record_key(KEY),
     "lease": lambda store: store._lease_key(KEY, 0),
@@ -119,13 +102,6 @@ def test_look__value_that_cannot_be_read(redis_place: Place, client: Redis, valu
     assert record_of(store) == record
     assert [day.runs for past in found.past([KEY, OTHER]).values() for day in past.days] == [1, 1]
     assert len(found.past_failures([KEY])[KEY]) == 1
-
-
-def commands(client: Redis) -> dict[str, int]:
-    """Return how often Redis was given each command."""
-    found = client.info("commandstats")
-    assert isinstance(found, dict)
-    return {name.removeprefix("cmdstat_"): int(numbers["calls"]) for name, numbers in found.items()}
 
 
 @pytest.mark.parametrize("place", ["redis_place", "memcached_place"], indirect=True)
@@ -228,37 +204,3 @@ def test_server__paused(tmp_path: pathlib.Path, use_cache: UseCache, start: Star
         server.resume()
         assert look(store).record == record
         store.close()
-
-
-def test_redis__restarted_with_what_it_kept(tmp_path: pathlib.Path, use_cache: UseCache) -> None:
-    """Records that Redis keeps on disk outlive its restart."""
-    keep = ("--appendonly", "yes", "--appendfsync", "always")
-    with redis_server(tmp_path, *keep) as server:
-        use_cache(server.configuration())
-        store = DjangoCacheStore(site=SITE)
-        record = run(store, Place(create_store=lambda clock: store).run())
-        server.kill()
-    with redis_server(tmp_path, *keep, port=server.port):
-        store.close()
-        assert look(store).record == record
-        store.close()
-
-
-@pytest.mark.parametrize("place", ["redis_place", "memcached_place"], indirect=True)
-def test_expiry__hosts_that_come_and_go(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of forty hosts that came and went nothing is left a while after their last write; here that is two seconds."""
-    for module in (cache_store, cache_access, cache_past):
-        monkeypatch.setattr(module, "HOST_KEY_SECONDS", 2)
-    with contextlib.ExitStack() as stack:
-        stores = [stack.enter_context(contextlib.closing(on(f"pod-{number}"))) for number in range(40)]
-        for store in stores:
-            run(store, place.run())
-            store.drain(True)
-        names = {
-            name for store in stores for name in (store._record_key(KEY), store._drain_key(), store._named("hosts"))
-        }
-        cache = stores[0]._cache
-        assert cache is not None
-        assert len(cache.get_many(names)) > 40
-        eventually(lambda: not cache.get_many(names), what="nothing to be left")
-        assert stores[0].elsewhere([KEY]) == {}

@@ -35,12 +35,10 @@ def test_look__one_of_many_threads_gets_the_lease() -> None:
     assert counted(record_of(store)) == record_of(store).seq == 200
 
 
-def test_memory__is_a_process_s_own() -> None:
+def test_memory__is_a_process_s_own(memory_place: Place) -> None:
     """Two such stores know nothing of each other, and no use of them is I/O."""
-    first = MemoryStore()
-    run(first, Place(create_store=lambda clock: first).run())
+    first, second = memory_place.open(), MemoryStore()
+    run(first, memory_place.run())
     first.drain(True)
-    second = MemoryStore()
     assert (look(second).record, second.draining) == (None, False)
-    assert not first.shared
-    assert first.trouble() == ""
+    assert (first.shared, first.trouble()) == (False, "")

@@ -16,20 +16,6 @@ from health_check.stores.sqlite import SQLiteStore
 from tests.support.hosts import on
 from tests.support.places import BACKEND, ERROR, KEY, MAX_AGE, Place, ask, counted, lease_of, look, publish, run
 
-SHARED = [
-    "sqlite_place",
-    "locmem_place",
-    pytest.param("redis_place", marks=pytest.mark.server),
-    pytest.param("memcached_place", marks=pytest.mark.server),
-]
-
-
-@pytest.fixture(params=SHARED)
-def place(request: pytest.FixtureRequest) -> Place:
-    """Each place that processes of two releases can share."""
-    found: Place = request.getfixturevalue(request.param)
-    return found
-
 
 def released(place: Place, release: str) -> Store:
     """Return the store of a process of a release."""
@@ -38,52 +24,54 @@ def released(place: Place, release: str) -> Store:
     return store
 
 
-def test_release__a_new_one_runs_and_counts_on(place: Place) -> None:
+def test_release__a_new_one_runs_and_counts_on(shared_place: Place) -> None:
     """A new release has no result until it has run a check; its counts go on from those of the release before."""
-    old, new = released(place, "1"), released(place, "2")
-    before = run(old, place.run())
+    old, new = released(shared_place, "1"), released(shared_place, "2")
+    before = run(old, shared_place.run())
     entry = ask(new)
     assert (entry.record, entry.latest) == (None, before)
     assert entry.lease is not None
-    assert publish(new, place.run(ERROR), lease=entry.lease, after=entry.latest)
+    assert publish(new, shared_place.run(ERROR), lease=entry.lease, after=entry.latest)
     record = look(new).record
     assert record is not None
     assert (record.release, record.result.state, counted(record)) == ("2", State.ERROR, 2)
     assert record.last_success == before.last_success
 
 
-def test_release__each_shows_its_own(place: Place) -> None:
+def test_release__each_shows_its_own(shared_place: Place) -> None:
     """While two releases run side by side each shows its own results, and both count all runs, which never go back."""
-    old, new = released(place, "1"), released(place, "2")
-    run(old, place.run())
+    old, new = released(shared_place, "1"), released(shared_place, "2")
+    run(old, shared_place.run())
     counts = [1]
     for _ in range(3):
         for store, messages in ((new, (ERROR,)), (old, ())):
-            place.clock.forward(MAX_AGE / 2)
-            run(store, place.run(*messages))
-            seen = [look(process).record for process in (old, new, released(place, "1"), released(place, "2"))]
+            shared_place.clock.forward(MAX_AGE / 2)
+            run(store, shared_place.run(*messages))
+            seen = [
+                look(process).record for process in (old, new, released(shared_place, "1"), released(shared_place, "2"))
+            ]
             assert [record.result.state.value for record in seen if record] == ["ok", "error"] * 2
             counts += [counted(record) for record in seen if record]
     assert counts == sorted(counts)
     assert counts[-1] == 7
 
 
-def test_release__has_leases_of_its_own(place: Place) -> None:
+def test_release__has_leases_of_its_own(shared_place: Place) -> None:
     """A release does not wait for a run of another one, whose result it would not show."""
-    old, new = released(place, "1"), released(place, "2")
+    old, new = released(shared_place, "1"), released(shared_place, "2")
     mine, other = lease_of(old), lease_of(new)
-    assert ask(released(place, "2")).lease is None
+    assert ask(released(shared_place, "2")).lease is None
     old.release([mine])
-    assert ask(released(place, "2")).lease is None
-    assert publish(new, place.run(), lease=other)
-    assert ask(released(place, "1")).lease is not None
+    assert ask(released(shared_place, "2")).lease is None
+    assert publish(new, shared_place.run(), lease=other)
+    assert ask(released(shared_place, "1")).lease is not None
 
 
-def test_release__past_goes_on(place: Place) -> None:
+def test_release__past_goes_on(shared_place: Place) -> None:
     """Former runs are those of the check, whichever release ran it."""
     for release in ("1", "2", "1"):
-        run(released(place, release), place.run())
-    past = place.open().past([KEY])[KEY]
+        run(released(shared_place, release), shared_place.run())
+    past = shared_place.open().past([KEY])[KEY]
     assert sum(day.ok for day in past.days) == 3
     assert [change.state for some in past.changes.values() for change in some] == ["ok"]
 
@@ -104,28 +92,28 @@ def test_release__is_dropped_after_an_hour(sqlite_place: Place) -> None:
 
 
 @pytest.mark.parametrize("seen", [None, "another"])
-def test_server_start__what_was_measured_before_is_not_fresh(place: Place, seen: str | None) -> None:
+def test_server_start__what_was_measured_before_is_not_fresh(shared_place: Place, seen: str | None) -> None:
     """A result from before a server started is not fresh for it: it gets the lease, and others go on showing that.
 
     That holds also for one that is published by a process of the former server while it is waited for.
     """
-    store = place.open()
-    record = run(store, place.run())
+    store = shared_place.open()
+    record = run(store, shared_place.run())
     started = record.result.started + 0.001
     query = Query(key=KEY, backend=BACKEND, lease_seconds=30.0, not_before=started, seen=seen)
-    (entry,) = place.open().look([query])
+    (entry,) = shared_place.open().look([query])
     assert entry.record == record
     assert entry.lease is not None
-    assert look(place.open()).fresh_for > 0
+    assert look(shared_place.open()).fresh_for > 0
 
 
 @pytest.mark.parametrize("claimed", [MAX_AGE, 86400.0, 1e12])
-def test_freshness__is_the_reader_s_word(place: Place, claimed: float) -> None:
+def test_freshness__is_the_reader_s_word(shared_place: Place, claimed: float) -> None:
     """However long who published says that a record is fresh, a reader's own max_age bounds that."""
-    run(place.open(), place.run(), max_age=claimed)
-    place.clock.forward(3.0)
+    run(shared_place.open(), shared_place.run(), max_age=claimed)
+    shared_place.clock.forward(3.0)
     for max_age, lease in ((2.0, True), (60.0, False)):
-        (entry,) = place.open().look([Query(key=KEY, backend=BACKEND, lease_seconds=30.0, max_age=max_age)])
+        (entry,) = shared_place.open().look([Query(key=KEY, backend=BACKEND, lease_seconds=30.0, max_age=max_age)])
         assert (entry.lease is not None) is lease
         assert entry.fresh_for == pytest.approx(min(max_age, claimed) - 3.0, abs=1)
 
@@ -144,14 +132,14 @@ def test_sites__on_one_file(sqlite_place: Place) -> None:
     assert [look(store).record.result.state.value for store in (first, second)] == ["error", "ok"]  # type: ignore[union-attr]
 
 
-def test_mark__is_raised_by_forced_runs_only(place: Place) -> None:
+def test_mark__is_raised_by_forced_runs_only(shared_place: Place) -> None:
     """All processes learn that a run was forced: at once on a file, with the next use of a cache."""
-    store, other = place.open(), place.open()
+    store, other = shared_place.open(), shared_place.open()
     marks = [mark_of(other)]
-    run(store, place.run())
+    run(store, shared_place.run())
     marks.append(mark_of(other))
     for _ in range(2):
-        run(store, place.run(), forced=True)
+        run(store, shared_place.run(), forced=True)
         marks.append(mark_of(other))
     assert marks[0] == marks[1]
     assert len(set(map(str, marks))) == 3

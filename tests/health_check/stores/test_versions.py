@@ -14,21 +14,8 @@ from health_check.stores import Store, serializer
 from health_check.stores.base import UNUSED_SECONDS
 from tests.support.places import ERROR, KEY, MAX_AGE, Place, counted, lease_of, look, publish, record_of, result_at, run
 
-SHARED = [
-    "sqlite_place",
-    "locmem_place",
-    pytest.param("redis_place", marks=pytest.mark.server),
-    pytest.param("memcached_place", marks=pytest.mark.server),
-]
 OURS = serializer.VERSION
 PAIRS = pytest.mark.parametrize(("first", "second"), [(OURS + 1, OURS), (OURS, OURS + 1), (OURS + 9, OURS + 10)])
-
-
-@pytest.fixture(params=SHARED)
-def place(request: pytest.FixtureRequest) -> Place:
-    """Each place that processes of two versions can share."""
-    found: Place = request.getfixturevalue(request.param)
-    return found
 
 
 @contextlib.contextmanager
@@ -39,42 +26,42 @@ def version(number: int) -> Iterator[None]:
         yield
 
 
-def use(store: Store, place: Place, runs: int) -> None:
+def use(store: Store, shared_place: Place, runs: int) -> None:
     """Have a check run some times, more than the ones after which a store drops what is old."""
     for _ in range(runs):
-        run(store, place.run(ERROR))
-        place.clock.forward(1.0)
+        run(store, shared_place.run(ERROR))
+        shared_place.clock.forward(1.0)
 
 
 @PAIRS
-def test_record__of_another_version__is_absent_and_stays(place: Place, first: int, second: int) -> None:
+def test_record__of_another_version__is_absent_and_stays(shared_place: Place, first: int, second: int) -> None:
     """What one version wrote is absent for the other, whose own runs neither overwrite nor delete it."""
-    store, other = place.open(), place.open()
+    store, other = shared_place.open(), shared_place.open()
     with version(first):
-        record = run(store, place.run())
+        record = run(store, shared_place.run())
     with version(second):
         assert look(other).record is None
         other.release([lease_of(other)])
-        use(other, place, 70)
+        use(other, shared_place, 70)
         other.release([lease_of(other, force=True)])
         other.forget([KEY])
         other.close()
-        assert counted(record_of(place.open())) == 70
+        assert counted(record_of(shared_place.open())) == 70
     with version(first):
-        assert record_of(store) == record_of(place.open()) == record
+        assert record_of(store) == record_of(shared_place.open()) == record
 
 
 @PAIRS
-def test_lease__of_another_version__does_not_block(place: Place, first: int, second: int) -> None:
+def test_lease__of_another_version__does_not_block(shared_place: Place, first: int, second: int) -> None:
     """Each version runs a check for itself: nobody waits for a record that it could not read."""
-    store, other = place.open(), place.open()
+    store, other = shared_place.open(), shared_place.open()
     with version(first):
         lease = lease_of(store)
     with version(second):
-        run(other, place.run())
+        run(other, shared_place.run())
         assert look(other).fresh_for > 0
     with version(first):
-        assert publish(store, place.run(), lease=lease)
+        assert publish(store, shared_place.run(), lease=lease)
         assert counted(record_of(store)) == 1
 
 
@@ -111,9 +98,9 @@ def test_unused_for_long__is_kept_if_newer(sqlite_place: Place, first: int, kept
         assert (look(store).record is not None) is kept
 
 
-def test_draining__is_known_to_all_versions(place: Place) -> None:
+def test_draining__is_known_to_all_versions(shared_place: Place) -> None:
     """That a host is drained is no record: every version knows, whichever was told."""
-    store, other = place.open(), place.open()
+    store, other = shared_place.open(), shared_place.open()
     with version(OURS + 1):
         store.drain(True)
     other.probe()
