@@ -135,14 +135,14 @@ class HealthCheck:
             Exception: What ``check_status`` raised, if it is no ``HealthCheckException``, after logging it.
         """
         with self._observed():
-            outcome = status_method(self)()
+            outcome = getattr(self, status_method_name(type(self)))()
             if outcome is not None and inspect.isawaitable(outcome):
                 run_to_end(outcome)
 
     async def arun_check(self) -> None:
         """Run an async check now, on the running event loop; otherwise like ``run_check``."""
         with self._observed():
-            outcome = status_method(self)()
+            outcome = getattr(self, status_method_name(type(self)))()
             if outcome is not None and inspect.isawaitable(outcome):
                 await outcome
 
@@ -225,24 +225,11 @@ def status_method_name(check_class: type[HealthCheck]) -> str:
     """
     if not callable(getattr(check_class, "run", None)):  # that of HealthCheck is found on instances alone
         return "check_status"
-    decides, looks = _class_with(check_class, "run"), _class_with(check_class, "check_status")
+    decides, looks = (
+        next(base for base in check_class.__mro__ if name in vars(base)) for name in ("run", "check_status")
+    )
     ours = f"{looks.__module__}.".startswith(("health_check.checks.", "health_check.contrib.", "health_check.compat."))
     return "run" if looks is HealthCheck or (ours and issubclass(decides, looks)) else "check_status"
-
-
-def _class_with(check_class: type[HealthCheck], name: str) -> type:
-    """Return the class that defines a method of a check class: this one, or the first of its bases."""
-    for base in check_class.__mro__:
-        if name in vars(base):
-            return base
-    return HealthCheck
-
-
-def status_method(check: HealthCheck) -> Callable[[], Awaitable[None] | None]:
-    """Return the method that looks at the service."""
-    name = status_method_name(type(check))
-    method: Callable[[], Awaitable[None] | None] = getattr(check, name)
-    return method
 
 
 def is_asynchronous(check_class: type[HealthCheck]) -> bool:

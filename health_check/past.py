@@ -84,13 +84,8 @@ class Period(NamedTuple):
     @property
     def spread(self) -> Spread | None:
         """How long most runs took; None without runs."""
-        return spread_of_one(self.times, self.longest) or self._mean
-
-    @property
-    def _mean(self) -> Spread | None:
-        """How long a run took on average, where it is not known how long most took; None without runs."""
-        mean = self.time_taken / self.runs if self.runs else None
-        return None if mean is None else Spread(mean, mean, mean)
+        mean = self.time_taken / (self.runs or 1)  # where it is not known how long most took
+        return spread_of_one(self.times, self.longest) or (Spread(mean, mean, mean) if self.runs else None)
 
     def plus(self, other: Period) -> Period:
         """Return this period with the runs of another one."""
@@ -109,11 +104,8 @@ class Period(NamedTuple):
 
 def total_of(periods: Iterable[Period]) -> Period:
     """Return the runs of several periods as one, as for the uptime of a week; it starts with the first."""
-    first, *others = periods
-    total = first
-    for period in others:
-        total = total.plus(period)
-    return total._replace(length=sum(period.length for period in (first, *others)))
+    found = list(periods)
+    return functools.reduce(Period.plus, found)._replace(length=sum(period.length for period in found))
 
 
 class Change(NamedTuple):
@@ -209,15 +201,19 @@ def addition_of(result: Result, before: Result | None, host: str) -> Addition:
     is_sampled = before is None or before.finished // SAMPLE_SECONDS != result.finished // SAMPLE_SECONDS
     times = sample_of(taken) if is_sampled else b""
     found = Addition(period=Period(start, HALF_HOUR, *COUNTS[result.outcome], taken, taken, times))
-    message = _message_of(result) if result.state is not State.OK else ""
+    message = _message_of(result)
     if before is None or result.state is not before.state:
         found.changes.append(Change(result.finished, result.state.value, host, message))
     if result.state is not State.OK:
-        trace_id = result.exemplar.get("trace_id")
-        failure = Failure(
-            finished=result.finished, state=result.state, host=result.host, message=message, trace_id=trace_id
+        found.failures.append(
+            Failure(
+                finished=result.finished,
+                state=result.state,
+                host=result.host,
+                message=message,
+                trace_id=result.exemplar.get("trace_id"),
+            )
         )
-        found.failures.append(failure)
     return found
 
 

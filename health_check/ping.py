@@ -55,14 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        status, body = ping(
-            options.url,
-            headers=options.header,
-            timeout=options.timeout,
-            unix_socket=options.unix_socket,
-            server_name=options.server_name,
-            insecure=options.insecure,
-        )
+        status, body = _ping(options)
     except PingError as error:
         print(error, file=sys.stderr)
         return 2
@@ -71,40 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if status < 300 else 1
 
 
-def ping(
-    url: str,
-    *,
-    headers: Sequence[str] = (),
-    timeout: float = 5.0,
-    unix_socket: str | None = None,
-    server_name: str | None = None,
-    insecure: bool = False,
-) -> tuple[int, str]:
+def _ping(options: argparse.Namespace) -> tuple[int, str]:
     """Return the status and the beginning of the body that an endpoint answers with.
-
-    Args:
-        url: The endpoint.
-        headers: More request headers, as in ``"Host: shop.example"``.
-        timeout: For how many seconds to wait for all of it; default 5.
-        unix_socket: The socket of the server, where it listens on no port.
-        server_name: The name to ask for, and to verify, over TLS; default the host of the URL.
-        insecure: Whether the certificate may be any; default False.
 
     Raises:
         PingError: If there is no answer in time, or not one of a health endpoint.
     """
-    parts = _parts(url)
+    parts = _parts(options.url)
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    until = time.monotonic() + timeout
+    until = time.monotonic() + options.timeout
     try:
-        with (
-            _connect(parts, timeout, unix_socket) as plain,
-            _secured(plain, parts, server_name, insecure) as connection,
-        ):
-            connection.sendall(_request(parts, headers, server_name))
+        with _connect(parts, options) as plain, _secured(plain, parts, options) as connection:
+            connection.sendall(_request(parts, options))
             status, body = _answer(connection, until)
     except (OSError, ValueError) as error:
-        raise PingError(f"{shown} {_problem(error, timeout)}") from error
+        raise PingError(f"{shown} {_problem(error, options.timeout)}") from error
     if 300 <= status < 500:
         remedy = NO_ENDPOINT.get(status, "no health endpoint answers there; check the path and its trailing slash.")
         raise PingError(f"{shown} answers HTTP {status}: {remedy}")
@@ -137,48 +111,46 @@ def _parts(url: str) -> urllib.parse.SplitResult:
     return parts
 
 
-def _connect(parts: urllib.parse.SplitResult, timeout: float, unix_socket: str | None) -> socket.socket:
-    if unix_socket is None:
+def _connect(parts: urllib.parse.SplitResult, options: argparse.Namespace) -> socket.socket:
+    if options.unix_socket is None:
         host = parts.hostname or ""
         address = host.encode() if host.isascii() else host  # of a text Python would load its tables of host names
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return socket.create_connection((address, port), timeout)  # type: ignore[arg-type]
+        return socket.create_connection((address, port), options.timeout)  # type: ignore[arg-type]
     if not hasattr(socket, "AF_UNIX"):
         raise OSError("Python has no unix sockets on this system")
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.settimeout(timeout)
-        connection.connect(unix_socket)
+        connection.settimeout(options.timeout)
+        connection.connect(options.unix_socket)
     except OSError:
         connection.close()
         raise
     return connection
 
 
-def _secured(
-    connection: socket.socket, parts: urllib.parse.SplitResult, server_name: str | None, insecure: bool
-) -> socket.socket:
+def _secured(connection: socket.socket, parts: urllib.parse.SplitResult, options: argparse.Namespace) -> socket.socket:
     """Return the connection, over TLS where the URL says so."""
     if parts.scheme == "http":
         return connection
     import ssl  # loads OpenSSL, which costs more than all else here
 
     context = ssl.create_default_context()
-    if insecure:
+    if options.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(connection, server_hostname=server_name or parts.hostname)
+    return context.wrap_socket(connection, server_hostname=options.server_name or parts.hostname)
 
 
-def _request(parts: urllib.parse.SplitResult, headers: Sequence[str], server_name: str | None) -> bytes:
+def _request(parts: urllib.parse.SplitResult, options: argparse.Namespace) -> bytes:
     """Return a request in HTTP/1.0: the answer then ends with the connection, and is not in chunks."""
     path = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
     query = f"?{urllib.parse.quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
     own = {
-        "host": f"Host: {server_name or parts.netloc}",
+        "host": f"Host: {options.server_name or parts.netloc}",
         "accept": "Accept: text/plain",
         "user-agent": "User-Agent: health_check.ping",
     }
-    given = {header.partition(":")[0].strip().lower(): header for header in headers}
+    given = {header.partition(":")[0].strip().lower(): header for header in options.header}
     lines = [f"GET {path}{query} HTTP/1.0", *{**own, **given}.values(), "", ""]
     return "\r\n".join(lines).encode("latin-1", "replace")
 
@@ -207,19 +179,12 @@ def _escaped(text: str) -> str:
     )
 
 
-class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
-    """Keep the lines of the epilog; a width of its own, as that of the terminal needs ``shutil``, which is slow."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=80)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m health_check.ping",
         description="Ask a running server how a health endpoint is. For probes of containers:\nit loads no Django.",
         epilog=EPILOG,
-        formatter_class=_HelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=80),  # of the terminal: slow
     )
     parser.add_argument("url", metavar="URL", help="the endpoint, as in http://127.0.0.1:8000/health/")
     parser.add_argument(

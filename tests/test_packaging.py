@@ -51,7 +51,7 @@ def test_wheel__holds_what_it_should_and_nothing_else(wheel: pathlib.Path) -> No
 
 
 def test_wheel__brings_all_packages(python: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """A site on the packages of the new environment, not of this checkout, shows the page, its files and the metrics."""
+    """A site on the packages of the new environment, not of this checkout, shows pages, files and metrics."""
     imports = "; ".join(f"import {package}; print({package}.__file__)" for package in PACKAGES)
     program = (
         f"import django; django.setup(); {imports}; from health_check_prometheus import HealthCheckCollector;"
