@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,9 +25,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield cluster
 
 
-def check_of(cluster: Cluster, *, timeout: float = BUDGET_SECONDS, config: Mapping[str, str] | None = None) -> Kafka:
+def check_of(cluster: Cluster, *, timeout: float = BUDGET_SECONDS, **config: Any) -> Kafka:
     """Return a check of them."""
-    return Kafka(cluster.brokers, config=config or {}, timeout=timeout)
+    properties = {name.replace("_", "."): value for name, value in config.items()}
+    return Kafka(cluster.brokers, config=properties, timeout=timeout)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def service(cluster: Cluster) -> Service:
     return Service(
         server=cluster,
         build=lambda: check_of(cluster),
-        failing=lambda: check_of(cluster, timeout=0.5, config={"security.protocol": "SSL"}),
+        failing=lambda: check_of(cluster, timeout=0.5, security_protocol="SSL"),
         failing_runs=3,
         silent=FAILED,
         gone=FAILED,
@@ -65,11 +67,10 @@ def test_check__one_broker_of_two(cluster: Cluster) -> None:
 
 def test_check__login(cluster: Cluster) -> None:
     """A login that fails is told, and none of its words."""
-    login = {
-        "security.protocol": "SASL_PLAINTEXT",
-        "sasl.mechanism": "PLAIN",
-        "sasl.username": "shopkeeper",
-        "sasl.password": "planted-password-7d1f",
+    login: dict[str, Any] = {
+        "sasl_mechanism": "PLAIN",
+        "sasl_username": "shopkeeper",
+        "sasl_password": "planted-password-7d1f",
     }
-    check = check_of(cluster, config=login)
+    check = check_of(cluster, security_protocol="SASL_PLAINTEXT", **login)
     assert errors_of(check) == ["unavailable: the login to Kafka was refused"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import pathlib
 import socket
@@ -12,7 +11,7 @@ import pytest
 
 from health_check.contrib.memcached import Memcached
 from tests.services.contract import Contract, Service
-from tests.support.caches import CacheServer, memcached_server
+from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.client import eventually
 from tests.support.servers import running
@@ -97,19 +96,9 @@ def test_check__by_socket(tmp_path: pathlib.Path) -> None:
         eventually(lambda: errors_of(check) == [], what="a server in order")
 
 
-def test_check__something_else() -> None:
+def test_check__something_else(tmp_path: pathlib.Path) -> None:
     """What answers in another way is no Memcached."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(answer_wrongly, listener)
-        check = Memcached(f"127.0.0.1:{listener.getsockname()[1]}", timeout=BUDGET_SECONDS)
-        assert errors_of(check) == [
+    with redis_server(tmp_path) as other:
+        assert errors_of(Memcached(f"127.0.0.1:{other.port}", timeout=BUDGET_SECONDS)) == [
             "unexpected result: Memcached did not answer with its version (MemcacheUnknownError)",
         ]
-
-
-def answer_wrongly(listener: socket.socket) -> None:
-    """Say one thing that is not of the protocol."""
-    connection, _ = listener.accept()
-    with connection:
-        connection.sendall(b"HTTP/1.1 400 planted\r\n")
-        connection.recv(64)

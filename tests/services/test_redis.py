@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +20,8 @@ pytestmark = pytest.mark.server
 
 PASSWORD = "planted-password-7d1f"
 WRONG = "planted-wrong-2c9a"
-NEXT_TO_NOTHING = "1mb"
 
-Build = Callable[[CacheServer], Redis]
+Build = Callable[..., Redis]
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,8 @@ def check_of(server: CacheServer, *, password: str = PASSWORD) -> Redis:
 
 def asynchronous_check_of(server: CacheServer, *, password: str = PASSWORD) -> Redis:
     """Return a check by a factory of asynchronous clients."""
-    return Redis(
-        client_factory=lambda: redis.asyncio.Redis(port=server.port, password=password), timeout=BUDGET_SECONDS
-    )
+    client = functools.partial(redis.asyncio.Redis, port=server.port, password=password)
+    return Redis(client_factory=client, timeout=BUDGET_SECONDS)
 
 
 KINDS = pytest.mark.parametrize("build", [check_of, asynchronous_check_of])
@@ -76,46 +75,30 @@ class TestContract(Contract):
 
 
 @KINDS
-def test_check__wrong_password(server: CacheServer, build: Callable[..., Redis]) -> None:
-    """A login that is refused is told, and none of its words."""
+def test_check__refused_or_not(server: CacheServer, build: Build) -> None:
+    """A server that refuses a login, or one more connection, is told; one that is full is in order."""
     assert errors_of(build(server, password=WRONG)) == ["unavailable: the login to Redis was refused"]
-
-
-def test_check__no_password(server: CacheServer) -> None:
-    """A server that wants a login where the URL has none is told likewise."""
-    check = Redis(f"redis://127.0.0.1:{server.port}/0")
-    assert errors_of(check) == ["unavailable: the login to Redis was refused"]
-
-
-def test_check__user_without_rights(server: CacheServer) -> None:
-    """A user who may not even PING is told as an answer that was not expected."""
-    with client_of(server) as client:
-        client.execute_command("ACL", "SETUSER", "probe", "on", f">{PASSWORD}", "+hello", "+client")
-        check = Redis(f"redis://probe:{PASSWORD}@127.0.0.1:{server.port}/0")
-        assert errors_of(check) == ["unexpected result: Redis refused PING (NoPermissionError)"]
-        client.execute_command("ACL", "SETUSER", "probe", "+ping")
-        assert errors_of(check) == []
-
-
-@KINDS
-def test_check__out_of_connections(server: CacheServer, build: Build) -> None:
-    """A server without a connection left is told, until there is one."""
     with client_of(server) as client:
         client.config_set("maxclients", 1)
         try:
             [error] = errors_of(build(server))
         finally:
             client.config_set("maxclients", 100)
-    assert error.startswith("unavailable: cannot connect to Redis (")
-    assert errors_of(build(server)) == []
-
-
-@KINDS
-def test_check__full(server: CacheServer, build: Build) -> None:
-    """A server whose memory is full still answers: the check of the cache is the one that writes."""
-    with client_of(server) as client:
-        client.config_set("maxmemory", NEXT_TO_NOTHING)
+        assert error.startswith("unavailable: cannot connect to Redis (")
+        client.config_set("maxmemory", "1mb")  # the check of the cache is the one that writes
         try:
             assert errors_of(build(server)) == []
         finally:
             client.config_set("maxmemory", 0)
+
+
+def test_check__users(server: CacheServer) -> None:
+    """A URL without login is told as one that is refused; a user who may not even PING, as an unexpected answer."""
+    check = Redis(f"redis://127.0.0.1:{server.port}/0")
+    assert errors_of(check) == ["unavailable: the login to Redis was refused"]
+    with client_of(server) as client:
+        client.execute_command("ACL", "SETUSER", "probe", "on", f">{PASSWORD}", "+hello", "+client")
+        check = Redis(f"redis://probe:{PASSWORD}@127.0.0.1:{server.port}/0")
+        assert errors_of(check) == ["unexpected result: Redis refused PING (NoPermissionError)"]
+        client.execute_command("ACL", "SETUSER", "probe", "+ping")
+        assert errors_of(check) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from pytest_django import Settings
 
 from health_check.contrib.s3 import S3
-from tests.services.contract import Contract, Service
+from tests.services.contract import Contract, LastingContract, Service
 from tests.support.checked import BUDGET_SECONDS, errors_of, seen_of
 from tests.support.objects import BUCKET, REGION, Key, Objects, object_storage
 from tests.support.repetitions import long, times
@@ -20,6 +21,8 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 ANYBODY = Key(id="planted-id", secret="planted-secret-7d1f")
 """A key for a storage that asks for none."""
+
+GONE = "unavailable: cannot reach the object storage (EndpointConnectionError)"
 
 KINDS = pytest.mark.parametrize("read_only", [False, True], ids=["writing", "listing"])
 
@@ -42,21 +45,17 @@ def store_in(settings: Settings, objects: Objects, key: Key = ANYBODY, bucket: s
 
 
 @KINDS
-@pytest.mark.parametrize("options", [{}, {"location": "media", "file_overwrite": False, "gzip": True}])
-def test_s3__ok(objects: Objects, settings: Settings, read_only: bool, options: dict[str, Any]) -> None:
-    """A bucket that can be used is in order, and as empty as before."""
-    store_in(settings, objects, **options)
+def test_s3__bucket_or_none(objects: Objects, settings: Settings, read_only: bool) -> None:
+    """A bucket that can be used is in order, and as empty as before; a missing one is told by the storage's code."""
+    store_in(settings, objects, location="media", file_overwrite=False, gzip=True)
     assert errors_of(S3(read_only=read_only)) == []
     assert objects.names() == []
-
-
-@KINDS
-def test_s3__no_such_bucket(objects: Objects, settings: Settings, read_only: bool) -> None:
-    """A bucket that is not there is told by the storage's own code, without its name."""
     store_in(settings, objects, bucket="planted-missing")
     [error] = errors_of(S3(read_only=read_only))
     assert error.startswith("unavailable: the object storage refused ")
     assert error.endswith(" (HTTP 404, NoSuchBucket)")
+    store_in(settings, objects, endpoint_url="http://127.0.0.1:1")
+    assert errors_of(S3(read_only=read_only)) == [GONE]
 
 
 @pytest.fixture(params=[False, long(True)], ids=["writing", "listing"])
@@ -67,14 +66,19 @@ def service(objects: Objects, settings: Settings, request: pytest.FixtureRequest
         server=objects,
         build=lambda: S3(read_only=request.param, timeout=BUDGET_SECONDS),
         silent="unavailable: the object storage did not answer in time",
-        gone=r"unavailable: cannot reach the object storage \(EndpointConnectionError\)",
+        gone=re.escape(GONE),
         left=lambda: {"objects": len(objects.names())},
-        runs=times(40),
+        runs=times(20),
     )
 
 
-class TestContract(Contract):
+class TestContract(LastingContract):
     """The check of an object storage."""
+
+
+@pytest.mark.long
+class TestKilled(Contract):
+    """The same, and after a start that takes seconds."""
 
 
 def test_s3__rights(tmp_path: pathlib.Path, settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
@@ -97,14 +101,14 @@ def test_s3__rights(tmp_path: pathlib.Path, settings: Settings, caplog: pytest.L
 @pytest.mark.parametrize(
     ("alias", "error"),
     [
-        ("files", "unavailable: the storage 'files' is not one of django-storages' S3Storage"),
-        ("missing", "unavailable: the storage 'missing' is not in STORAGES, or its backend cannot be loaded"),
+        ("files", "the storage 'files' is not one of django-storages' S3Storage"),
+        ("missing", "the storage 'missing' is not in STORAGES, or its backend cannot be loaded"),
     ],
 )
 def test_s3__another_storage(objects: Objects, settings: Settings, alias: str, error: str) -> None:
     """A storage of another kind, or that is not configured, is told."""
     store_in(settings, objects)
-    assert errors_of(S3(alias=alias)) == [error]
+    assert errors_of(S3(alias=alias)) == [f"unavailable: {error}"]
 
 
 def test_s3__no_credentials(
