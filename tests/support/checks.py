@@ -8,6 +8,12 @@ from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceReturnedUnexpectedResult, ServiceUnavailable, ServiceWarning
 
 
+def messages_of(check: HealthCheck) -> list[str]:
+    """Run a check here and now, and return the texts of its errors."""
+    check.run_check()
+    return [str(error) for error in check.errors]
+
+
 class Fine(HealthCheck):
     """Is in order."""
 

@@ -13,6 +13,7 @@ from django.db import connections, transaction
 from health_check import Database
 from health_check.checks.database import _of_its_own
 from health_check.registry.entries import parse
+from tests.support.checks import messages_of
 from tests.support.small_servers import free_address, silent_address
 
 POSTGRESQL = "django.db.backends.postgresql"
@@ -40,18 +41,12 @@ def shop(add_database: Callable[..., None], tmp_path: pathlib.Path) -> Any:
     return connections["shop"]
 
 
-def errors_after(check: Database) -> list[str]:
-    """Return the texts of the errors of a run."""
-    check.run_check()
-    return [str(error) for error in check.errors]
-
-
 @pytest.mark.parametrize("options", [{}, {"pool": True}, {"pool": {"min_size": 1, "max_size": 1}}], ids=str)
 def test_nobody_listens__is_told_at_once(add_shop: Callable[..., None], options: dict[str, object]) -> None:
     """A server that is down is unavailable at once, also where a pool would wait for it to come back."""
     add_shop(free_address(), **options)
     start = time.monotonic()
-    assert errors_after(Database("shop")) == ["unavailable: cannot connect to the database (OperationalError)"]
+    assert messages_of(Database("shop")) == ["unavailable: cannot connect to the database (OperationalError)"]
     assert time.monotonic() - start < LONG_SECONDS
 
 
@@ -60,7 +55,7 @@ def test_nobody_answers__is_told_in_time(add_shop: Callable[..., None]) -> None:
     with silent_address() as address:
         add_shop(address)
         start = time.monotonic()
-        assert errors_after(Database("shop", timeout=2.5)) == [
+        assert messages_of(Database("shop", timeout=2.5)) == [
             "unavailable: cannot connect to the database (ConnectionTimeout)"
         ]
         assert time.monotonic() - start < LONG_SECONDS
@@ -90,17 +85,11 @@ def test_timeout__is_the_shorter_one(
     assert connection.settings_dict is connections.settings["shop"]
 
 
-@pytest.mark.parametrize(
-    ("entry", "expected"),
-    [
-        (("health_check.Database", {"alias": "shop", "timeout": 10}), 8),
-        (("health_check.Database", {"alias": "shop"}), 4),
-    ],
-)
+@pytest.mark.parametrize(("options", "expected"), [({"timeout": 10}, 8), ({}, 4)])
 def test_timeout__is_a_share_of_the_budget(
-    add_shop: Callable[..., None], monkeypatch: pytest.MonkeyPatch, entry: object, expected: float
+    add_shop: Callable[..., None], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], expected: float
 ) -> None:
-    """The budget is that of its entry, or the default, and is no part of its label."""
+    """The budget is that of the check's entry, or the default."""
     given: list[float] = []
 
     def spy(connection: Any, seconds: float) -> Any:
@@ -109,28 +98,23 @@ def test_timeout__is_a_share_of_the_budget(
 
     monkeypatch.setattr("health_check.checks.database._of_its_own", spy)
     add_shop(free_address())
-    definition = parse(entry).define()
-    assert definition.label == "Database(alias='shop')"
-    definition.build().run_check()
+    parse(("health_check.Database", {"alias": "shop", **options})).define().build().run_check()
     assert given == [expected]
 
 
-def test_timeout__for_a_lock(shop: Any) -> None:
-    """SQLite's client, which knows no other waiting, is given as long to wait for a lock."""
+@pytest.mark.parametrize(("vendor", "options"), [("sqlite", {"timeout": 4}), ("other", {})])
+def test_timeout__of_other_vendors(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, vendor: str, options: dict[str, int]
+) -> None:
+    """SQLite's client is given as long to wait for a lock; one that is not known to have such an option gets none."""
+    monkeypatch.setattr(shop, "vendor", vendor)
     with _of_its_own(shop, 4.9):
-        assert shop.settings_dict["OPTIONS"] == {"timeout": 4}
-
-
-def test_timeout__for_who_knows_none(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database whose client is not known to have such an option gets none."""
-    monkeypatch.setattr(shop, "vendor", "other")
-    with _of_its_own(shop, 4.0):
-        assert shop.settings_dict["OPTIONS"] == {}
+        assert shop.settings_dict["OPTIONS"] == options
 
 
 def test_own_connection__is_closed(shop: Any) -> None:
     """Where this thread had no connection, it has none afterwards, though connections are kept."""
-    assert errors_after(Database("shop")) == []
+    assert messages_of(Database("shop")) == []
     assert shop.connection is None
 
 
@@ -138,10 +122,10 @@ def test_connection_in_use__is_used_and_kept(shop: Any) -> None:
     """Where this thread has a connection, that is asked and stays open, and so does its transaction."""
     with transaction.atomic(using="shop"):
         before = shop.connection
-        assert errors_after(Database("shop")) == []
+        assert messages_of(Database("shop")) == []
         assert shop.connection is before
         assert shop.in_atomic_block
-    assert errors_after(Database("shop")) == []
+    assert messages_of(Database("shop")) == []
     assert shop.connection is before
 
 
@@ -149,7 +133,7 @@ def test_stale_connection_in_use__is_made_anew(shop: Any) -> None:
     """A connection that was good once does not make the database bad."""
     shop.ensure_connection()
     shop.connection.close()
-    assert errors_after(Database("shop")) == []
+    assert messages_of(Database("shop")) == []
 
 
 def test_stale_connection_in_a_transaction__is_left_alone(shop: Any) -> None:
@@ -157,5 +141,5 @@ def test_stale_connection_in_a_transaction__is_left_alone(shop: Any) -> None:
     transaction.set_autocommit(False, using="shop")
     before = shop.connection
     before.close()
-    assert errors_after(Database("shop")) == ["unavailable: the database did not answer (ProgrammingError)"]
+    assert messages_of(Database("shop")) == ["unavailable: the database did not answer (ProgrammingError)"]
     assert shop.connection is before

@@ -18,15 +18,6 @@ from health_check.exceptions import ServiceWarning
 MIB = 1024**2
 
 
-def written(root: pathlib.Path, files: dict[str, str], own: str) -> tuple[int, int] | None:
-    """Return what is found where these files tell of control groups."""
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(f"{text}\n")
-    (root / "own").write_text(f"{own}\n")
-    return limited(root, root / "own")
-
-
 V1 = "memory/docker/a"
 
 
@@ -70,13 +61,11 @@ V1 = "memory/docker/a"
 )
 def test_limited(tmp_path: pathlib.Path, files: dict[str, str], own: str, expected: tuple[int, int] | None) -> None:
     """The tightest of the groups counts, wherever it is mounted; what can be dropped of files is available."""
-    found = written(tmp_path, files, own)
-    assert found == (expected and (expected[1] * MIB, expected[0] * MIB))
-
-
-def test_limited__no_control_groups(tmp_path: pathlib.Path) -> None:
-    """Where there are none, as on other systems, there is no limit."""
-    assert limited(tmp_path / "missing", tmp_path / "missing") is None
+    assert limited(tmp_path, tmp_path / "own") is None
+    for name, text in {**files, "own": own}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert limited(tmp_path, tmp_path / "own") == (expected and (expected[1] * MIB, expected[0] * MIB))
 
 
 def test_memory__says_which(monkeypatch: pytest.MonkeyPatch) -> None:
