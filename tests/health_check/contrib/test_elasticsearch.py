@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from health_check.contrib.elasticsearch import Elasticsearch
 from health_check.contrib.opensearch import OpenSearch
 from health_check.registry.definitions import label_of
 from tests.support.checks import messages_of
-from tests.support.pages import Pages, serving_pages
+from tests.support.pages import Pages
 
 PATH = "/_cluster/health"
 
@@ -28,25 +27,18 @@ NO_MASTER = {"error": {"root_cause": [{"type": "master_not_discovered_exception"
 RED = "unavailable: Elasticsearch is red: some data cannot be reached"
 
 
-@pytest.fixture
-def cluster() -> Iterator[Pages]:
-    """A node that answers with what the test says."""
-    with serving_pages() as pages:
-        yield pages
-
-
-def told(cluster: Pages, answer: object, status: int = 200, **options: Any) -> list[str]:
+def told(pages: Pages, answer: object, status: int = 200, **options: Any) -> list[str]:
     """Return the errors of a run where the cluster answers in this way."""
     body = answer if isinstance(answer, str) else json.dumps(answer)
-    cluster.page(PATH, body, status, "Content-Type: application/json")
-    return messages_of(Elasticsearch(cluster.url, **options))
+    pages.page(PATH, body, status, "Content-Type: application/json")
+    return messages_of(Elasticsearch(pages.url, **options))
 
 
-def test_check__green(cluster: Pages) -> None:
+def test_check__green(pages: Pages) -> None:
     """A green cluster is in order, also by a URL that ends with a slash."""
-    assert told(cluster, {**HEALTH, "status": "green"}) == []
-    assert messages_of(Elasticsearch(f"{cluster.url}/")) == []
-    assert messages_of(OpenSearch(cluster.url)) == []
+    assert told(pages, {**HEALTH, "status": "green"}) == []
+    assert messages_of(Elasticsearch(f"{pages.url}/")) == []
+    assert messages_of(OpenSearch(pages.url)) == []
 
 
 @pytest.mark.parametrize(
@@ -68,10 +60,10 @@ def test_check__green(cluster: Pages) -> None:
         ({"status": ["red"]}, 200, "unexpected result: Elasticsearch does not report the state of its cluster"),
     ],
 )
-def test_check__not_green(cluster: Pages, answer: object, status: int, error: str) -> None:
+def test_check__not_green(pages: Pages, answer: object, status: int, error: str) -> None:
     """A cluster that lacks replicas or data is told, and so is what is no word on it, without the cluster's words."""
-    assert told(cluster, answer, status) == [error]
-    alone = told(cluster, answer, status, yellow_is_ok=True)  # as where that is all there can be
+    assert told(pages, answer, status) == [error]
+    alone = told(pages, answer, status, yellow_is_ok=True)  # as where that is all there can be
     assert alone == ([] if error.startswith("warning") else [error])
 
 
@@ -80,18 +72,18 @@ def test_check__nobody_listens() -> None:
     assert messages_of(OpenSearch("http://127.0.0.1:1")) == ["unavailable: cannot connect to OpenSearch (ConnectError)"]
 
 
-def test_check__login(cluster: Pages) -> None:
+def test_check__login(pages: Pages) -> None:
     """User and password, of the URL or of an option, or an API key go with the request, and nowhere else."""
     basic = "Authorization: Basic " + base64.b64encode(f"probe:{PASSWORD}".encode()).decode()
-    with_userinfo = cluster.url.replace("://", f"://probe:{PASSWORD}@")
-    cluster.page(PATH, json.dumps({"status": "green"}))
+    with_userinfo = pages.url.replace("://", f"://probe:{PASSWORD}@")
+    pages.page(PATH, json.dumps({"status": "green"}))
     checks = [
         Elasticsearch(with_userinfo),
-        Elasticsearch(cluster.url, auth=("probe", PASSWORD)),
-        Elasticsearch(cluster.url, api_key=PASSWORD),
+        Elasticsearch(pages.url, auth=("probe", PASSWORD)),
+        Elasticsearch(pages.url, api_key=PASSWORD),
     ]
     for check in checks:
         assert messages_of(check) == []
         assert label_of(check) == "Elasticsearch"
-    assert [basic in request for request in cluster.requests] == [True, True, False]
-    assert f"Authorization: ApiKey {PASSWORD}" in cluster.requests[2]
+    assert [basic in request for request in pages.requests] == [True, True, False]
+    assert f"Authorization: ApiKey {PASSWORD}" in pages.requests[2]

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
-from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import pytest
 from django.test import Client
 
 from health_check.contrib._status_page import StatusPage
-from health_check.contrib.atlassian import AtlassianStatusPage
+from health_check.contrib.atlassian import GitHub
 from health_check.contrib.rss import Feed
 from health_check.registry.entries import parse
 from tests.conftest import Mount
+from tests.support.checks import messages_of
 from tests.support.client import Lag
-from tests.support.pages import Pages, serving_pages
+from tests.support.pages import Pages
 
-BUDGET_SECONDS = 2.0
+BUDGET_SECONDS = 1.0
 
 LATE_SECONDS = 1.0
 """By how much a check may be late on a busy machine."""
@@ -29,14 +27,6 @@ HUGE_BYTES = 10_000_000
 INCIDENTS = "".join(f"<item><title>outage {number}</title></item>" for number in range(9))
 
 
-@dataclasses.dataclass(repr=False)
-class Told(AtlassianStatusPage):
-    """Has its address from the test."""
-
-    base_url: ClassVar[str] = ""
-
-
-@dataclasses.dataclass(repr=False)
 class Fed(Feed):
     """Has its address from the test."""
 
@@ -44,69 +34,36 @@ class Fed(Feed):
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pages]:
-    """A provider that answers with what the test says."""
-    with serving_pages() as pages:
-        monkeypatch.setattr(Told, "base_url", pages.url)
-        monkeypatch.setattr(Fed, "feed_url", f"{pages.url}{PATHS[Fed]}")
-        yield pages
+def provider(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    """A provider with the feed that the test says."""
+    monkeypatch.setattr(Fed, "feed_url", f"{pages.url}/feed")
+    return pages
 
 
-PATHS: dict[type[StatusPage], str] = {Told: "/api/v2/summary.json", Fed: "/feed"}
-
-BOTH = pytest.mark.parametrize(("check_class", "what"), [(Told, "the status page"), (Fed, "the status feed")])
-
-
-def told(check_class: Callable[..., StatusPage]) -> list[str]:
-    """Return the texts of the errors of a run, which has to end within its budget."""
-    check, lag = check_class(timeout=BUDGET_SECONDS), Lag()
-    with lag.measured():
-        start = time.monotonic()
-        check.run_check()
-        assert time.monotonic() - start < BUDGET_SECONDS + LATE_SECONDS + lag.slack
-    return [str(error) for error in check.errors]
-
-
-@BOTH
-def test_check__huge(provider: Pages, check_class: type[StatusPage], what: str) -> None:
-    """What is longer than anybody has to say is warned of, and not read."""
-    provider.page(PATHS[check_class], b" " * HUGE_BYTES)
-    assert told(check_class) == [f"warning: {what} is too long"]
-
-
-@BOTH
-def test_check__slow(provider: Pages, check_class: type[StatusPage], what: str) -> None:
-    """An answer that comes byte by byte is warned of in time."""
-    provider.drip(PATHS[check_class], b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    assert told(check_class) == [f"warning: {what} did not answer in time (ReadTimeout)"]
-
-
-@BOTH
-def test_check__redirect_loop(provider: Pages, check_class: type[StatusPage], what: str) -> None:
-    """A redirect that leads back is warned of."""
-    provider.page(PATHS[check_class], "", 302, f"Location: {PATHS[check_class]}")
-    assert told(check_class) == [f"warning: {what} redirects too often (TooManyRedirects)"]
-    assert len(provider.requests) < 10
-
-
-@BOTH
-def test_check__moved(provider: Pages, check_class: type[StatusPage], what: str) -> None:
-    """A redirect that leads somewhere is followed."""
-    provider.page(PATHS[check_class], "", 301, "Location: /new")
-    provider.page("/new", json.dumps({"incidents": []}) if check_class is Told else "<rss version='2.0'></rss>")
-    assert told(check_class) == []
-
-
-@BOTH
-def test_check__nobody_there(provider: Pages, check_class: type[StatusPage], what: str) -> None:
-    """A connection that is closed without an answer is warned of."""
-    assert told(check_class) == [f"warning: {what} is incomplete, or not HTTP (RemoteProtocolError)"]
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (200, b" " * HUGE_BYTES, "the status feed is too long"),
+        (404, b"", "the status feed answered HTTP 404"),
+        (200, None, "the status feed did not answer in time (ReadTimeout)"),
+    ],
+    ids=["huge", "missing", "byte by byte"],
+)
+def test_check__not_to_be_had(provider: Pages, lag: Lag, status: int, body: bytes | None, error: str) -> None:
+    """A feed that cannot be had in whole is a warning, within the budget."""
+    if body is None:
+        provider.drip("/feed", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    else:
+        provider.page("/feed", body, status)
+    start = time.monotonic()
+    assert messages_of(Fed(timeout=BUDGET_SECONDS)) == [f"warning: {error}"]
+    assert time.monotonic() - start < BUDGET_SECONDS + LATE_SECONDS + lag.slack
 
 
 def test_check__many_incidents(provider: Pages) -> None:
     """Of many incidents some are named, and the rest counted."""
-    provider.page(PATHS[Fed], f"<rss version='2.0'><channel>{INCIDENTS}</channel></rss>")
-    [error] = told(Fed)
+    provider.page("/feed", f"<rss version='2.0'><channel>{INCIDENTS}</channel></rss>")
+    [error] = messages_of(Fed())
     assert error.splitlines()[0] == "warning: outage 0"
     assert error.splitlines()[5:] == ["and 4 more"]
 
@@ -114,8 +71,8 @@ def test_check__many_incidents(provider: Pages) -> None:
 def test_check__long_title(provider: Pages) -> None:
     """Of a long title the beginning is shown, on one line."""
     item = f"<item><title>a\nb {'x' * 999}</title></item>"
-    provider.page(PATHS[Fed], f"<rss version='2.0'><channel>{item}</channel></rss>")
-    [error] = told(Fed)
+    provider.page("/feed", f"<rss version='2.0'><channel>{item}</channel></rss>")
+    [error] = messages_of(Fed())
     assert error == f"warning: a b {'x' * 196}"
 
 
@@ -129,7 +86,7 @@ def test_check__own_warning_and_error(provider: Pages) -> None:
         Empty().check_status()
 
 
-@pytest.mark.parametrize("check_class", [Told, Fed])
+@pytest.mark.parametrize("check_class", [GitHub, Fed])
 def test_policy__asked_seldom(check_class: type[StatusPage]) -> None:
     """A provider is asked once in five minutes for all hosts, unless an entry says otherwise."""
     [policy] = parse(check_class).define().policies
@@ -148,7 +105,7 @@ def test_policy__max_age_as_a_field() -> None:
 
 def test_policy__incident_fails_where_warnings_do(provider: Pages, mount_checks: Mount, client: Client) -> None:
     """An incident is a warning: whether it counts is for the endpoint to say."""
-    provider.page(PATHS[Fed], f"<rss version='2.0'><channel>{INCIDENTS}</channel></rss>")
+    provider.page("/feed", f"<rss version='2.0'><channel>{INCIDENTS}</channel></rss>")
     mount_checks(Fed, warnings_as_errors=False)
     assert client.get("/health/?format=text").status_code == 200
     mount_checks((Fed, {"critical_service": False}))
