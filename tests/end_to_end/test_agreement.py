@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.client import eventually, get, send
-from tests.support.faces import Observations, command, moment, query
-from tests.support.servers import Server, prometheus, site_under_gunicorn
+from tests.support.faces import Observations, command, moment
+from tests.support.scraping import prometheus, query
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import gaps, noted_runs
 from tests.support.site.configuration import Site
 

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.alerting import Receiver, alertmanager, blackbox_exporter, prometheus, receiver, replaced, written
 from tests.support.client import eventually, get
-from tests.support.faces import query
+from tests.support.scraping import query
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.configuration import Site
 

@@ -16,7 +16,7 @@ import yaml
 from tests.support.alerting import Receiver, alertmanager, prometheus, receiver, written
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually
-from tests.support.faces import query
+from tests.support.scraping import query
 from tests.support.servers import Server, site_under_gunicorn, standalone_exporter
 from tests.support.site.configuration import Site
 

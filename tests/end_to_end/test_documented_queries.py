@@ -8,8 +8,8 @@ import re
 import pytest
 
 from tests.support.client import eventually
-from tests.support.faces import query
-from tests.support.servers import ROOT, prometheus, site_under_gunicorn
+from tests.support.scraping import prometheus, query
+from tests.support.servers import ROOT, site_under_gunicorn
 from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server

@@ -15,8 +15,8 @@ import pytest
 
 from tests.support.alerting import alertmanager, prometheus, receiver, replaced
 from tests.support.client import eventually, get
-from tests.support.faces import query
 from tests.support.readme import first_steps, start_project
+from tests.support.scraping import query
 from tests.support.servers import ROOT, await_answer, await_output, clean_environment, running
 from tests.support.wheel import build_wheel, python_with, run
 

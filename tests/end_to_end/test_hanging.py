@@ -13,9 +13,8 @@ import pytest
 from health_check_prometheus.scrape_timeout import TIMEOUT_HEADER
 from tests.support.client import Lag, eventually, get, send
 from tests.support.containment import HEALTHY, STILL_RUNNING, TIMEOUT, Scene, hanging, serving, site_with
-from tests.support.faces import query
 from tests.support.repetitions import long
-from tests.support.scraping import prometheus_programs, scrape, scraping
+from tests.support.scraping import prometheus_programs, query, scrape, scraping
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs, release
 from tests.support.site.configuration import Site

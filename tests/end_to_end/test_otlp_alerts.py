@@ -23,7 +23,7 @@ from tests.support.client import eventually, get, get_at_once
 from tests.support.otlp import collector
 from tests.support.panels import Asked, shown, values_of
 from tests.support.sending import SendingSite, instrument
-from tests.support.servers import Server, site_under_wrapped_gunicorn, standalone_exporter
+from tests.support.servers import Server, site_under_gunicorn, standalone_exporter
 from tests.support.victoria import victoria_metrics, victoria_program, vmalert
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -114,7 +114,7 @@ def watched(tmp_path: pathlib.Path, way: Way) -> Iterator[Watched]:
         site.environment()
         prices = site.folder / "prices.csv"
         prices.write_text("tea,2.50\n")
-        server = stack.enter_context(site_under_wrapped_gunicorn(site, [instrument()], "--workers=2", "--threads=2"))
+        server = stack.enter_context(site_under_gunicorn(site, "--workers=2", "--threads=2", wrapper=[instrument()]))
         beside = dataclasses.replace(site, to=f"{store.url}/opentelemetry", variables=variables("http/protobuf"))
         stack.enter_context(standalone_exporter(beside, {}, "--otlp"))
         asked = Asked(prometheus=store)

@@ -16,7 +16,7 @@ from tests.support.otlp import CHECK, ROUND, Receiver, receiver
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.repetitions import long
 from tests.support.sending import instrument, sending
-from tests.support.servers import Server, site_under_wrapped_gunicorn
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 
 pytestmark = pytest.mark.server
@@ -68,7 +68,7 @@ def serving(
     with receiver() as arrived:
         variables = sending(arrived.url, OTEL_TRACES_SAMPLER=sampler, OTEL_PYTHON_DJANGO_EXCLUDED_URLS=EXCLUDED)
         wrapper = [instrument()]
-        with site_under_wrapped_gunicorn(site, wrapper, "--threads=4", environment=variables) as server:
+        with site_under_gunicorn(site, "--threads=4", wrapper=wrapper, environment=variables) as server:
             yield server, arrived
 
 

@@ -23,7 +23,6 @@ from tests.support.servers import (
     await_output,
     running,
     site_under_gunicorn,
-    site_under_wrapped_gunicorn,
     standalone_exporter,
 )
 from tests.support.site.checks import noted_runs
@@ -141,7 +140,7 @@ def test_instrument__requests_link_to_the_rounds_they_waited_for(tmp_path: pathl
     """With opentelemetry-instrument and nothing else, rounds are roots of their own that request spans link to."""
     with receiver() as arrived:
         site = dataclasses.replace(site_of(tmp_path, arrived), variables=LOGGING)
-        with site_under_wrapped_gunicorn(site, [instrument()], "--workers=2", "--threads=2") as server:
+        with site_under_gunicorn(site, "--workers=2", "--threads=2", wrapper=[instrument()]) as server:
             ask_until_two_have_run(server, tmp_path)
             request, root = eventually(lambda: linked(arrived), what="a request that waited for a round")
             logged = eventually(

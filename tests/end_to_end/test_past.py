@@ -17,7 +17,7 @@ from tests.end_to_end.test_clocks import step, stepping
 from tests.support.caches import redis_server
 from tests.support.client import eventually, get
 from tests.support.scraping import ask, prometheus_programs, scrape, scraping
-from tests.support.servers import Server, site_under_wrapped_gunicorn
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
@@ -125,7 +125,7 @@ def fleet_of(folder: pathlib.Path, sites: Sequence[Site], environment: dict[str,
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(
-                site_under_wrapped_gunicorn(site, [], f"--workers={WORKERS}", "--threads=1", environment=environment)
+                site_under_gunicorn(site, f"--workers={WORKERS}", "--threads=1", environment=environment)
             )
             for site in sites
         ]

@@ -14,8 +14,7 @@ import pytest
 
 from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.client import eventually
-from tests.support.faces import query
-from tests.support.scraping import ask, prometheus_programs, scrape, scraping
+from tests.support.scraping import ask, prometheus_programs, query, scrape, scraping
 from tests.support.servers import Server, gunicorn
 from tests.support.site import tracing
 from tests.support.site.checks import noted_runs

@@ -11,8 +11,8 @@ import time
 import pytest
 
 from tests.support.client import Lag, eventually, get
-from tests.support.faces import query
-from tests.support.servers import Server, prometheus, site_under_gunicorn, standalone_exporter
+from tests.support.scraping import prometheus, query
+from tests.support.servers import Server, site_under_gunicorn, standalone_exporter
 from tests.support.site.checks import noted_runs, release
 from tests.support.site.configuration import Site
 

@@ -7,16 +7,15 @@ import http.server
 import json
 import pathlib
 import queue
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from health_check_dashboards.__main__ import write
 from health_check_dashboards.options import options_of
-from tests.support.client import get
-from tests.support.scraping import LISTENING
-from tests.support.servers import Server, await_answer, await_output, running
+from tests.support.scraping import ask, prometheus_on, watcher
+from tests.support.servers import Server
 from tests.support.services import require
+from tests.support.small_servers import says, serving
 
 
 def written(folder: pathlib.Path, said: Mapping[str, str]) -> pathlib.Path:
@@ -25,48 +24,31 @@ def written(folder: pathlib.Path, said: Mapping[str, str]) -> pathlib.Path:
     return folder
 
 
-@contextlib.contextmanager
-def prometheus(folder: pathlib.Path, configuration: pathlib.Path, *, program: str | None = None) -> Iterator[Server]:
+def prometheus(
+    folder: pathlib.Path, configuration: pathlib.Path, *, program: str | None = None
+) -> contextlib.AbstractContextManager[Server]:
     """Run a Prometheus on a configuration, with the console templates beside that: Debian's, if none is named."""
-    options = [
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.console.templates={configuration.parent / 'consoles'}",
-        "--enable-feature=exemplar-storage",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with running([program or require("prometheus", package="prometheus"), *options], folder) as server:
-        yield _ready(server, "/-/ready")
+    consoles = f"--web.console.templates={configuration.parent / 'consoles'}"
+    return prometheus_on(configuration, program or require("prometheus", package="prometheus"), folder, consoles)
 
 
-@contextlib.contextmanager
-def alertmanager(folder: pathlib.Path, configuration: pathlib.Path) -> Iterator[Server]:
+def alertmanager(folder: pathlib.Path, configuration: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
     """Run an Alertmanager on a configuration, alone."""
     program = require("prometheus-alertmanager", package="prometheus-alertmanager")
     options = [f"--config.file={configuration}", f"--storage.path={folder / 'data'}", "--cluster.listen-address="]
-    with running([program, *options, "--web.listen-address=127.0.0.1:0"], folder) as server:
-        yield _ready(server, "/-/ready")
+    return watcher(program, folder, *options, path="/-/ready")
 
 
-@contextlib.contextmanager
-def blackbox_exporter(folder: pathlib.Path, configuration: pathlib.Path) -> Iterator[Server]:
+def blackbox_exporter(folder: pathlib.Path, configuration: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
     """Run a blackbox exporter on a configuration."""
     program = require("prometheus-blackbox-exporter", package="prometheus-blackbox-exporter")
-    options = [f"--config.file={configuration}", "--web.listen-address=127.0.0.1:0"]
-    with running([program, *options], folder) as server:
-        yield _ready(server, "/-/healthy")
-
-
-def _ready(server: Server, path: str) -> Server:
-    server.url = "http://" + await_output(server, LISTENING)[1]
-    await_answer(server, path)
-    return server
+    return watcher(program, folder, f"--config.file={configuration}", path="/-/healthy")
 
 
 def alerts(prometheus: Server) -> dict[str, list[dict[str, Any]]]:
     """Return the alerts of a Prometheus that fire, by name."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for alert in get(f"{prometheus.url}/api/v1/alerts").json()["data"]["alerts"]:
+    for alert in ask(prometheus, "alerts")["alerts"]:
         if alert["state"] == "firing":
             found.setdefault(alert["labels"]["alertname"], []).append(alert)
     return found
@@ -105,24 +87,13 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     """Run a webhook."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            found.tell(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        found.tell(json.loads(server.bodies[-1]))
+        says(200, b"")(handler)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class names it
-            """Print nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        found = Receiver(f"http://127.0.0.1:{server.server_port}/")
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(answer) as server:
+        found = Receiver(f"http://{server.address}/")
+        yield found
 
 
 def replaced(file: pathlib.Path, replacements: Iterable[tuple[str, str]]) -> None:

@@ -8,7 +8,6 @@ import os
 import pathlib
 import socket
 
-from tests.support.client import eventually
 from tests.support.servers import Served, free_port
 from tests.support.services import require
 
@@ -39,11 +38,9 @@ class CacheServer(Served):
 
     def start(self) -> None:
         self.run(*self.command)
-        eventually(self._answers, what=f"an answer of {self.command[0]}")
+        self.await_answer(self._answers)
 
     def _answers(self) -> bool:
-        if self.server.process.poll() is not None:
-            raise AssertionError(f"It ended with code {self.server.process.returncode}:\n{self.server.output()}")
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(f"{self.question}\r\n".encode())
             return connection.recv(64).decode().startswith(self.answers)

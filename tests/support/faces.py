@@ -10,10 +10,11 @@ import html
 import io
 import re
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from tests.support.client import get
 from tests.support.commands import executed
+from tests.support.scraping import query
 from tests.support.servers import Server
 
 BRACKETED = ("html", "json", "text", "command")
@@ -165,10 +166,3 @@ def command(address: str, endpoint: str) -> tuple[int, str]:
     """Ask the site at an address with the command ``health_check``; return its exit code, and what it printed."""
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(io.StringIO()):
         return executed("health_check", endpoint, address), printed.getvalue()
-
-
-def query(prometheus: Server, expression: str) -> Iterable[tuple[dict[str, str], float]]:
-    """Return the label sets and values of an instant vector, as Prometheus has it now."""
-    answer = get(f"{prometheus.url}/api/v1/query", query=expression)
-    assert answer.status == 200, answer.body
-    return [(sample["metric"], float(sample["value"][1])) for sample in answer.json()["data"]["result"]]

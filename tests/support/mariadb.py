@@ -6,18 +6,15 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 import pymysql  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.servers import Server, await_output, free_port, running
+from tests.support.servers import Served, await_output, free_port, short_folder
 from tests.support.services import require
 
 USER = "shopkeeper"
@@ -40,15 +37,11 @@ SETTINGS = {
 
 
 @dataclasses.dataclass(kw_only=True)
-class MariaDB:
+class MariaDB(Served):
     """A MariaDB, and how Django reaches it."""
 
-    folder: pathlib.Path
-    """Where its data and its socket are."""
-    port: int
+    port: int = dataclasses.field(default_factory=free_port)
     """Its port on 127.0.0.1, the same whenever it is started again."""
-    _running: Server | None = None
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def configuration(self, **more: object) -> dict[str, object]:
         """Return what stands for it in ``DATABASES``.
@@ -67,26 +60,11 @@ class MariaDB:
         }
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
         options = [f"--{name}={value}" for name, value in SETTINGS.items()]
         places = [f"--datadir={self.folder / 'data'}", f"--socket={self._socket}", f"--port={self.port}"]
-        command = [require("mariadbd", package=PACKAGE, folders=[_SBIN]), "--no-defaults", *_user(), *places, *options]
-        self._running = self._stack.enter_context(running(command, self.folder))
-        await_output(self._running, r"ready for connections")
-
-    def kill(self) -> None:
-        """End it without warning."""
-        self._signal(signal.SIGKILL)
-        self._running = None
-        self._stack.close()
-
-    def pause(self) -> None:
-        """Stop it from doing anything: the system still takes connections, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
+        program = require("mariadbd", package=PACKAGE, folders=[pathlib.Path("/usr/sbin")])
+        self.run(program, "--no-defaults", *_user(), *places, *options)
+        await_output(self.server, r"ready for connections")
 
     def query(self, *statements: str) -> tuple[tuple[Any, ...], ...]:
         """Execute SQL as the administrator, and return the rows of the last statement."""
@@ -108,39 +86,26 @@ class MariaDB:
         """Return how many connections the user has."""
         return [user for (user,) in self.query("SELECT user FROM information_schema.processlist")].count(USER)
 
-    def close(self) -> None:
-        """End it in whatever state it is."""
-        if self._running is not None:
-            self.kill()
-
     @property
     def _socket(self) -> pathlib.Path:
         return self.folder / "s"
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._running is not None, "It is stopped"
-        self._running.process.send_signal(number)
 
 
 @contextlib.contextmanager
 def mariadb_server() -> Iterator[MariaDB]:
     """Run a MariaDB with an empty database, and a user of it."""
     install = require("mariadb-install-db", package=PACKAGE)
-    with _folder() as folder:
+    with short_folder("mariadb") as folder:
         options = [f"--datadir={folder / 'data'}", "--auth-root-authentication-method=normal", "--skip-test-db"]
         command = [install, "--no-defaults", *_user(), *options]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        server = MariaDB(folder=folder, port=free_port())
-        try:
-            server.start()
+        with MariaDB(folder=folder).started() as server:
             server.query(
                 f"CREATE DATABASE {DATABASE}",
                 f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'",
                 f"GRANT ALL ON {DATABASE}.* TO {USER}@'127.0.0.1'",
             )
             yield server
-        finally:
-            server.close()
 
 
 def use_pymysql(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,18 +114,5 @@ def use_pymysql(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, name, pymysql)
 
 
-_SBIN = pathlib.Path("/usr/sbin")
-
-
 def _user() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[pathlib.Path]:
-    """Yield a folder with a path short enough for a socket."""
-    name = tempfile.mkdtemp(prefix="health-check-mariadb-")
-    try:
-        yield pathlib.Path(name)
-    finally:
-        shutil.rmtree(name, ignore_errors=True)

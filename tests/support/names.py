@@ -11,7 +11,6 @@ import dns.exception
 import dns.nameserver
 import dns.resolver
 
-from tests.support.client import eventually
 from tests.support.servers import Served, free_port
 from tests.support.services import require
 
@@ -48,7 +47,7 @@ class NameServer(Served):
         where = ["--listen-address=127.0.0.1", "--bind-interfaces", f"--port={self.port}"]
         alone = ["--keep-in-foreground", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", f"--user={user}"]
         self.run(dnsmasq, *alone, *where, f"--pid-file={self.folder}/pid", *NAMES)
-        eventually(self._answers, what="an answer of dnsmasq")
+        self.await_answer(self._answers)
 
     def _answers(self) -> bool:
         resolver = dns.resolver.Resolver(configure=False)

@@ -8,12 +8,11 @@ import http.client
 import json
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import botocore.session
 
-from tests.support.client import eventually
 from tests.support.servers import Served, free_port
 
 BUCKET = "planted-bucket-91b0"
@@ -58,9 +57,8 @@ class Objects(Served):
 
     def start(self) -> None:
         """Start it, with an empty bucket, and without asking anybody for a key."""
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self.run(*command)
-        eventually(lambda: self._post("reset"), what="an answer of moto")
+        self.run(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port))
+        self.await_answer(lambda: self._post("reset"))
         with contextlib.closing(self.client("s3")) as client:
             client.create_bucket(Bucket=BUCKET)
 
@@ -87,9 +85,6 @@ class Objects(Served):
             return connection.getresponse().status == http.HTTPStatus.OK
 
 
-@contextlib.contextmanager
-def object_storage(folder: pathlib.Path) -> Iterator[Objects]:
+def object_storage(folder: pathlib.Path) -> contextlib.AbstractContextManager[Objects]:
     """Run an object storage with an empty bucket."""
-    objects = Objects(folder=folder, port=free_port())
-    with objects.started():
-        yield objects
+    return Objects(folder=folder, port=free_port()).started()

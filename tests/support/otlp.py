@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from tests.support.arrived import Log, Point, Span, logs_of, points_of, spans_of
 from tests.support.client import eventually
 from tests.support.servers import Server, free_port, running
+from tests.support.small_servers import on_a_thread
 
 ROUND = "health_check.run"
 """The name of the span of a round."""
@@ -135,16 +136,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def receiver() -> Iterator[Receiver]:
     """Run a receiver."""
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.answering.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with on_a_thread(Receiver()) as server:
+        try:
+            yield server
+        finally:
+            server.answering.set()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ import socketserver
 import threading
 from collections.abc import Iterator
 
+from tests.support.small_servers import on_a_thread
+
 DRIP_SECONDS = 0.1
 """How long it waits from one dripping byte to the next."""
 
@@ -60,16 +62,12 @@ def serving_pages() -> Iterator[Pages]:
             with contextlib.suppress(ConnectionError):
                 _answer(self, pages)
 
-    with _Server(("127.0.0.1", 0), Handler) as server:
+    with on_a_thread(_Server(("127.0.0.1", 0), Handler)) as server:
         pages = Pages(url=f"http://127.0.0.1:{server.server_address[1]}", answers={})
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
         try:
             yield pages
         finally:
             pages.stopped.set()
-            server.shutdown()
-            thread.join()
 
 
 class _Server(socketserver.ThreadingTCPServer):

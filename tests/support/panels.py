@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.support import boards
 from tests.support.boards import Target
-from tests.support.client import get
+from tests.support.scraping import ask
 from tests.support.servers import Server
 
 SCRAPE_SECONDS = 2.0
@@ -28,9 +28,7 @@ class Asked:
 
     def answer(self, path: str, **query: str) -> Any:
         """Return the data that an address of its interface answers."""
-        answer = get(f"{self.prometheus.url}/api/v1/{path}", **query)
-        assert answer.status == 200, f"{query}: {answer.body}"
-        return answer.json()["data"]
+        return ask(self.prometheus, path, **query)
 
     def series(self, expression: str, *, at: float, instant: bool = True) -> dict[frozenset[tuple[str, str]], float]:
         """Return the newest value of each series of an expression; of those that have one."""

@@ -6,18 +6,14 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import psycopg
 
-from tests.support.client import eventually
-from tests.support.servers import STOP_SECONDS, Server, free_port, running
+from tests.support.servers import Served, free_port, short_folder
 from tests.support.services import require
 
 USER = "shopkeeper"
@@ -44,27 +40,13 @@ SETTINGS = {
 
 
 @dataclasses.dataclass(kw_only=True)
-class Postgres:
+class Postgres(Served):
     """A PostgreSQL server, and how Django reaches it."""
 
-    folder: pathlib.Path
-    """Where its data and its socket are."""
-    port: int
-    """Its port on 127.0.0.1, the same whenever it is started again."""
     settings: dict[str, str]
     """Its configuration."""
-    _running: Server | None = None
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
-
-    @property
-    def server(self) -> Server:
-        """Its process, and what it printed.
-
-        Raises:
-            AssertionError: If it is stopped.
-        """
-        assert self._running is not None, "It is stopped"
-        return self._running
+    port: int = dataclasses.field(default_factory=free_port)
+    """Its port on 127.0.0.1, the same whenever it is started again."""
 
     def configuration(self, **more: object) -> dict[str, object]:
         """Return what stands for it in ``DATABASES``.
@@ -83,44 +65,24 @@ class Postgres:
         }
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
         place = ["-D", str(self.folder / "data"), "-k", str(self.folder), "-p", str(self.port)]
-        command = [*_as_its_user(), _program("postgres"), *place, *options]
-        self._running = self._stack.enter_context(running(command, self.folder))
-        eventually(self._answers, what="an answer of PostgreSQL")
+        self.run(*_as_its_user(), _program("postgres"), *place, *options)
+        self.await_answer(self._answers)
 
-    def stop(self, *, at_once: bool = False) -> None:
-        """Stop it in good order, but without waiting for who is connected.
-
-        Args:
-            at_once: In no order.
-        """
-        self._end(signal.SIGQUIT if at_once else signal.SIGINT)
-
-    def kill(self) -> None:
-        """End all its processes without warning, and wait until they are gone: their memory keeps it from starting."""
-        parent = psutil.Process(self.server.process.pid)
-        parent.suspend()  # it starts no more of them
-        children = parent.children()
-        for process in [parent, *children]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(children, STOP_SECONDS)
-        self._end(signal.SIGKILL)
+    def stop(self) -> None:
+        """Stop it in good order, but without waiting for who is connected."""
+        self.server.stop(signal.SIGINT)
 
     def restart(self) -> None:
         """Stop it, and start it again: whoever was connected is no more."""
         self.stop()
         self.start()
 
-    def pause(self) -> None:
-        """Stop all its processes from doing anything: the system still takes connections, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
+    def close(self) -> None:
+        if self.is_running:  # killed, it would leave its shared memory behind
+            self.resume()
+            self.server.stop(signal.SIGQUIT)
 
     def query(self, statement: str, *, database: str = ADMINISTRATOR) -> list[tuple[Any, ...]]:
         """Execute SQL as the administrator, and return the rows that it gives, if it does."""
@@ -156,30 +118,10 @@ class Postgres:
         )
         return int(count)
 
-    def close(self) -> None:
-        """End it in whatever state it is."""
-        if self._running is not None:
-            self.resume()
-            self.stop(at_once=True)
-
     def _answers(self) -> bool:
-        if self.server.process.poll() is not None:
-            raise AssertionError(f"It ended with code {self.server.process.returncode}:\n{self.server.output()}")
         with contextlib.suppress(psycopg.OperationalError):
             return self.query("SELECT 1") == [(1,)]
         return False
-
-    def _signal(self, number: signal.Signals) -> None:
-        parent = psutil.Process(self.server.process.pid)
-        for process in [parent, *parent.children()]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def _end(self, how: signal.Signals) -> None:
-        self.server.process.send_signal(how)
-        self.server.process.wait(STOP_SECONDS)
-        self._running = None
-        self._stack.close()
 
 
 @contextlib.contextmanager
@@ -191,28 +133,15 @@ def postgres_server(*, authentication: str = "scram-sha-256", **settings: str) -
         settings: More of its configuration, by its own names.
     """
     initdb = _program("initdb")
-    with _folder() as folder:
+    with short_folder("postgres", owner=ADMINISTRATOR if os.geteuid() == 0 else "") as folder:
         options = ["--no-sync", "--no-instructions", f"--username={ADMINISTRATOR}", "--encoding=UTF8", "--locale=C"]
         access = ["--auth-local=trust", f"--auth-host={authentication}", f"--pgdata={folder / 'data'}"]
         command = [*_as_its_user(), initdb, *options, *access]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-        server = Postgres(folder=folder, port=free_port(), settings={**SETTINGS, **settings})
-        try:
-            server.start()
+        with Postgres(folder=folder, settings={**SETTINGS, **settings}).started() as server:
             server.query(f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'")
             server.query(f"CREATE DATABASE {DATABASE} OWNER {USER}")
             yield server
-        finally:
-            server.close()
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[pathlib.Path]:
-    """Yield a folder that the server's user may enter, unlike pytest's, with a path short enough for a socket."""
-    with tempfile.TemporaryDirectory(prefix="health-check-postgres-") as name:
-        if _is_root():
-            shutil.chown(name, ADMINISTRATOR)
-        yield pathlib.Path(name)
 
 
 def _program(name: str) -> str:
@@ -223,11 +152,7 @@ def _program(name: str) -> str:
 
 def _as_its_user() -> list[str]:
     """Return what makes a program run as the user that the package brings: it refuses to be root's."""
-    if not _is_root():
+    if os.geteuid() != 0:
         return []
     options = [f"--reuid={ADMINISTRATOR}", f"--regid={ADMINISTRATOR}", "--clear-groups"]
     return [require("setpriv", package="util-linux"), *options]
-
-
-def _is_root() -> bool:
-    return os.geteuid() == 0

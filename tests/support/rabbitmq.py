@@ -6,17 +6,11 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import shutil
-import signal
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 
-import psutil
-
-from tests.support.client import eventually
-from tests.support.servers import STOP_SECONDS, Server, clean_environment, free_port, running
+from tests.support.servers import Served, clean_environment, free_port, running, short_folder
 from tests.support.services import require
 
 USER = "shopkeeper"
@@ -33,17 +27,13 @@ SECONDS = 90.0
 
 
 @dataclasses.dataclass(kw_only=True)
-class Broker:
+class Broker(Served):
     """A RabbitMQ, and how to reach it."""
 
-    folder: pathlib.Path
-    """Where its data and its output are."""
     port: int
     """Its port on 127.0.0.1, the same whenever it is started again."""
     environment: dict[str, str]
     """What makes it one of its own."""
-    _running: Server | None = None
-    _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack, repr=False)
 
     def url(self, *, password: str = PASSWORD, host: str = "") -> str:
         """Return its URL.
@@ -55,29 +45,8 @@ class Broker:
         return f"amqp://{USER}:{password}@127.0.0.1:{self.port}/{host}"
 
     def start(self) -> None:
-        """Start it, and wait until it lets somebody in."""
-        self._running = self._stack.enter_context(
-            running([PROGRAMS / "rabbitmq-server"], self.folder, self.environment)
-        )
-        eventually(self._answers, what="a RabbitMQ that listens", seconds=SECONDS)
-
-    def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
-        assert self._running is not None, "It is stopped"
-        for process in psutil.Process(self._running.process.pid).children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        self._running.process.wait(STOP_SECONDS)  # the script that started it, and takes note of its end
-        self._running = None
-        self._stack.close()
-
-    def pause(self) -> None:
-        """Stop it from doing anything: the system still takes connections, and nobody answers."""
-        self._signal(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
+        self.run(PROGRAMS / "rabbitmq-server", environment=self.environment)
+        self.await_answer(self._answers, seconds=SECONDS)
 
     def evaluate(self, expression: str) -> str:
         """Return the value of an expression in Erlang; the tools of the broker take a second to start."""
@@ -109,25 +78,10 @@ class Broker:
         """Return how many it has."""
         return int(self.evaluate("length(rabbit_amqqueue:list())"))
 
-    def close(self) -> None:
-        """End it in whatever state it is."""
-        if self._running is not None:
-            self.kill()
-
     def _answers(self) -> bool:
-        assert self._running is not None
-        if self._running.process.poll() is not None:
-            raise AssertionError(f"It ended:\n{self._running.output()}")
         with socket.create_connection(("127.0.0.1", self.port), SECONDS) as connection:
             connection.sendall(b"AMQP\x00\x00\x09\x01")
             return bool(connection.recv(8))
-
-    def _signal(self, number: signal.Signals) -> None:
-        assert self._running is not None, "It is stopped"
-        parent = psutil.Process(self._running.process.pid)
-        for process in [*parent.children(recursive=True), parent]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
 
 
 @contextlib.contextmanager
@@ -135,15 +89,13 @@ def rabbitmq_server() -> Iterator[Broker]:
     """Run a RabbitMQ with one user."""
     require("rabbitmq-server", package=PACKAGE)
     mapper = require("epmd", package="erlang-base")
-    with _folder() as folder, contextlib.ExitStack() as stack:
-        port, mapper_port = free_port(), free_port()
-        stack.enter_context(running([mapper, "-port", str(mapper_port), "-address", "127.0.0.1"], folder))
-        broker = Broker(folder=folder, port=port, environment=_environment(folder, port, mapper_port))
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.close()
+    port, mapper_port = free_port(), free_port()
+    with (
+        short_folder("rabbitmq") as folder,
+        running([mapper, "-port", str(mapper_port), "-address", "127.0.0.1"], folder),
+        Broker(folder=folder, port=port, environment=_environment(folder, port, mapper_port)).started() as broker,
+    ):
+        yield broker
 
 
 def _environment(folder: pathlib.Path, port: int, mapper_port: int) -> dict[str, str]:
@@ -162,12 +114,3 @@ def _environment(folder: pathlib.Path, port: int, mapper_port: int) -> dict[str,
         "RABBITMQ_LOG_BASE": str(folder / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
     }
-
-
-@contextlib.contextmanager
-def _folder() -> Iterator[pathlib.Path]:
-    name = tempfile.mkdtemp(prefix="health-check-rabbitmq-")
-    try:
-        yield pathlib.Path(name)
-    finally:
-        shutil.rmtree(name, ignore_errors=True)

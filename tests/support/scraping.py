@@ -7,11 +7,11 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tests.support.client import get
-from tests.support.servers import ROOT, Server, await_answer, await_output, running
+from tests.support.servers import ROOT, Server, listening
 from tests.support.services import require
 
 LISTENING = r'(?i)msg="?listening on"?.*address=(127\.0\.0\.1:\d+)'
@@ -39,9 +39,23 @@ def _newer(program: str) -> list[str]:
     return [found] if found else []
 
 
-@contextlib.contextmanager
-def scraping(program: str, folder: pathlib.Path, jobs: Sequence[dict[str, Any]], *, seconds: float) -> Iterator[Server]:
-    """Run a Prometheus that keeps exemplars.
+def watcher(program: str, folder: pathlib.Path, *options: str, path: str) -> contextlib.AbstractContextManager[Server]:
+    """Run one of Prometheus' family; once it is ready, it answers at this path."""
+    return listening([program, *options, "--web.listen-address=127.0.0.1:0"], folder, address=LISTENING, path=path)
+
+
+def prometheus_on(
+    configuration: pathlib.Path, program: str, folder: pathlib.Path, *options: str
+) -> contextlib.AbstractContextManager[Server]:
+    """Run a Prometheus that keeps exemplars on a configuration, with its data in a folder."""
+    fixed = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
+    return watcher(program, folder, *fixed, "--enable-feature=exemplar-storage", *options, path="/-/ready")
+
+
+def scraping(
+    program: str, folder: pathlib.Path, jobs: Sequence[dict[str, Any]], *, seconds: float
+) -> contextlib.AbstractContextManager[Server]:
+    """Run a Prometheus.
 
     Args:
         program: Which one.
@@ -49,21 +63,19 @@ def scraping(program: str, folder: pathlib.Path, jobs: Sequence[dict[str, Any]],
         jobs: What to scrape, as ``scrape_configs`` has it, but for whom.
         seconds: How often, and for how long to wait for an answer.
     """
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     interval = {"scrape_interval": f"{seconds * 1000:.0f}ms", "scrape_timeout": f"{seconds * 1000:.0f}ms"}
     discovery = {"file_sd_configs": [{"files": [str(folder / "targets.json")]}]}
     configuration = folder / "prometheus.yml"
     configuration.write_text(json.dumps({"global": interval, "scrape_configs": [{**discovery, **job} for job in jobs]}))
-    options = [
-        f"--config.file={configuration}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        "--enable-feature=exemplar-storage",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with running([program, *options], folder) as server:
-        server.url = f"http://{await_output(server, LISTENING)[1]}"
-        await_answer(server, "/-/ready")
-        yield server
+    return prometheus_on(configuration, program, folder)
+
+
+def prometheus(folder: pathlib.Path, target: Server) -> contextlib.AbstractContextManager[Server]:
+    """Run a Prometheus that scrapes a site every second."""
+    folder.mkdir()
+    scrape(folder, target)
+    return scraping(require("prometheus", package="prometheus"), folder, [{"job_name": "site"}], seconds=1.0)
 
 
 def scrape(folder: pathlib.Path, *targets: Server) -> None:
@@ -84,31 +96,23 @@ def scrape(folder: pathlib.Path, *targets: Server) -> None:
 def ask(prometheus: Server, path: str, **query: str) -> Any:
     """Return what Prometheus answers to a request of its API."""
     answer = get(f"{prometheus.url}/api/v1/{path}", **query)
-    assert answer.status == 200, answer.body
+    assert answer.status == 200, f"{query}: {answer.body}"
     return answer.json()["data"]
 
 
-@contextlib.contextmanager
-def node_exporter(folder: pathlib.Path, textfiles: pathlib.Path) -> Iterator[Server]:
+def query(prometheus: Server, expression: str) -> list[tuple[dict[str, str], float]]:
+    """Return the label sets and values of an instant vector, as Prometheus has it now."""
+    return [(each["metric"], float(each["value"][1])) for each in ask(prometheus, "query", query=expression)["result"]]
+
+
+def node_exporter(folder: pathlib.Path, textfiles: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
     """Run a node_exporter that shows the files of a folder, and nothing of this machine."""
     program = require("prometheus-node-exporter", package="prometheus-node-exporter")
-    options = [
-        "--collector.disable-defaults",
-        "--collector.textfile",
-        f"--collector.textfile.directory={textfiles}",
-        "--web.listen-address=127.0.0.1:0",
-    ]
-    with running([program, *options], folder) as server:
-        server.url = f"http://{await_output(server, LISTENING)[1]}"
-        await_answer(server, "/metrics")
-        yield server
+    options = ["--collector.disable-defaults", "--collector.textfile", f"--collector.textfile.directory={textfiles}"]
+    return watcher(program, folder, *options, path="/metrics")
 
 
-@contextlib.contextmanager
-def pushgateway(folder: pathlib.Path, *options: str) -> Iterator[Server]:
+def pushgateway(folder: pathlib.Path, *options: str) -> contextlib.AbstractContextManager[Server]:
     """Run a Pushgateway that keeps nothing on disk."""
     program = require("prometheus-pushgateway", package="prometheus-pushgateway")
-    fixed = ["--web.listen-address=127.0.0.1:0", "--persistence.file="]
-    with running([program, *fixed, *options], folder) as server:
-        server.url = f"http://{await_output(server, LISTENING)[1]}"
-        yield server
+    return watcher(program, folder, "--persistence.file=", *options, path="/-/ready")

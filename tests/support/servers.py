@@ -7,12 +7,14 @@ import dataclasses
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Self
 
 import psutil
@@ -93,9 +95,9 @@ class Served:
         """Start it, and wait until it answers, at the same place whenever it is started again."""
         raise NotImplementedError
 
-    def run(self, *command: str | pathlib.Path) -> None:
+    def run(self, *command: str | pathlib.Path, environment: Mapping[str, str] | None = None) -> None:
         """Run its program, until ``started()`` ends."""
-        self.server = self._stack.enter_context(running(command, self.folder))
+        self.server = self._stack.enter_context(running(command, self.folder, environment))
 
     @contextlib.contextmanager
     def started(self) -> Iterator[Self]:
@@ -105,19 +107,61 @@ class Served:
             try:
                 yield self
             finally:
-                self.resume()
+                self.close()
+
+    def close(self) -> None:
+        """End it in whatever state it is."""
+        self.kill()
 
     def pause(self) -> None:
         """Stop it from doing anything, and wait until it has; the system goes on accepting connections for it."""
         self.server.pause()
+        for child in self.children():
+            child.suspend()
 
     def resume(self) -> None:
         """Let it go on; no harm if it has ended."""
+        for child in self.children():
+            child.resume()
         self.server.resume()
 
     def kill(self) -> None:
-        """End it without warning, and wait until it is gone."""
+        """End all its processes without warning, and wait until they are gone; no harm if it has ended."""
+        self.server.process.send_signal(signal.SIGSTOP)  # it starts no more of them
+        children = self.children()
         self.server.kill()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, STOP_SECONDS)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process has not ended."""
+        return self.server.process.poll() is None
+
+    def children(self) -> list[psutil.Process]:
+        """Return the processes that it has started."""
+        return psutil.Process(self.server.process.pid).children(recursive=True) if self.is_running else []
+
+    def await_answer(self, answers: Callable[[], object], *, seconds: float = 120.0) -> None:
+        """Wait until it answers: a connection that is refused is none."""
+
+        def does_answer() -> bool:
+            if not self.is_running:
+                raise AssertionError(f"It ended with code {self.server.process.returncode}:\n{self.server.output()}")
+            return bool(answers())
+
+        eventually(does_answer, what=f"an answer of {type(self).__name__}", seconds=seconds)
+
+
+@contextlib.contextmanager
+def short_folder(name: str, *, owner: str = "") -> Iterator[pathlib.Path]:
+    """Yield a folder with a path short enough for a socket, which another user may own, unlike pytest's."""
+    with tempfile.TemporaryDirectory(prefix=f"health-check-{name}-", ignore_cleanup_errors=True) as folder:
+        if owner:
+            shutil.chown(folder, owner)
+        yield pathlib.Path(folder)
 
 
 def free_port() -> int:
@@ -192,43 +236,54 @@ def await_output(server: Server, pattern: str, *, seconds: float = 60.0) -> re.M
 
 
 @contextlib.contextmanager
-def gunicorn(
-    folder: pathlib.Path, environment: Mapping[str, str], *arguments: str, application: str = "tests.support.plain.wsgi"
+def listening(
+    command: Sequence[str | pathlib.Path],
+    folder: pathlib.Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    address: str,
+    path: str = "/health/live/",
 ) -> Iterator[Server]:
-    """Serve a site with gunicorn, one worker with 8 threads unless the arguments say otherwise."""
-    options = ["--bind=127.0.0.1:0", "--workers=1", f"--threads={THREADS}", "--timeout=120", "--no-control-socket"]
-    command = [sys.executable, "-m", "gunicorn", *options, *arguments, application]
+    """Run a program that serves HTTP, until it answers.
+
+    Args:
+        command: The program and its arguments.
+        folder: Its working directory.
+        environment: What its environment has beyond ``clean_environment()``.
+        address: The pattern of its output that has the address where it listens, ``HOST:PORT``.
+        path: What it answers with 200 once it is ready.
+    """
     with running(command, folder, environment) as server:
-        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
-        await_answer(server, "/health/live/")
+        server.url = f"http://{await_output(server, address)[1]}"
+        await_answer(server, path)
         yield server
 
 
-@contextlib.contextmanager
-def uvicorn(folder: pathlib.Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def gunicorn(
+    folder: pathlib.Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    application: str = "tests.support.plain.wsgi",
+    wrapper: Sequence[str | pathlib.Path] = (),
+) -> contextlib.AbstractContextManager[Server]:
+    """Serve a site with gunicorn, one worker with 8 threads unless the arguments say otherwise.
+
+    Args:
+        folder: Its working directory.
+        environment: What its environment has beyond ``clean_environment()``.
+        arguments: More options.
+        application: What it serves.
+        wrapper: A program that starts it, and its arguments: as another user, on another host.
+    """
+    options = ["--bind=127.0.0.1:0", "--workers=1", f"--threads={THREADS}", "--timeout=120", "--no-control-socket"]
+    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, *arguments, application]
+    return listening(command, folder, environment, address=r"Listening at: http://(127\.0\.0\.1:\d+)")
+
+
+def uvicorn(folder: pathlib.Path, environment: Mapping[str, str]) -> contextlib.AbstractContextManager[Server]:
     """Serve a site with uvicorn."""
     command = [sys.executable, "-m", "uvicorn", "--port=0", "tests.support.plain.asgi:application"]
-    with running(command, folder, environment) as server:
-        server.url = await_output(server, r"running on (http://127\.0\.0\.1:\d+)")[1]
-        await_answer(server, "/health/live/")
-        yield server
-
-
-@contextlib.contextmanager
-def prometheus(folder: pathlib.Path, target: Server) -> Iterator[Server]:
-    """Run a Prometheus that scrapes a site every second."""
-    program = require("prometheus", package="prometheus")
-    folder.mkdir()
-    configuration = folder / "prometheus.yml"
-    configuration.write_text(
-        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
-        f"scrape_configs: [{{job_name: site, static_configs: [{{targets: ['{target.address}']}}]}}]\n"
-    )
-    options = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
-    with running([program, *options, "--web.listen-address=127.0.0.1:0"], folder) as server:
-        server.url = "http://" + await_output(server, r'msg="Listening on" address=(127\.0\.0\.1:\d+)')[1]
-        await_answer(server, "/-/ready")
-        yield server
+    return listening(command, folder, environment, address=r"running on http://(127\.0\.0\.1:\d+)")
 
 
 def await_answer(server: Server, path: str) -> None:
@@ -246,11 +301,16 @@ def worker_of(server: Server) -> psutil.Process:
     return worker
 
 
-@contextlib.contextmanager
-def site_under_gunicorn(site: Site, *arguments: str, application: str = "tests.support.plain.wsgi") -> Iterator[Server]:
-    """Serve a test's site with gunicorn."""
-    with gunicorn(site.folder, site.environment(), *arguments, application=application) as server:
-        yield server
+def site_under_gunicorn(
+    site: Site,
+    *arguments: str,
+    application: str = "tests.support.plain.wsgi",
+    wrapper: Sequence[str | pathlib.Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> contextlib.AbstractContextManager[Server]:
+    """Serve a test's site with ``gunicorn()``; ``environment`` has more environment variables."""
+    variables = {**site.environment(), **(environment or {})}
+    return gunicorn(site.folder, variables, *arguments, application=application, wrapper=wrapper)
 
 
 def manage(
@@ -276,50 +336,12 @@ def manage(
     )
 
 
-@contextlib.contextmanager
-def gunicorn_of_host(prefix: Sequence[str], site: Site, *arguments: str) -> Iterator[Server]:
-    """Serve a site with gunicorn, under a program that makes it believe that it is on another host.
-
-    Args:
-        prefix: That program and its arguments, to be followed by the command.
-        site: The site.
-        arguments: More options of gunicorn's.
-    """
-    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments, "tests.support.plain.wsgi"]
-    command = [*prefix, sys.executable, "-m", "gunicorn", *options]
-    with running(command, site.folder, site.environment()) as server:
-        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
-        await_answer(server, "/health/live/")
-        yield server
-
-
-@contextlib.contextmanager
-def site_under_wrapped_gunicorn(
-    site: Site, wrapper: Sequence[str | pathlib.Path], *arguments: str, environment: Mapping[str, str] | None = None
-) -> Iterator[Server]:
-    """Serve a test's site with gunicorn, which another program starts: as another user, with mounts of its own.
-
-    Args:
-        site: The site.
-        wrapper: The program and its arguments, to which the command to start is appended.
-        arguments: More options of gunicorn.
-        environment: More environment variables.
-    """
-    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket", *arguments]
-    command = [*wrapper, sys.executable, "-m", "gunicorn", *options, "tests.support.plain.wsgi"]
-    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
-        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
-        await_answer(server, "/health/live/")
-        yield server
-
-
-@contextlib.contextmanager
 def standalone_exporter(
     site: Site,
     environment: Mapping[str, str] | None = None,
     *arguments: str,
     wrapper: Sequence[str | pathlib.Path] = (),
-) -> Iterator[Server]:
+) -> contextlib.AbstractContextManager[Server]:
     """Run ``manage.py health_exporter`` beside a test's site.
 
     Args:
@@ -329,10 +351,8 @@ def standalone_exporter(
         wrapper: A program that starts it, and its arguments.
     """
     command = [*wrapper, sys.executable, "-m", "django", "health_exporter", "--port=0", *arguments]
-    with running(command, site.folder, {**site.environment(), **(environment or {})}) as server:
-        server.url = await_output(server, r"(?m)^Serving .* on (http://127\.0\.0\.1:\d+)$")[1]
-        await_answer(server, "/health/live/")
-        yield server
+    variables = {**site.environment(), **(environment or {})}
+    return listening(command, site.folder, variables, address=r"(?m)^Serving .* on http://(127\.0\.0\.1:\d+)$")
 
 
 def for_everybody(site: Site) -> None:

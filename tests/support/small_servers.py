@@ -6,12 +6,16 @@ import contextlib
 import http.server
 import json
 import socket
+import socketserver
 import threading
 import wsgiref.simple_server
 from collections.abc import Callable, Iterator
 from email.message import Message
+from typing import TypeVar
 
 from django.core.handlers.wsgi import WSGIHandler
+
+S = TypeVar("S", bound=socketserver.BaseServer)
 
 Send = Callable[[http.server.BaseHTTPRequestHandler], None]
 
@@ -48,23 +52,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.do_GET()
 
+    def do_POST(self) -> None:
+        self.do_PUT()
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the base class has it
         """Be quiet."""
 
 
 @contextlib.contextmanager
-def serving(answer: Send) -> Iterator[Server]:
-    """Run a server on a free port of this host."""
-    server = Server(answer)
+def on_a_thread(server: S) -> Iterator[S]:
+    """Have a server serve meanwhile."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield server
     finally:
-        server.done.set()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextlib.contextmanager
+def serving(answer: Send) -> Iterator[Server]:
+    """Run a server on a free port of this host."""
+    with on_a_thread(Server(answer)) as server:
+        try:
+            yield server
+        finally:
+            server.done.set()
 
 
 class _QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
@@ -75,16 +90,9 @@ class _QuietHandler(wsgiref.simple_server.WSGIRequestHandler):
 @contextlib.contextmanager
 def serving_site() -> Iterator[str]:
     """Serve the site of this process on a free port of this host, and yield its address."""
-    address = "127.0.0.1"
-    server = wsgiref.simple_server.make_server(address, 0, WSGIHandler(), handler_class=_QuietHandler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"{address}:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    made = wsgiref.simple_server.make_server("127.0.0.1", 0, WSGIHandler(), handler_class=_QuietHandler)
+    with on_a_thread(made) as server:
+        yield f"127.0.0.1:{server.server_port}"
 
 
 def says(status: int, body: object, **headers: str) -> Send:
@@ -124,5 +132,5 @@ def silent_address() -> Iterator[str]:
 
 def free_address() -> str:
     """Return an address at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return f"127.0.0.1:{server.getsockname()[1]}"
+    with silent_address() as address:
+        return address

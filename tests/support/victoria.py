@@ -22,8 +22,7 @@ def victoria_program(name: str) -> str:
     return found
 
 
-@contextlib.contextmanager
-def victoria_metrics(folder: pathlib.Path, relabeling: pathlib.Path) -> Iterator[Server]:
+def victoria_metrics(folder: pathlib.Path, relabeling: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
     """Run a VictoriaMetrics that takes OTLP, and shows at once what it has taken."""
     options = [
         f"-storageDataPath={folder / 'data'}",
@@ -31,12 +30,12 @@ def victoria_metrics(folder: pathlib.Path, relabeling: pathlib.Path) -> Iterator
         f"-relabelConfig={relabeling}",
         "-search.latencyOffset=0s",
     ]
-    with _serving(folder, "victoria-metrics", *options) as server:
-        yield server
+    return _serving(folder, "victoria-metrics", *options)
 
 
-@contextlib.contextmanager
-def vmalert(folder: pathlib.Path, rules: pathlib.Path, store: Server, alertmanager: Server | None) -> Iterator[Server]:
+def vmalert(
+    folder: pathlib.Path, rules: pathlib.Path, store: Server, alertmanager: Server | None
+) -> contextlib.AbstractContextManager[Server]:
     """Run a vmalert that evaluates rules each second, and tells an Alertmanager, or nobody."""
     options = [
         f"-rule={rules}",
@@ -48,8 +47,7 @@ def vmalert(folder: pathlib.Path, rules: pathlib.Path, store: Server, alertmanag
         "-rule.evalDelay=0s",
         "-remoteWrite.flushInterval=200ms",
     ]
-    with _serving(folder, "vmalert", *options) as server:
-        yield server
+    return _serving(folder, "vmalert", *options)
 
 
 @contextlib.contextmanager

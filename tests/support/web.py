@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 
 import trustme
 
-from tests.support.client import eventually
 from tests.support.servers import Served, free_port
 from tests.support.services import require
 
@@ -120,10 +119,8 @@ class Web(Served):
     def start(self) -> None:
         """Start it, and wait until it listens."""
         nginx = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
-        command = [nginx, "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder), "-e", "stderr"]
-        self.run(*command)
-        for port in self.ports.values():
-            eventually(lambda port=port: _listens(port), what="a port that nginx listens on")  # type: ignore[misc]
+        self.run(nginx, "-c", str(self.folder / "nginx.conf"), "-p", str(self.folder), "-e", "stderr")
+        self.await_answer(lambda: all(map(_listens, self.ports.values())))
 
 
 @contextlib.contextmanager
