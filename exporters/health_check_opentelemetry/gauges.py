@@ -8,18 +8,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from opentelemetry import metrics
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
-import health_check
 from health_check.conf import settings
 from health_check.extensions import Trigger, process_info, sends_metrics, triggered_by
 from health_check.logs import log_once
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading
 from health_check.monitor.runtime import read, store_summary
-from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State
-from health_check_opentelemetry.schema import SCHEMA_URL
+from health_check.records import Outcome, State
+from health_check_opentelemetry.scope import meter_of
 
 NAME, STATE, URL_NAME = "health_check.name", "health_check.state", "health_check.url_name"
 
@@ -47,15 +45,9 @@ class Instrument:
     """Reads it from the records."""
 
 
-def observe(scope: str, meter_provider: MeterProvider | None = None) -> None:
-    """Have the records observed by one meter provider.
-
-    Args:
-        scope: The instrumentation scope.
-        meter_provider: The meter provider; default the global one, of now or later.
-    """
-    meter: Meter = metrics.get_meter(scope, health_check.__version__, meter_provider, SCHEMA_URL)
-    collection = _Collection()
+def observe(meter_provider: MeterProvider | None = None) -> None:
+    """Have the records observed by a meter provider; default the global one, of now or later."""
+    meter, collection = meter_of(meter_provider), _Collection()
     for name, instrument in INSTRUMENTS.items():
         create = getattr(meter, f"create_observable_{instrument.kind}")
         create(name, [_callback(collection, instrument.observed)], instrument.unit, instrument.description)
@@ -107,6 +99,11 @@ def _of_checks(value_of: Callable[[Reading], float | None]) -> Observed:
     return observed
 
 
+def _of_site(value_of: Callable[[StoreSummary], bool]) -> Observed:
+    """Return what reads one value of a site that has endpoints."""
+    return lambda overview, summary: iter([Observation(int(value_of(summary)))] if overview.reports else [])
+
+
 def _states(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
     for reading in overview.readings:
         for state in State:
@@ -143,13 +140,9 @@ def _infos(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
 
 
 def _runs(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
-    if summary.totals is None:
-        return
-    for reading in overview.readings:
-        totals = summary.totals.get(reading.label, NO_TOTALS)
-        if totals is not UNKNOWN_TOTALS:
-            for outcome in Outcome:
-                yield Observation(totals.runs[outcome], {NAME: reading.label, "health_check.outcome": outcome.value})
+    for label, totals in summary.totals.items():
+        for outcome in Outcome:
+            yield Observation(totals.runs[outcome], {NAME: label, "health_check.outcome": outcome.value})
 
 
 def _process(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
@@ -168,62 +161,44 @@ PROCESS_ATTRIBUTES = {
 """The attributes that say what a process is."""
 
 
-def _store(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
-    if overview.reports:
-        yield Observation(int(summary.up))
-
-
-def _draining(overview: Overview, summary: StoreSummary) -> Iterator[Observation]:
-    if overview.reports:
-        yield Observation(int(summary.draining))
-
-
-STATUS = "health_check.check.status"
-TIME_TAKEN = "health_check.check.time_taken"
-ENDPOINT_STATUS = "health_check.endpoint.status"
+TIMES: Mapping[str, tuple[str, Callable[[Reading], float | None]]] = {
+    "health_check.check.time_taken": (
+        "How long a check took, as of its last run.",
+        lambda reading: reading.time_taken,
+    ),
+    "health_check.check.last_run.timestamp": (
+        "When the last run of a check ended, Unix time.",
+        lambda reading: reading.finished,
+    ),
+    "health_check.check.last_success.timestamp": (
+        "When the last run of a check that was ok ended, Unix time.",
+        lambda reading: reading.record.last_success if reading.record else None,
+    ),
+    "health_check.check.last_transition.timestamp": (
+        "When the state of a check last became another one, Unix time.",
+        lambda reading: reading.record.last_transition if reading.record else None,
+    ),
+    "health_check.check.timeout": (
+        "The time budget of a run of a check.",
+        lambda reading: reading.definition.timeout,
+    ),
+    "health_check.check.max_age": (
+        "For how long a result of a check counts as fresh.",
+        lambda reading: reading.definition.max_age,
+    ),
+}
+"""The gauges of a check in seconds: what they are, and their value, None where there is none."""
 
 INSTRUMENTS: Mapping[str, Instrument] = {
-    STATUS: Instrument(
+    **{
+        name: Instrument(kind="gauge", unit="s", description=text, observed=_of_checks(value_of))
+        for name, (text, value_of) in TIMES.items()
+    },
+    "health_check.check.status": Instrument(
         kind="up_down_counter",
         unit="{check}",
         description="Which state a check is in: 1 for that state, 0 for the others.",
         observed=_states,
-    ),
-    TIME_TAKEN: Instrument(
-        kind="gauge",
-        unit="s",
-        description="How long a check took, as of its last run.",
-        observed=_of_checks(lambda reading: reading.time_taken),
-    ),
-    "health_check.check.last_run.timestamp": Instrument(
-        kind="gauge",
-        unit="s",
-        description="When the last run of a check ended, Unix time.",
-        observed=_of_checks(lambda reading: reading.finished),
-    ),
-    "health_check.check.last_success.timestamp": Instrument(
-        kind="gauge",
-        unit="s",
-        description="When the last run of a check that was ok ended, Unix time.",
-        observed=_of_checks(lambda reading: reading.record.last_success if reading.record else None),
-    ),
-    "health_check.check.last_transition.timestamp": Instrument(
-        kind="gauge",
-        unit="s",
-        description="When the state of a check last became another one, Unix time.",
-        observed=_of_checks(lambda reading: reading.record.last_transition if reading.record else None),
-    ),
-    "health_check.check.timeout": Instrument(
-        kind="gauge",
-        unit="s",
-        description="The time budget of a run of a check.",
-        observed=_of_checks(lambda reading: reading.definition.timeout),
-    ),
-    "health_check.check.max_age": Instrument(
-        kind="gauge",
-        unit="s",
-        description="For how long a result of a check counts as fresh.",
-        observed=_of_checks(lambda reading: reading.definition.max_age),
     ),
     "health_check.check.in_progress": Instrument(
         kind="up_down_counter",
@@ -249,7 +224,7 @@ INSTRUMENTS: Mapping[str, Instrument] = {
         description="What a check is; always 1.",
         observed=_infos,
     ),
-    ENDPOINT_STATUS: Instrument(
+    "health_check.endpoint.status": Instrument(
         kind="up_down_counter",
         unit="{endpoint}",
         description="Whether an endpoint answers 200 (1) or not (0).",
@@ -271,13 +246,13 @@ INSTRUMENTS: Mapping[str, Instrument] = {
         kind="up_down_counter",
         unit="{store}",
         description="Whether the store of the records could be read (1) or not (0).",
-        observed=_store,
+        observed=_of_site(lambda summary: summary.up),
     ),
     "health_check.draining": Instrument(
         kind="up_down_counter",
         unit="{host}",
         description="Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0).",
-        observed=_draining,
+        observed=_of_site(lambda summary: summary.draining),
     ),
 }
 """What is observed, by name."""

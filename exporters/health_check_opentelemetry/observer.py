@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from django.utils.functional import cached_property
 from opentelemetry import context, metrics, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider
+from opentelemetry.metrics import Histogram, MeterProvider
 from opentelemetry.trace import Span, Tracer, TracerProvider
+from opentelemetry.util.types import AttributeValue
 
-import health_check
+from health_check import __version__
 from health_check.conf import settings
 from health_check.extensions import Definition, Observer, RoundObserver, RunObserver, Trigger
-from health_check.records import Result, State
-from health_check_opentelemetry.histogram import Durations
-from health_check_opentelemetry.schema import SCHEMA_URL
-from health_check_opentelemetry.spans import RoundSpan, ids_of, nanoseconds, now, suppressed, untraced
+from health_check.records import Result
+from health_check_opentelemetry.scope import SCHEMA_URL, SCOPE, meter_of
+from health_check_opentelemetry.spans import RoundSpan, ids_of, suppressed, untraced
 
-SCOPE = "health_check_opentelemetry"
-"""The instrumentation scope of our spans and metrics."""
-
-Record = Callable[[Definition, Result, Context], None]
+DURATION = "health_check.check.duration"
+"""The name of the histogram of how long the runs of this process take."""
 
 
 class SpanObserver(Observer):
@@ -38,18 +36,18 @@ class SpanObserver(Observer):
     ) -> None:
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
-        self._durations = Durations(SCOPE, meter_provider)
         self._tracer: tuple[TracerProvider, Tracer] | None = None
 
     def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
         provider = self._tracer_provider or trace.get_tracer_provider()
         if is_of_the_api(provider) and is_of_the_api(self._meter_provider or metrics.get_meter_provider()):
             return RoundObserver()  # no SDK, no cost
-        tracer, record = self._tracer_of(provider), self._durations.record
-        if settings.TRACES == "all" or (settings.TRACES == "failures" and failing):
-            return _Traced(RoundSpan(tracer, trigger), record)
-        afterwards = _Afterwards(tracer, trigger) if settings.TRACES == "failures" else None
-        return _Untraced(untraced(provider), afterwards, record)
+        traces = settings.TRACES
+        span = RoundSpan(self._tracer_of(provider), trigger) if traces != "none" else None
+        if span is not None and (failing or traces == "all"):
+            span.start()
+            return _Round(self, span, None)
+        return _Round(self, span, untraced(provider))
 
     def untraced(self) -> contextlib.AbstractContextManager[object]:
         """Return a context manager for what is no run of a check, work at the store say: none of it is traced."""
@@ -58,10 +56,35 @@ class SpanObserver(Observer):
             return contextlib.nullcontext()
         return _attached(suppressed(untraced(provider)))
 
+    def record(self, definition: Definition, result: Result, within: Context) -> None:
+        """Record a run in the context of its span, from which the SDK takes an exemplar.
+
+        Args:
+            definition: The check.
+            result: The outcome.
+            within: The context of its span.
+        """
+        attributes: dict[str, AttributeValue] = {
+            "health_check.name": definition.label,
+            "health_check.state": result.state.value,
+        }
+        if result.error_type is not None:
+            attributes["error.type"] = result.error_type
+        self._histogram.record(max(0.0, result.time_taken), attributes, within)
+
+    @cached_property
+    def _histogram(self) -> Histogram:
+        return meter_of(self._meter_provider).create_histogram(
+            DURATION,
+            unit="s",
+            description="How long the runs of a check took.",
+            explicit_bucket_boundaries_advisory=settings.DURATION_BUCKETS,
+        )
+
     def _tracer_of(self, provider: TracerProvider) -> Tracer:
         """Return our tracer; the SDK changes the filters of warnings whenever it is asked for one."""
         if self._tracer is None or self._tracer[0] is not provider:
-            self._tracer = (provider, provider.get_tracer(SCOPE, health_check.__version__, SCHEMA_URL))
+            self._tracer = (provider, provider.get_tracer(SCOPE, __version__, SCHEMA_URL))
         return self._tracer[1]
 
 
@@ -70,73 +93,41 @@ def is_of_the_api(provider: TracerProvider | MeterProvider) -> bool:
     return type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
 
 
-class _Traced(RoundObserver):
-    """A round that is traced as it happens."""
+class _Round(RoundObserver):
+    """A round that is traced as it happens, or whose spans are written once a run has failed, or that has none.
 
-    def __init__(self, span: RoundSpan, record: Record) -> None:
+    Args:
+        observer: Records its runs.
+        span: Its span; None if it has none.
+        nowhere: The context in which runs that are not traced execute; None if they are traced as they happen.
+    """
+
+    def __init__(self, observer: SpanObserver, span: RoundSpan | None, nowhere: Context | None) -> None:
+        self._observer = observer
         self._span = span
-        self._record = record
-
-    def run(self, definition: Definition) -> RunObserver:
-        return _TracedRun(definition, self._span, self._record)
-
-    def waited(self) -> None:
-        self._span.link_current()
-
-    def end(self) -> None:
-        self._span.end()
-
-
-class _TracedRun(RunObserver):
-    def __init__(self, definition: Definition, round_: RoundSpan, record: Record) -> None:
-        self._definition = definition
-        self._round = round_
-        self._span = round_.run(definition)
-        self._record = record
-        self._context = trace.set_span_in_context(self._span, Context())
-
-    def attach(self) -> contextlib.AbstractContextManager[object]:
-        return _attached(self._context)
-
-    def exemplar(self) -> Mapping[str, str]:
-        return ids_of(self._span)
-
-    def end(self, result: Result) -> None:
-        try:
-            self._record(self._definition, result, self._context)
-        finally:
-            self._round.ended(self._span, result)
-
-
-class _Untraced(RoundObserver):
-    """A round that is not traced, unless something fails; then our own spans are written with their real times."""
-
-    def __init__(self, nowhere: Context, afterwards: _Afterwards | None, record: Record) -> None:
         self._nowhere = nowhere
-        self._afterwards = afterwards
-        self._record = record
 
     def run(self, definition: Definition) -> RunObserver:
-        return _UntracedRun(definition, self._nowhere, self._afterwards, self._record)
+        return _Run(definition, self._observer, self._span, self._nowhere)
 
     def waited(self) -> None:
-        if self._afterwards is not None:
-            self._afterwards.link_current()
+        if self._span is not None:
+            self._span.link_current()
 
     def end(self) -> None:
-        if self._afterwards is not None:
-            self._afterwards.end()
+        if self._span is not None:
+            self._span.end()
 
 
-class _UntracedRun(RunObserver):
+class _Run(RunObserver):
     def __init__(
-        self, definition: Definition, nowhere: Context, afterwards: _Afterwards | None, record: Record
+        self, definition: Definition, observer: SpanObserver, round_: RoundSpan | None, nowhere: Context | None
     ) -> None:
         self._definition = definition
-        self._context = nowhere
-        self._afterwards = afterwards
-        self._record = record
-        self._span: Span | None = None
+        self._observer = observer
+        self._round = round_
+        self._span = round_.run(definition) if round_ is not None and nowhere is None else None
+        self._context = nowhere if nowhere is not None else _with_span(self._span)
 
     def attach(self) -> contextlib.AbstractContextManager[object]:
         return _attached(self._context)
@@ -145,52 +136,16 @@ class _UntracedRun(RunObserver):
         return ids_of(self._span) if self._span is not None else {}
 
     def end(self, result: Result) -> None:
-        if self._afterwards is not None:
-            self._span = self._afterwards.write(self._definition, result)
-        if self._span is not None:
-            self._context = trace.set_span_in_context(self._span, Context())
-        self._record(self._definition, result, self._context)
-
-
-class _Afterwards:
-    """The spans of a round that are written once a run has failed: those of that run, and of the others."""
-
-    def __init__(self, tracer: Tracer, trigger: Trigger) -> None:
-        self._tracer = tracer
-        self._trigger = trigger
-        self._started = now()
-        self._lock = threading.Lock()
-        self._ended: list[tuple[Definition, Result]] = []
-        self._round: RoundSpan | None = None
-
-    def write(self, definition: Definition, result: Result) -> Span | None:
-        """Write the span of a run, or keep it for when another one fails."""
-        with self._lock:
-            if self._round is None and result.state is State.OK:
-                self._ended.append((definition, result))
-                return None
-            if self._round is None:
-                self._round = RoundSpan(self._tracer, self._trigger, self._started)
-            return _written(self._round, definition, result)
-
-    def link_current(self) -> None:
-        """Link the span of the caller to that of the round, if there is one."""
         if self._round is not None:
-            self._round.link_current()
-
-    def end(self) -> None:
-        """Write what was kept, if a run has failed."""
-        if self._round is None:
-            return
-        for definition, result in self._ended:
-            _written(self._round, definition, result)
-        self._round.end()
+            if self._span is not None:
+                self._round.ended(self._span, result)
+            elif (span := self._round.write(self._definition, result)) is not None:
+                self._span, self._context = span, _with_span(span)
+        self._observer.record(self._definition, result, self._context)
 
 
-def _written(round_: RoundSpan, definition: Definition, result: Result) -> Span:
-    span = round_.run(definition, nanoseconds(result.started))
-    round_.ended(span, result)
-    return span
+def _with_span(span: Span | None) -> Context:
+    return Context() if span is None else trace.set_span_in_context(span, Context())
 
 
 @contextlib.contextmanager

@@ -7,14 +7,14 @@ import functools
 from health_check import extensions
 from health_check.extensions import ShutDown
 from health_check_opentelemetry.gauges import observe
-from health_check_opentelemetry.observer import SCOPE, SpanObserver
+from health_check_opentelemetry.observer import SpanObserver
 
 
 @functools.cache
 def register() -> None:
     """Register all of it, once."""
     extensions.register_observer(SpanObserver())
-    observe(SCOPE)
+    observe()
     extensions.telemetry["otlp"] = _set_up
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable
 
 from django.http.request import MediaType
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
-from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from health_check.views.negotiation import media_types
@@ -70,28 +69,3 @@ def _name(media: MediaType) -> str:
 def gzip_accepted(accept_encoding: str) -> bool:
     """Return whether a client takes gzip: RFC 9110 §12.5.3; one that gives it the quality 0 does not."""
     return any(coding.main_type == "gzip" and coding.quality > 0 for coding in media_types(accept_encoding))
-
-
-class Together(Collector):
-    """The metrics of several collectors, as one page.
-
-    Args:
-        collectors: The collectors.
-        names: Only the families or samples of these names; empty for all.
-    """
-
-    def __init__(self, collectors: Iterable[Collector], names: Collection[str] = ()) -> None:
-        self._collectors = tuple(collectors)
-        self._names = frozenset(names)
-
-    def collect(self) -> Iterator[Metric]:
-        for collector in self._collectors:
-            for family in collector.collect():
-                yield from [family] if not self._names else self._restricted(family)
-
-    def _restricted(self, family: Metric) -> Iterator[Metric]:
-        samples = [sample for sample in family.samples if sample.name in self._names]
-        if samples:
-            part = Metric(family.name, family.documentation, family.type, family.unit)
-            part.samples = samples
-            yield part

@@ -20,8 +20,8 @@ from health_check import records
 from health_check.conf import settings
 from health_check.extensions import Role, process_info
 from health_check.monitor.history import StoreSummary
-from health_check.monitor.reports import Overview, Reading
-from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Outcome, State, Totals
+from health_check.monitor.reports import Overview, Reading, Report
+from health_check.records import Outcome, State, Totals
 
 PREFIX = "django_health_check_"
 
@@ -40,21 +40,23 @@ def families_of(overview: Overview | None, summary: StoreSummary, role: Role = R
         summary: What is counted of the checks.
         role: What the process is for that shows them.
     """
+    readings, reports = (overview.readings, overview.reports) if overview else ((), ())
     return [
-        *_gauges(overview),
-        _in_progress(overview),
-        _stuck_pid(overview),
-        _state(overview),
-        _endpoint_status(overview),
-        _endpoint_check_info(overview),
-        _info(overview),
-        _runs(overview, summary),
-        _durations(overview, summary),
+        *_gauges(readings),
+        _state(readings),
+        _endpoint_status(reports),
+        _endpoint_check_info(reports),
+        _info(readings, overview.tag_names if overview else ()),
+        _runs(summary),
+        _durations(summary),
         _build_info(overview, role),
-        _store_up(summary),
-        _draining(summary),
+        GaugeMetricFamily(f"{PREFIX}store_up", STORE_UP, value=float(summary.up)),
+        GaugeMetricFamily(f"{PREFIX}draining", DRAINING, value=float(summary.draining)),
     ]
 
+
+STORE_UP = "Whether the store of the records could be read (1) or not (0); without it there are no counters."
+DRAINING = "Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0)."
 
 GAUGES: dict[str, tuple[str, Callable[[Reading], float | None]]] = {
     "status": (
@@ -85,64 +87,50 @@ GAUGES: dict[str, tuple[str, Callable[[Reading], float | None]]] = {
         "For how long a result of the check counts as fresh.",
         lambda reading: reading.definition.max_age,
     ),
+    "in_progress": (
+        "Whether a run of the check is under way or stuck (1) or not (0).",
+        lambda reading: reading.in_progress,
+    ),
+    "stuck_pid": (  # a value and no label, so that no process makes a series
+        "The id of the process in which a run of the check hangs beyond its time budget; absent else.",
+        lambda reading: reading.stuck_pid,
+    ),
 }
 """The gauges of a check: what they are, and their value, None where there is none."""
 
 
-def _readings(overview: Overview | None) -> tuple[Reading, ...]:
-    return overview.readings if overview else ()
-
-
-def _gauges(overview: Overview | None) -> Iterator[Metric]:
+def _gauges(readings: Sequence[Reading]) -> Iterator[Metric]:
     for name, (text, value_of) in GAUGES.items():
         unit = "seconds" if name.endswith("_seconds") else ""
         family = GaugeMetricFamily(f"{PREFIX}{name}", text, labels=["check"], unit=unit)
-        for reading in _readings(overview):
+        for reading in readings:
             value = value_of(reading)
             if value is not None:
                 family.add_metric([reading.label], float(value))
         yield family
 
 
-def _in_progress(overview: Overview | None) -> Metric:
-    text = "Whether a run of the check is under way or stuck (1) or not (0)."
-    family = GaugeMetricFamily(f"{PREFIX}in_progress", text, labels=["check"])
-    for reading in _readings(overview):
-        family.add_metric([reading.label], float(reading.in_progress))
-    return family
-
-
-def _stuck_pid(overview: Overview | None) -> Metric:
-    """Return which process to look at; a value and no label, so that no process makes a series."""
-    text = "The id of the process in which a run of the check hangs beyond its time budget; absent else."
-    family = GaugeMetricFamily(f"{PREFIX}stuck_pid", text, labels=["check"])
-    for reading in _readings(overview):
-        if reading.stuck_pid is not None:
-            family.add_metric([reading.label], float(reading.stuck_pid))
-    return family
-
-
-def _state(overview: Overview | None) -> Metric:
+def _state(readings: Sequence[Reading]) -> Metric:
     text = "Which state the check is in as of its last run: 1 for that state, 0 for the others."
     family = GaugeMetricFamily(f"{PREFIX}state", text, labels=["check", "state"])
-    for reading in _readings(overview):
+    for reading in readings:
         for state in State:
             family.add_metric([reading.label, state.value], float(reading.state is state))
     return family
 
 
-def _endpoint_status(overview: Overview | None) -> Metric:
+def _endpoint_status(reports: Sequence[Report]) -> Metric:
     text = "Whether the endpoint answers 200 (1) or not (0)."
     family = GaugeMetricFamily(f"{PREFIX}endpoint_status", text, labels=["url_name"])
-    for report in overview.reports if overview else ():
+    for report in reports:
         family.add_metric([report.name], float(report.healthy))
     return family
 
 
-def _endpoint_check_info(overview: Overview | None) -> Metric:
+def _endpoint_check_info(reports: Sequence[Report]) -> Metric:
     text = "Which checks an endpoint has, and whether they are critical to it; always 1."
     family = GaugeMetricFamily(f"{PREFIX}endpoint_check_info", text, labels=["url_name", "check", "critical"])
-    for report in overview.reports if overview else ():
+    for report in reports:
         for row in report.rows:
             family.add_metric([report.name, row.reading.label, str(row.critical).lower()], 1.0)
     return family
@@ -152,16 +140,16 @@ FOR_PEOPLE = ("title", "group", "runbook")
 """What a check may say of itself for people; labels where any check says it."""
 
 
-def _info(overview: Overview | None) -> Metric:
+def _info(readings: Sequence[Reading], tag_names: Sequence[str]) -> Metric:
     """Return what checks are; all have the same labels, as few as a site gives them."""
     family = InfoMetricFamily(PREFIX.rstrip("_"), "What the check is.", labels=["check"])
-    definitions = {reading.label: reading.definition for reading in _readings(overview)}
-    names = overview.tag_names if overview else ()
-    told = [name for name in FOR_PEOPLE if any(getattr(definition, name) for definition in definitions.values())]
-    for label, definition in definitions.items():
-        tags = {name: definition.tags.get(name, "") for name in names}
+    definitions = [reading.definition for reading in readings]
+    told = [name for name in FOR_PEOPLE if any(getattr(definition, name) for definition in definitions)]
+    for definition in definitions:
+        tags = {name: definition.tags.get(name, "") for name in tag_names}
         people = {name: getattr(definition, name) for name in told}
-        family.add_metric([label], {**tags, **people, "backend": definition.backend, "scope": definition.scope})
+        static = {"backend": definition.backend, "scope": definition.scope}
+        family.add_metric([definition.label], {**tags, **people, **static})
     return family
 
 
@@ -174,31 +162,22 @@ def _build_info(overview: Overview | None, role: Role) -> Metric:
     return family
 
 
-def _runs(overview: Overview | None, summary: StoreSummary) -> Metric:
+def _runs(summary: StoreSummary) -> Metric:
     text = "How many runs of the check ended, by outcome."
     family = CounterMetricFamily(f"{PREFIX}runs", text, labels=["check", "outcome"])
-    if summary.totals is None:
-        return family
-    for reading in _readings(overview):
-        totals = summary.totals.get(reading.label, NO_TOTALS)
-        if totals is UNKNOWN_TOTALS:
-            continue
+    for label, totals in summary.totals.items():
         for outcome in Outcome:
-            family.add_metric([reading.label, outcome.value], float(totals.runs[outcome]))
+            family.add_metric([label, outcome.value], float(totals.runs[outcome]))
     return family
 
 
-def _durations(overview: Overview | None, summary: StoreSummary) -> Metric:
+def _durations(summary: StoreSummary) -> Metric:
     text = "How long the runs of the check took, all of them."
     family = HistogramMetricFamily(f"{PREFIX}duration_seconds", text, labels=["check"], unit="seconds")
-    if summary.totals is None:
-        return family
-    bounds = [(bound, _canonical(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
-    for reading in _readings(overview):
-        totals = summary.totals.get(reading.label, NO_TOTALS)
-        if totals is UNKNOWN_TOTALS:
-            continue
-        family.add_metric([reading.label], _buckets(totals, bounds), totals.seconds)
+    if summary.totals:
+        bounds = [(bound, _canonical(bound)) for bound in (*settings.DURATION_BUCKETS, math.inf)]
+        for label, totals in summary.totals.items():
+            family.add_metric([label], _buckets(totals, bounds), totals.seconds)
     return family
 
 
@@ -233,13 +212,3 @@ def _exemplar(example: records.Exemplar) -> Exemplar | None:
 def _is_label(name: str) -> bool:
     """Return whether this may be the name of a label: OpenMetrics 1.0, ABNF."""
     return name.isascii() and name.isidentifier()
-
-
-def _draining(summary: StoreSummary) -> Metric:
-    text = "Whether this host is drained (1), so that its readiness endpoints answer 503, or not (0)."
-    return GaugeMetricFamily(f"{PREFIX}draining", text, value=float(summary.draining))
-
-
-def _store_up(summary: StoreSummary) -> Metric:
-    text = "Whether the store of the records could be read (1) or not (0); without it there are no counters."
-    return GaugeMetricFamily(f"{PREFIX}store_up", text, value=float(summary.up))

@@ -11,7 +11,6 @@ from prometheus_client.registry import REGISTRY, Collector, CollectorRegistry
 
 from health_check.logs import log_once
 from health_check_prometheus.collector import HealthCheckCollector
-from health_check_prometheus.exposition import Together
 
 MULTIPROCESS = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """The environment variables that say where processes write their metrics."""
@@ -31,7 +30,9 @@ def source_of(registry: Any, names: Collection[str] = ()) -> Collector:
         names: Only the metrics or series of these names; empty for all.
     """
     if registry is REGISTRY and any(name in os.environ for name in MULTIPROCESS):
-        return Together([*_multiprocess(), own_source(names)], _series(names))
+        registry = CollectorRegistry(auto_describe=bool(names))  # the files say what there is to restrict
+        _add_multiprocess(registry)
+        HealthCheckCollector(registry)
     return _restricted(registry, names)
 
 
@@ -44,19 +45,14 @@ def own_source(names: Collection[str] = ()) -> Collector:
 
 def _restricted(registry: Any, names: Collection[str]) -> Collector:
     """Return what a registry has of these names, so that collectors which have none of them are not asked."""
-    restricted: Collector = registry.restricted_registry(_series(names)) if names else registry
+    series = {f"{name}{part}" for name in names for part in PARTS}
+    restricted: Collector = registry.restricted_registry(series) if names else registry
     return restricted
 
 
-def _series(names: Collection[str]) -> set[str]:
-    """Return the names of series that names of metrics or series stand for."""
-    return {f"{name}{part}" for name in names for part in PARTS}
-
-
-def _multiprocess() -> list[Collector]:
+def _add_multiprocess(registry: Any) -> None:
     collector: Any = MultiProcessCollector
     try:
-        return [collector(CollectorRegistry())]
+        collector(registry)
     except ValueError as error:
         log_once("multiprocess", "The metrics that processes wrote cannot be read: make the folder.", error)
-        return []

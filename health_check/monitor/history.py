@@ -41,8 +41,8 @@ KEPT_SECONDS = 5.0
 class StoreSummary:
     """What is counted of checks by all processes, and how the store is."""
 
-    totals: Mapping[str, Totals] | None = None
-    """What is counted, by label, or ``UNKNOWN_TOTALS``; None while the store cannot be used."""
+    totals: Mapping[str, Totals] = dataclasses.field(default_factory=dict)
+    """What is counted, by label, where that is known: of no check while the store cannot be used."""
     up: bool = False
     """Whether the store could be used when it was last."""
     draining: bool = False
@@ -73,14 +73,10 @@ NO_HISTORY = History()
 def summary_of(readings: Sequence[Reading], store_client: StoreClient) -> StoreSummary:
     """Return what is counted of checks that were just read: their records have it."""
     up = store_client.up
-    totals = {reading.label: _totals_of(reading) for reading in readings}
-    return StoreSummary(totals=totals if up else None, up=up, draining=bool(store_client.draining))
-
-
-def _totals_of(reading: Reading) -> Totals:
-    if reading.is_behind:  # what other processes have shown is not to go back
-        return UNKNOWN_TOTALS
-    return reading.record.totals if reading.record else NO_TOTALS
+    records = {one.label: one.record for one in readings if up and not one.is_behind}  # others may have shown more
+    totals = {label: record.totals if record else NO_TOTALS for label, record in records.items()}
+    known = {label: each for label, each in totals.items() if each is not UNKNOWN_TOTALS}
+    return StoreSummary(totals=known, up=up, draining=bool(store_client.draining))
 
 
 class HistoryReader:

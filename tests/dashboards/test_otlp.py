@@ -12,7 +12,7 @@ from health_check_dashboards.files import files_of, packaged
 from health_check_dashboards.options import options_of
 from health_check_dashboards.otlp import LABELS, METRICS, TEXTS, renamed
 from health_check_opentelemetry.gauges import INSTRUMENTS
-from health_check_opentelemetry.histogram import DURATION
+from health_check_opentelemetry.observer import DURATION
 from tests.support.boards import alert_rules, grouped_labels, selectors
 
 OPTIONS = options_of({"metrics": "otlp"})

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.support.observer import MAX_AGE, Observer, Seen
-from tests.support.servers import clean_environment, site_under_wrapped_gunicorn
+from tests.support.servers import clean_environment, site_under_gunicorn
 from tests.support.services import require
 from tests.support.site.checks import Noted, gaps, noted_runs
 from tests.support.site.configuration import Site
@@ -90,7 +90,7 @@ def test_clock__that_steps_while_the_site_runs(tmp_path: pathlib.Path) -> None:
     with contextlib.ExitStack() as stack:
         checks = [f"tests.support.site.checks.{label}" for label in LABELS]
         site = Site(folder=tmp_path, checks=checks, max_age=MAX_AGE, health_check={"SCHEDULER": True})
-        server = stack.enter_context(site_under_wrapped_gunicorn(site, [], *ARGUMENTS, environment=stepping(clock)))
+        server = stack.enter_context(site_under_gunicorn(site, *ARGUMENTS, environment=stepping(clock)))
         observer = Observer(server, tmp_path, LABELS)
         stack.enter_context(observer.watching())
         observer.learn_what_is_normal()

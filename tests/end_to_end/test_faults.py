@@ -22,7 +22,7 @@ from tests.support.client import eventually, get
 from tests.support.files import noise
 from tests.support.observer import MAX_AGE, METRICS, Observer
 from tests.support.repetitions import long
-from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn, site_under_wrapped_gunicorn
+from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn
 from tests.support.services import require
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -50,7 +50,7 @@ def site_of(folder: pathlib.Path, *more: object, path: pathlib.Path | None = Non
 @contextlib.contextmanager
 def observed(site: Site, wrapper: Sequence[str] = ()) -> Iterator[Observer]:
     """Yield a client of a site of several processes that share their records."""
-    with site_under_wrapped_gunicorn(site, wrapper, *ARGUMENTS) as server:
+    with site_under_gunicorn(site, *ARGUMENTS, wrapper=wrapper) as server:
         observer = Observer(server, site.folder, LABELS)
         with observer.watching():
             observer.learn_what_is_normal()
@@ -253,7 +253,7 @@ def test_hostile_place__is_not_used(tmp_path: pathlib.Path) -> None:
     site = site_of(tmp_path, path=folder / "records.sqlite3")
     for_everybody(site)
     folder.chmod(0o555)
-    with site_under_wrapped_gunicorn(site, as_nobody(), *ARGUMENTS) as server:
+    with site_under_gunicorn(site, *ARGUMENTS, wrapper=as_nobody()) as server:
         observer = Observer(server, site.folder, LABELS)
         with observer.watching():
             observer.await_down()
@@ -284,7 +284,7 @@ def test_two_users__have_records_of_their_own(tmp_path: pathlib.Path) -> None:
     places = tmp_path / "tmp"
     places.chmod(0o1777)
     with (
-        site_under_wrapped_gunicorn(site, as_nobody(), *ARGUMENTS) as nobodys,
+        site_under_gunicorn(site, *ARGUMENTS, wrapper=as_nobody()) as nobodys,
         site_under_gunicorn(site, *ARGUMENTS) as roots,
     ):
         for server in (nobodys, roots):

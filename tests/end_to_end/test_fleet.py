@@ -19,7 +19,7 @@ from tests.support.caches import CacheServer, memcached_server, redis_server
 from tests.support.client import eventually, get
 from tests.support.faces import moment
 from tests.support.repetitions import long
-from tests.support.servers import Server, gunicorn_of_host
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import gaps, noted_runs
 from tests.support.site.configuration import Site
 
@@ -104,7 +104,7 @@ def host(name: str, folder: pathlib.Path, cache: CacheServer, *, renamed: bool) 
         health_check={"SITE": "shop", "STORE": store},
     )
     prefix = prefix_of(name) if renamed else []
-    with gunicorn_of_host(prefix, site, "--workers=2", "--threads=1") as server:
+    with site_under_gunicorn(site, "--workers=2", "--threads=1", wrapper=prefix) as server:
         yield Host(name=name, site=site, server=server)
 
 

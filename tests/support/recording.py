@@ -20,7 +20,7 @@ from health_check.runner import observers
 from health_check.runner.observers import Observer
 from health_check_opentelemetry import SpanObserver
 from health_check_opentelemetry.gauges import observe
-from health_check_opentelemetry.observer import SCOPE
+from health_check_opentelemetry.scope import SCOPE
 
 ROUND = "health_check.run"
 CHECK = "health_check.check"
@@ -124,7 +124,7 @@ def meter_provider(*, gauges: bool = False) -> Iterator[tuple[MeterProvider, Met
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     if gauges:
-        observe(SCOPE, provider)
+        observe(provider)
     try:
         yield provider, Metrics(reader)
     finally:

@@ -40,7 +40,7 @@ def _newer(program: str) -> list[str]:
 
 
 def watcher(program: str, folder: pathlib.Path, *options: str, path: str) -> contextlib.AbstractContextManager[Server]:
-    """Run one of Prometheus' family; once it is ready, it answers at this path."""
+    """Run one of Prometheus' family; once it is ready, it answers at this path, if any."""
     return listening([program, *options, "--web.listen-address=127.0.0.1:0"], folder, address=LISTENING, path=path)
 
 
@@ -115,4 +115,4 @@ def node_exporter(folder: pathlib.Path, textfiles: pathlib.Path) -> contextlib.A
 def pushgateway(folder: pathlib.Path, *options: str) -> contextlib.AbstractContextManager[Server]:
     """Run a Pushgateway that keeps nothing on disk."""
     program = require("prometheus-pushgateway", package="prometheus-pushgateway")
-    return watcher(program, folder, "--persistence.file=", *options, path="/-/ready")
+    return watcher(program, folder, "--persistence.file=", *options, path="")

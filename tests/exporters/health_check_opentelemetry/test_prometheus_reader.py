@@ -12,7 +12,6 @@ from pytest_django import Settings
 
 from health_check.monitor import runtime
 from health_check_opentelemetry.gauges import INSTRUMENTS, observe
-from health_check_opentelemetry.observer import SCOPE
 from health_check_prometheus import HealthCheckCollector
 from tests.conftest import Mount
 from tests.exporters.health_check_opentelemetry.conftest import THREADS
@@ -28,7 +27,7 @@ def registry(settings: Settings) -> Iterator[CollectorRegistry]:
     registry = CollectorRegistry(auto_describe=True)
     reader = PrometheusMetricReader(registry=registry)
     provider = MeterProvider([reader], shutdown_on_exit=False)
-    observe(SCOPE, provider)
+    observe(provider)
     HealthCheckCollector(registry=registry)
     with recording_spans(metrics=provider):
         yield registry

@@ -22,7 +22,7 @@ from health_check.monitor import runtime
 from health_check.runner import observers
 from health_check_opentelemetry import SpanObserver
 from health_check_opentelemetry.registration import register
-from health_check_opentelemetry.schema import SCHEMA_URL
+from health_check_opentelemetry.scope import SCHEMA_URL
 from tests.conftest import Mount
 from tests.exporters.health_check_opentelemetry.conftest import THREADS
 from tests.support.bench import SECONDS, eventually

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview
-from health_check.records import NO_TOTALS, UNKNOWN_TOTALS, Exemplar, Totals
+from health_check.records import NO_TOTALS, Exemplar, Totals
 from health_check_prometheus.families import families_of
 from tests.support.parsing import page_of, parse_openmetrics, parse_text
 from tests.support.readings import reading
@@ -74,14 +74,10 @@ def test_buckets__have_all_runs_up_to_a_bound(
     assert all(sample.labels["check"] == "Database" for sample in family.samples)
 
 
-def test_buckets__store_down() -> None:
-    """While totals are not known there are neither buckets nor counters, a gap, and no reset; unheard of is zero."""
-    overview = Overview(readings=(reading("Database"),), reports=())
-    for totals in (None, {"Database": UNKNOWN_TOTALS}):
-        families = families_of(overview, StoreSummary(totals=totals))
-        assert [family.samples for family in families if family.type in ("counter", "histogram")] == [[], []]
-    families = families_of(overview, StoreSummary(totals={}, up=True))
-    assert {s.value for family in families if family.type in ("counter", "histogram") for s in family.samples} == {0}
+def test_buckets__not_known() -> None:
+    """While totals are not known, as without the store, there are neither buckets nor counters: a gap, and no reset."""
+    families = families_of(Overview(readings=(reading("Database"),), reports=()), StoreSummary())
+    assert [family.samples for family in families if family.type in ("counter", "histogram")] == [[], []]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from health_check.exceptions import ServiceUnavailable
 from health_check.monitor import runtime
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview
+from health_check.records import NO_TOTALS
 from health_check.registry.definitions import Definition
 from health_check.runner.observers import Observer, RoundObserver, RunObserver
 from health_check_prometheus.families import families_of
@@ -184,7 +185,8 @@ def test_removed_check__vanishes(mount_checks: Mount, client: Client) -> None:
 def test_never_run__parses_without_any_result() -> None:
     """Where no check has run, strict parsers take the page, with all counters and buckets at zero."""
     readings = tuple(unknown(label, ServiceUnavailable("no result yet")) for label in LABELS)
-    families = families_of(Overview(readings=readings, reports=()), StoreSummary(totals={}, up=True))
+    summary = StoreSummary(totals=dict.fromkeys(LABELS, NO_TOTALS), up=True)
+    families = families_of(Overview(readings=readings, reports=()), summary)
     for openmetrics in (True, False):
         found = families_in(page_of(families, openmetrics=openmetrics))
         runs = found[f"{PREFIX}_runs"]
