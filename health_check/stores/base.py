@@ -27,6 +27,9 @@ LEASE_SECONDS = 2.0
 LEASE_AGES = 3
 """For how many times the length of its own lease a process accepts another one's, even if that ends later."""
 
+MOST_NUMBERS = 1000
+"""How many numbers a record may count: a bucket of durations has one each, also after the buckets were changed."""
+
 RELEASE_SECONDS = 3600
 """For how many seconds the results of another release are kept without a run of it."""
 
@@ -295,7 +298,14 @@ class Store(abc.ABC):
         result = publication.record.result
         former = _of_same_check(latest, result)
         totals = (former.totals if former is not None else NO_TOTALS).counting(result)
-        return publication.record._replace(totals=totals, release=self.site_release)
+        record = publication.record
+        numbers = (record.seq, record.streak, *totals.runs.values(), *totals.durations.values())
+        if (
+            max(numbers) > serializer.MOST_COUNTED or len(numbers) > MOST_NUMBERS
+        ):  # nobody could read these
+            seq = record.seq if record.seq <= serializer.MOST_COUNTED else int(result.finished)  # no lease has that
+            record, totals = record._replace(seq=seq, streak=1), NO_TOTALS.counting(result)
+        return record._replace(totals=totals, release=self.site_release)
 
     def _raise_mark(self) -> None:  # noqa: B027 - there is nothing to do where others do not see it
         """Have other processes look in the store though their records are fresh, as one of them was replaced."""

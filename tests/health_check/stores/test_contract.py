@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
-from health_check.records import Record, State
-from health_check.stores import Key, Lease, Publication, Query, StoreEntry
+from health_check.records import Outcome, Record, State
+from health_check.stores import Key, Lease, Publication, Query, StoreEntry, serializer
 from tests.support.places import (
     BACKEND,
     ERROR,
@@ -282,3 +283,31 @@ def test_close__the_next_use_opens_again(place: Place) -> None:
     store.close()
     assert look(store).record == record
     assert store.describe()
+
+
+MOST = serializer.MOST_COUNTED
+FORGED: dict[str, Callable[[Record], Record]] = {
+    "seq": lambda record: record._replace(seq=MOST),
+    "streak": lambda record: record._replace(streak=MOST),
+    "runs": lambda record: record._replace(totals=record.totals._replace(runs=dict.fromkeys(record.totals.runs, MOST))),
+    "durations": lambda record: record._replace(totals=record.totals._replace(durations={0.5: MOST})),
+    "buckets": lambda record: record._replace(
+        totals=record.totals._replace(durations=dict.fromkeys(map(float, range(9999)), 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("field", FORGED)
+def test_publish__after_numbers_without_end(place: Place, field: str) -> None:
+    """After a record that somebody has forged, what is published can be read by all again."""
+    first, second = place.open(), place.open()
+    run(first, place.run())
+    lease = ask(first, force=True).lease
+    assert lease is not None
+    forged = FORGED[field](record_of(first)._replace(seq=lease.seq + 1))
+    following, first._following = first._following, lambda publication, latest: forged  # type: ignore[method-assign]
+    assert first.publish([Publication(lease=lease, record=forged)]) != [None]
+    first._following = following  # type: ignore[method-assign]
+    published = [run(place.open(), place.run(ERROR)) for _ in range(2)]
+    assert record_of(second) == published[-1]
+    assert published[-1].totals.runs[Outcome.ERROR] == 2
