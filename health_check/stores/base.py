@@ -300,9 +300,7 @@ class Store(abc.ABC):
         totals = (former.totals if former is not None else NO_TOTALS).counting(result)
         record = publication.record
         numbers = (record.seq, record.streak, *totals.runs.values(), *totals.durations.values())
-        if (
-            max(numbers) > serializer.MOST_COUNTED or len(numbers) > MOST_NUMBERS
-        ):  # nobody could read these
+        if max(numbers) > serializer.MOST_COUNTED or len(numbers) > MOST_NUMBERS:  # nobody could read these
             seq = record.seq if record.seq <= serializer.MOST_COUNTED else int(result.finished)  # no lease has that
             record, totals = record._replace(seq=seq, streak=1), NO_TOTALS.counting(result)
         return record._replace(totals=totals, release=self.site_release)
