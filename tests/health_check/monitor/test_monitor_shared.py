@@ -21,7 +21,7 @@ from health_check.monitor.refresh import SLOWEST_POLL_SECONDS
 from health_check.records import State
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
-from health_check.stores import Key, Query, StoreError
+from health_check.stores import Key, Query
 from health_check.stores.sqlite import SQLiteStore
 from tests.support.bench import (
     SECONDS,
@@ -383,26 +383,6 @@ def test_read__store_hangs__nobody_is_left_waiting(worker: Worker, shelf: Shared
     assert record is not None
     counted_late = method == "publish"  # the store did in the end what it was asked to
     assert (sum(record.totals.runs.values()), script.runs) == (1 + counted_late, 2)
-
-
-def test_read__store_fails_and_is_back__processes_agree_again(worker: Worker, shelf: SharedStore) -> None:
-    """What a process found alone is not counted, and when the store is back all show the same record."""
-    script = Script()
-    definition = script.define(max_age=10)
-    worker.read(definition)
-    shelf.fail(StoreError("gone"))
-    for _ in range(2):
-        shelf.clock.forward(11)
-        assert worker.read(definition).state is State.OK
-    shelf.recover()
-    eventually(lambda: worker.store_client.up)
-    other = Worker(shelf.clock, lambda: shelf)
-    record = other.read(definition).record
-    assert record is not None
-    assert (sum(record.totals.runs.values()), script.runs) == (2, 4)
-    shelf.clock.forward(11)
-    assert other.read(definition).record == worker.read(definition).record
-    other.close()
 
 
 def test_refresh__hangs_at_the_store__whoever_notices(worker: Worker, shelf: SharedStore) -> None:

@@ -16,7 +16,6 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from health_check.monitor.reports import Overview
-from health_check.stores.sqlite import SQLiteStore
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.bench import eventually
@@ -31,32 +30,15 @@ class Ready(HealthCheck):
         """Be content."""
 
 
-def test_current__is_one_for_all() -> None:
-    """Everybody gets the same monitor and the same catalogue."""
-    assert runtime.get() is runtime.get()
-    assert runtime.get().monitor is runtime.get().monitor
-    assert runtime.get().catalogue is runtime.get().catalogue
-
-
-def test_current__is_made_anew_under_other_settings(settings: Settings) -> None:
-    """Nothing is kept that was made under other settings."""
+def test_current__is_one_until_settings_or_the_urlconf_change(settings: Settings, mount: Mount) -> None:
+    """Everybody gets the same monitor and catalogue; another URLconf has other endpoints; a setting goes before it."""
     before = runtime.get()
-    settings.HEALTH_CHECK = {"MAX_AGE": 3}
-    assert runtime.get() is not before
-
-
-def test_catalogue__follows_the_urlconf(mount: Mount) -> None:
-    """Another URLconf has other endpoints."""
-    mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
-    assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["one"]
-    mount(path("two/", HealthCheckView.as_view(checks=[]), name="two"))
-    assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["two"]
-
-
-def test_catalogue__setting_names_the_urlconf(settings: Settings, mount: Mount) -> None:
-    """HEALTH_CHECK["URLCONF"] goes before ROOT_URLCONF."""
-    mount(path("one/", HealthCheckView.as_view(checks=[]), name="one"))
+    assert (runtime.get(), runtime.get().monitor, runtime.get().catalogue) == (before, before.monitor, before.catalogue)
+    for name in ("one", "two"):
+        mount(path(f"{name}/", HealthCheckView.as_view(checks=[]), name=name))
+        assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == [name]
     settings.HEALTH_CHECK = {"URLCONF": "tests.urls"}
+    assert runtime.get() is not before
     assert [endpoint.name for endpoint in runtime.get().catalogue.endpoints] == ["health_check", "live"]
 
 
@@ -73,41 +55,28 @@ def test_read__reports_every_endpoint_on_one_reading(mount: Mount) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_fork__child_starts_with_nothing_of_its_parent(settings: Settings, mount: Mount) -> None:
-    """A child has no threads and no held locks of its parent's, and reads its checks itself."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4}
+@pytest.mark.parametrize("shares", [False, True], ids=["memory", "file"])
+def test_fork__child_starts_with_nothing_of_its_parent(
+    settings: Settings, mount: Mount, tmp_path: pathlib.Path, shares: bool
+) -> None:
+    """A child has no threads and no held locks of its parent's; it runs checks unless the store has them, as before."""
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, **({"STORE": store_at(tmp_path)} if shares else {})}
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
-    parent_pid = _pid_of(runtime.read())
-    lock = runtime.get().monitor._records.lock
-    with lock:
+    assert _pid_of(runtime.read()) == os.getpid()
+    parent = os.getpid()
+    with runtime.get().monitor._records.lock:
         child = os.fork()
         if child == 0:
-            os._exit(0 if _pid_of(runtime.read()) == os.getpid() else 1)
+            os._exit(0 if _pid_of(runtime.read()) == (parent if shares else os.getpid()) else 1)
     assert _exit_code_of(child) == 0
-    assert parent_pid == os.getpid()
-    assert _pid_of(runtime.read()) == os.getpid()
-
-
-SCHEDULED = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "SCHEDULER": True}
-
-
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_fork__child_shares_the_store(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
-    """A child sees the fresh record of its parent and runs nothing; the parent goes on with the store."""
-    options = {"path": str(tmp_path / "store.sqlite3")}
-    store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}
-    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "STORE": store}
-    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
-    parent_pid = _pid_of(runtime.read())
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if _pid_of(runtime.read()) == parent_pid else 1)
-    assert _exit_code_of(child) == 0
+    assert _pid_of(runtime.read()) == parent
     record = runtime.read(force=True).readings[0].record
     assert record is not None
     assert record.seq == 2
-    assert isinstance(runtime.get().monitor.store_client._store, SQLiteStore)
     assert runtime.get().monitor.store_client.up
+
+
+SCHEDULED = {"MAX_AGE": 60, "MAX_CONCURRENCY": 4, "SCHEDULER": True}
 
 
 @pytest.mark.parametrize("scheduler", [True, False])
@@ -140,13 +109,19 @@ class Noted(HealthCheck):
         self.ran.set()
 
 
+def thread_of(name: str, before: set[threading.Thread]) -> threading.Thread:
+    """Return the thread of a name that has been started."""
+    (thread,) = {thread for thread in set(threading.enumerate()) - before if thread.name == f"health-check-{name}"}
+    return thread
+
+
 def test_scheduler__is_one_and_ends_with_the_process(settings: Settings) -> None:
     """Every reading gets the same; under other settings the old one ends."""
     settings.HEALTH_CHECK = SCHEDULED
-    before = {thread for thread in threading.enumerate() if thread.name == "health-check-scheduler"}
+    before = set(threading.enumerate())
     for _ in range(3):
         runtime.read()
-    (thread,) = {thread for thread in threading.enumerate() if thread.name == "health-check-scheduler"} - before
+    thread = thread_of("scheduler", before)
     runtime.reset()
     thread.join(SECONDS)
     assert not thread.is_alive()
@@ -166,14 +141,21 @@ def test_store_summary_and_history__of_what_was_read(settings: Settings, mount: 
 
 def test_reset__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
     """Under other settings the thread that worked with the store before ends."""
-    options = {"path": str(tmp_path / "store.sqlite3")}
-    settings.HEALTH_CHECK = {"STORE": {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": options}}
+    settings.HEALTH_CHECK = {"STORE": store_at(tmp_path)}
     mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
-    before = {thread for thread in threading.enumerate() if thread.name == "health-check-store"}
+    before = set(threading.enumerate())
     runtime.read()
-    (thread,) = {thread for thread in threading.enumerate() if thread.name == "health-check-store"} - before
+    thread = thread_of("store", before)
     settings.HEALTH_CHECK = {}
     eventually(lambda: not thread.is_alive())
+
+
+def store_at(folder: pathlib.Path) -> dict[str, object]:
+    """Return a setting for records in a file."""
+    return {
+        "BACKEND": "health_check.stores.sqlite.SQLiteStore",
+        "OPTIONS": {"path": str(folder / "store.sqlite3")},
+    }
 
 
 def _pid_of(overview: Overview) -> int:

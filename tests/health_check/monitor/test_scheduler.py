@@ -72,10 +72,16 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[threading.Thread]]
 
 
 def test_trigger_due__at_first_all_that_may_be_kept(monitor: NotingMonitor) -> None:
-    """What never ran is due at once; a check whose results may not be kept is for readers only."""
+    """What never ran is due at once; a check whose results may not be kept is for readers only.
+
+    With nothing to do it sleeps, and looks again: endpoints may be added.
+    """
     scheduler = Scheduler(lambda: [check("one"), check("never", 0), check("two")], monitor, monitor.clock)
     scheduler.trigger_due()
     assert monitor.taken() == ["one", "two"]
+    for checks in ([], [check("never", 0)]):
+        assert Scheduler(lambda checks=checks: checks, monitor, monitor.clock).trigger_due() == LONGEST_SECONDS  # type: ignore[misc]
+    assert monitor.taken() == []
 
 
 def test_trigger_due__only_what_is_due(monitor: NotingMonitor) -> None:
@@ -89,13 +95,6 @@ def test_trigger_due__only_what_is_due(monitor: NotingMonitor) -> None:
     monitor.clock.forward(0.7)
     assert scheduler.trigger_due() == pytest.approx(14.7, abs=0.301)
     assert monitor.taken() == ["one"]
-
-
-def test_trigger_due__nothing_to_do(monitor: NotingMonitor) -> None:
-    """Without checks it sleeps, and looks again: endpoints may be added."""
-    assert Scheduler(list, monitor, monitor.clock).trigger_due() == LONGEST_SECONDS
-    assert Scheduler(lambda: [check("never", 0)], monitor, monitor.clock).trigger_due() == LONGEST_SECONDS
-    assert monitor.taken() == []
 
 
 @pytest.mark.parametrize(("max_age", "seconds"), [(10.0, 1.0), (0.25, 0.25)])
