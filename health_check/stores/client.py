@@ -135,7 +135,8 @@ class StoreClient:
         self._attempted: Store | None = None
         self._attempted_at = 0.0
         self._closed = False
-        self._draining = self._store.draining
+        self.draining = self._store.draining
+        """Whether this host is drained, as of the last call; None before there was one."""
         self._draining_until = float("-inf")
         self._mark_wanted_at = self._mark_due_at = float("-inf")
         self.trouble = ""
@@ -156,11 +157,6 @@ class StoreClient:
         """Whether the store can be used now: it is not lost, and no call was left to itself."""
         call = self._call
         return not self.trouble and (call is None or not call.is_left)
-
-    @property
-    def draining(self) -> bool | None:
-        """Whether this host is drained, as of the last call; None before there was one."""
-        return self._draining
 
     @property
     def draining_until(self) -> float:
@@ -228,23 +224,13 @@ class StoreClient:
 
     def release(self, leases: Iterable[Lease]) -> None:
         """Give leases back; where the store cannot be used, once it is back."""
-
-        def release(store: Store) -> bool:
-            store.release(held)
-            return True
-
         held = list(leases)
-        if held and not self.call(release, False):
+        if held and not self._did(lambda store: store.release(held)):
             self._owed.update(held)
 
     def drain(self, on: bool) -> bool:
         """Note that this host is drained, or no longer; return whether that could be noted."""
-
-        def work(store: Store) -> bool:
-            store.drain(on)
-            return True
-
-        return self.call(work, False)
+        return self._did(lambda store: store.drain(on))
 
     def learn_draining(self) -> Future[None]:
         """Have the store asked whether this host is drained, if that is not known; return what to wait for."""
@@ -278,6 +264,15 @@ class StoreClient:
                 break
             pause = self.rescue()
         return answer.result() if answer.done() and answer.exception() is None else default
+
+    def _did(self, work: Work[None]) -> bool:
+        """Have something done with the store, and return whether it was."""
+
+        def do(store: Store) -> bool:
+            work(store)
+            return True
+
+        return self.call(do, False)
 
     def submit(self, step: Step) -> None:
         """Have a step done on the thread that may call the store.
@@ -498,15 +493,15 @@ class StoreClient:
             self._owed.difference_update(owed)
 
     def _note_draining(self, store: Store) -> None:
-        before, said = self._draining, store.draining
+        before, said = self.draining, store.draining
         if said is None and before:
             store.drain(True, unless_said=True)  # it lost what it knew
             said = True
-        self._draining = bool(said)
+        self.draining = bool(said)
         self._draining_until = self._clock.monotonic() + DRAINING_SECONDS
-        if self._draining and not before:
+        if said and not before:
             self._notify(lambda: logger.warning("This host is drained: its readiness endpoints answer 503."))
-        elif before and not self._draining:
+        elif before and not said:
             self._notify(lambda: logger.info("This host is no longer drained."))
 
     def _close_store(self) -> None:
