@@ -10,9 +10,10 @@ import pytest
 
 from tests.support.client import eventually, get
 from tests.support.files import replace_by_folder
-from tests.support.readiness import ReadySite, answers_of_all, samples, statuses_of_all, workers_of
+from tests.support.readiness import READY, answers_of_all, samples, statuses_of_all, workers_of
 from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn, manage
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -42,7 +43,7 @@ LINE = "draining                 ... unavailable: this host is drained\n"
 COUNTING = "Counting                 ... OK\n"
 
 
-def drain(site: ReadySite, *arguments: str) -> tuple[int, str]:
+def drain(site: Site, *arguments: str) -> tuple[int, str]:
     """Run the command, and return its exit code and what it printed."""
     done = manage(site, "health_drain", *arguments)
     assert "Traceback" not in done.stderr, done.stderr
@@ -64,7 +65,7 @@ def await_status(server: Server, status: int) -> None:
     assert seconds < LEARN_SECONDS + MARGIN_SECONDS
 
 
-def default_file(site: ReadySite) -> pathlib.Path:
+def default_file(site: Site) -> pathlib.Path:
     """Return the file that the site's processes share."""
     (file,) = (site.folder / "tmp").glob("django-health-check-*/*.sqlite3")
     return file
@@ -73,7 +74,7 @@ def default_file(site: ReadySite) -> pathlib.Path:
 @pytest.mark.parametrize("kind", ["gthread", long("uvicorn")])
 def test_drained_host__says_so_whatever_happens(kind: str, tmp_path: pathlib.Path) -> None:
     """It was drained before its server was started; workers come and are renewed, its records break and are lost."""
-    site = ReadySite(folder=tmp_path, checks=["tests.support.site.checks.Counting"], max_age=10.0)
+    site = Site(settings=READY, folder=tmp_path, checks=["tests.support.site.checks.Counting"], max_age=10.0)
     assert drain(site) == (0, "This host is drained: ready, up will answer 503 within a second.\n")
     arguments, application = SERVERS[kind]
     with gunicorn(site.folder, site.environment(), *arguments, application=application) as server:
@@ -86,7 +87,7 @@ def test_drained_host__says_so_whatever_happens(kind: str, tmp_path: pathlib.Pat
         await_status(server, 503)
 
 
-def endpoints_and_commands_say_so(site: ReadySite, server: Server) -> None:
+def endpoints_and_commands_say_so(site: Site, server: Server) -> None:
     """Only readiness endpoints answer 503; what asks for one says why, over HTTP and without."""
     for path in ("/health/", "/health/live/"):
         assert statuses_of_all(server, path) == {200}
@@ -116,7 +117,7 @@ def new_workers_say_so(server: Server) -> None:
     assert server.output().count("This host is drained") == len(seen) + len(workers_of(server))
 
 
-def a_broken_store_changes_nothing(site: ReadySite, server: Server) -> None:
+def a_broken_store_changes_nothing(site: Site, server: Server) -> None:
     """While the records cannot be read the host stays drained; the command says that it can do nothing."""
     file = default_file(site)
     replace_by_folder(file)
@@ -134,13 +135,13 @@ def a_broken_store_changes_nothing(site: ReadySite, server: Server) -> None:
     await_told(site, server)
 
 
-def await_told(site: ReadySite, server: Server) -> None:
+def await_told(site: Site, server: Server) -> None:
     """Wait until the processes that know have told a new file, and assert that nobody was wrong meanwhile."""
     eventually(lambda: statuses_of_all(server, "/ready/") == {503} and drain(site, "--status")[0] == 1, what="the file")
     assert says(server, 503)
 
 
-def a_lost_file_is_told_by_those_that_know(site: ReadySite, server: Server) -> None:
+def a_lost_file_is_told_by_those_that_know(site: Site, server: Server) -> None:
     """Where the records are lost the host stays drained until that is undone, which stays so, too."""
     default_file(site).unlink()
     await_told(site, server)

@@ -12,9 +12,10 @@ import pytest
 from tests.support.balancing import Balancer, Clients, haproxy
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually, get
-from tests.support.readiness import ReadySite, statuses_of_all
+from tests.support.readiness import READY, statuses_of_all
 from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn, manage
+from tests.support.site.configuration import Site
 from tests.support.small_servers import free_address
 
 pytestmark = pytest.mark.server
@@ -29,7 +30,7 @@ WAIT_SECONDS = 5
 class Host:
     """A host of the site."""
 
-    site: ReadySite
+    site: Site
     """Its part of the site."""
     address: str
     """Where the load balancer finds it."""
@@ -67,14 +68,14 @@ class Host:
         assert done.returncode == 0, done.stderr
 
 
-def site_of(name: str, folder: pathlib.Path, cache: CacheServer | None) -> ReadySite:
+def site_of(name: str, folder: pathlib.Path, cache: CacheServer | None) -> Site:
     """Return a host's part of the site, with its records in a cache that all hosts share, or in a file of its own."""
     checks = ["tests.support.site.checks.Counting"]
     if cache is None:
-        return ReadySite(folder=folder / name, checks=checks)
+        return Site(settings=READY, folder=folder / name, checks=checks)
     store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": name}}
     caches = {"default": cache.configuration()}
-    return ReadySite(folder=folder / name, checks=checks, caches=caches, health_check={"STORE": store})
+    return Site(settings=READY, folder=folder / name, checks=checks, caches=caches, health_check={"STORE": store})
 
 
 @pytest.fixture(params=["redis", long("files")])

@@ -11,7 +11,7 @@ import pytest
 from tests.support.arrived import Span
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually, get
-from tests.support.databases import DatabaseSite, database, make_table
+from tests.support.databases import database, database_site, make_table
 from tests.support.otlp import CHECK, ROUND, Receiver, receiver
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.repetitions import long
@@ -57,7 +57,7 @@ def serving(
     folder: pathlib.Path, postgres: Postgres, redis: CacheServer, *, traces: str, sampler: str = SAMPLERS[0]
 ) -> Iterator[tuple[Server, Receiver]]:
     """Serve an instrumented site, whose records are in its cache, and receive what it sends."""
-    site = DatabaseSite(
+    site = database_site(
         folder=folder,
         checks=CHECKS,
         max_age=0.4,

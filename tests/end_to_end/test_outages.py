@@ -22,7 +22,7 @@ import redis as redis_client
 
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import Answer, Lag, eventually, get
-from tests.support.databases import PREFIX, DatabaseSite, database, make_table
+from tests.support.databases import PREFIX, database, database_site, make_table
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.repetitions import LONG, long
 from tests.support.servers import Server, site_under_gunicorn, uvicorn
@@ -139,7 +139,7 @@ def test_outages__nothing_grows_and_nobody_waits_long(kind: str, tmp_path: pathl
     lag = Lag()
     with postgres_server() as postgres, redis_server(tmp_path / "redis") as redis:
         make_table(postgres)
-        site = DatabaseSite(
+        site = database_site(
             folder=tmp_path,
             checks=CHECKS,
             max_age=MAX_AGE,

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from tests.support.client import Lag, eventually, get, get_at_once
-from tests.support.databases import DatabaseSite, database, make_table
+from tests.support.client import Lag, eventually, get
+from tests.support.databases import await_sessions, database, database_site
 from tests.support.postgres import DATABASE, PASSWORD, USER, Postgres, postgres_server
-from tests.support.servers import Server, site_under_gunicorn, worker_of
+from tests.support.servers import Server, manage, site_under_gunicorn
 from tests.support.site.checks import noted_runs
-from tests.support.site.views import THREADS
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -39,14 +39,6 @@ LABELS = ["Database", "Database(alias='pooled')"]
 FORMATS = ["html", "json", "text", "health+json", "rss", "atom"]
 
 Fault = Callable[[Postgres], contextlib.AbstractContextManager[None]]
-
-
-@contextlib.contextmanager
-def stopped(postgres: Postgres) -> Iterator[None]:
-    """Have the server stopped in good order."""
-    postgres.stop()
-    yield
-    postgres.start()
 
 
 @contextlib.contextmanager
@@ -76,14 +68,6 @@ def out_of_connections(postgres: Postgres) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def other_password(postgres: Postgres) -> Iterator[None]:
-    """Have a password that the site does not know."""
-    postgres.query(f"ALTER ROLE {USER} PASSWORD 'other'")
-    yield
-    postgres.query(f"ALTER ROLE {USER} PASSWORD '{PASSWORD}'")
-
-
-@contextlib.contextmanager
 def dropped(postgres: Postgres) -> Iterator[None]:
     """Have no such database."""
     postgres.query(f"DROP DATABASE {DATABASE} WITH (FORCE)")
@@ -92,11 +76,9 @@ def dropped(postgres: Postgres) -> Iterator[None]:
 
 
 FAULTS: dict[Fault, str] = {
-    stopped: "OperationalError",
     killed: "OperationalError",
     paused: "ConnectionTimeout",
     out_of_connections: "OperationalError",
-    other_password: "OperationalError",
     dropped: "OperationalError",
 }
 """What may happen, and what the driver calls it."""
@@ -108,7 +90,7 @@ class Scene:
 
     postgres: Postgres
     """The former."""
-    site: DatabaseSite
+    site: Site
     """The latter."""
     server: Server
     """Serves it."""
@@ -141,7 +123,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with postgres_server(max_connections="12") as postgres:
         pooled = database(postgres, "pooled", OPTIONS={"pool": {"min_size": 1, "max_size": 1}})
         options = {"timeout": TIMEOUT}
-        site = DatabaseSite(
+        site = database_site(
             folder=tmp_path_factory.mktemp("site"),
             checks=[
                 ["health_check.Database", options],
@@ -201,28 +183,32 @@ def assert_logged_once(server: Server, start: int) -> None:
     assert PASSWORD not in server.output()
 
 
-def test_paused_server__costs_a_check_of_the_site_one_thread(tmp_path: pathlib.Path) -> None:
-    """A check without a timeout of its own hangs in one thread, and is in order again once the server goes on."""
-    label = "Asking(alias='default')"
-    checks = [["tests.support.site.database_checks.Asking", {"timeout": 1}], ["health_check.Database", {"timeout": 4}]]
+CACHE = {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_table"}
+
+
+def test_cache_in_a_database__is_shared_again_after_a_restart(tmp_path: pathlib.Path) -> None:
+    """A store in such a cache keeps no connection, so that it finds its way back to a server that was restarted."""
     with postgres_server() as postgres:
-        make_table(postgres)
-        databases = {"default": database(postgres, "default")}
-        site = DatabaseSite(folder=tmp_path, checks=checks, max_age=0.5, databases=databases)
+        site = database_site(
+            folder=tmp_path,
+            checks=["tests.support.site.checks.Counting"],
+            max_age=MAX_AGE,
+            caches={"default": CACHE},
+            health_check={"STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}},
+            databases={"default": database(postgres, "default")},
+        )
+        made = manage(site, "createcachetable")
+        assert made.returncode == 0, made.stderr
         with site_under_gunicorn(site) as server:
 
-            def said(of: str) -> str:
-                text: str = get(f"{server.url}/health/", format="json").json()[of]
-                return text
+            def store_is(up: str) -> bool:
+                assert get(f"{server.url}/health/").status == 200
+                return f"django_health_check_store_up {up}" in get(f"{server.url}/metrics").body
 
-            get_at_once([f"{server.url}/gather/"] * THREADS)
-            assert said(label) == said("Database") == "OK"
-            threads = worker_of(server).num_threads()
-            postgres.pause()
-            runs = len(noted_runs(tmp_path, "Asking"))
-            eventually(lambda: "still running, started" in said(label), what="a check that hangs")
-            eventually(lambda: "ConnectionTimeout" in said("Database"), what="one that does not")
-            assert len(noted_runs(tmp_path, "Asking")) <= runs + 1
-            assert worker_of(server).num_threads() <= threads + 1
-            postgres.resume()
-            eventually(lambda: said(label) == said("Database") == "OK", what="all in order")
+            eventually(lambda: store_is("1.0"), what="a store")
+            await_sessions(postgres, [])
+            postgres.stop()
+            eventually(lambda: store_is("0.0"), what="no store")
+            postgres.start()
+            eventually(lambda: store_is("1.0"), what="a store again")
+            await_sessions(postgres, [])

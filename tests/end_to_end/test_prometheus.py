@@ -15,7 +15,7 @@ import pytest
 from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.client import eventually
 from tests.support.scraping import ask, prometheus_programs, query, scrape, scraping
-from tests.support.servers import Server, gunicorn
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site import tracing
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -60,8 +60,7 @@ class Setting:
     @contextlib.contextmanager
     def served(self) -> Iterator[Server]:
         """Serve the site, and have everybody scrape it."""
-        environment = {**self.site.environment(), "DJANGO_SETTINGS_MODULE": "tests.support.site.scraped_settings"}
-        with gunicorn(self.site.folder, environment, f"--workers={WORKERS}", "--threads=2") as server:
+        with site_under_gunicorn(self.site, f"--workers={WORKERS}", "--threads=2") as server:
             for folder in self.scrapers:
                 scrape(folder, server)
             yield server
@@ -79,7 +78,10 @@ class Setting:
 def setting(tmp_path: pathlib.Path) -> Iterator[Setting]:
     """A site, not yet served, and every Prometheus that there is."""
     site = Site(
-        folder=tmp_path / "site", checks=[f"tests.support.site.checks.{label}" for label in LABELS], max_age=0.4
+        folder=tmp_path / "site",
+        checks=[f"tests.support.site.checks.{label}" for label in LABELS],
+        max_age=0.4,
+        settings={"ROOT_URLCONF": "tests.support.site.scraped_urls"},
     )
     jobs = [{"job_name": name, "metrics_path": path} for name, path in JOBS.items()]
     with contextlib.ExitStack() as stack:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,23 +29,26 @@ SECONDS_TO_GO = 10.0
 """How long it may take after the last answer until all connections are closed or given back, and the server knows."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DatabaseSite(Site):
-    """A site on databases of the test's."""
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "loggers": {"health_check": {"handlers": ["console"], "level": "INFO"}},
+}
 
-    databases: Mapping[str, Mapping[str, object]]
-    """``DATABASES``."""
-    routers: Sequence[str] = ()
-    """``DATABASE_ROUTERS``."""
 
-    def environment(self) -> dict[str, str]:
-        site = Site(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Site)})
-        return {
-            **site.environment(),
-            "DJANGO_SETTINGS_MODULE": "tests.support.site.database_settings",
-            "TEST_SITE_DATABASES": json.dumps(self.databases),
-            "TEST_SITE_ROUTERS": " ".join(self.routers),
-        }
+def database_site(
+    *, databases: Mapping[str, Mapping[str, object]], routers: Sequence[str] = (), **options: Any
+) -> Site:
+    """Return a site on databases of the test's, with views that use them.
+
+    Args:
+        databases: ``DATABASES``.
+        routers: ``DATABASE_ROUTERS``.
+        options: Whatever else there is to say of a site.
+    """
+    settings = {"DATABASES": databases, "DATABASE_ROUTERS": list(routers), "LOGGING": LOGGING}
+    return Site(**options, settings={**settings, "ROOT_URLCONF": "tests.support.site.database_urls"})
 
 
 def database(postgres: Postgres, alias: str, **more: Any) -> dict[str, object]:

@@ -8,7 +8,7 @@ TOGETHER = (
     "tests/services/",
     "tests/test_packaging",
     "tests/health_check/demo/",
-    *(f"tests/end_to_end/test_{name}" for name in ("postgres_", "otlp_instrumented", "unix_socket")),
+    *(f"tests/end_to_end/test_{name}" for name in ("postgres", "otlp_instrumented", "unix_socket")),
 )
 """How the files begin of which each has a server for all of its tests."""
 

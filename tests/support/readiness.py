@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 from collections.abc import Collection, Mapping
 
 import psutil
 
 from tests.support.client import Answer, eventually, get, get_at_once
 from tests.support.servers import Server
-from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
 
 AT_ONCE = 8
 """How many clients ask at the same time, so that all workers have something to do."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReadySite(Site):
-    """A site that has ``/ready/`` with the checks of ``/health/``, and ``/up/`` with none."""
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), "DJANGO_SETTINGS_MODULE": "tests.support.site.readiness_settings"}
+READY = {"ROOT_URLCONF": "tests.support.site.readiness_urls"}
+"""Settings of a site that has ``/ready/`` with the checks of ``/health/``, and ``/up/`` with none."""
 
 
 def workers_of(server: Server) -> set[int]:

@@ -33,8 +33,6 @@ class Site:
     """More settings, in JSON's types."""
     random_settings: bool = False
     """Whether some settings differ from process to process, as careless settings files have it."""
-    atomic_requests: bool = False
-    """Whether each request is a database transaction."""
     spans: bool = False
     """Whether ``/spans/`` shows the spans."""
     export_seconds: float = 0.0

@@ -158,5 +158,6 @@ TIDY: dict[type[HealthCheck], str] = {
     Refused: "unknown error",
     RaisingWithCursor: "unavailable: raised with an open cursor",
     LeavingAutocommit: "OK",
+    LeavingTransaction: "OK",
 }
 """The checks that leave their connection to Django in one state or another, and what each says."""

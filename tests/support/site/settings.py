@@ -11,7 +11,6 @@ SITE = configured()
 
 ROOT_URLCONF = "tests.support.site.urls"
 MIDDLEWARE = ["tests.support.site.views.name_process", *plain.MIDDLEWARE]
-DATABASES = {"default": {**plain.DATABASES["default"], "ATOMIC_REQUESTS": SITE.atomic_requests}}
 CACHES = {**(SITE.caches or plain.CACHES)}
 HEALTH_CHECK = {"MAX_AGE": SITE.max_age, **SITE.health_check}
 globals().update(SITE.settings)
@@ -20,6 +19,6 @@ INSTALLED_APPS = [*plain.INSTALLED_APPS, *SITE.settings.get("INSTALLED_APPS", ()
 if SITE.random_settings:
     SECRET_KEY = secrets.token_urlsafe()
     CACHES = {"default": {**CACHES["default"], "KEY_PREFIX": SECRET_KEY, "TIMEOUT": str(os.getpid())}}
-    DATABASES = {"default": {**DATABASES["default"], "OPTIONS": {"init_command": f"-- {os.getpid()}"}}}
+    DATABASES = {"default": {**plain.DATABASES["default"], "OPTIONS": {"init_command": f"-- {os.getpid()}"}}}
     LOGGING_CONFIG = None
     ADMINS = [(SECRET_KEY, f"{os.getpid()}@shop.example")]
