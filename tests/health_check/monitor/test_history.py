@@ -69,17 +69,21 @@ def test_summary__counts_of_all_processes(shelf: Archive, worker: Worker) -> Non
 
 def test_summary__down_or_not_asked_in_time__is_not_known(shelf: Archive, worker: Worker) -> None:
     """What the store does not say is not counted, rather than something that was true once."""
-    definition = Script().define(max_age=0)
+    definition, unknown = Script().define(max_age=10), Script().define()
     reading = worker.read(definition)
+    assert not reading.is_behind
+    shelf.clock.forward(11)
     with shelf.holding("look"):
         late = worker.read(definition)
-        assert (late.state, late.is_behind) == (State.OK, True)
-        assert runs_of(late, worker) is None
+        assert (late.record, late.state, late.is_behind) == (reading.record, State.OK, True)
+        nothing = worker.read(unknown, wait=0.0)
+        assert (nothing.pretty_status, nothing.is_behind) == ("unavailable: no result yet", True)
+        assert [runs_of(each, worker) for each in (late, nothing)] == [None, None]
     eventually(lambda: worker.store_client.usable)
     shelf.fail(StoreError("gone"))
     for _ in range(2):
-        reading = worker.read(definition)
-        assert reading.state is State.OK
+        reading = worker.read(definition, force=True)
+        assert (reading.state, reading.is_behind) == (State.OK, True)
         assert summary_of([reading], worker.store_client) == StoreSummary(totals={}, up=False)
 
 

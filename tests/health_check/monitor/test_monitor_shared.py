@@ -242,7 +242,7 @@ def test_read__slow_run_elsewhere__shows_what_is_not_too_old(
     assert held.running.wait(SECONDS)
     shown = two.read(definition, wait=1.0)
     assert (shown.state, shown.record) == (State.OK, first.record)
-    assert shown.in_progress
+    assert (shown.in_progress, shown.is_behind) == (True, False)
 
 
 class Tenant(HealthCheck):
