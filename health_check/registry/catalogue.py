@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import threading
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from health_check.concurrency.clock import Clock
 from health_check.conf import settings
@@ -18,22 +20,21 @@ from health_check.registry.identity import equal_values
 CONSTRUCTION_SECONDS = 5.0
 """For how long an endpoint waits for the constructors of its checks; after that their runs say what is wrong."""
 
-MOST_ENDPOINTS = 100
-"""Of how many endpoints to keep what requests chose."""
-
-MOST_CHOICES = 16
-"""How many choices of the checks of one endpoint to keep."""
+MOST_CHOICES = 100
+"""How many choices of checks, made by views for requests, to keep."""
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Choice:
+class _Choice(NamedTuple):
     """The checks that a view has chosen for a request."""
 
+    endpoint: Endpoint
     items: tuple[object, ...]
     made: tuple[Item, ...]
     base: CheckSet
-    endpoint: Endpoint
     check_set: CheckSet
+
+    def is_of(self, endpoint: Endpoint, items: tuple[object, ...]) -> bool:
+        return self.endpoint.key == endpoint.key and equal_values(self.items, items)
 
 
 class Catalogue:
@@ -56,7 +57,7 @@ class Catalogue:
         self._lock = threading.RLock()
         self._placed: dict[Endpoint, tuple[Item, ...]] = {}
         self._endpoints: dict[tuple[str, type, int], Endpoint] = {}
-        self._choices: dict[tuple[str, type, int], tuple[_Choice, ...]] = {}
+        self._choices: tuple[_Choice, ...] = ()
         self._open: tuple[Item, ...] = ()
         self._retry_at = math.inf
         self.deferred: tuple[Endpoint, ...] = ()
@@ -156,8 +157,7 @@ class Catalogue:
             items: Its checks.
         """
         items, base = tuple(items), self.current
-        choices = self._choices.get(endpoint.key, ())
-        choice = next((each for each in choices if equal_values(each.items, items)), None)
+        choice = next((each for each in self._choices if each.is_of(endpoint, items)), None)
         if choice is None or choice.base is not base:
             made = self._constructed(items) if choice is None else choice.made
             with self._lock:
@@ -165,19 +165,12 @@ class Catalogue:
                 settled = {one: found for one, found in self._placed.items() if not any(i.is_awaited for i in found)}
                 placed = {known: _definitions(found) for known, found in settled.items() if known is not endpoint}
             check_set = build_check_set({**placed, endpoint: _definitions(made)})
-            choice = _Choice(items=items, made=made, base=base, endpoint=endpoint, check_set=check_set)
-            self._keep(endpoint.key, choice)
+            choice = _Choice(endpoint, items, made, base, check_set)
+            if not any(item.is_instance for item in made):  # instances of one class may seem equal
+                others = (each for each in self._choices if not each.is_of(endpoint, items))
+                self._choices = (choice, *itertools.islice(others, MOST_CHOICES - 1))
         members = choice.check_set.members
         return dataclasses.replace(choice.check_set, members={**members, endpoint: members[choice.endpoint]})
-
-    def _keep(self, key: tuple[str, type, int], choice: _Choice) -> None:
-        """Keep a choice for the next request, unless it has instances: those of one class may seem equal."""
-        if any(item.is_instance for item in choice.made):
-            return
-        others = [each for each in self._choices.get(key, ()) if not equal_values(each.items, choice.items)]
-        if len(self._choices) >= MOST_ENDPOINTS:
-            self._choices.clear()
-        self._choices[key] = (choice, *others[: MOST_CHOICES - 1])
 
     def _constructed(self, items: Iterable[object]) -> tuple[Item, ...]:
         return constructed(items, self._start, self._seconds, self._clock.monotonic())
