@@ -17,6 +17,8 @@ from tests.conftest import Mount
 from tests.support.checks import AsyncFine, Broken, Fine
 from tests.support.site.stacks import STACKS, Ask
 
+pytestmark = STACKS
+
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 SITE = "tests.support.site.middleware"
 URL = "/health/?format=json"
@@ -72,7 +74,6 @@ def site(settings: Settings, mount: Mount) -> Callable[..., None]:
     return make
 
 
-@STACKS
 @RUNNING
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_obstacle__none_for_probes(
@@ -95,7 +96,6 @@ def test_obstacle__none_for_probes(
         assert response.cookies.keys() == set()
 
 
-@STACKS
 @pytest.mark.parametrize("name", ["html", "json", "health+json", "text", "rss", "atom"])
 def test_host__any(ask: Ask, name: str, settings: Settings, site: Mount) -> None:
     """Whatever a probe takes the host for, it is answered in each format, and not told that host."""
@@ -108,7 +108,6 @@ def test_host__any(ask: Ask, name: str, settings: Settings, site: Mount) -> None
         assert b"evil.example" not in response.content
 
 
-@STACKS
 @pytest.mark.parametrize(("method", "status"), [("HEAD", 500), ("OPTIONS", 500), ("POST", 405), ("PROPFIND", 405)])
 def test_method__others(ask: Ask, method: str, status: int, site: Mount) -> None:
     """HEAD and OPTIONS have the status of GET, and the rest is not allowed."""
@@ -123,7 +122,6 @@ def test_method__others(ask: Ask, method: str, status: int, site: Mount) -> None
         assert response.headers["Content-Length"] == str(len(response.content))
 
 
-@STACKS
 @pytest.mark.parametrize("early", [True, False])
 def test_metrics__only_if_asked_for(ask: Ask, early: bool, settings: Settings, site: Mount) -> None:
     """The metrics page is answered early only where the site says so."""
@@ -138,7 +136,6 @@ class OwnMetrics(MetricsView):
     """A metrics page with something of the site's."""
 
 
-@STACKS
 @pytest.mark.parametrize("view_class", [MetricsView, OwnMetrics])
 @pytest.mark.parametrize("route", ["metrics/", "internal/prometheus", "<str:tenant>/metrics"])
 def test_metrics__wherever_they_are(
@@ -151,7 +148,6 @@ def test_metrics__wherever_they_are(
     assert ask("/" + route.replace("<str:tenant>", "a")).status_code == 200
 
 
-@STACKS
 def test_metrics__closed(ask: Ask, settings: Settings, site: Mount) -> None:
     """A closed page is closed early, too, and a token opens it."""
     settings.HEALTH_CHECK = {"EARLY_METRICS": True, "ACCESS": {"OPEN": False, "TOKENS": ["a"]}}
@@ -161,7 +157,6 @@ def test_metrics__closed(ask: Ask, settings: Settings, site: Mount) -> None:
         assert ask(url, headers={"Authorization": "Bearer a"}).status_code == 200
 
 
-@STACKS
 def test_decorated__left_to_the_site(ask: Ask, site: Mount) -> None:
     """An endpoint in a decorator of the site's, which may need other middleware, is answered after that."""
     site(f"{SITE}.users")
@@ -175,7 +170,6 @@ class Own(HealthCheckView):
         return hasattr(request, "user")
 
 
-@STACKS
 @pytest.mark.parametrize(
     ("view_class", "options", "session", "status"),
     [
@@ -205,7 +199,6 @@ def test_authority__left_to_the_site(
     assert ("X-Site" in response.headers) == passes
 
 
-@STACKS
 @pytest.mark.parametrize("url", ["/plain/", "/nowhere/", "/health", "/healthy/", "/static/x.css", "/"])
 def test_others__unharmed_and_not_resolved_twice(
     ask: Ask, url: str, monkeypatch: pytest.MonkeyPatch, site: Mount
@@ -229,7 +222,6 @@ def test_others__unharmed_and_not_resolved_twice(
     assert answers[0][0] == {"/plain/": 200, "/health": 301}.get(url, 404)
 
 
-@STACKS
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -254,7 +246,6 @@ def test_unusable_settings__harm_no_other_page(
     assert ask("/nowhere/").status_code == 404
 
 
-@STACKS
 @pytest.mark.parametrize("urlconf", ["tests.no_such_urls", "tests.support.site.broken_urls", "tests.support.checks"])
 def test_broken_urlconf__is_the_site_s_own_trouble(ask: Ask, urlconf: str, settings: Settings) -> None:
     """A URLconf that cannot be used gives the answer, or the exception, that it gives without the middleware."""

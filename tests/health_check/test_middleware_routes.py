@@ -21,6 +21,8 @@ from tests.support.bench import eventually
 from tests.support.checks import Blown, Broken, Fine
 from tests.support.site.stacks import STACKS, Ask
 
+pytestmark = STACKS
+
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 RAISING = "tests.support.site.middleware.raising"
 
@@ -39,7 +41,6 @@ def assert_early(ask: Ask, url: str) -> None:
     assert url.endswith("/live/") or response.content == b'{"Fine": "OK"}'
 
 
-@STACKS
 @pytest.mark.parametrize(
     ("pattern", "url"),
     [
@@ -70,7 +71,6 @@ def test_route__early(ask: Ask, pattern: Any, url: str, mount: Mount) -> None:
     assert_early(ask, url)
 
 
-@STACKS
 def test_route__of_two_the_first(ask: Ask, mount: Mount) -> None:
     """A page of the site's that comes first in the URLconf is not taken over."""
 
@@ -81,7 +81,6 @@ def test_route__of_two_the_first(ask: Ask, mount: Mount) -> None:
     assert ask("/health/").status_code == 500  # as its middleware says
 
 
-@STACKS
 @pytest.mark.parametrize("script_name", ["/app", "/a/b"])
 def test_script_name__forced(ask: Ask, script_name: str, settings: Settings, mount: Mount) -> None:
     """Below a script name the paths are what the URLconf says."""
@@ -99,7 +98,6 @@ def _languages(settings: Settings) -> None:
     settings.LANGUAGES, settings.LANGUAGE_CODE = LANGUAGES, "en"
 
 
-@STACKS
 @pytest.mark.usefixtures("_languages")
 @pytest.mark.parametrize("before", ["en", "de"])
 @pytest.mark.parametrize(
@@ -124,7 +122,6 @@ def test_i18n__each_language(ask: Ask, before: str, prefixed: bool, route: Any, 
         assert translation.get_language() == before
 
 
-@STACKS
 @pytest.mark.usefixtures("_languages")
 @pytest.mark.parametrize("url", ["/health/", "/xx/health/"])
 def test_i18n__no_such_language(ask: Ask, url: str, mount: Mount) -> None:
@@ -133,7 +130,6 @@ def test_i18n__no_such_language(ask: Ask, url: str, mount: Mount) -> None:
     assert ask(url).status_code == 500
 
 
-@STACKS
 def test_i18n__switched_off(ask: Ask, settings: Settings, mount: Mount) -> None:
     """Without translations no language is looked for."""
     settings.USE_I18N = False
@@ -141,7 +137,6 @@ def test_i18n__switched_off(ask: Ask, settings: Settings, mount: Mount) -> None:
     assert_early(ask, "/de/health/")
 
 
-@STACKS
 @pytest.mark.parametrize(("url", "location"), [("/health", "/health/"), ("/a/health?x=1", "/a/health/?x=1")])
 def test_slash__left_to_the_site(ask: Ask, url: str, location: str, settings: Settings, mount: Mount) -> None:
     """A URL without its slash is redirected by the site, as ever."""
@@ -160,7 +155,6 @@ class Page:
         return HttpResponse("own")
 
 
-@STACKS
 def test_others__views_without_hash(ask: Ask, settings: Settings, mount: Mount) -> None:
     """A view of the site's may be any callable, also one that cannot be kept in a set."""
     settings.MIDDLEWARE = [MIDDLEWARE]
@@ -172,7 +166,6 @@ def _admins() -> list[Any]:
     return ["admin@example.com"] if django.VERSION >= (6, 0) else [("Admin", "admin@example.com")]
 
 
-@STACKS
 @pytest.mark.parametrize("middleware", [MIDDLEWARE, "django.middleware.common.CommonMiddleware"])
 @pytest.mark.parametrize("options", [{}, {"error_status_code": 503}, {"tokens": "unusable"}])
 def test_failing__mails_nobody(
@@ -203,7 +196,6 @@ def test_failing__mails_nobody(
     assert len(changes()) == expected
 
 
-@STACKS
 def test_failing__mail_would_come(ask: Ask, settings: Settings, mount: Mount) -> None:
     """Any other page that fails is mailed in these tests, so that the test above can fail."""
 
