@@ -58,6 +58,8 @@ def test_additions__by_half_hour() -> None:
     assert [change.state for change in (*first.changes, *second.changes)] == ["ok", "error", "warning", "ok"]
     assert [failure.message for failure in second.failures] == ["unavailable: gone\nwarning: soon", "warning: soon"]
     assert total_of([first.period, second.period]).runs == 5
+    ((cut,),) = [each.failures for each in additions_of([result_at(NOON, Message.of(ServiceUnavailable("x" * 9999)))])]
+    assert (len(cut.message), cut.message[-2:]) == (MOST_CHARACTERS, " …")
 
 
 def test_additions__a_sample_of_times() -> None:
@@ -69,15 +71,6 @@ def test_additions__a_sample_of_times() -> None:
     (addition,) = additions_of(rare)
     assert addition.period.times == sample_of(0.5) * 6
     assert addition.period.spread == pytest.approx((0.5, 0.5, 0.5), rel=0.04)
-
-
-def test_additions__long_messages_are_cut() -> None:
-    """What is kept of each failure is bounded."""
-    ((failure,),) = [
-        each.failures for each in additions_of([result_at(NOON, Message.of(ServiceUnavailable("x" * 9999)))])
-    ]
-    assert len(failure.message) == MOST_CHARACTERS
-    assert failure.message.endswith(" …")
 
 
 def test_gapless__half_hours_and_days() -> None:

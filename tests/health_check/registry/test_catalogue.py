@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from django.urls import path, resolve
 from django.utils.translation import override
 from pytest_django import Settings
@@ -23,8 +21,8 @@ from health_check.registry.endpoints import endpoint_at
 from health_check.runner.runner import Runner
 from health_check.views import HealthCheckView
 from tests.support.bench import MovableClock, eventually
-from tests.support.checks import Alias, Broken, Fine, Unbuildable, Unnameable
-from tests.support.placing import endpoint, entries
+from tests.support.checks import Alias, Broken, Fine, Unnameable
+from tests.support.placing import endpoint
 
 Mount = Callable[..., None]
 
@@ -45,14 +43,6 @@ def catalogue_of(settings: Settings, clock: MovableClock | None = None) -> Catal
     clock = clock or MovableClock()
     runner = Runner(clock)
     return Catalogue(str(settings.ROOT_URLCONF), runner.settle, clock)
-
-
-def test_resolve__logs_why_an_entry_failed(caplog: pytest.LogCaptureFixture) -> None:
-    """The traceback of a failed constructor is in the log."""
-    with caplog.at_level(logging.ERROR, "health_check"):
-        entries(Unbuildable)
-    assert "tests.support.checks.Unbuildable" in caplog.text
-    assert "a text that nobody meant for readers" in caplog.text
 
 
 def test_construction__past_its_deadline() -> None:
@@ -131,23 +121,20 @@ def test_catalogue__one_endpoint_in_all_languages(settings: Settings) -> None:
 
 
 def test_catalogue__place_keeps_what_is_alike(mount: Mount, settings: Settings) -> None:
-    """A view that chooses the same checks at each request changes nothing; other checks take their place."""
+    """A view that chooses the same checks at each request changes nothing; other checks take their place.
+
+    A view that is called without a URLconf is answered, and forgotten.
+    """
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
     catalogue = catalogue_of(settings)
     (known,) = catalogue.endpoints
     _, first = catalogue.place(known, [("a", Alias("a")), Fine()])
     assert catalogue.place(known, [("a", Alias("a")), Fine()])[1] is first
     assert list(catalogue.place(known, [("a", Alias("b"))])[1].definitions) == ["a"]
-
-
-def test_catalogue__unlisted_endpoint_is_not_kept(mount: Mount, settings: Settings) -> None:
-    """A view called without a URLconf is answered, and forgotten."""
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
-    catalogue = catalogue_of(settings)
     unlisted = endpoint("other")
     check_set = catalogue.with_chosen(unlisted, [Broken])
     assert [definition.label for definition in check_set.checks_of([unlisted])] == ["Broken"]
-    assert list(catalogue.check_set.definitions) == ["Fine"]
+    assert list(catalogue.check_set.definitions) == ["a"]
 
 
 def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:

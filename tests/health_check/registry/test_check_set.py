@@ -113,12 +113,6 @@ def test_find__by_label_and_alias() -> None:
     assert [definition and definition.label for definition in found] == ["new", "new", "Broken", None]
 
 
-def test_assemble__name_tells_equal_labels_apart() -> None:
-    """The remedy works."""
-    check_set, _ = built(health=[Nameless, (Nameless, {"alias": "a", "name": "a"})])
-    assert (list(check_set.definitions), check_set.problems) == (["Nameless", "a"], ())
-
-
 @pytest.mark.parametrize(
     ("item", "label", "words"),
     [
@@ -131,8 +125,8 @@ def test_assemble__name_tells_equal_labels_apart() -> None:
         (("key", Unnameable()), "key", ["ZeroDivisionError", "__repr__"]),
     ],
 )
-def test_assemble__unusable_entry(item: object, label: str, words: list[str]) -> None:
-    """An entry that cannot be used is a critical check in error that names it and the remedy."""
+def test_assemble__unusable_entry(item: object, label: str, words: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    """An entry that cannot be used is a critical check in error that names it and the remedy; the log says why."""
     check_set, members = built(health=[Fine, item])
     assert members == {"health": [("Fine", True), (label, True)]}
     text = said(check_set.definitions[label])
@@ -141,6 +135,7 @@ def test_assemble__unusable_entry(item: object, label: str, words: list[str]) ->
     (problem,) = check_set.problems
     assert (problem.kind, problem.endpoint) == ("unusable", "health")
     assert problem.text in text
+    assert "nobody meant" in caplog.text or "ZeroDivisionError" not in words
 
 
 def test_assemble__two_unusable_entries_of_one_class() -> None:
