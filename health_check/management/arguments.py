@@ -25,8 +25,6 @@ from health_check.monitor import runtime
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 """The name of a label of Prometheus."""
 
-NO_ENDPOINT = 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.'
-
 
 class HelpFormatter(DjangoHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Fill the paragraphs of the epilog, keep its indented lines, and show the options that all commands have last."""

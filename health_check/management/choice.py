@@ -1,20 +1,27 @@
-"""Which endpoints and checks a command is about."""
+"""Which endpoints and checks a command is about, and the paths at which servers have them."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse, set_script_prefix
+from django.utils import translation
 
 from health_check.conf import nearest
-from health_check.management.arguments import NO_ENDPOINT
-from health_check.management.naming import find
+from health_check.conf import settings as health_check_settings
 from health_check.monitor import runtime
+from health_check.registry.catalogue import Catalogue
 from health_check.registry.check_set import CheckSet
-from health_check.registry.endpoints import Endpoint
+from health_check.registry.endpoints import Endpoint, endpoint_of
 from health_check.views.mixins import endpoint_of_subset
+
+NO_ENDPOINT = 'There is no health endpoint: add path("health/", include("health_check.urls")) to urls.py.'
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,15 +72,12 @@ def _restricted(
                 f"There is no check {label!r}.{nearest(label, known)} Known checks: {', '.join(known) or 'none'}."
             )
     wanted = {definition.label for definition in found.values() if definition is not None}
-    members = {
-        endpoint: tuple(
-            dataclasses.replace(member, critical=member.critical or len(wanted) == 1)
-            for member in check_set.members[endpoint]
-            if member.label in wanted
-        )
-        for endpoint in endpoints
-    }
-    members = {endpoint: chosen for endpoint, chosen in members.items() if chosen}
+    members = {}
+    for endpoint in endpoints:
+        chosen = [member for member in check_set.members[endpoint] if member.label in wanted]
+        if chosen:
+            critical = len(wanted) == 1
+            members[endpoint] = tuple(dataclasses.replace(each, critical=each.critical or critical) for each in chosen)
     return tuple(members), dataclasses.replace(check_set, members=members)
 
 
@@ -85,3 +89,90 @@ def nothing_to_check(options: Mapping[str, Any]) -> str:
     if not catalogue.endpoints:
         return NO_ENDPOINT
     return "No endpoint has any checks."
+
+
+def spellings(wanted: str) -> tuple[str, ...]:
+    """Return the URL names that are meant by one: ``ready`` will do for ``health_check:health_check_ready``."""
+    return wanted, f"health_check:{wanted}", f"health_check:health_check_{wanted}"
+
+
+def path_of(catalogue: Catalogue, wanted: str) -> str:
+    """Return the path at which a server serves an endpoint.
+
+    That is without FORCE_SCRIPT_NAME, which a proxy in front of the server takes away, and in the language that
+    requests without one get.
+
+    Args:
+        catalogue: The endpoints there are.
+        wanted: A URL name, also as it is in ``spellings``, or a path.
+
+    Raises:
+        CommandError: If there is none of the name.
+    """
+    if wanted.startswith("/"):
+        return wanted
+    with as_served():
+        for name in spellings(wanted):
+            with contextlib.suppress(NoReverseMatch):
+                return reverse(name, urlconf=health_check_settings.URLCONF)
+    for endpoint in catalogue.endpoints:
+        if wanted == endpoint.name and endpoint.url_name and not set("<(^") & set(endpoint.route):
+            return f"/{endpoint.route}"
+    if "://" in wanted:
+        parts = urllib.parse.urlsplit(wanted)
+        raise CommandError(
+            f"{wanted} is an address: give the path, and where the server listens, as in "
+            f"manage.py health_check {parts.path or '/'} {parts.netloc}"
+        )
+    raise CommandError(
+        f"No endpoint {wanted!r} can be asked by its name.{_known(catalogue, wanted)} "
+        "Where a path has arguments, or no name, give it instead, as in /en/health/."
+    )
+
+
+def find(catalogue: Catalogue, wanted: str) -> Endpoint:
+    """Return the endpoint of a URL name, also as it is in ``spellings``, or of a path.
+
+    Raises:
+        CommandError: If there is none.
+    """
+    for endpoint in catalogue.endpoints:
+        if f"/{endpoint.route}" == wanted:
+            return endpoint
+    for name in spellings(wanted):
+        for endpoint in catalogue.endpoints:
+            if endpoint.name == name:
+                return endpoint
+    with contextlib.suppress(Resolver404, CommandError), as_served():
+        endpoint_there = endpoint_of(resolve(path_of(catalogue, wanted), urlconf=health_check_settings.URLCONF))
+        found = catalogue.listed(endpoint_there) if endpoint_there is not None else None
+        if found is not None:
+            return found[0]
+    raise CommandError(f"There is no endpoint {wanted!r}.{_known(catalogue, wanted)}")
+
+
+@contextlib.contextmanager
+def as_served() -> Iterator[None]:
+    """Resolve names and paths as a server at the root of its address does, in the language of the site."""
+    prefix = get_script_prefix()
+    set_script_prefix("/")
+    try:
+        with translation.override(_language()):
+            yield
+    finally:
+        set_script_prefix(prefix)
+
+
+def _language() -> str:
+    """Return the language of requests that ask for none."""
+    if "django.middleware.locale.LocaleMiddleware" in settings.MIDDLEWARE:
+        with contextlib.suppress(LookupError):
+            return translation.get_supported_language_variant(settings.LANGUAGE_CODE)
+    return settings.LANGUAGE_CODE
+
+
+def _known(catalogue: Catalogue, wanted: str) -> str:
+    """Return what to say of the endpoints that there are, and of the one that may be meant."""
+    names = [endpoint.name for endpoint in catalogue.endpoints]
+    short = [name.rpartition(":")[2].removeprefix("health_check_") for name in names]
+    return f"{nearest(wanted, [*names, *short])} Known endpoints: {', '.join(names) or 'none'}."

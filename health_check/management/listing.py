@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from health_check.management.choice import Choice
 from health_check.management.outcomes import GAP
 from health_check.redaction import escaped
-from health_check.registry.definitions import Definition
 
 HEADS = ("CHECK", "PINNED", "TIMEOUT", "MAX AGE", "ENDPOINTS")
 
@@ -23,63 +21,37 @@ PINNING = (
 )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Listed:
-    """A check as it is listed."""
+def listed(choice: Choice) -> list[dict[str, Any]]:
+    """Return what is to be said of the checks of some endpoints, in their order, as ``json-full`` has it.
 
-    definition: Definition
-    """The check."""
-    endpoints: tuple[str, ...]
-    """The endpoints that fail with it."""
-    optional_on: tuple[str, ...]
-    """The endpoints on which it is not critical."""
-
-    @property
-    def entry(self) -> str:
-        """How to declare it so that its label stays as it is; ``…`` stands for its options."""
-        more = ", …" if self.definition.own_options else ""
-        return f"({self.definition.backend!r}, {{'name': {self.definition.label!r}{more}}})"
-
-
-def listed(choice: Choice) -> list[Listed]:
-    """Return the checks of some endpoints, in their order."""
-    members = {endpoint.name: choice.check_set.members[endpoint] for endpoint in choice.endpoints}
+    ``entry`` is how to declare a check so that its label stays as it is; ``…`` stands for its options. The
+    ``endpoints`` fail with it; those of ``optional_on`` do not.
+    """
     found = []
     for definition in choice.check_set.checks_of(choice.endpoints):
         places = [
-            (name, one.critical) for name, all_ in members.items() for one in all_ if one.label == definition.label
+            (endpoint.name, member.critical)
+            for endpoint in choice.endpoints
+            for member in choice.check_set.members[endpoint]
+            if member.label == definition.label
         ]
+        more = ", …" if definition.own_options else ""
         found.append(
-            Listed(
-                definition=definition,
-                endpoints=tuple(name for name, critical in places if critical),
-                optional_on=tuple(name for name, critical in places if not critical),
-            )
+            {
+                "label": definition.label,
+                "pinned": definition.is_named,
+                "entry": f"({definition.backend!r}, {{'name': {definition.label!r}{more}}})",
+                "aliases": list(definition.aliases),
+                "timeout": definition.timeout,
+                "max_age": definition.max_age,
+                "endpoints": [name for name, critical in places if critical],
+                "optional_on": [name for name, critical in places if not critical],
+            }
         )
     return found
 
 
-def as_json(checks: Iterable[Listed]) -> str:
-    """Return all of it as JSON."""
-    return json.dumps(
-        [
-            {
-                "label": check.definition.label,
-                "pinned": check.definition.is_named,
-                "entry": check.entry,
-                "aliases": list(check.definition.aliases),
-                "timeout": check.definition.timeout,
-                "max_age": check.definition.max_age,
-                "endpoints": list(check.endpoints),
-                "optional_on": list(check.optional_on),
-            }
-            for check in checks
-        ],
-        indent=2,
-    )
-
-
-def as_table(checks: Sequence[Listed], *, width: int, entries: bool) -> str:
+def as_table(checks: Sequence[Mapping[str, Any]], *, width: int, entries: bool) -> str:
     """Return a table for a terminal.
 
     Args:
@@ -91,30 +63,20 @@ def as_table(checks: Sequence[Listed], *, width: int, entries: bool) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS) - 1)]
     before = sum(widths) + len(GAP) * len(widths)
     printed = []
-    for number, (*cells, places) in enumerate(rows):
-        start = "".join(f"{cell:<{size}}{GAP}" for cell, size in zip(cells, widths, strict=True))
-        lines = _wrapped(places, max(width - before, LEAST_WIDTH)) or [""]
-        printed += [f"{start}{lines[0]}".rstrip(), *(f"{'':{before}}{line}" for line in lines[1:])]
-        if entries and number and not checks[number - 1].definition.is_named:
-            printed.append(f"{GAP}pin it: {escaped(checks[number - 1].entry)}")
-    if not all(check.definition.is_named for check in checks):
+    for row, check in zip(rows, [None, *checks], strict=True):
+        start = "".join(f"{cell:<{size}}{GAP}" for cell, size in zip(row, widths, strict=False))
+        # a name is not broken, as people copy it
+        lines = textwrap.wrap(row[-1], max(width - before, LEAST_WIDTH), break_on_hyphens=False, break_long_words=False)
+        printed += [f"{start}{''.join(lines[:1])}".rstrip(), *(f"{'':{before}}{line}" for line in lines[1:])]
+        if entries and check is not None and not check["pinned"]:
+            printed.append(f"{GAP}pin it: {escaped(check['entry'])}")
+    if not all(check["pinned"] for check in checks):
         more = "" if entries else "-v 2 shows how."
         printed += ["", *textwrap.wrap(f"{PINNING}{more}", max(width, LEAST_WIDTH))]
     return "\n".join(printed)
 
 
-def _wrapped(places: str, width: int) -> list[str]:
-    """Return the lines of a column; a name is not broken, as people copy it."""
-    return textwrap.wrap(places, width, break_on_hyphens=False, break_long_words=False)
-
-
-def _cells(check: Listed) -> tuple[str, ...]:
-    definition = check.definition
-    places = [*check.endpoints, *(f"{name} (not critical)" for name in check.optional_on)]
-    return (
-        escaped(definition.label),
-        "yes" if definition.is_named else "no",
-        f"{definition.timeout:g} s",
-        f"{definition.max_age:g} s",
-        ", ".join(places),
-    )
+def _cells(check: Mapping[str, Any]) -> tuple[str, ...]:
+    places = [*check["endpoints"], *(f"{name} (not critical)" for name in check["optional_on"])]
+    pinned = "yes" if check["pinned"] else "no"
+    return escaped(check["label"]), pinned, f"{check['timeout']:g} s", f"{check['max_age']:g} s", ", ".join(places)

@@ -19,7 +19,7 @@ from django.http.request import validate_host
 from django.urls import get_script_prefix
 from django.utils.encoding import iri_to_uri
 
-from health_check.management.naming import path_of
+from health_check.management.choice import path_of
 from health_check.management.outcomes import Outcome, outcome_of_answer
 from health_check.monitor import runtime
 from health_check.redaction import escaped, mask

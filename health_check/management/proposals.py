@@ -24,58 +24,55 @@ CREDENTIALS = "/etc/prometheus/health.token"
 BACKENDS_WITHOUT_SERVER = ("console", "locmem", "dummy", "filebased")
 """Mail backends that no check can say anything of."""
 
-Entry = str | tuple[str, dict[str, Any]]
-"""An entry of ``checks``."""
+Entry = tuple[str, dict[str, Any]]
+"""An entry of ``checks``: a name and options."""
 
 
 def checks() -> list[Entry]:
     """Return the checks that are worth having on this site, as entries of an endpoint."""
-    return [*_caches(), *_databases(), "Disk", *_mail(), "Memory", *_storages(), *_celery()]
+    aliased = [*_caches(), *_databases(), ("Disk", "default"), *_mail(), ("Memory", "default"), *_storages()]
+    celery = "celery" in sys.modules or hasattr(settings, "CELERY_BROKER_URL")
+    return [
+        *((name, {} if alias == "default" else {"alias": alias}) for name, alias in aliased),
+        *([("celery.Ping", {"critical_service": False})] if celery else []),
+    ]
 
 
 def extras() -> list[str]:
     """Return the extras of the package that these checks need."""
-    names = {name if isinstance(name, str) else name[0] for name in checks()}
-    return sorted({name.partition(".")[0] for name in names if "." in name})
+    return sorted({name.partition(".")[0] for name, _ in checks() if "." in name})
 
 
-def _caches() -> Iterator[Entry]:
+def _caches() -> Iterator[tuple[str, str]]:
     for alias, cache in settings.CACHES.items():
         if not str(cache.get("BACKEND", "")).endswith(".DummyCache"):
-            yield "Cache" if alias == "default" else ("Cache", {"alias": alias})
+            yield "Cache", alias
 
 
-def _databases() -> Iterator[Entry]:
+def _databases() -> Iterator[tuple[str, str]]:
     for alias, database in connections.settings.items():
         if database["ENGINE"] != "django.db.backends.dummy":
-            yield "Database" if alias == "default" else ("Database", {"alias": alias})
+            yield "Database", alias
 
 
-def _mail() -> Iterator[Entry]:
+def _mail() -> Iterator[tuple[str, str]]:
     mailers = getattr(settings, "MAILERS", None)
-    backends = (
-        {alias: str(mailer.get("BACKEND", "")) for alias, mailer in mailers.items()}
-        if isinstance(mailers, Mapping)
-        else {"default": str(settings.EMAIL_BACKEND)}
-    )
-    for alias, backend in backends.items():
+    if not isinstance(mailers, Mapping):
+        mailers = {"default": {"BACKEND": settings.EMAIL_BACKEND}}
+    for alias, mailer in mailers.items():
+        backend = str(mailer.get("BACKEND", ""))
         if mail.has_settings() and not any(f".{name}." in backend for name in BACKENDS_WITHOUT_SERVER):
-            yield "Mail" if alias == "default" else ("Mail", {"alias": alias})
+            yield "Mail", alias
 
 
-def _storages() -> Iterator[Entry]:
+def _storages() -> Iterator[tuple[str, str]]:
     for alias, storage in settings.STORAGES.items():
         backend = str(storage.get("BACKEND", ""))
         name = "s3.S3" if backend.startswith("storages.backends.s3") else "Storage"
         is_static = alias == "staticfiles" and name == "Storage"
         is_plain = backend.endswith(".FileSystemStorage") and "OPTIONS" not in storage
         if not is_static and (settings.MEDIA_ROOT or not is_plain):
-            yield name if alias == "default" else (name, {"alias": alias})
-
-
-def _celery() -> Iterator[Entry]:
-    if "celery" in sys.modules or hasattr(settings, "CELERY_BROKER_URL"):
-        yield "celery.Ping", {"critical_service": False}
+            yield name, alias
 
 
 def render(*, target: str, folder: str) -> str:
@@ -94,11 +91,14 @@ def _parts(target: str, folder: str) -> Iterator[str]:
         yield f"# Once\npip install 'django-health-exporter[{','.join(found)}]'"
     yield f"# settings.py\n{_settings()}"
     yield f"# urls.py{_replaced()}\n{_urls()}"
-    yield _hosts(target)
+    if "*" not in settings.ALLOWED_HOSTS:
+        hosts = ", ".join(settings.ALLOWED_HOSTS) or "empty: with DEBUG only localhost and 127.0.0.1"
+        yield HOSTS.format(hosts=hosts, target=target)
     yield DOCKER.format(target=target)
     yield KUBERNETES.format(port=target.rpartition(":")[2])
-    yield _systemd()
-    yield _monitoring(folder)
+    base = pathlib.Path(str(getattr(settings, "BASE_DIR", ".")))
+    yield SYSTEMD.format(base=base, module=settings.SETTINGS_MODULE, python=sys.executable)
+    yield MONITORING.format(folder=folder, token=TOKEN if needs_token() else "")
 
 
 def _settings() -> str:
@@ -112,11 +112,12 @@ def _settings() -> str:
 
 
 def _urls() -> str:
-    entries = "".join(f"            {_literal(entry)},\n" for entry in checks())
-    ready = [entry for entry in checks() if entry == "Database" or entry[0] == "Database"]
-    names = {entry if isinstance(entry, str) else entry[0] for entry in checks()}
+    found = checks()
+    entries = "".join(f"            {_literal(entry)},\n" for entry in found)
+    names = {name for name, _ in found}
     without = "".join(line for missing, line in WITHOUT.items() if not names & missing)
-    return URLS.format(checks=entries + without, ready=", ".join(map(_literal, ready)))
+    ready = ", ".join(_literal(entry) for entry in found if entry[0] == "Database")
+    return URLS.format(checks=entries + without, ready=ready)
 
 
 def _replaced() -> str:
@@ -133,35 +134,11 @@ def _replaced() -> str:
 
 def _literal(entry: Entry) -> str:
     """Return an entry as it is written in Python, in double quotes."""
-    if isinstance(entry, str):
-        return json.dumps(entry)
-    options = ", ".join(
-        f"{json.dumps(name)}: {json.dumps(value) if isinstance(value, str) else value!r}"
-        for name, value in entry[1].items()
-    )
-    return f"({json.dumps(entry[0])}, {{{options}}})"
-
-
-def _hosts(target: str) -> str:
-    if "*" in settings.ALLOWED_HOSTS:
-        return ""
-    hosts = ", ".join(settings.ALLOWED_HOSTS) or "empty: with DEBUG only localhost and 127.0.0.1"
-    return (
-        f"# ALLOWED_HOSTS is {hosts}.\n"
-        "# Load balancers, Kubernetes and Prometheus often ask by IP address. The\n"
-        f"# middleware answers probes all the same; a scrape of http://{target}/metrics\n"
-        '# needs HEALTH_CHECK = {"EARLY_METRICS": True}, or the address in ALLOWED_HOSTS.'
-    )
-
-
-def _systemd() -> str:
-    base = pathlib.Path(str(getattr(settings, "BASE_DIR", ".")))
-    module = settings.SETTINGS_MODULE
-    return SYSTEMD.format(base=base, module=module, python=sys.executable)
-
-
-def _monitoring(folder: str) -> str:
-    return MONITORING.format(folder=folder, token=TOKEN if needs_token() else "")
+    name, options = entry
+    pairs = []
+    for key, value in options.items():
+        pairs.append(f'"{key}": {json.dumps(value) if isinstance(value, str) else repr(value)}')
+    return f'("{name}", {{{", ".join(pairs)}}})' if options else f'"{name}"'
 
 
 def needs_token() -> bool:
@@ -210,6 +187,12 @@ urlpatterns += [
     ),
     path("", include("health_check_prometheus.urls")),
 ]"""
+
+HOSTS = """\
+# ALLOWED_HOSTS is {hosts}.
+# Load balancers, Kubernetes and Prometheus often ask by IP address. The
+# middleware answers probes all the same; a scrape of http://{target}/metrics
+# needs HEALTH_CHECK = {{"EARLY_METRICS": True}}, or the address in ALLOWED_HOSTS."""
 
 DOCKER = """\
 # Dockerfile

@@ -10,7 +10,6 @@ import socket
 import socketserver
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from django.apps import apps
@@ -156,18 +155,14 @@ class Server(ThreadedWSGIServer):
         super().shutdown_request(request)
 
     def note(self, connection: Any, gives_way_at: float) -> None:
-        """Note when a connection may give way, on the monotonic clock: with no answer to be made, at any time."""
+        """Note when a connection may give way, on the monotonic clock.
+
+        With no answer to be made that is at any time, else when its client has had the time to receive the answer.
+        """
         with self._changed:
             if connection in self._connections:
                 self._connections[connection] = gives_way_at
             self._changed.notify_all()
-
-    def note_sending(self, connection: Any) -> None:
-        """Note that the client is sent its answer: it may take its time for that, but not the place of others."""
-        with self._changed:
-            if connection in self._connections:
-                end = time.monotonic() + SEND_SECONDS
-                self._connections[connection] = min(self._connections[connection], end)
 
     def server_bind(self) -> None:
         """Listen, without asking a name server what this host is called."""
@@ -230,19 +225,18 @@ class _Input(io.RawIOBase):
 
 
 class _Output(io.RawIOBase):
-    """What a client is sent; says when that begins."""
+    """What a client is sent."""
 
-    def __init__(self, connection: socket.socket, begin: Callable[[], object]) -> None:
-        self._connection = connection
-        self._begin = begin
+    def __init__(self, server: Server, connection: socket.socket) -> None:
+        self._server, self._connection = server, connection
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
     def write(self, data: Any) -> int:
-        """Send all of some bytes."""
-        self._begin()
+        """Send all of some bytes; the client may take its time for that, but not the place of others."""
+        self._server.note(self._connection, time.monotonic() + SEND_SECONDS)
         self._connection.sendall(data)
         return len(data)
 
@@ -260,7 +254,7 @@ class _Handler(WSGIRequestHandler):
         self.rfile.close()
         self._input = _Input(self.connection)
         self.rfile = io.BufferedReader(self._input)
-        self.wfile = _Output(self.connection, lambda: self.server.note_sending(self.connection))
+        self.wfile = _Output(self.server, self.connection)
 
     def parse_request(self) -> bool:
         if not super().parse_request():

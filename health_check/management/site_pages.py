@@ -36,10 +36,10 @@ def as_mounted(page: View) -> View:
 
 @functools.lru_cache(maxsize=10)
 def _as_mounted(page: View, resolver: URLResolver) -> View:
-    callbacks = [each.callback for each in views_of(resolver.url_patterns)]
-    mounted = [callback for callback in callbacks if _shows(callback, page)]
+    open_elsewhere = getattr(getattr(page, "view_class", None), "open_elsewhere", ())  # by other packages, to everybody
+    mounted = [each.callback for each in views_of(resolver.url_patterns) if _shows(each.callback, page)]
     known = [callback for callback in mounted if is_issued(callback)]
-    guarded = (callback for callback in mounted if callback not in known and _path_of(callback) not in _open(page))
+    guarded = (each for each in mounted if each not in known and _path_of(each) not in open_elsewhere)
     return next(guarded, [*known, page][0])
 
 
@@ -54,12 +54,6 @@ def _shows(callback: View, page: View) -> bool:
         if makers and _calls_one_of(makers, inner if view is None else view):
             return True
     return False
-
-
-def _open(page: View) -> Collection[str]:
-    """Return the views of other packages that show a page to everybody."""
-    found: Collection[str] = getattr(getattr(page, "view_class", None), "open_elsewhere", ())
-    return found
 
 
 def _path_of(callback: object) -> str:

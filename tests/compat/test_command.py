@@ -15,7 +15,7 @@ from django.urls import get_script_prefix, include, path, resolve, set_script_pr
 from django.utils import translation
 from pytest_django import Settings
 
-from health_check.management.naming import find, path_of
+from health_check.management.choice import find, path_of
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.compat.shapes import Down, Up

@@ -8,12 +8,9 @@ import copy
 import dataclasses
 import datetime
 import email.utils
-import importlib
 import io
-import logging
 import re
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,16 +20,14 @@ from django.core.files.storage import Storage as DjangoStorage
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template import Context, Template
 from django.test import Client, RequestFactory
-from django.urls import include, path
+from django.urls import path
 from pytest_django import Settings
 
 import health_check
 from health_check.backends import HealthCheck
 from health_check.base import HealthCheckResult
 from health_check.exceptions import HealthCheckException, ServiceUnavailable, ServiceWarning
-from health_check.management.system_checks.endpoints import check_endpoints
 from health_check.management.system_checks.migration import check_hooks
-from health_check.registry.plugins import plugin_dir
 from health_check.views import HealthCheckView
 from tests.compat import shapes
 from tests.compat.shapes import Down, Field, Grumbling, Incident, Named, Up, Versioned
@@ -47,24 +42,18 @@ pytestmark = pytest.mark.filterwarnings(
 # -- what it is called
 
 
-def test_identifier__on_top_of_the_base_class(mount_checks: Mount, client: Client) -> None:
-    """An ``identifier`` that asks the base class is the label everywhere."""
-    mount_checks(Named)
-    assert client.get("/health/?format=json").json() == {"Named: the search": "OK"}
-
-
 class NamedCache(health_check.Cache):
-    """A check of ours under a name of the site's."""
+    """A check of ours under a name of the site's, though it has a ``repr`` of its own."""
 
     def identifier(self) -> str:
         """Say what it is called."""
         return f"Cache backend: {self.alias}"
 
 
-def test_identifier__of_a_subclass_of_ours(mount_checks: Mount, client: Client) -> None:
-    """An ``identifier`` on a subclass of one of our checks is its label, though these have a ``repr`` of their own."""
-    mount_checks(NamedCache)
-    assert client.get("/health/?format=json").json() == {"Cache backend: default": "OK"}
+def test_identifier__is_the_label(mount_checks: Mount, client: Client) -> None:
+    """An ``identifier``, which may ask the base class, is the label."""
+    mount_checks(Named, NamedCache)
+    assert client.get("/health/?format=json").json() == {"Named: the search": "OK", "Cache backend: default": "OK"}
 
 
 @pytest.mark.parametrize(
@@ -130,9 +119,14 @@ def test_view__plugins_as_a_list_and_as_a_dict(mount: Mount, client: Client) -> 
 
 @pytest.mark.parametrize("max_age", [0, 60])
 def test_pretty_status__overridden(mount: Mount, client: Client, settings: Settings, max_age: int) -> None:
-    """Words of the check's own are shown on every face, with what its run has found, secrets masked."""
+    """Words of the check's own are shown on every face where messages are, with what its run found, secrets masked."""
     settings.HEALTH_CHECK = {"MAX_AGE": max_age, "MAX_CONCURRENCY": 4}
-    mount(path("health/", HealthCheckView.as_view(checks=[Versioned, Grumbling]), name="health"))
+    checks = [Versioned, Grumbling]
+    mount(
+        path("health/", HealthCheckView.as_view(checks=checks), name="health"),
+        path("closed/", HealthCheckView.as_view(checks=checks, details="never"), name="closed"),
+    )
+    assert client.get("/closed/?format=json").json() == {"Versioned": "OK", "Grumbling": "warning"}
     for _ in range(2):
         said = client.get("/health/?format=json")
         assert said.status_code == 200
@@ -141,12 +135,6 @@ def test_pretty_status__overridden(mount: Mount, client: Client, settings: Setti
             "Grumbling": "1 problem(s)",
         }
     assert "Grumbling: 1 problem(s)" in client.get("/health/?format=text").text
-
-
-def test_pretty_status__overridden_is_a_detail(mount: Mount, client: Client) -> None:
-    """Where messages are not shown, such words are not either."""
-    mount(path("health/", HealthCheckView.as_view(checks=[Versioned, Grumbling], details="never"), name="health"))
-    assert client.get("/health/?format=json").json() == {"Versioned": "OK", "Grumbling": "warning"}
 
 
 class Unsayable(Up):
@@ -440,65 +428,6 @@ def test_conf__of_3x(settings: Settings) -> None:
     assert {**HEALTH_CHECK}["MEMORY_MIN"] == 100
 
 
-# -- views of the public suites
-
-
-@pytest.mark.parametrize(
-    ("check", "status", "text"),
-    [(Up, 200, "Up"), (Down, 500, "it is down"), (Grumbling, 200, "half of the nodes"), (Incident, 500, "an incident")],
-)
-@pytest.mark.parametrize(
-    ("accept", "query", "media_type"),
-    [
-        (None, "", "text/html"),
-        ("application/json", "", "application/json"),
-        ("text/html", "?format=json", "application/json"),
-        ("application/json; q=0.8, text/html; q=0.5", "", "application/json"),
-        ("application/xhtml+xml", "", "text/html"),
-        ("application/octet-stream, application/json; q=0.9", "", "application/json"),
-        ("text/html, application/xhtml+xml, application/json; q=0.9, */*; q=0.1", "", "text/html"),
-        ("text/html; q=0.1, application/xhtml+xml; q=0.1, application/json", "", "application/json"),
-        ("text/plain", "", "text/plain"),
-        ("application/atom+xml", "", "application/atom+xml"),
-        ("text/html", "?format=rss", "application/rss+xml"),
-    ],
-)
-def test_view__formats(
-    mount: Mount,
-    client: Client,
-    check: type,
-    status: int,
-    text: str,
-    accept: str | None,
-    query: str,
-    media_type: str,
-) -> None:
-    """Each format is chosen as before, with the status of the checks; feeds always with 200."""
-    plugin_dir.register(check)
-    mount(path("ht/", include("health_check.urls")))
-    response = client.get(f"/ht/{query}", headers={} if accept is None else {"accept": accept})
-    assert response.headers["Content-Type"].partition(";")[0] == media_type
-    assert response.status_code == (200 if media_type.endswith("xml") else status)
-    assert response.headers["Vary"] == "Accept"
-    assert media_type != "text/html" or text in response.text
-
-
-def test_view__warnings_do_not_count(mount: Mount, client: Client, settings: Settings) -> None:
-    """``WARNINGS_AS_ERRORS`` decides, and the warning is shown either way."""
-    plugin_dir.register(Incident)
-    mount(path("ht/", include("health_check.urls")))
-    settings.HEALTH_CHECK = {"WARNINGS_AS_ERRORS": False}
-    response = client.get("/ht/")
-    assert (response.status_code, "an incident" in response.text) == (200, True)
-
-
-def test_view__unsupported(mount: Mount, client: Client) -> None:
-    """What cannot be given is 406 in plain words that name what can."""
-    mount(path("ht/", include("health_check.urls")))
-    response = client.get("/ht/", headers={"accept": "application/octet-stream"})
-    assert (response.status_code, "text/html, application/json" in response.text) == (406, True)
-
-
 @pytest.mark.parametrize(
     ("options", "expected"),
     [({"checks": []}, []), ({"checks": [Up, ("health_check.Cache", {"alias": "default"})]}, ["Up", "Cache"])],
@@ -507,44 +436,3 @@ def test_get_plugins__of_an_instance(options: dict[str, Any], expected: list[str
     """``get_plugins`` yields labels and instances; an empty list none; nothing stated the defaults."""
     assert [label for label, _ in HealthCheckView(**options).get_plugins()] == expected
     assert len(list(HealthCheckView().get_plugins())) == 6
-
-
-def test_as_view__use_threading() -> None:
-    """The option of 3.x is taken, and warned of."""
-    with pytest.warns(DeprecationWarning, match="use_threading is deprecated"):
-        assert callable(HealthCheckView.as_view(use_threading=True))
-
-
-@pytest.mark.parametrize("build", [lambda: Down(), lambda: Old(), lambda: shapes.Incident()])
-def test_check__alone(build: Callable[[], HealthCheck], caplog: pytest.LogCaptureFixture) -> None:
-    """A check can be run without any site, and says how it was."""
-    check = build()
-    with caplog.at_level(logging.CRITICAL):
-        check.run_check()
-    assert (check.status, len(check.errors), check.critical_service) == (0, 1, True)
-    assert check.pretty_status() == str(check.errors[0])
-    check.add_error("more")
-    check.add_error(object())
-    assert check.pretty_status().splitlines()[1:] == ["unknown error: more", "unknown error"]
-
-
-@pytest.mark.parametrize(
-    ("method", "remedy"),
-    [
-        ("get_executor", "MAX_CONCURRENCY"),
-        ("get_checks", "get_plugins"),
-        ("render_to_response_openmetrics", "/metrics"),
-    ],
-)
-def test_w020__methods_of_views(mount: Mount, method: str, remedy: str) -> None:
-    """A view that overrides what is not called here is told what replaces it."""
-    view: Any = type("View", (HealthCheckView,), {method: lambda self, *args: None})
-    mount(path("health/", view.as_view(checks=[]), name="health"))
-    [message] = check_endpoints()
-    assert (ids([message]), remedy in str(message.hint)) == (["health_check.W020"], True)
-
-
-def test_import__crontask() -> None:
-    """What has no counterpart says what to do where it is imported."""
-    with pytest.raises(ModuleNotFoundError, match="keep its check as one of your own"):
-        importlib.import_module("health_check.contrib.crontask")

@@ -122,14 +122,14 @@ class Command(HealthCommand):
             raise CommandError(nothing_to_check(options))
         entries = options["verbosity"] > 1
         if options["format"] == "json-full":
-            self.stdout.write(listing.as_json(checks))
+            self.stdout.write(json.dumps(checks, indent=2))
         elif options["format"] == "json":
-            self.stdout.write(json.dumps([check.definition.label for check in checks], indent=2))
+            self.stdout.write(json.dumps([check["label"] for check in checks], indent=2))
         elif self.stdout.isatty() or entries:
             self.stdout.write(listing.as_table(checks, width=_columns(), entries=entries))
         else:
             for check in checks:
-                self.stdout.write(escaped(check.definition.label))
+                self.stdout.write(escaped(check["label"]))
 
     def _watch(self, look: Callable[[], Outcome], options: Mapping[str, Any]) -> bool:
         """Show the checks again and again until SIGTERM or Ctrl-C; return whether no endpoint failed at the end."""

@@ -14,7 +14,8 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.management.base import CommandError, CommandParser
 
 from health_check import extensions
-from health_check.management.arguments import NO_ENDPOINT, HealthCommand, where_records_are
+from health_check.management.arguments import HealthCommand, where_records_are
+from health_check.management.choice import NO_ENDPOINT
 from health_check.management.server import Application, Server, addresses
 from health_check.monitor import runtime
 from health_check.runner.observers import Trigger, triggered_by

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import warnings
 from typing import Any
 
 import pytest
 import redis
+from django.core.files.base import File
+from django.core.files.storage import InMemoryStorage
+from django.test import Client
 from pytest_django import Settings
 
 from health_check.compat.celery import CeleryHealthCheck, CeleryPingHealthCheck
@@ -14,6 +18,7 @@ from health_check.compat.checks import CacheBackend, MigrationsHealthCheck, Stor
 from health_check.compat.rabbitmq import RabbitMQHealthCheck
 from health_check.compat.redis import RedisHealthCheck
 from health_check.registry.definitions import label_of
+from tests.conftest import Mount
 
 SECRET = "planted-secret-7d1f"
 
@@ -64,6 +69,36 @@ def test_storage__alias_of_a_subclass() -> None:
         "default",
         "other",
     )
+
+
+class Losing(InMemoryStorage):
+    """Takes files and keeps none."""
+
+    def _save(self, name: str, content: File[bytes]) -> str:
+        return name
+
+
+@pytest.mark.parametrize(("path", "word"), [(f"{__name__}.Losing", "not there"), ("no.such.Storage", "cannot be used")])
+def test_storage__of_a_path(path: str, word: str) -> None:
+    """A subclass that names its backend, as the guide of 3.16 says, has that one checked: not the default one."""
+    check = type("Backup", (StorageHealthCheck,), {"storage": path})()
+    check.run_check()
+    assert word in check.pretty_status()
+
+
+@pytest.mark.parametrize("limit", [0, None])
+def test_psutil__no_limit(mount_checks: Mount, client: Client, settings: Settings, limit: float | None) -> None:
+    """A limit of 0 is none, as an option and as a setting of 3.x."""
+    settings.HEALTH_CHECK = {"DISK_USAGE_MAX": limit}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        mount_checks(
+            "health_check.contrib.psutil.backends.DiskUsage",
+            ("health_check.Disk", {"path": "/", "max_disk_usage_percent": limit}),
+            ("health_check.Memory", {"max_memory_usage_percent": limit}),
+            ("health_check.contrib.psutil.CPU", {"max_usage_percent": limit}),
+        )
+        assert set(client.get("/health/?format=json").json().values()) == {"OK"}
 
 
 def test_migrations__setting(settings: Settings) -> None:
