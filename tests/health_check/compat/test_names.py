@@ -36,13 +36,8 @@ OF_VERSION_4 = [
 ]
 """The classes of 4.8 that are checks; those of 3.23 by new names are among them."""
 
-EXCEPTIONS = [
-    "HealthCheckException",
-    "ServiceReturnedUnexpectedResult",
-    "ServiceUnavailable",
-    "ServiceWarning",
-    "StatusPageWarning",
-]
+RAISED = "HealthCheckException ServiceReturnedUnexpectedResult ServiceUnavailable ServiceWarning StatusPageWarning"
+EXCEPTIONS = [f"health_check.exceptions.{name}" for name in RAISED.split()]
 
 
 @pytest.mark.parametrize("name", names.CHECKS)
@@ -62,18 +57,12 @@ def test_former_name__warns_where_it_is_used() -> None:
     assert {warning.filename for warning in caught} == {__file__}
 
 
-@pytest.mark.parametrize("name", OF_VERSION_4)
+@pytest.mark.parametrize("name", [*OF_VERSION_4, *EXCEPTIONS])
 def test_name_of_version_4__is_the_same(name: str) -> None:
-    """A check of 4.x has the same name here, without a warning."""
+    """A check or an exception of 4.x has the same name here, without a warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert issubclass(import_string(name), HealthCheck)
-
-
-@pytest.mark.parametrize("name", EXCEPTIONS)
-def test_name_of_version_4__exceptions(name: str) -> None:
-    """The exceptions have the same names, too."""
-    assert issubclass(import_string(f"health_check.exceptions.{name}"), Exception)
+        assert issubclass(import_string(name), HealthCheck if name in OF_VERSION_4 else Exception)
 
 
 @pytest.mark.parametrize("module", names.GONE)

@@ -117,21 +117,17 @@ def test_setting__of_another_kind(settings: Settings) -> None:
         assert is_error is not isinstance(value, Mapping), value
 
 
-@pytest.mark.parametrize("key", [*KNOWN, *LEGACY])
-def test_setting__with_odd_values(key: str, settings: Settings) -> None:
-    """Whatever stands in a setting, it is an error at most, and said once."""
+@pytest.mark.parametrize("key", [*KNOWN, *LEGACY, "UNKNOWN"])
+def test_setting__with_odd_values(key: str, settings: Settings, mount: Mount, client: Client) -> None:
+    """Whatever stands in a setting, also what cannot be copied, is an error at most, and said once.
+
+    Pages answer, or say which setting cannot be used.
+    """
+    mount(path("a/", view(Fine), name="a"), path("live/", view(), name="live"))
     for value in odd_for(key):
         settings.HEALTH_CHECK = {key: value}
         texts = [message.msg for message in messages()]
         assert len(texts) == len(set(texts)), texts
-
-
-@pytest.mark.parametrize("key", [*KNOWN, *LEGACY, "UNKNOWN"])
-def test_answers__with_odd_values(key: str, settings: Settings, mount: Mount, client: Client) -> None:
-    """Whatever stands in a setting, also what cannot be copied, pages answer, or say which one cannot be used."""
-    mount(path("a/", view(Fine), name="a"), path("live/", view(), name="live"))
-    for value in odd_for(key):
-        settings.HEALTH_CHECK = {key: value}
         for url in ("/a/?format=json", "/a/", "/live/"):
             response = client.get(url)
             assert response.status_code == 200 or key in response.content.decode(), response.content
@@ -151,6 +147,8 @@ def test_access__with_odd_values(key: str, settings: Settings, mount: Mount) -> 
 def test_check__that_is_broken(mount: Mount) -> None:
     """Whatever stands in ``checks``, it is a warning at most, on readiness and liveness endpoints, too."""
     numbers = {"W017", "W018", "W003", "W010", "W012"}
+    mount(path("live/", Failing.as_view(), name="live"))
+    assert ids(messages()) == ["health_check.W012"]  # it may need a request
     for check in (Property, Unbuildable, Unnameable, Exiting, ExitingAtConstruction, *ODD):
         mount(
             path("a/", view(check), name="a"),
@@ -159,12 +157,6 @@ def test_check__that_is_broken(mount: Mount) -> None:
             path("d/", HealthCheckView.as_view(checks=check), name="d"),
         )
         assert set(ids(messages())) <= {f"health_check.{number}" for number in numbers}, check
-
-
-def test_view__that_is_broken(mount: Mount) -> None:
-    """A view that raises is one that needs a request, for all that can be known."""
-    mount(path("live/", Failing.as_view(), name="live"))
-    assert ids(messages()) == ["health_check.W012"]
 
 
 @pytest.mark.parametrize(
