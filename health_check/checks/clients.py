@@ -6,12 +6,10 @@ import contextlib
 import dataclasses
 import datetime
 from collections.abc import Iterator
-from typing import Any
 
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.memcached import PyMemcacheCache
 from django.core.cache.backends.redis import RedisCache
-from django.utils.module_loading import import_string
 
 from health_check.backends import ConciseRepr, HealthCheck
 from health_check.concurrency.connections import close_cache
@@ -72,27 +70,18 @@ def limited(alias: str, limit: float) -> Iterator[BaseCache]:
     Raises:
         InvalidCacheBackendError: If there is no such cache, or no such backend.
     """
-    parameters = dict(caches.settings.get(alias) or {})
-    backend = _backend(parameters.pop("BACKEND", None))
-    names = next((names for known, names in TIMEOUTS if issubclass(backend, known)), ())
+    cache: Any = caches[alias]
+    names = next((names for known, names in TIMEOUTS if isinstance(cache, known)), ())
     if not names:
-        yield caches[alias]
+        yield cache
         return
+    parameters = dict(caches.settings[alias])
     options = dict(parameters.get("OPTIONS") or {})
     for name in names:
         options[name] = min(seconds(options.get(name)) or limit, limit)
-    made = backend(parameters.pop("LOCATION", ""), {**parameters, "OPTIONS": options})
+    made = type(cache)(parameters.pop("LOCATION", ""), {**parameters, "OPTIONS": options})
     try:
         yield made
     finally:
         with contextlib.suppress(Exception):  # what is left of a connection that failed
             close_cache(made)
-
-
-def _backend(path: object) -> type[Any]:
-    """Return the class of a backend, or any other class where there is none: using the cache then raises."""
-    try:
-        found = import_string(str(path))
-    except ImportError:
-        return object
-    return found if isinstance(found, type) else object

@@ -31,9 +31,6 @@ class Migrations(Database):
     Verifies that the database has all migrations of the code that runs. It has not after a deployment without
     ``migrate``. Reads the table of migrations. That costs the database a connection and two queries a run, by default
     once a minute, and this process the import of all migrations.
-
-    Args:
-        alias: The database, as in ``DATABASES``; default ``"default"``.
     """
 
     max_age = 60

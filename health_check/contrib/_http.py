@@ -128,10 +128,9 @@ def _require_harmless(before: httpx.URL, after: httpx.URL, what: str, hosts: Col
 
 def _is_origin(first: httpx.URL, other: httpx.URL) -> bool:
     """Return whether a URL is of the origin of the first one, or the same host's over TLS, at the usual ports."""
-    if (first.scheme, first.host, first.port) == (other.scheme, other.host, other.port):
-        return True
-    upgraded = (first.scheme, first.port, other.scheme, other.port) == ("http", None, "https", None)
-    return upgraded and first.host == other.host
+    is_same = (first.scheme, first.port) == (other.scheme, other.port)
+    is_upgraded = (first.scheme, first.port, other.scheme, other.port) == ("http", None, "https", None)
+    return first.host == other.host and (is_same or is_upgraded)
 
 
 def _read(response: httpx.Response) -> Fetched:
@@ -173,10 +172,8 @@ def _trust(ca_file: str | None) -> ssl.SSLContext:
         ) from error
 
 
-@functools.cache
-def _usual_trust() -> ssl.SSLContext:
-    """Return what trusts the usual authorities, read once: that takes some 20 ms of a processor."""
-    return httpx.create_ssl_context()
+_usual_trust = functools.cache(httpx.create_ssl_context)
+"""Trusts the usual authorities, which are read once: that takes some 20 ms of a processor."""
 
 
 def _told(error: Exception, what: str) -> HealthCheckException:

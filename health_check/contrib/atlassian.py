@@ -88,7 +88,6 @@ class GitHub(AtlassianStatusPage):
     """Warn of incidents of GitHub.
 
     Args:
-        component: The name of a component that alone matters; default all.
         enterprise_region: The region of a GitHub Enterprise Cloud with data residency, as in ``"eu"``; default none.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -66,7 +67,8 @@ class Redis(ServiceCheck):
 
     def check_status(self) -> None:
         with _failures_named():
-            client = _copied(self.client) or self.client or self._new_client()
+            factory = self.client_factory or functools.partial(new_client, str(self.url))
+            client = _copied(self.client) or self.client or factory()
             is_ours = client is not self.client
             asynchronous = inspect.iscoroutinefunction(client.execute_command)
             own = _parts(client) if is_ours else []
@@ -95,9 +97,6 @@ class Redis(ServiceCheck):
             for part in to_close:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await part.aclose()
-
-    def _new_client(self) -> Any:
-        return self.client_factory() if self.client_factory is not None else new_client(str(self.url))
 
 
 def new_client(url: str, **options: Any) -> redis.Redis:

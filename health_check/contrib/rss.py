@@ -84,7 +84,6 @@ class AWS(Feed):
     Args:
         region: The region, as in ``"eu-central-1"``.
         service: The service, as in ``"ec2"``.
-        incident_hours: For how many hours after its last update an incident counts; default 8.
     """
 
     entry_each_time: ClassVar[bool] = True

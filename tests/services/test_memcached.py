@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from pymemcache import Client
 
 from health_check.contrib.memcached import Memcached
 from tests.services.contract import Contract, Service
@@ -44,24 +45,14 @@ def check_of(server: CacheServer) -> Memcached:
     return Memcached(server.location, timeout=BUDGET_SECONDS)
 
 
-def statistics(server: CacheServer) -> dict[str, int]:
-    """Return what it counts, by a connection of the test's own."""
-    with socket.create_connection(("127.0.0.1", server.port), BUDGET_SECONDS) as connection:
-        connection.sendall(b"stats\r\n")
-        received = b""
-        while not received.endswith(b"END\r\n"):
-            received += connection.recv(65536)
-    lines = [line.split() for line in received.decode().splitlines()[:-1]]
-    return {name: int(value) for _, name, value, *_ in lines if value.isdigit()}
-
-
 @pytest.fixture
 def service(server: CacheServer) -> Service:
     """Memcached, and the check of it."""
 
     def left() -> dict[str, int]:
-        known = statistics(server)
-        return {name: known[name] for name in ("curr_connections", "cmd_set", "curr_items")}
+        with contextlib.closing(Client(server.location)) as client:
+            known = client.stats()
+        return {name: known[name.encode()] for name in ("curr_connections", "cmd_set", "curr_items")}
 
     return Service(
         server=server,

@@ -69,6 +69,7 @@ def test_check__file_system_that_is_gone(tmp_path: pathlib.Path, settings: Setti
     assert error.startswith("unavailable: cannot save a file (")
 
 
+@pytest.mark.long  # starts Django twice, as a user without rights
 def test_check__folder_of_somebody_else(tmp_path: pathlib.Path) -> None:
     """A folder that the site's user may not write to is told, without its path; and nothing more once it may."""
     site = Site(folder=tmp_path, checks=["health_check.Storage"])
