@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 from collections.abc import Iterator
+from typing import Any
 
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.memcached import PyMemcacheCache
