@@ -47,6 +47,7 @@ def test_rules__default(settings: Settings) -> None:
     assert policy_of({}) == policy_of({"details": None, "open": None, "tokens": None}) == OPEN_TO_ALL
     assert not OPEN_TO_ALL.needs_authority()
     assert decide(asked(), OPEN_TO_ALL, never_asked) == LET_IN
+    assert decide(asked(), AccessPolicy(details="never"), never_asked).details is False
 
 
 def test_rules__argument_wins_key_by_key(settings: Settings) -> None:
@@ -54,17 +55,7 @@ def test_rules__argument_wins_key_by_key(settings: Settings) -> None:
     settings.HEALTH_CHECK = {"ACCESS": {"DETAILS": "never", "OPEN": False, "TOKENS": [TOKEN]}}
     policy = policy_of({"details": "authorized", "tokens": ["b"], "networks": None})
     assert (policy.details, policy.open, policy.tokens, policy.networks) == ("authorized", False, ("b",), ())
-
-
-def test_rules__show_no_token() -> None:
-    """A token is in no text that says what the policy is."""
-    assert TOKEN not in repr(policy_of({"tokens": [TOKEN]}))
-
-
-@pytest.mark.parametrize("policy", [AccessPolicy(), AccessPolicy(details="never")])
-def test_decide__nobody_asked_where_it_does_not_matter(policy: AccessPolicy) -> None:
-    """Where all get the same, nobody is looked up."""
-    decide(asked(), policy, never_asked)
+    assert TOKEN not in repr(policy_of({}))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +89,7 @@ def test_token__header(header: str, expected: int) -> None:
 @pytest.mark.parametrize("name", ["token", "access_token", "bearer", "authorization", "TOKENS"])
 def test_token__not_in_the_query_string(name: str) -> None:
     """A token in the query string, which proxies log, lets nobody in."""
-    for given in (TOKEN, f"Bearer%20{TOKEN}"):
-        assert decision(asked(path=f"/health/?{name}={given}"), tokens=[TOKEN]).status == 401
+    assert decision(asked(path=f"/health/?{name}={TOKEN}"), tokens=[TOKEN]).status == 401
 
 
 def test_token__compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,16 +122,12 @@ def test_token__compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> No
         ("10.1.2.3", [], False),
         ("", ["0.0.0.0/0", "::/0"], False),
         ("a name", ["0.0.0.0/0", "::/0"], False),
+        ("10.1.2.3", ["::ffff:10.0.0.0/104"], True),
     ],
 )
 def test_network__of_the_peer(peer: str, networks: list[str], is_in: bool) -> None:
     """A client is in a network by its address; one without address, on a unix socket, is in none."""
     assert decision(asked(peer=peer), networks=networks).status == (200 if is_in else 403)
-
-
-def test_network__mapped() -> None:
-    """A network of IPv4 addresses written in IPv6 is that network."""
-    assert decision(asked(peer="10.1.2.3"), networks=["::ffff:10.0.0.0/104"]).status == 200
 
 
 PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
@@ -151,6 +137,7 @@ PROXIES = ["10.0.0.0/8", "2001:db8::/32"]
     ("peer", "forwarded", "client"),
     [
         ("192.0.2.1", None, "192.0.2.1"),
+        ("10.0.0.1", None, "10.0.0.1"),  # a load balancer's own probe
         ("192.0.2.1", "172.16.0.1", "192.0.2.1"),
         ("10.0.0.1", "172.16.0.1", "172.16.0.1"),
         ("2001:db8::1", "172.16.0.1", "172.16.0.1"),
@@ -242,12 +229,6 @@ def test_refusal__says_why_once(
     assert TOKEN not in record.getMessage()
 
 
-def test_client__a_proxy_that_asks_for_itself() -> None:
-    """A load balancer's own probe carries no header of forwarding: then the balancer is who asks."""
-    policy = {"proxies": ["10.0.0.0/8"], "networks": ["10.0.0.0/8"]}
-    assert decision(asked(peer="10.0.0.1"), **policy).status == 200
-
-
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP", "True-Client-IP"])
 def test_client__forwarded_headers_are_not_believed_untold(header: str) -> None:
     """Without PROXIES no header says who asks; with them only one does."""
@@ -259,30 +240,30 @@ def _user(**flags: bool) -> object:
     return types.SimpleNamespace(**{"is_active": True, "is_staff": True, **flags})
 
 
+class Untouchable:
+    """A user that nobody is to look at."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
 @pytest.mark.parametrize(
-    ("user", "is_in"),
-    [(_user(), True), (_user(is_active=False), False), (_user(is_staff=False), False), (None, False)],
+    ("cookie", "user", "is_in"),
+    [
+        ("sessionid", _user(), True),
+        ("sessionid", _user(is_active=False), False),
+        ("sessionid", _user(is_staff=False), False),
+        ("sessionid", None, False),
+        ("other", None, False),
+        ("other", Untouchable(), False),
+    ],
 )
-def test_staff__active_members(user: Any, is_in: bool) -> None:
-    """Of those who have a session, active members of the staff are let in."""
-    request = asked(headers={"Cookie": "sessionid=x"})
+def test_staff__active_members(cookie: str, user: Any, is_in: bool) -> None:
+    """Of those who have a session, active members of the staff are let in; without one nobody is looked up."""
+    request = asked(headers={"Cookie": f"{cookie}=x"})
     if user is not None:
         request.user = user
     assert is_staff(request) is is_in
-
-
-def test_staff__nothing_looked_up_without_a_session() -> None:
-    """Without a session cookie, of the name that the site gives it, the user is not even looked at."""
-    request = asked(headers={"Cookie": "other=x"})
-    assert not hasattr(request, "user")
-    assert is_staff(request) is False
-
-    class Untouchable:
-        def __getattr__(self, name: str) -> Any:
-            raise AssertionError(name)
-
-    request.user = Untouchable()  # type: ignore[assignment]
-    assert is_staff(request) is False
 
 
 UNUSABLE: list[tuple[Any, str]] = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import Blown, Fine
 from tests.support.places import result_at
+from tests.support.site.planted import PRIVATE, SECRET, TOKEN
 from tests.support.site.stacks import STACKS, Ask, wsgi
 
 PLANTED = "planted"
@@ -80,29 +80,23 @@ def test_format__without_messages(
 
 
 @STACKS
-@pytest.mark.parametrize("status", [500, 503])
-def test_json__states(ask: Ask, status: int, mount: Mount) -> None:
-    """In JSON a state stands where the messages were; "OK" stays "OK"."""
-    mounted(mount, error_status_code=status)
-    response = ask("/health/?format=json")
-    assert response.status_code == status
-    assert response.content == b'{"Fine": "OK", "Weak": "warning", "Down": "error", "Blown": "error"}'
-
-
-def test_text__states(mount: Mount) -> None:
-    """In plain text a state stands where the messages were."""
-    mounted(mount)
-    assert wsgi("/health/?format=text").content.decode().splitlines() == [
-        "Fine: OK",
-        "Weak: warning",
-        "Down: error",
-        "Blown: error",
-    ]
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("json", b'{"Fine": "OK", "Weak": "warning", "Down": "error", "Blown": "error"}'),
+        ("text", b"Fine: OK\nWeak: warning\nDown: error\nBlown: error\n"),
+    ],
+)
+def test_bodies__states(ask: Ask, name: str, body: bytes, mount: Mount) -> None:
+    """A state stands where the messages were; "OK" stays "OK"."""
+    mounted(mount, error_status_code=503)
+    response = ask(f"/health/?format={name}")
+    assert (response.status_code, response.content) == (503, body)
 
 
 @STACKS
 @RUNNING
-def test_unknown__state(ask: Ask, configuration: dict[str, Any], settings: Settings, mount: Mount) -> None:
+def test_unusable_entry__state(ask: Ask, configuration: dict[str, Any], settings: Settings, mount: Mount) -> None:
     """An entry that is unusable is a state, too, without what is wrong with it."""
     settings.HEALTH_CHECK = configuration
     mounted(mount, checks=[("tests.support.checks.Fine", {"planted_option": PLANTED})])
@@ -183,32 +177,18 @@ def test_template__own(ask: Ask, configuration: dict[str, Any], settings: Settin
     assert PLANTED not in body
 
 
-@STACKS
-def test_report__has_nothing_more(ask: Ask, settings: Settings, mount: Mount) -> None:
-    """The report that templates and subclasses get has the messages nowhere, not even in its records."""
-    mounted(mount, Reporting)
-    assert PLANTED.encode() not in ask("/health/?format=json").content
-
-
-class Reporting(HealthCheckView):
-    """Shows the whole report, as a template may that shows what it gets."""
-
-    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
-        return HttpResponse(repr(self.report), status=status)
-
-
 class Scripted(HealthCheckView):
     """Makes its own JSON, from everything it can get at."""
 
     def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
-        errors: Sequence[object] = self.errors
         said = {label: [str(error) for error in plugin.errors] for label, plugin in plugins.items()}
-        return JsonResponse({"plugins": said, "errors": [str(error) for error in errors]}, status=status)
+        errors = [str(error) for error in self.errors]
+        return JsonResponse({"plugins": said, "errors": errors, "report": repr(self.report)}, status=status)
 
 
 @STACKS
 def test_subclass__own_json(ask: Ask, mount: Mount) -> None:
-    """A subclass gets the errors without details, too."""
+    """A subclass gets errors without details, too, and the report has the messages nowhere, not even in its records."""
     mounted(mount, Scripted)
     response = ask("/health/?format=json")
     assert response.status_code == 500
@@ -251,3 +231,31 @@ def test_page__login_link(mount: Mount, settings: Settings, options: dict[str, A
     body = wsgi("/health/?state=bad").content.decode()
     assert ("Log in</a>" in body) == bool(link)
     assert f'<a href="{link}' in body
+
+
+@STACKS
+@pytest.mark.parametrize("url", ["/health/", "/health/?format=json"])
+@pytest.mark.parametrize(
+    "configuration",
+    [{"TIMEOUT": SECRET}, {"STORE": {"BACKEND": SECRET}}, {"URLCONF": "tests.support.site.broken_urls"}],
+    ids=lambda configuration: str(*configuration),
+)
+@pytest.mark.parametrize("access", [{}, {"DETAILS": "never"}, {"DETAILS": "authorized", "TOKENS": [TOKEN]}], ids=str)
+def test_unusable_settings__not_told_without_details(
+    ask: Ask, configuration: dict[str, Any], access: dict[str, Any], url: str, settings: Settings, mount: Mount
+) -> None:
+    """Those who may not read messages learn only that something is wrong, and where others find out what.
+
+    Of an exception that a URLconf raises all others read only the class: its text was not meant for readers.
+    """
+    settings.HEALTH_CHECK = {**configuration, "ACCESS": access}
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
+    answer = ask(url)
+    text = answer.content.decode()
+    assert answer.status_code == 500
+    assert PRIVATE not in text
+    assert (f"HEALTH_CHECK['{next(iter(configuration))}']" in text) == (not access)
+    assert ("ZeroDivisionError" in text) == (not access and "URLCONF" in configuration)
+    if access:
+        assert SECRET not in text
+        assert "manage.py check" in text

@@ -1,4 +1,4 @@
-"""The callback of a health view: sync under WSGI, a native coroutine under ASGI."""
+"""The view under WSGI and ASGI: sync under the one, a native coroutine under the other, with the same answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient
 from django.urls import path
 from pytest_django import Settings
 
@@ -18,32 +18,23 @@ from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
 from health_check.views import HealthCheckView
 from health_check.views.sync_async import Callback
+from tests.conftest import Mount
+from tests.support.checks import AsyncExiting, AsyncFine, Broken, Exiting, Fine
+from tests.support.site.stacks import asgi, wsgi
 
-
-class Ready(HealthCheck):
-    """A check that is content."""
-
-    def check_status(self) -> None:
-        """Be content."""
+SETTINGS = pytest.mark.parametrize(
+    "configuration", [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}], ids=["here", "threads"]
+)
 
 
 class Custom(HealthCheckView):
     """A view whose author wrote a sync get."""
 
+    checks = (Fine, Broken)
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return HttpResponse(threading.current_thread().name)
-
-
-urlpatterns = [
-    path("health/", HealthCheckView.as_view(checks=[Ready]), name="health"),
-    path("custom/", Custom.as_view(checks=[Ready]), name="custom"),
-]
-
-
-@pytest.fixture(autouse=True)
-def _mounted(settings: Settings) -> None:
-    settings.ROOT_URLCONF = __name__
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 4}
+        statuses = ",".join(f"{label}={plugin.status}" for label, plugin in self.plugins.items())
+        return HttpResponse(f"{statuses} on {threading.current_thread().name}", status=218)
 
 
 def test_callback__is_a_coroutine_function_on_an_event_loop_only() -> None:
@@ -58,16 +49,6 @@ def test_callback__is_a_coroutine_function_on_an_event_loop_only() -> None:
     assert asyncio.run(ask())
 
 
-def test_callback__beside_a_loop__is_none() -> None:
-    """Where another greenlet of the thread runs a loop, no task of that loop is the one that asks."""
-    callback, loop, seen = HealthCheckView.as_view(checks=[]), asyncio.new_event_loop(), list[bool]()
-    loop.call_soon(lambda: seen.append(iscoroutinefunction(callback)))
-    loop.call_soon(loop.stop)
-    loop.run_forever()
-    loop.close()
-    assert seen == [False]
-
-
 def test_callback__keeps_what_django_and_others_look_for() -> None:
     """The attributes of the view are there: its class, its arguments, and its exemptions."""
     callback: Any = HealthCheckView.as_view(checks=[])
@@ -77,58 +58,91 @@ def test_callback__keeps_what_django_and_others_look_for() -> None:
     assert "default" in callback._non_atomic_requests
 
 
-@pytest.mark.parametrize("query", ["", "?format=json", "?format=text", "?format=health%2Bjson"])
-def test_answers__are_the_same_under_wsgi_and_asgi(query: str) -> None:
-    """Both ways lead to the same status, headers and body."""
+@SETTINGS
+@pytest.mark.parametrize(
+    "query", ["", *(f"?format={name}" for name in ("json", "text", "health%2Bjson", "rss", "atom"))]
+)
+def test_answers__are_the_same_under_wsgi_and_asgi(
+    settings: Settings, mount_checks: Mount, configuration: dict[str, int], query: str
+) -> None:
+    """Both ways lead to the same status, headers and body, also of what cannot be used, or ends the process."""
+    settings.HEALTH_CHECK = configuration
+    mount_checks(Fine, AsyncFine, Broken, Exiting, AsyncExiting, "no.such.Check")
     runtime.read()  # the page says what other endpoints answer, once that is known
-    sync = Client().get(f"/health/{query}")
-
-    async def ask() -> Any:
-        return await AsyncClient().get(f"/health/{query}")
-
-    native = asyncio.run(ask())
-    assert native.status_code == sync.status_code == 200
-    assert dict(native.headers) == dict(sync.headers)
-    if query:
+    sync, native = wsgi(f"/health/{query}"), asgi(f"/health/{query}")
+    assert native.status_code == sync.status_code == (200 if query in ("?format=rss", "?format=atom") else 500)
+    sizes = [headers.pop("Content-Length", None) for headers in (native.headers, sync.headers)]
+    assert native.headers == sync.headers
+    if query == "?format=json":
         assert native.content == sync.content
-    else:
-        assert b"Ready" in native.content
+        assert sizes[0] == sizes[1]
+        assert native.content.count(b"unknown error") == 2
+    for label in (b"Broken", b"AsyncExiting", b"no.such.Check"):
+        assert label in native.content
 
 
 @pytest.mark.parametrize("concurrency", [0, 4])
-def test_asgi__first_request__finds_the_endpoint_and_runs_it(settings: Settings, concurrency: int) -> None:
+def test_asgi__first_request__finds_the_endpoint_and_runs_it(
+    settings: Settings, mount_checks: Mount, concurrency: int
+) -> None:
     """Nothing has to be there before the first request."""
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": concurrency}
-
-    async def ask() -> Any:
-        return await AsyncClient().get("/health/?format=json")
-
-    assert asyncio.run(ask()).json() == {"Ready": "OK"}
+    mount_checks(Fine)
+    assert asgi("/health/?format=json").content == b'{"Fine": "OK"}'
 
 
-def test_asgi__bad_setting__is_an_answer(settings: Settings) -> None:
-    """A setting that cannot be used is told of in words, under ASGI too."""
-    settings.HEALTH_CHECK = {"MAX_AGE": 10, "MAX_CONCURRENCY": 4, "STORE": {"BACKEND": "no.such.Store"}}
+@pytest.mark.parametrize(
+    ("url", "accept", "configuration", "status", "words"),
+    [
+        ("/health/", "image/png", {}, 406, "Not acceptable"),
+        ("/health/?format=nonsense", "", {}, 406, "Not acceptable"),
+        ("/health/", "*/*;q=nonsense", {}, 200, "<title>"),
+        ("/health/", "", {"MAX_AGE": -1}, 500, "MAX_AGE"),
+        ("/health/", "", {"MAX_CONCURRENCY": 4, "STORE": {"BACKEND": "no.such.Store"}}, 500, "HEALTH_CHECK['STORE']"),
+    ],
+)
+def test_asgi__other_answers(
+    settings: Settings,
+    mount_checks: Mount,
+    url: str,
+    accept: str,
+    configuration: dict[str, Any],
+    status: int,
+    words: str,
+) -> None:
+    """What cannot be answered, or used, is said in plain words, under ASGI too."""
+    mount_checks(Fine)
+    settings.HEALTH_CHECK = configuration
+    response = asgi(url, headers={"Accept": accept})
+    assert (response.status_code, words in response.content.decode()) == (status, True)
+    assert ("<title>" in response.content.decode()) == (status == 200)
 
-    async def ask() -> Any:
-        return await AsyncClient().get("/health/")
 
-    response = asyncio.run(ask())
-    assert response.status_code == 500
-    assert b"HEALTH_CHECK['STORE']" in response.content
+def test_get__fresh_record_is_kept(settings: Settings, mount_checks: Mount) -> None:
+    """ASGI and WSGI show the same record."""
+    runs: list[int] = []
 
+    class Counting(HealthCheck):
+        def check_status(self) -> None:
+            runs.append(1)
 
-def test_overridden_view__stays_a_sync_view() -> None:
-    """A subclass with sync code of its own is called as Django calls any sync view."""
-    callback = Custom.as_view(checks=[Ready])
-    assert not isinstance(callback, Callback)
-
-    async def ask() -> Any:
-        return await AsyncClient().get("/custom/")
-
-    assert asyncio.run(ask()).content != b"MainThread"
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
+    mount_checks(Counting)
+    for _ in range(2):
+        assert asgi("/health/").status_code == wsgi("/health/").status_code == 200
+    assert len(runs) == 1
 
 
-def test_discovery__finds_callbacks() -> None:
-    """Both kinds are endpoints."""
-    assert [endpoint.name for endpoint in discover(__name__)] == ["health", "custom"]
+@SETTINGS
+def test_overridden_view__stays_a_sync_view(settings: Settings, mount: Mount, configuration: dict[str, int]) -> None:
+    """A subclass with sync code of its own is called as Django calls any sync view, and is an endpoint all the same."""
+    settings.HEALTH_CHECK = configuration
+    mount(
+        path("custom/", Custom.as_view(), name="custom"),
+        path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"),
+    )
+    assert not isinstance(Custom.as_view(), Callback)
+    response: Any = asyncio.run(AsyncClient().get("/custom/"))  # type: ignore[arg-type]
+    assert (response.status_code, response.content.split()[:2]) == (218, [b"Fine=1,Broken=0", b"on"])
+    assert not response.content.endswith(b"on MainThread")
+    assert [endpoint.name for endpoint in discover(settings.ROOT_URLCONF)] == ["custom", "health"]
