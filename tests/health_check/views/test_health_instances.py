@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import Client
 from django.urls import path
 from pytest_django import Settings
 
@@ -17,42 +16,43 @@ from health_check.views import HealthCheckView
 from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
 from tests.support.checks import Alias, Broken, Fine, Shaky
+from tests.support.site.stacks import STACKS, Ask
 
-GONE = {"Broken": "unavailable: Something went wrong!"}
-
-
-class InGet(HealthCheckView):
-    """Chooses in ``get``."""
-
-    checks = (Fine,)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        self.checks = [Broken]  # type: ignore[assignment, misc]
-        return super().get(request, *args, **kwargs)
+GONE = '{"Broken": "unavailable: Something went wrong!"}'
 
 
-class InSetup(HealthCheckView):
-    """Chooses in ``setup``."""
+class Saying(HealthCheckView):
+    """Says something of itself in one of its methods."""
 
     checks = (Fine,)
-
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.checks = iter([Broken])  # type: ignore[assignment, misc]
-
-
-class InInit(HealthCheckView):
-    """Chooses in ``__init__``."""
-
-    checks = (Fine,)
+    place = ""
+    values: Callable[[], dict[str, Any]] = dict
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.checks = [Broken]  # type: ignore[assignment, misc]
+        self.say("init")
+
+    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().setup(request, *args, **kwargs)
+        self.say("setup")
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        self.say("get")
+        assert len(self.errors) + len(self.plugins) >= 0
+        self.say("after it looked at its errors")
+        return super().get(request, *args, **kwargs)
+
+    def say(self, place: str) -> None:
+        """Say it if this is the place."""
+        if place == self.place:
+            for name, value in self.values().items():
+                setattr(self, name, value)
 
 
 class ByProperty(HealthCheckView):
-    """Chooses by a property."""
+    """Chooses by properties."""
+
+    error_status_code = property(lambda self: 429)  # type: ignore[assignment]
 
     @property
     def checks(self) -> Iterable[Any]:  # type: ignore[override]
@@ -67,116 +67,12 @@ class ByRequest(HealthCheckView):
         return [Broken] if self.request.path else []
 
 
-class TooLate(HealthCheckView):
-    """Looks at its errors before it chooses."""
-
-    checks = (Fine,)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        assert self.errors == []
-        self.checks = [Broken]  # type: ignore[assignment, misc]
-        return super().get(request, *args, **kwargs)
-
-
-VIEWS = [InGet, InSetup, InInit, ByProperty, ByRequest, TooLate]
-
-
-def wsgi(url: str) -> HttpResponse:
-    """Ask under WSGI."""
-    return Client().get(url)  # type: ignore[return-value]
-
-
-def asgi(url: str) -> HttpResponse:
-    """Ask under ASGI."""
-    return asyncio.run(AsyncClient().get(url))  # type: ignore[return-value]
-
-
-BOTH = pytest.mark.parametrize("ask", [wsgi, asgi])
-Ask = Callable[[str], HttpResponse]
-
-
-@BOTH
-@pytest.mark.parametrize("threads", [0, 4])
-@pytest.mark.parametrize("view_class", VIEWS)
-def test_checks__of_the_instance(
-    mount: Mount, settings: Settings, view_class: type[HealthCheckView], threads: int, ask: Ask
-) -> None:
-    """However a view chooses its checks, these are shown, and count, at every request."""
-    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads, "MAX_AGE": 60}
-    mount(path("health/", view_class.as_view(error_status_code=503), name="health"))
-    for _ in range(2):
-        response = ask("/health/?format=json")
-        assert (response.status_code, response.headers["Content-Type"]) == (503, "application/json")
-        assert response.json() == GONE  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize(
-    ("view_class", "label"),
-    [(InGet, "Fine"), (InSetup, "Fine"), (InInit, "Broken"), (ByProperty, "Broken"), (ByRequest, "Broken")],
-)
-def test_checks__that_metrics_show(mount: Mount, client: Client, view_class: type[HealthCheckView], label: str) -> None:
-    """Metrics show what a view says without a request; only where it needs one, what it then said."""
-    mount(path("health/", view_class.as_view(), name="health"), path("metrics", MetricsView.as_view()))
-    client.get("/health/")
-    text = client.get("/metrics").content.decode()
-    assert f'endpoint_check_info{{check="{label}",critical="true",url_name="health"}} 1.0' in text
-    assert "0x" not in text
-    assert [definition.label for definition in runtime.get().catalogue.check_set.definitions.values()] == [label]
-
-
-def test_checks__of_each_request(mount: Mount) -> None:
-    """Requests that choose otherwise are answered otherwise, also at the same moment."""
-
-    class Subset(HealthCheckView):
-        checks = (Fine, Broken)
-
-        def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            self.checks = [(Alias, {"alias": alias}) for alias in kwargs["aliases"].split(",")]  # type: ignore[assignment, misc]
-            return super().get(request, *args, **kwargs)
-
-    mount(path("health/<str:aliases>/", Subset.as_view(), name="health"))
-    for aliases in ("a", "b", "a,b", "a", "b,c"):
-        found = wsgi(f"/health/{aliases}/?format=json").json()  # type: ignore[attr-defined]
-        assert found == {f"Alias(alias='{alias}')": "OK" for alias in aliases.split(",")}
-    assert list(runtime.get().catalogue.check_set.definitions) == ["Fine", "Broken"]
-
-
-@BOTH
-@pytest.mark.parametrize(("status", "lenient"), [(429, False), (200, True)])
-def test_options__of_the_instance(mount: Mount, ask: Ask, status: int, lenient: bool) -> None:
-    """So are the status code, and whether warnings count."""
-
-    class Own(HealthCheckView):
-        checks = (Shaky,)
-
-        @property
-        def error_status_code(self) -> int:  # type: ignore[override]
-            return 429
-
-        def __init__(self, **kwargs: Any) -> None:
-            super().__init__(**kwargs)
-            self.warnings_as_errors = not lenient  # type: ignore[misc]
-
-    mount(path("health/", Own.as_view(), name="health"))
-    assert ask("/health/?format=json").status_code == status
-
-
 class Raising(HealthCheckView):
     """Cannot say what it checks."""
 
     @property
     def checks(self) -> list[Any]:  # type: ignore[override]
         raise ZeroDivisionError("a text that nobody meant for readers")
-
-
-class NoStatus(HealthCheckView):
-    """Says a status that would be a wrong answer."""
-
-    checks = (Broken,)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        self.error_status_code = 200  # type: ignore[misc]
-        return super().get(request, *args, **kwargs)
 
 
 class NoAccess(HealthCheckView):
@@ -189,58 +85,91 @@ class NoAccess(HealthCheckView):
         raise ZeroDivisionError("a text that nobody meant for readers")
 
 
-@BOTH
+PLACES = ("init", "setup", "get", "after it looked at its errors")
+
+SAID: list[tuple[Callable[[], dict[str, Any]], int, str]] = [
+    (lambda: {"checks": [Broken]}, 500, GONE),
+    (lambda: {"checks": iter([Broken]), "error_status_code": 429}, 429, GONE),
+    (lambda: {"checks": [Shaky]}, 500, '{"Shaky": "warning: Not for long!"}'),
+    (lambda: {"checks": [Shaky], "warnings_as_errors": False}, 200, '{"Shaky": "warning: Not for long!"}'),
+    (lambda: {"checks": [Broken], "error_status_code": 200}, 500, "error_status_code is 200"),
+    (lambda: {"checks": [Broken], "details": "never"}, 500, '{"Broken": "error"}'),
+    (lambda: {"open": False}, 403, "Not allowed."),
+]
+
+
+@STACKS
+@pytest.mark.parametrize("threads", [0, 4])
 @pytest.mark.parametrize(
-    ("view_class", "words"),
+    ("view_class", "options", "status", "words"),
     [
-        (Raising, "Raising.checks raised ZeroDivisionError"),
-        (NoStatus, "error_status_code is 200"),
-        (NoAccess, "NoAccess.open raised ZeroDivisionError"),
+        *(
+            (Saying, {"place": place, "values": values}, status, words)
+            for place in PLACES
+            for values, status, words in SAID
+        ),
+        (ByProperty, {}, 429, GONE),
+        (ByRequest, {}, 500, GONE),
+        (Raising, {}, 500, "Raising.checks raised ZeroDivisionError"),
+        (NoAccess, {}, 500, "NoAccess.open raised ZeroDivisionError"),
     ],
 )
-def test_instance__that_cannot_say(mount: Mount, view_class: type[HealthCheckView], words: str, ask: Ask) -> None:
-    """What a view cannot say is an error that names it, and never another answer."""
-    mount(path("health/", view_class.as_view(), name="health"))
-    response = ask("/health/?format=text")
-    assert response.status_code == 500
-    assert words in response.content.decode()
-    assert "nobody meant" not in response.content.decode()
+def test_instance__says(
+    mount: Mount,
+    settings: Settings,
+    view_class: type[HealthCheckView],
+    options: dict[str, Any],
+    status: int,
+    words: str,
+    threads: int,
+    ask: Ask,
+) -> None:
+    """However a view says what it checks, how that counts, and who is answered, that holds at every request.
+
+    What it cannot say is an error that names it, and never another answer.
+    """
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": threads, "MAX_AGE": 60}
+    mount(path("health/", view_class.as_view(**options), name="health"))
+    for _ in range(2):
+        response = ask("/health/?format=json")
+        assert response.status_code == status
+        assert words in response.content.decode()
+        assert "nobody meant" not in response.content.decode()
 
 
-class Closing(HealthCheckView):
-    """Closes itself in one of its methods."""
-
-    checks = (Broken,)
-    place = ""
-    values: dict[str, Any] = {}  # noqa: RUF012
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.say("init")
-
-    def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        super().setup(request, *args, **kwargs)
-        self.say("setup")
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        assert self.errors
-        self.say("get")
-        return super().get(request, *args, **kwargs)
-
-    def say(self, place: str) -> None:
-        """Say it if this is the place."""
-        if place == self.place:
-            for name, value in self.values.items():
-                setattr(self, name, value)
+@pytest.mark.parametrize(
+    ("view_class", "options", "label"),
+    [
+        *((Saying, {"place": place, "values": SAID[0][0]}, "Fine") for place in ("get", "setup")),
+        (Saying, {"place": "init", "values": SAID[0][0]}, "Broken"),
+        (ByProperty, {}, "Broken"),
+        (ByRequest, {}, "Broken"),
+    ],
+)
+def test_checks__that_metrics_show(
+    mount: Mount, client: Client, view_class: type[HealthCheckView], options: dict[str, Any], label: str
+) -> None:
+    """Metrics show what a view says without a request; only where it needs one, what it then said."""
+    mount(path("health/", view_class.as_view(**options), name="health"), path("metrics", MetricsView.as_view()))
+    client.get("/health/")
+    text = client.get("/metrics").content.decode()
+    assert f'endpoint_check_info{{check="{label}",critical="true",url_name="health"}} 1.0' in text
+    assert "0x" not in text
+    assert [definition.label for definition in runtime.get().catalogue.check_set.definitions.values()] == [label]
 
 
-@BOTH
-@pytest.mark.parametrize("place", ["init", "setup", "get"])
-def test_access__of_the_instance(mount: Mount, place: str, ask: Ask) -> None:
-    """And so is who is answered, and who may read messages."""
-    mount(
-        path("closed/", Closing.as_view(place=place, values={"open": False}), name="closed"),
-        path("bare/", Closing.as_view(place=place, values={"details": "never"}), name="bare"),
-    )
-    assert ask("/closed/?format=json").status_code == 403
-    assert ask("/bare/?format=json").json() == {"Broken": "error"}  # type: ignore[attr-defined]
+def test_checks__of_each_request(mount: Mount, client: Client) -> None:
+    """Requests that choose otherwise are answered otherwise, also at the same moment."""
+
+    class Subset(HealthCheckView):
+        checks = (Fine, Broken)
+
+        def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            self.checks = [(Alias, {"alias": alias}) for alias in kwargs["aliases"].split(",")]  # type: ignore[assignment, misc]
+            return super().get(request, *args, **kwargs)
+
+    mount(path("health/<str:aliases>/", Subset.as_view(), name="health"))
+    for aliases in ("a", "b", "a,b", "a", "b,c"):
+        found = client.get(f"/health/{aliases}/?format=json").json()
+        assert found == {f"Alias(alias='{alias}')": "OK" for alias in aliases.split(",")}
+    assert list(runtime.get().catalogue.check_set.definitions) == ["Fine", "Broken"]

@@ -88,26 +88,20 @@ def _users(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("_users", "site")
 @pytest.mark.parametrize("url", PATHS)
-def test_session__untouched(settings: Settings, client: Client, url: str) -> None:
-    """Not even with a session cookie are session, user or database touched."""
-    client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
+@pytest.mark.parametrize("login_required", [False, True])
+def test_session__untouched(settings: Settings, client: Client, url: str, login_required: bool) -> None:
+    """Not even with a session cookie are session, user or database touched; a login that others require is not ours."""
+    if login_required:
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+        assert client.get("/plain/").status_code == 302
+    else:
+        client.cookies[settings.SESSION_COOKIE_NAME] = "a" * 32
     response = client.get(url)
     assert response.status_code == 200
     assert "Shaky" in response.content.decode()
     assert "Cookie" not in response.headers["Vary"]
     assert not response.cookies
     assert not response.wsgi_request.session.accessed
-
-
-@pytest.mark.usefixtures("_users", "site")
-@pytest.mark.parametrize("url", PATHS)
-def test_login_required__not_for_us(settings: Settings, client: Client, url: str) -> None:
-    """Where every other view requires a login, ours do not."""
-    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
-    assert client.get("/plain/").status_code == 302
-    response = client.get(url)
-    assert response.status_code == 200
-    assert "Shaky" in response.content.decode()
 
 
 @pytest.mark.parametrize("url", ["/health/?format=json", "/metrics"])

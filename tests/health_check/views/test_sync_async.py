@@ -119,17 +119,19 @@ def test_asgi__other_answers(
 
 
 def test_get__fresh_record_is_kept(settings: Settings, mount_checks: Mount) -> None:
-    """ASGI and WSGI show the same record."""
+    """ASGI and WSGI show the same record in all formats, and no check runs again while it is fresh."""
     runs: list[int] = []
 
     class Counting(HealthCheck):
         def check_status(self) -> None:
             runs.append(1)
+            if len(runs) % 2:
+                self.add_error("odd")
 
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
     mount_checks(Counting)
-    for _ in range(2):
-        assert asgi("/health/").status_code == wsgi("/health/").status_code == 200
+    for name in ("html", "json", "text", "health%2Bjson"):
+        assert asgi(f"/health/?format={name}").status_code == wsgi(f"/health/?format={name}").status_code == 500
     assert len(runs) == 1
 
 
