@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-from django.test import Client
 from django.urls import path
 from pytest_django import Settings
 
@@ -80,20 +79,15 @@ def test_badge__says(ask: Ask, url: str, text: str) -> None:
 @STACKS
 @pytest.mark.usefixtures("_site")
 def test_badge__is_asked_about_by_its_etag(ask: Ask) -> None:
-    """It may be kept for some seconds; who has it gets 304 then, and another one once there is another."""
+    """It may be kept for some seconds; who has it gets 304 then; who is not let in, or asks for no check, gets none."""
     first = ask("/health/?format=svg&check=Fine")
     assert first.headers["Cache-Control"] == "private, max-age=10"
     again = ask("/health/?format=svg&check=Fine", headers={"If-None-Match": f'"x", W/{first.headers["ETag"]}'})
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
     other = ask("/health/?format=svg", headers={"If-None-Match": first.headers["ETag"]})
     assert (other.status_code, told(other.content)) == (200, "shop: warning")
-
-
-@pytest.mark.usefixtures("_site")
-def test_badge__after_access(client: Client) -> None:
-    """Who is not let in gets no badge; of an unknown check there is none."""
-    assert client.get("/guarded/?format=svg").status_code == 403
-    assert client.get("/health/?format=svg&check=Nothing").status_code == 404
+    assert ask("/guarded/?format=svg").status_code == 403
+    assert ask("/health/?format=svg&check=Nothing").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["x" * 1000, "größe ☃ <b>&", '"quoted"'])

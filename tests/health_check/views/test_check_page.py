@@ -54,10 +54,8 @@ def _site(mount: Mount, settings: Settings) -> None:
     settings.ALLOWED_HOSTS = ["testserver", "localhost"]
     view = HealthCheckView.as_view
     mount(
-        path("health/", view(checks=[(Search, {**OPTIONS, "name": "a=b & c"})]), name="health"),
-        path(
-            "ready/", view(checks=[(Search, {**OPTIONS, "name": "a=b & c", "critical_service": False})]), name="ready"
-        ),
+        path("health/", view(checks=[(Search, OPTIONS)]), name="health"),
+        path("ready/", view(checks=[(Search, {**OPTIONS, "critical_service": False})]), name="ready"),
     )
 
 
@@ -99,16 +97,14 @@ def test_page__of_a_check(client: Client, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("_site")
-def test_page__links_lead_there(client: Client) -> None:
-    """Each row of the page of all checks links to the page of its check."""
+def test_page__links_and_copies(client: Client) -> None:
+    """Each row of the page of all checks links to the page of its check.
+
+    What is to be copied there has the address that was asked for, also where pages are kept.
+    """
     document = client.get("/health/").content.decode()
     assert "?check=a%3Db+%26+c" in StatusPage(document).links
     assert "What it is" not in document
-
-
-@pytest.mark.usefixtures("_site")
-def test_page__of_the_host_that_was_asked_for(client: Client) -> None:
-    """What is to be copied has the address that was asked for, also where pages are kept."""
     for host in ("testserver", "localhost", "testserver"):
         document = client.get("/health/?check=a%3Db+%26+c", headers={"Host": host}).content.decode()
         assert f"http://{host}/health/?check=a%3Db+%26+c&amp;format=text" in document

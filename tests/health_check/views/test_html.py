@@ -40,18 +40,24 @@ def page(*rows: Row) -> str:
 
 
 def test_page__rows() -> None:
-    """Each row has the check's state with a sign, its label, how long it has been so, the time taken and the age."""
+    """Each row has the check's state with a sign, its label, how long it has been so, the time taken and the age.
+
+    One that is not critical is marked, and one that never ran is unknown.
+    """
     found = rows_of(
         page(
             row(reading("Database", time_taken=0.0123, finished=time.time() - 42)),
-            row(reading("Disk", ServiceWarning("95 % in use"), time_taken=2.5)),
+            row(reading("Disk", ServiceWarning("95 % in use"), time_taken=2.5), critical=False),
+            row(unknown("Mail", ServiceUnavailable("no result yet"))),
         )
     )
-    second, first = found
-    assert (first["state"], first["name"], first["message"]) == ("✓ ok", "Database", "")
-    assert re.fullmatch(r"for 4[23] s ?run 4[23] s ago, 12\.3 ms", first["age"])
-    assert (second["state"], second["name"], second["message"]) == ("! warning", "Disk", "warning: 95 % in use")
-    assert re.fullmatch(r"for 0 s ?run 0 s ago, 2\.50 s", second["age"])
+    assert [(each["state"], each["name"], each["message"]) for each in found] == [
+        ("? unknown", "Mail", "unavailable: no result yet"),
+        ("! warning", "Disk optional", "warning: 95 % in use"),
+        ("✓ ok", "Database", ""),
+    ]
+    ages = r"never run", r"for 0 s ?run 0 s ago, 2\.50 s", r"for 4[23] s ?run 4[23] s ago, 12\.3 ms"
+    assert [bool(re.fullmatch(age, each["age"])) for each, age in zip(found, ages, strict=True)] == [True] * 3
 
 
 def test_page__several_messages() -> None:
@@ -64,22 +70,6 @@ def test_page__several_messages() -> None:
     assert rows_of(document)[0]["message"].endswith("x" * 1000)
 
 
-def test_page__never_ran() -> None:
-    """A check that never ran is unknown, and says so."""
-    (found,) = rows_of(page(row(unknown("Mail", ServiceUnavailable("no result yet")))))
-    assert (found["state"], found["message"], found["age"]) == (
-        "? unknown",
-        "unavailable: no result yet",
-        "never run",
-    )
-
-
-def test_page__optional() -> None:
-    """A check that is not critical is marked."""
-    first, second = rows_of(page(row(reading("Database")), row(reading("Search"), critical=False)))
-    assert (first["name"], second["name"]) == ("Database", "Search optional")
-
-
 @pytest.mark.parametrize("use_tz", [True, False])
 def test_page__time_for_machines(settings: Settings, use_tz: bool) -> None:
     """The time of the run is there to the second, with its offset."""
@@ -87,13 +77,6 @@ def test_page__time_for_machines(settings: Settings, use_tz: bool) -> None:
     moment = StatusPage(page(row(reading("Database", finished=1_700_000_000)))).times[-1]
     assert datetime.datetime.fromisoformat(moment).timestamp() == 1_700_000_000
     assert datetime.datetime.fromisoformat(moment).tzinfo is not None
-
-
-def test_page__without_checks() -> None:
-    """An endpoint without checks says so, without an empty list."""
-    document = page()
-    assert 'class="rows"' not in document
-    assert "no checks" in document
 
 
 @pytest.mark.parametrize(
@@ -114,23 +97,23 @@ def test_page__escapes(text: str) -> None:
         assert "<img" not in document
 
 
-def test_page__self_contained() -> None:
-    """The page runs nothing, has no styles of its own, and loads nothing but from its own address."""
-    document = page(row(reading("Database")), row(reading("Cache", "gone")))
+@pytest.mark.parametrize("rows", [[], [row(reading("Database")), row(reading("Cache", "gone"))]], ids=["none", "two"])
+def test_page__self_contained_and_for_everybody(rows: Sequence[Row]) -> None:
+    """The page runs nothing, has no styles of its own, and loads nothing but from its own address.
+
+    It names its language, scales to a phone, has both colour schemes, and one heading of the first level.
+    """
+    document = page(*rows)
     assert DOCUMENT.fullmatch(document)
     forbidden = r"<script|<style|<img|<iframe|\ssrc=|\sstyle=|url\(|@import|\son\w+=|https?://|http-equiv"
     assert re.findall(forbidden, document) == []
     addresses = re.findall(r'(?:href|action)="([^"]*)"', document)
     assert [address for address in addresses if not address.startswith(("?", "#", "/"))] == []
-
-
-def test_page__for_everybody() -> None:
-    """The page names its language, scales to a phone, has both colour schemes, and one heading of the first level."""
-    document = page(row(reading("Database")))
     assert '<html lang="en">' in document
     assert 'name="viewport" content="width=device-width' in document
     assert document.count("<h1") == 1
     assert b"prefers-color-scheme: dark" in read("css")[0]
+    assert ('class="rows"' in document, "no checks" in document) == (bool(rows), not rows)
 
 
 @pytest.mark.parametrize("name", ["atom", "rss", "json", "health%2Bjson"])
@@ -255,22 +238,6 @@ def test_own_template__context(own_templates: OwnTemplates, mount: Mount, client
     assert client.get("/fine/").content.decode() == "[Fine|1|OK|True|0.0]<Fine>none"
 
 
-def test_own_template__of_our_name(own_templates: OwnTemplates, mount_checks: Mount, client: Client) -> None:
-    """A project may replace our template by one of the same name."""
-    own_templates({"health_check/index.html": "own"})
-    mount_checks(Fine)
-    assert client.get("/health/").content == b"own"
-
-
-def test_own_template__request_and_context_processors(
-    own_templates: OwnTemplates, mount: Mount, client: Client
-) -> None:
-    """The project's own template has the request and the context processors."""
-    own_templates({"own.html": "{{ request.path }}"}, "django.template.context_processors.request")
-    mount(path("health/", HealthCheckView.as_view(checks=[], template_name="own.html")))
-    assert client.get("/health/").content == b"/health/"
-
-
 @pytest.mark.parametrize(
     "template", ["{% bad tag", "{{ plugins.0.nonsense|nonsense }}", "{% include 'missing' %}", "fine"]
 )
@@ -288,31 +255,19 @@ def test_own_template__raises(
     assert b"ZeroDivisionError" not in response.content
 
 
-def test_own_template__missing(mount: Mount, client: Client) -> None:
-    """A template that does not exist gives the states in plain text."""
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name="missing.html")))
-    response = client.get("/health/")
-    assert (response.status_code, response.content) == (200, b"Fine: OK\n")
-
-
+@pytest.mark.parametrize("has_engine", [True, False])
 def test_our_template__needs_nothing_of_the_project(
-    own_templates: OwnTemplates, mount_checks: Mount, client: Client
+    own_templates: OwnTemplates, settings: Settings, mount_checks: Mount, client: Client, has_engine: bool
 ) -> None:
-    """Our own page calls no context processor, which might query the database that is down."""
+    """Our own page needs no template engine, and no context processor, which might query the database that is down."""
     own_templates({}, f"{__name__}.raising_context_processor")
+    if not has_engine:
+        settings.TEMPLATES = []
     mount_checks(Broken)
     response = client.get("/health/")
     assert response.status_code == 500
-    assert [found["name"] for found in rows_of(response.content.decode())] == ["Broken"]
-
-
-def test_our_template__without_engine(settings: Settings, mount_checks: Mount, client: Client) -> None:
-    """The page is there for a project without any template engine, too."""
-    settings.TEMPLATES = []
-    mount_checks(Fine)
-    response = client.get("/health/")
-    assert response.status_code == 200
     assert DOCUMENT.fullmatch(response.content.decode())
+    assert [found["name"] for found in rows_of(response.content.decode())] == ["Broken"]
 
 
 HOSTILE = """"><script>alert(1)</script><img src=x onerror='alert(1)'>"""
@@ -363,12 +318,35 @@ def test_page__history_of_real_runs(settings: Settings, mount_checks: Mount, cli
     assert (incident[0], incident[5].strip()) == ("Broken", "unavailable: Something went wrong!")
 
 
-def test_own_template__what_ours_shows(
-    own_templates: OwnTemplates, mount: Mount, client: Client, know: Callable[[History], None]
+@pytest.mark.parametrize(
+    ("templates", "template_name", "shown"),
+    [
+        ({"health_check/index.html": "own"}, "health_check/index.html", b"own"),
+        ({"own.html": "{{ request.path }}"}, "own.html", b"/health/"),
+        (
+            {"own.html": "{% for line in lines %}{{ line.up }}{% endfor %} {{ hosts.1.name }} {{ headline }}"},
+            "own.html",
+            b"100 % web2 All checks pass",
+        ),
+        ({}, "missing.html", b"Fine: OK\n"),
+    ],
+)
+def test_own_template__has_what_ours_shows(
+    own_templates: OwnTemplates,
+    mount: Mount,
+    client: Client,
+    know: Callable[[History], None],
+    templates: dict[str, str],
+    template_name: str,
+    shown: bytes,
 ) -> None:
-    """A template of the project's own has what ours shows: bars and other hosts, too."""
+    """A template of the project's own, also of our name, has the request, its context processors, and what ours shows.
+
+    Where it does not exist, the states are shown in plain text.
+    """
     periods = gapless([Period(0)._replace(ok=1)], 1.0, length=HALF_HOUR, count=HALF_HOURS)
     know(History(half_hours={"Fine": periods}, elsewhere=known_of("web2", Mail=[]).elsewhere))
-    own_templates({"own.html": "{% for line in lines %}{{ line.up }}{% endfor %} {{ hosts.1.name }} {{ headline }}"})
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name="own.html")))
-    assert client.get("/health/").content == b"100 % web2 All checks pass"
+    own_templates(templates, "django.template.context_processors.request")
+    mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name=template_name)))
+    response = client.get("/health/")
+    assert (response.status_code, response.content) == (200, shown)
