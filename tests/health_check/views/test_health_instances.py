@@ -52,7 +52,7 @@ class Saying(HealthCheckView):
 class ByProperty(HealthCheckView):
     """Chooses by properties."""
 
-    error_status_code = property(lambda self: 429)  # type: ignore[assignment]
+    error_status_code = property(lambda self: 429)
 
     @property
     def checks(self) -> Iterable[Any]:  # type: ignore[override]

@@ -144,7 +144,7 @@ def test_overridden_view__stays_a_sync_view(settings: Settings, mount: Mount, co
         path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"),
     )
     assert not isinstance(Custom.as_view(), Callback)
-    response: Any = asyncio.run(AsyncClient().get("/custom/"))  # type: ignore[arg-type]
+    response: Any = asyncio.run(AsyncClient().get("/custom/"))
     assert (response.status_code, response.content.split()[:2]) == (218, [b"Fine=1,Broken=0", b"on"])
     assert not response.content.endswith(b"on MainThread")
     assert [endpoint.name for endpoint in discover(settings.ROOT_URLCONF)] == ["custom", "health"]
