@@ -10,7 +10,6 @@ import pathlib
 import pickle
 import random
 import shutil
-import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +28,7 @@ from health_check.monitor import runtime
 from health_check.stores import Key
 from health_check.stores.cache import DjangoCacheStore
 from tests.end_to_end.test_fuzz import Log, logged
-from tests.support.caches import CacheServer, memcached_server, redis_server
+from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually
 from tests.support.fuzz_records import MAX_AGE, as_any_type, as_text, damaged, forged, may_be_shown
 from tests.support.fuzz_requests import SECONDS
@@ -128,15 +127,14 @@ class KeptInFile(Kept):
 
 
 class KeptInCache(Kept):
-    """The keys of a cache.
+    """The keys of a Redis.
 
     Args:
         server: Where it is.
     """
 
     def __init__(self, server: CacheServer) -> None:
-        self._server = server
-        self._client = redis_client.Redis(port=server.port) if "redis" in server.location else None
+        self._client = redis_client.Redis(port=server.port)
         store = DjangoCacheStore()
         record = store._record_key(Key(label="Truthful"))
         found = eventually(lambda: self._found(record), what="the record")
@@ -146,28 +144,13 @@ class KeptInCache(Kept):
         self._values[store._named("hosts")] = json.dumps({"west": time.time(), "here": time.time()})
 
     def _found(self, record: str) -> list[str]:
-        """Return the keys, once the record is among them: Memcached lists what it has had for a moment."""
-        found = [name.removeprefix(":1:") for name in (self._in_redis() if self._client else self._in_memcached())]
+        """Return the keys, once the record is among them."""
+        found = [key.decode().removeprefix(":1:") for key in self._client.scan_iter()]
         return found if record in found else []
 
     def close(self) -> None:
         """Let go of the connection."""
-        if self._client is not None:
-            self._client.close()
-
-    def _in_redis(self) -> list[str]:
-        assert self._client is not None
-        return [key.decode() for key in self._client.scan_iter()]
-
-    def _in_memcached(self) -> list[str]:
-        with socket.create_connection(("127.0.0.1", self._server.port), 10) as connection:
-            connection.sendall(b"lru_crawler metadump all\r\n")
-            received = b""
-            while not received.endswith(b"END\r\n"):
-                received += connection.recv(65536)
-        return [
-            line.split()[0].removeprefix(b"key=").decode().replace("%3A", ":") for line in received.splitlines()[:-1]
-        ]
+        self._client.close()
 
     def names(self) -> list[Any]:
         return list(self._values)
@@ -181,14 +164,14 @@ class KeptInCache(Kept):
         caches["default"].set_many(dict(others))
 
     def replace(self, name: Any, value: object, dice: random.Random) -> None:
-        if self._client is not None and isinstance(value, bytes):
+        if isinstance(value, bytes):
             self._client.set(f":1:{name}", value if dice.random() < 0.5 else pickle.dumps(value)[:-2])
         else:
             with contextlib.suppress(Exception):  # what Django or the server does not take
                 caches["default"].set(name, value)
 
 
-@pytest.fixture(params=["file", "redis", "memcached"])
+@pytest.fixture(params=["file", "redis"])
 def kept(
     request: pytest.FixtureRequest, tmp_path: pathlib.Path, settings: Settings, mount_checks: Any
 ) -> Iterator[Kept]:
@@ -202,7 +185,7 @@ def kept(
         use()
         yield KeptInFile(tmp_path / "store.sqlite3")
         return
-    with (redis_server if request.param == "redis" else memcached_server)(tmp_path / "server") as server:
+    with redis_server(tmp_path / "server") as server:
         settings.CACHES = {"default": server.configuration()}
         settings.HEALTH_CHECK = {**policy, "STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore"}}
         use()

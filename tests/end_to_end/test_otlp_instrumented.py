@@ -121,25 +121,19 @@ def test_all__calls_are_below_their_checks(tmp_path: pathlib.Path, postgres: Pos
 
 
 @pytest.mark.parametrize("sampler", [long(SAMPLERS[0]), SAMPLERS[1]])
-def test_failures__healthy_site_sends_no_span(
+def test_failures__a_database_that_goes_and_comes(
     tmp_path: pathlib.Path, postgres: Postgres, redis: CacheServer, sampler: str
 ) -> None:
-    """While all is in order nothing arrives, of rounds, calls, the store or probes; metrics do."""
+    """While all is ok no span arrives, of rounds, calls, the store or probes; metrics do.
+
+    The first failure leaves our spans, what follows is traced in full, down to the SQL that works again.
+    """
     with serving(tmp_path, postgres, redis, traces="failures", sampler=sampler) as (server, arrived):
         assert health(server) == dict.fromkeys(LABELS, "OK")
         await_runs(server, tmp_path, 4)
         eventually(lambda: arrived.of("health_check.endpoint.status"), what="metrics")
         await_sentinel(server, arrived)
         assert others(arrived) == []
-
-
-def test_failures__a_database_that_goes_and_comes(
-    tmp_path: pathlib.Path, postgres: Postgres, redis: CacheServer
-) -> None:
-    """The first failure leaves our spans, what follows is traced in full, down to the SQL that works again."""
-    with serving(tmp_path, postgres, redis, traces="failures") as (server, arrived):
-        assert health(server) == dict.fromkeys(LABELS, "OK")
-        await_runs(server, tmp_path, 1)
         postgres.stop()
         try:
             eventually(lambda: health(server)["Database"] != "OK", what="the failure")

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.support.client import eventually, get_at_once
+from tests.support.repetitions import long
 from tests.support.servers import clean_environment, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
@@ -44,7 +45,7 @@ def test_import__starts_no_thread(tmp_path: pathlib.Path) -> None:
     assert noted_runs(tmp_path, "Counting") == []
 
 
-@pytest.mark.parametrize("application", ["tests.support.plain.wsgi", "tests.support.site.warm_wsgi"])
+@pytest.mark.parametrize("application", [long("tests.support.plain.wsgi"), "tests.support.site.warm_wsgi"])
 def test_fork__leaves_every_worker_working(tmp_path: pathlib.Path, application: str) -> None:
     """Workers that were forked from a loaded application answer, even if that one had run its checks already."""
     site = Site(folder=tmp_path, checks=CHECKS, health_check=ALONE)

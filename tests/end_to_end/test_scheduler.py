@@ -11,7 +11,6 @@ import time
 import pytest
 
 from tests.support.client import Answer, Lag, eventually, get, get_at_once
-from tests.support.repetitions import long
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import Noted, noted_runs
 from tests.support.site.configuration import Site
@@ -27,9 +26,9 @@ LEASE_SECONDS = 5.0 + 0.5 + 2.0
 """How long the lease of a run lasts; nobody has to wait for that where its holder is dead."""
 
 
-def site_of(folder: pathlib.Path, *checks: object, max_age: float = MAX_AGE, scheduler: bool = True) -> Site:
+def site_of(folder: pathlib.Path, *checks: object, max_age: float = MAX_AGE) -> Site:
     """Return a site whose workers run checks by themselves."""
-    return Site(folder=folder, checks=checks, max_age=max_age, health_check={"SCHEDULER": scheduler})
+    return Site(folder=folder, checks=checks, max_age=max_age, health_check={"SCHEDULER": True})
 
 
 def await_runs(site: Site, name: str, more: int) -> list[Noted]:
@@ -58,30 +57,32 @@ def assert_not_too_many(runs: list[Noted], max_age: float) -> None:
 
 
 def test_scheduler__runs_go_on_without_requests(tmp_path: pathlib.Path) -> None:
-    """After the first request runs go on, once per max_age for the host; what is never fresh is run when read."""
+    """After the first request runs go on, once per max_age for the host; what is never fresh is run when read.
+
+    Another process goes on when the one that ran the checks is killed in the middle of a run.
+    """
     site = site_of(
-        tmp_path, "tests.support.site.checks.Counting", ["tests.support.site.checks.CountingAsync", {"max_age": 0}]
+        tmp_path, "tests.support.site.checks.Slow", ["tests.support.site.checks.CountingAsync", {"max_age": 0}]
     )
     with site_under_gunicorn(site, *WORKERS) as server:
         assert get(f"{server.url}/health/live/").status == 200
         assert get(f"{server.url}/health/").status == 200
-        assert_not_too_many(await_runs(site, "Counting", 3), MAX_AGE)
+        assert_not_too_many(await_runs(site, "Slow", 3), MAX_AGE)
         assert len(noted_runs(site.folder, "CountingAsync")) == 1
 
-        start_all(server)
-        read = len(noted_runs(site.folder, "CountingAsync"))
-        assert_not_too_many(await_runs(site, "Counting", 3), MAX_AGE)
-        assert len(noted_runs(site.folder, "CountingAsync")) == read
+        workers = start_all(server)
+        victim = await_runs(site, "Slow", 2)[-1].pid
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
 
+        def successors() -> set[str]:
+            """Return which processes have run the check since."""
+            return {str(run.pid) for run in noted_runs(site.folder, "Slow") if run.started > killed} - {str(victim)}
 
-def test_scheduler__is_off_unless_asked_for(tmp_path: pathlib.Path) -> None:
-    """Without the setting nothing runs that nobody reads."""
-    site = site_of(tmp_path, "tests.support.site.checks.Counting", max_age=0.2, scheduler=False)
-    with site_under_gunicorn(site, *WORKERS) as server:
-        assert get(f"{server.url}/health/").status == 200
-        (run,) = noted_runs(site.folder, "Counting")
-        eventually(lambda: time.monotonic() > run.started + 6 * 0.2, what="six times max_age to pass")
-        assert noted_runs(site.folder, "Counting") == [run]
+        found = eventually(successors, what="a run in another process", seconds=LEASE_SECONDS + 10)
+        assert found == workers - {str(victim)}
+        again = await_runs(site, "Slow", 2)[1:]  # all but one, which may have been run again for the one cut off
+        assert_not_too_many(again, MAX_AGE)
 
 
 def test_scheduler__spares_readers_the_wait(tmp_path: pathlib.Path) -> None:
@@ -109,23 +110,3 @@ def ask_until(url: str, until: float) -> list[Answer]:
     while time.monotonic() < until:
         answers.append(get(url))
     return answers
-
-
-@pytest.mark.parametrize("name", [long("Counting"), "Slow"])
-def test_scheduler__is_taken_over_where_its_process_is_killed(tmp_path: pathlib.Path, name: str) -> None:
-    """Another process goes on when the one that ran the checks is killed, be it in the middle of a run."""
-    site = site_of(tmp_path, f"tests.support.site.checks.{name}")
-    with site_under_gunicorn(site, *WORKERS) as server:
-        workers = start_all(server)
-        victim = await_runs(site, name, 2)[-1].pid
-        os.kill(victim, signal.SIGKILL)
-        killed = time.monotonic()
-
-        def successors() -> set[str]:
-            """Return which processes have run the check since."""
-            return {str(run.pid) for run in noted_runs(site.folder, name) if run.started > killed} - {str(victim)}
-
-        found = eventually(successors, what="a run in another process", seconds=LEASE_SECONDS + 10)
-        assert found == workers - {str(victim)}
-        again = await_runs(site, name, 2)[1:]  # all but one, which may have been run again for the one cut off
-        assert_not_too_many(again, MAX_AGE)

@@ -21,7 +21,7 @@ from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.client import eventually, get
 from tests.support.repetitions import long
-from tests.support.servers import Server, await_output, free_port, manage, running
+from tests.support.servers import Server, free_port, manage, running
 from tests.support.services import require
 from tests.support.site.configuration import Site
 from tests.support.small_servers import says, serving
@@ -86,6 +86,12 @@ class Behind:
     """Who issued its certificate."""
 
 
+def nginx(folder: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
+    """Run the nginx whose configuration is in a folder."""
+    program = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
+    return running([program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", "stderr"], folder)
+
+
 @contextlib.contextmanager
 def behind_nginx(folder: pathlib.Path, kind: str, site: Site) -> Iterator[Behind]:
     """Serve a site at a unix socket, behind an nginx."""
@@ -96,12 +102,8 @@ def behind_nginx(folder: pathlib.Path, kind: str, site: Site) -> Iterator[Behind
     certificate = authority.certificate(days=100, name="shop.example").path
     text = PROXY.format(folder=web, socket=socket, certificate=certificate, **ports)
     (web / "nginx.conf").write_text(CONFIGURATION.format(folder=web, servers=text))
-    program = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
     command = [sys.executable, "-m", *(part.format(socket=socket) for part in SERVERS[kind])]
-    with (
-        running(command, site.folder, site.environment()) as server,
-        running([program, "-c", str(web / "nginx.conf"), "-p", str(web), "-e", "stderr"], web),
-    ):
+    with running(command, site.folder, site.environment()) as server, nginx(web):
         urls = {
             name: f"http://127.0.0.1:{port}" for name, port in zip(("one", "tls", "two"), ports.values(), strict=True)
         }
@@ -131,7 +133,7 @@ def test_networks__behind_a_unix_socket(told: Behind, through: str) -> None:
     assert "add 'unix' to PROXIES" not in told.server.output()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("kind", [long("gunicorn"), "uvicorn"])
 def test_networks__behind_a_unix_socket_untold(tmp_path: pathlib.Path, kind: str) -> None:
     """Without "unix" in PROXIES nobody is let in, and the log says once what to do."""
     with behind_nginx(tmp_path, kind, site_of(tmp_path / "site", PROXIES=["127.0.0.1/32"])) as found:
@@ -199,44 +201,9 @@ PREFIXED = """
     }}
 """
 
-HAPROXY = """
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-frontend site
-    bind 127.0.0.1:{port}
-    http-request deny deny_status 404 unless {{ path_beg /shop/ }}
-    {strip}
-    default_backend hosts
-backend hosts
-    server site {address}
-"""
 
-
-@contextlib.contextmanager
-def prefixing(kind: str, folder: pathlib.Path, address: str, *, strips: bool) -> Iterator[str]:
-    """Run a proxy that serves a site under ``/shop/`` alone, and may take that off; yield its address."""
-    folder.mkdir()
-    port = free_port()
-    if kind == "nginx":
-        text = PREFIXED.format(port=port, address=address, path="/" if strips else "")
-        (folder / "nginx.conf").write_text(CONFIGURATION.format(folder=folder, servers=text))
-        program = require("nginx", package="nginx", folders=[pathlib.Path("/usr/sbin")])
-        command = [program, "-c", str(folder / "nginx.conf"), "-p", str(folder), "-e", "stderr"]
-    else:
-        strip = r"http-request replace-path /shop(/.*) \1" if strips else ""
-        (folder / "haproxy.cfg").write_text(HAPROXY.format(port=port, address=address, strip=strip))
-        command = [require("haproxy", package="haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
-    with running(command, folder):
-        eventually(lambda: get(f"http://127.0.0.1:{port}/shop/health/live/").status != 502, what="an answer through it")
-        yield f"127.0.0.1:{port}"
-
-
-@pytest.mark.parametrize("kind", ["nginx", long("haproxy")])
-@pytest.mark.parametrize("name", ["FORCE_SCRIPT_NAME", "SCRIPT_NAME"])
-def test_command__asks_a_site_under_a_prefix_by_its_name(kind: str, name: str, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("name", ["FORCE_SCRIPT_NAME", long("SCRIPT_NAME")])
+def test_command__asks_a_site_under_a_prefix_by_its_name(name: str, tmp_path: pathlib.Path) -> None:
     """An endpoint's name is enough, at the server and at its proxy: of one that takes the prefix off, or leaves it."""
     is_forced = name == "FORCE_SCRIPT_NAME"
     site = Site(
@@ -245,14 +212,15 @@ def test_command__asks_a_site_under_a_prefix_by_its_name(kind: str, name: str, t
         settings={"FORCE_SCRIPT_NAME": "/shop"} if is_forced else {},
     )
     environment = {} if is_forced else {"SCRIPT_NAME": "/shop"}
-    bind = f"127.0.0.1:{free_port()}"
+    bind, port, web = f"127.0.0.1:{free_port()}", free_port(), tmp_path / "web"
+    web.mkdir()
+    servers = PREFIXED.format(port=port, address=bind, path="/" if is_forced else "")
+    (web / "nginx.conf").write_text(CONFIGURATION.format(folder=web, servers=servers))
     command = [sys.executable, "-m", "gunicorn", "--no-control-socket", f"--bind={bind}", "tests.support.plain.wsgi"]
-    with (
-        running(command, site.folder, {**site.environment(), **environment}) as server,
-        prefixing(kind, tmp_path / "proxy", bind, strips=is_forced) as proxy,
-    ):
-        await_output(server, "Listening at")
-        for address in (bind, proxy):
+    with running(command, site.folder, {**site.environment(), **environment}), nginx(web):
+        live = f"http://127.0.0.1:{port}/shop/health/live/"
+        eventually(lambda: get(live).status != 502, what="an answer through the proxy")
+        for address in (bind, f"127.0.0.1:{port}"):
             done = manage(site, "health_check", "health_check", address, environment=environment)
             assert (done.returncode, " ".join(done.stdout.split())) == (0, "Counting ... OK"), done.stderr
 

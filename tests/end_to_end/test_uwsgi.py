@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.client import eventually, get
 from tests.support.readiness import statuses_of_all, workers_of
+from tests.support.repetitions import long
 from tests.support.servers import ROOT, Server, await_answer, free_port, running
 from tests.support.services import require
 from tests.support.site.checks import noted_runs
@@ -52,7 +53,7 @@ def uwsgi(site: Site, module: str) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.parametrize("module", ["tests.support.site.warm_wsgi", "tests.support.plain.wsgi"])
+@pytest.mark.parametrize("module", ["tests.support.site.warm_wsgi", long("tests.support.plain.wsgi")])
 def test_uwsgi__workers_start_afresh(tmp_path: pathlib.Path, module: str) -> None:
     """A site that has read its checks as it was loaded reads them in every worker, and shares the records."""
     checks = ["tests.support.site.checks.Counting", "tests.support.site.checks.CountingAsync", "health_check.Database"]

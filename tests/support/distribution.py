@@ -13,7 +13,7 @@ TOGETHER = (
 """How the files begin of which each has a server for all of its tests."""
 
 
-LONGEST = ("rabbitmq", "otlp_alerts", "alerts__fire_when_they_should", "alert_fleet", "dashboards_data", "agreement")
+LONGEST = ("rabbitmq", "otlp_alerts", "alerts__fire_when_they_should", "test_alerts", "dashboards_data", "agreement")
 """What is in the names of the tests that take longest: they begin first, so that nothing waits for them alone."""
 
 

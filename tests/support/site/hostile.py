@@ -140,3 +140,16 @@ class Flooding(Noting):
     def check_status(self) -> None:
         self.note()
         raise ServiceUnavailable("x" * 10_000_000)
+
+
+class SlowlyBuilt(Noting):
+    """Take seconds to be constructed, and fail until released."""
+
+    def __init__(self) -> None:
+        time.sleep(3)
+        if not self.released:
+            raise ConnectionRefusedError("a text that nobody meant for readers")
+        super().__init__()
+
+    def check_status(self) -> None:
+        """Find nothing wrong."""
