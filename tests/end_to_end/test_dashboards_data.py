@@ -16,9 +16,10 @@ import pytest
 import yaml
 
 from health_check_dashboards.options import OPTIONS
-from tests.support import boards, console, grafana
+from tests.support import boards, grafana
 from tests.support.alerting import alerts, blackbox_exporter, prometheus, written
 from tests.support.boards import BOARDS
+from tests.support.browser import browsing
 from tests.support.client import eventually, get
 from tests.support.panels import Asked, shown, values_of
 from tests.support.repetitions import LONG
@@ -107,7 +108,6 @@ def data(tmp_path: pathlib.Path) -> Iterator[list[Data]]:
         model["scrape_configs"][0]["static_configs"] = targets
         model["rule_files"].append(str(nobody / "prometheus" / "alerts.yml"))
         configuration.write_text(yaml.safe_dump(model))
-        console.add_frames(configuration.parent / "consoles", WIDTHS)
         scrapers = [
             stack.enter_context(prometheus(tmp_path / pathlib.Path(program).name, configuration, program=program))
             for program in prometheus_programs()[0 if LONG else -1 :]
@@ -136,9 +136,12 @@ def test_expressions__hold_on_real_data(data: list[Data], tmp_path: pathlib.Path
         what_is_named_is_emitted(one)
         the_console_shows_it(one)
         grafana_shows_it(one, at)
-    for width, (window, page, rows) in console.measured(data[0].prometheus, tmp_path / "chromium").items():
-        assert page <= window <= width, f"the console page is {page} pixels wide in a window of {window}"
-        assert rows > len(CHECKS)
+    with browsing(tmp_path / "chromium") as browser:
+        for width in WIDTHS:
+            browser.show(width)
+            browser.open(f"{data[0].prometheus.url}/consoles/health.html")
+            assert browser.overflow() <= 0, f"the console page does not fit a window of {width} pixels"
+            assert browser.run("return document.querySelectorAll('tbody tr').length") > len(CHECKS)
 
 
 def every_alert_fires(data: Data) -> None:

@@ -6,12 +6,13 @@ import collections
 import contextlib
 import csv
 import dataclasses
+import functools
 import http.client
 import pathlib
-import threading
+import time
 from collections.abc import Iterator, Mapping
 
-from tests.support.client import eventually, get
+from tests.support.client import eventually, get, repeated
 from tests.support.servers import running
 from tests.support.services import require
 from tests.support.small_servers import free_address
@@ -108,30 +109,24 @@ class Clients:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._done = threading.Event()
         self.outcomes: collections.Counter[object] = collections.Counter()
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
         """Ask meanwhile."""
-        threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        try:
+        with contextlib.ExitStack() as stack:
+            for number in range(CLIENTS):
+                page = "slow" if number == 0 else "plain"
+                stack.enter_context(repeated(functools.partial(self._ask, f"{self._url}/{page}/")))
             yield
-        finally:
-            self._done.set()
-            for thread in threads:
-                thread.join()
 
-    def _ask(self, number: int) -> None:
-        url = f"{self._url}/{'slow' if number == 0 else 'plain'}/"
-        while not self._done.wait(PAUSE_SECONDS):
-            try:
-                outcome: object = get(url).status
-            except (OSError, http.client.HTTPException) as error:
-                outcome = type(error).__name__
-            self.outcomes[outcome] += 1
+    def _ask(self, url: str) -> None:
+        time.sleep(PAUSE_SECONDS)
+        try:
+            outcome: object = get(url).status
+        except (OSError, http.client.HTTPException) as error:
+            outcome = type(error).__name__
+        self.outcomes[outcome] += 1
 
 
 @contextlib.contextmanager

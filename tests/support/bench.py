@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from health_check.backends import HealthCheck
@@ -18,6 +17,7 @@ from health_check.registry.entries import parse
 from health_check.runner.runner import Runner
 from health_check.stores import Lease, Publication, Query, Store, StoreEntry
 from health_check.stores.memory import MemoryStore
+from tests.support import client
 
 SECONDS = 60.0
 """How long a test waits for what must happen."""
@@ -41,19 +41,6 @@ class MovableClock(Clock):
     def forward(self, seconds: float) -> None:
         """Let some seconds pass."""
         self.offset += seconds
-
-
-class Bench:
-    """A monitor of its own, with a clock to move."""
-
-    def __init__(self) -> None:
-        self.clock = MovableClock()
-        self.store = MemoryStore(clock=self.clock)
-        self.monitor = Monitor(lambda: self.store, Runner(self.clock), self.clock)
-
-    def read(self, definition: Definition, **options: object) -> Reading:
-        """Read one check."""
-        return self.monitor.read([definition], **options)[0]  # type: ignore[arg-type]
 
 
 def defined(check_status: Callable[[HealthCheck], object] | Held, **policy: object) -> Definition:
@@ -85,11 +72,8 @@ class Held:
 
 
 def eventually(condition: Callable[[], object]) -> None:
-    """Wait until something is true."""
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        threading.Event().wait(0.005)
+    """Wait until something is true, which must happen soon."""
+    client.eventually(condition, what="what the test waits for", seconds=SECONDS, pause=0.005)
 
 
 class SharedStore(MemoryStore):
@@ -183,6 +167,15 @@ class Worker:
     def close(self) -> None:
         """Let its threads go."""
         self.monitor.close()
+
+
+class Bench(Worker):
+    """A process of its own, with a clock to move."""
+
+    def __init__(self) -> None:
+        self.clock = MovableClock()
+        self.store = MemoryStore(clock=self.clock)
+        super().__init__(self.clock, lambda: self.store)
 
 
 class Script:

@@ -23,8 +23,6 @@ BOARDS = ("health", "fleet", "now")
 ALL = "$__all"
 """What a variable has where all is chosen."""
 
-PROMQL_WORDS = frozenset({"by", "on", "and", "or", "unless", "without", "ignoring", "bool", "offset", "time", "le"})
-
 
 def board(name: str) -> dict[str, Any]:
     """Return a dashboard."""

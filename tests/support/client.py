@@ -63,13 +63,14 @@ def get_at_once(urls: list[str]) -> list[Answer]:
         return list(pool.map(get, urls))
 
 
-def eventually(condition: Callable[[], T | None], *, what: str, seconds: float = 120.0) -> T:
+def eventually(condition: Callable[[], T | None], *, what: str, seconds: float = 120.0, pause: float = 0.05) -> T:
     """Return what a condition returns as soon as that is true.
 
     Args:
         condition: Called again and again; a connection that is refused or reset counts as false.
         what: What is awaited, for the message of the failure.
         seconds: How long to try.
+        pause: How many seconds to wait from one call to the next.
 
     Raises:
         AssertionError: If it did not become true in time.
@@ -81,7 +82,31 @@ def eventually(condition: Callable[[], T | None], *, what: str, seconds: float =
                 return value
         if time.monotonic() > until:
             raise AssertionError(f"Not within {seconds:g} s: {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+
+
+@contextlib.contextmanager
+def repeated(work: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again on another thread; what it raises is raised at the end."""
+    done = threading.Event()
+    failures: list[BaseException] = []
+
+    def repeat() -> None:
+        try:
+            while not done.is_set():
+                work()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 class Lag:
@@ -95,20 +120,11 @@ class Lag:
         """What to add to an upper bound on a time measured meanwhile: that lag in every one of its steps."""
         return 0.2 + 10 * self._worst
 
-    @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
+    def measured(self) -> contextlib.AbstractContextManager[None]:
         """Measure it meanwhile."""
-        done = threading.Event()
-        thread = threading.Thread(target=self._measure, args=(done,))
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+        return repeated(self._measure)
 
-    def _measure(self, done: threading.Event) -> None:
-        while not done.is_set():
-            start = time.monotonic()
-            done.wait(0.01)
-            self._worst = max(self._worst, time.monotonic() - start - 0.01)
+    def _measure(self) -> None:
+        start = time.monotonic()
+        time.sleep(0.01)
+        self._worst = max(self._worst, time.monotonic() - start - 0.01)

@@ -8,14 +8,13 @@ import dataclasses
 import pathlib
 import re
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psutil
 
-from tests.support.client import Answer, Lag, get
+from tests.support.client import Answer, Lag, get, repeated
 from tests.support.servers import Server, manage, site_under_gunicorn, uvicorn, worker_of
 from tests.support.site.configuration import Site
 
@@ -167,27 +166,3 @@ def serving(kind: str, site: Site, *arguments: str) -> Iterator[Scene]:
     ):
         process = psutil.Process(server.process.pid) if kind == "uvicorn" else worker_of(server)
         yield Scene(site, server, process, lag)
-
-
-@contextlib.contextmanager
-def repeated(work: Callable[[], object]) -> Iterator[None]:
-    """Do something again and again on another thread; what it raises is raised at the end."""
-    done = threading.Event()
-    failures: list[BaseException] = []
-
-    def repeat() -> None:
-        try:
-            while not done.is_set():
-                work()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=repeat)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-    if failures:
-        raise failures[0]

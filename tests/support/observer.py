@@ -10,13 +10,12 @@ import itertools
 import pathlib
 import re
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psutil
 
-from tests.support.client import Lag, eventually, get
+from tests.support.client import Lag, eventually, get, repeated
 from tests.support.servers import Server
 from tests.support.site.checks import noted_runs
 from tests.support.site.views import PROCESS_HEADER
@@ -108,27 +107,18 @@ class Observer:
         self.seen: list[Seen] = []
         self.normal = 0.0
         self.lag = Lag()
-        self._done = threading.Event()
         self._old_log = 0
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """Ask meanwhile; begins once all processes share what they know, and it is clear what takes how long."""
-        threads = [threading.Thread(target=self._ask, args=(path,)) for path in (HEALTH, METRICS)]
-        with self.lag.measured():
-            for thread in threads:
-                thread.start()
-            try:
-                yield
-            finally:
-                self._done.set()
-                for thread in threads:
-                    thread.join()
+        health, metrics = (repeated(functools.partial(self._ask, path)) for path in (HEALTH, METRICS))
+        with self.lag.measured(), health, metrics:
+            yield
 
     def _ask(self, path: str) -> None:
-        while not self._done.is_set():
-            self.seen.append(look(self.server.url, path))
-            self._done.wait(PAUSE_SECONDS)
+        self.seen.append(look(self.server.url, path))
+        time.sleep(PAUSE_SECONDS)
 
     def learn_what_is_normal(self) -> None:
         """Measure how long answers take when nothing is amiss."""

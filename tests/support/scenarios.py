@@ -27,7 +27,6 @@ from health_check_dashboards.templating import TAGS
 
 PREFIX = "django_health_check_"
 FOLDER = pathlib.Path(__file__).parents[1] / "dashboards" / "scenarios"
-TARGET_LABELS = ("namespace", "job", "instance")
 ALERT_LABELS = ("alertname", "env", "namespace", "instance", "check", "url_name")
 STATES = ("ok", "warning", "error", "unknown")
 FAILING = ("error", "unknown")

@@ -20,8 +20,7 @@ class SendingSite(Site):
     """More environment variables."""
 
     def environment(self) -> dict[str, str]:
-        site = Site(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Site)})
-        return {**site.environment(), **sending(self.to, **self.variables)}
+        return {**super().environment(), **sending(self.to, **self.variables)}
 
 
 def sending(to: str, **more: str) -> dict[str, str]:

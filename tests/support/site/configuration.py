@@ -43,7 +43,9 @@ class Site:
         for name in ("db", "media", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         return {
-            VARIABLE: json.dumps({**dataclasses.asdict(self), "folder": str(self.folder)}),
+            VARIABLE: json.dumps(
+                {field.name: getattr(self, field.name) for field in dataclasses.fields(Site)}, default=str
+            ),
             "DJANGO_SETTINGS_MODULE": "tests.support.site.settings",
             "TEST_SITE_FOLDER": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
