@@ -49,6 +49,7 @@ MOST_LETTERS = 200
 """How long the name of a release, a site or an environment may be."""
 
 _ABSENT: Any = object()
+_NOTHING: Mapping[str, Any] = {}
 
 T = TypeVar("T")
 
@@ -67,8 +68,8 @@ def seconds(value: object) -> float | None:
 
 
 def _configured() -> Mapping[str, Any]:
-    value = getattr(django_settings, "HEALTH_CHECK", {})
-    if type(value) is not dict and not isinstance(value, Mapping):  # the former costs less: it is read all the time
+    value = getattr(django_settings, "HEALTH_CHECK", _NOTHING)
+    if not isinstance(value, Mapping):
         raise ImproperlyConfigured(f"HEALTH_CHECK is {shown(value)}: use a dict of settings.")
     return value
 
@@ -117,7 +118,10 @@ class Setting(Generic[T]):
 
     def __get__(self, settings: object, owner: type) -> T:
         default, last = self._default, self._last
-        given = _configured().get(self._name, default)
+        configured = getattr(django_settings, "HEALTH_CHECK", _NOTHING)
+        if type(configured) is not dict:  # checked here, too: settings are read all the time
+            configured = _configured()
+        given = configured.get(self._name, default)
         if given is default:
             value: T = default() if callable(default) else default
             return value

@@ -201,7 +201,7 @@ def addition_of(result: Result, before: Result | None, host: str) -> Addition:
     is_sampled = before is None or before.finished // SAMPLE_SECONDS != result.finished // SAMPLE_SECONDS
     times = sample_of(taken) if is_sampled else b""
     found = Addition(period=Period(start, HALF_HOUR, *COUNTS[result.outcome], taken, taken, times))
-    message = _message_of(result)
+    message = _message_of(result) if result.messages else ""
     if before is None or result.state is not before.state:
         found.changes.append(Change(result.finished, result.state.value, host, message))
     if result.state is not State.OK:
