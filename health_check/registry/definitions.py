@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import inspect
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,39 +16,12 @@ from health_check.conf import settings
 from health_check.exceptions import Misconfigured
 from health_check.redaction import showable
 from health_check.registry.identity import ADDRESS, equal_values, path_of
+from health_check.registry.policies import Policy, defaults_of
 
 _ABSENT: Any = object()
 
 ENTRY = "_health_check_entry"
 """Where an instance that was made for a view's ``get_plugins`` remembers its entry."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How a check is run and counted, as its entry and its class say; None where they say nothing."""
-
-    timeout: float | None = None
-    """Its time budget, in seconds."""
-    max_age: float | None = None
-    """For how many seconds a result counts as fresh."""
-    name: str | None = None
-    """Its label."""
-    scope: str | None = None
-    """``"host"``, or ``"fleet"`` for what is the same on every host."""
-    critical_service: bool | None = None
-    """Whether a failure makes the endpoint fail."""
-    aliases: tuple[str, ...] | None = None
-    """What it was called before."""
-    tags: tuple[tuple[str, str], ...] | None = None
-    """Labels of the site's own, such as who owns the check, for alerts and dashboards."""
-    runbook: str | None = None
-    """The address of a page that says what to do when it fails."""
-    title: str | None = None
-    """What people call it, where that is not its label."""
-    description: str | None = None
-    """What it is for, in words."""
-    group: str | None = None
-    """Under which heading the status page shows it."""
 
 
 def _first_stated(name: str) -> cached_property[str]:
@@ -145,24 +117,7 @@ class Definition:
 
     def copy(self) -> HealthCheck:
         """Return an instance of a reader's own, without running anything of the check's."""
-        try:
-            check = object.__new__(self._copy_class)
-        except TypeError:  # of a built-in class, too
-            check = self._copy_class.__new__(self._copy_class)
-        vars(check).update(vars(self.prototype))
-        for slot in _slots(type(self.prototype)):
-            if hasattr(self.prototype, slot):
-                object.__setattr__(check, slot, getattr(self.prototype, slot))
-        return check
-
-    @cached_property
-    def _copy_class(self) -> type[HealthCheck]:
-        """The class, without a destructor: that is for what a constructor has made."""
-        own = type(self.prototype)
-        if not hasattr(own, "__del__"):
-            return own
-        names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
-        return type(own.__name__, (own,), {**names, "__del__": lambda self: None})
+        return copy_of(self.prototype)
 
     def same_check(self, other: Definition) -> bool:
         """Return whether two definitions mean the same check: the same class with equal options of its own."""
@@ -270,29 +225,36 @@ def problem_of(definition: Definition) -> str:
     return definition.prototype.problem if isinstance(definition.prototype, UnusableEntry) else ""
 
 
+def copy_of(check: HealthCheck) -> HealthCheck:
+    """Return an instance with the attributes of another one and no errors, without running anything of its own."""
+    own: Any = type(check)
+    copy_class = _without_destructor(own)
+    try:
+        copied: HealthCheck = object.__new__(copy_class)
+    except TypeError:  # of a built-in class, too
+        copied = copy_class.__new__(copy_class)
+    vars(copied).update(vars(check))
+    for slot in _slots(own):
+        if hasattr(check, slot):
+            object.__setattr__(copied, slot, getattr(check, slot))
+    copied.errors = []
+    return copied
+
+
+@functools.lru_cache(maxsize=100)
+def _without_destructor(own: Any) -> Any:
+    """Return a class, without a destructor: that is for what a constructor has made."""
+    if not hasattr(own, "__del__"):
+        return own
+    names = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__slots__": ()}
+    return type(own.__name__, (own,), {**names, "__del__": lambda self: None})
+
+
 def attributes_of(check: HealthCheck) -> Mapping[str, Any]:
     """Return what distinguishes an instance from others of its class: its attributes, except for what a run leaves."""
     names = [*vars(check), *_slots(type(check))]
     own = [name for name in names if name not in ("errors", "time_taken", "critical_service", ENTRY)]
     return {name: getattr(check, name, None) for name in own}
-
-
-def defaults_of(check_class: type[HealthCheck]) -> Mapping[str, Any]:
-    """Return the defaults of the constructor's parameters."""
-    defaults = {p.name: p.default for p in parameters_of(check_class).values() if p.default is not p.empty}
-    for field in dataclasses.fields(check_class):
-        if field.name in defaults and field.default_factory is not dataclasses.MISSING:
-            with contextlib.suppress(Exception):
-                defaults[field.name] = field.default_factory()
-    return defaults
-
-
-def parameters_of(check_class: type[HealthCheck]) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of the constructor; none where Python cannot tell."""
-    try:
-        return inspect.signature(check_class).parameters
-    except (TypeError, ValueError):
-        return {}
 
 
 def _slots(check_class: type) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
+import functools
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -17,11 +17,9 @@ from health_check.redaction import mask
 from health_check.registry.definitions import (
     ENTRY,
     Definition,
-    Policy,
     UnusableEntry,
-    defaults_of,
+    copy_of,
     label_of,
-    parameters_of,
     unusable,
 )
 from health_check.registry.identity import path_of
@@ -29,9 +27,12 @@ from health_check.registry.old_names import adapted
 from health_check.registry.policies import (
     POLICY_OPTIONS,
     EntryError,
+    Policy,
+    defaults_of,
     is_policy,
     named_parameters,
     own_names,
+    parameters_of,
     policy_of,
 )
 from health_check.registry.short_names import import_check, meant
@@ -195,7 +196,7 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
         definition = Definition(
             label=label_of(check, policy.name),
             check_class=type(check),
-            build=lambda: _copy(check),
+            build=functools.partial(copy_of, check),
             prototype=check,
             options=None,
             policies=(policy,),
@@ -204,12 +205,6 @@ def from_instance(key: str | None, check: HealthCheck) -> Definition:
     if key is not None and key not in (definition.label, repr(check)):
         return dataclasses.replace(definition, label=label_of(check, key), is_named=True)
     return definition
-
-
-def _copy(check: HealthCheck) -> HealthCheck:
-    copied = copy.copy(check)
-    copied.errors = []
-    return copied
 
 
 def unusable_entry(item: object, error: BaseException) -> Definition:

@@ -13,8 +13,36 @@ from typing import Any
 from health_check.backends import HealthCheck
 from health_check.conf import seconds
 from health_check.redaction import mask
-from health_check.registry.definitions import Policy, parameters_of
 from health_check.registry.identity import path_of
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How a check is run and counted, as its entry and its class say; None where they say nothing."""
+
+    timeout: float | None = None
+    """Its time budget, in seconds."""
+    max_age: float | None = None
+    """For how many seconds a result counts as fresh."""
+    name: str | None = None
+    """Its label."""
+    scope: str | None = None
+    """``"host"``, or ``"fleet"`` for what is the same on every host."""
+    critical_service: bool | None = None
+    """Whether a failure makes the endpoint fail."""
+    aliases: tuple[str, ...] | None = None
+    """What it was called before."""
+    tags: tuple[tuple[str, str], ...] | None = None
+    """Labels of the site's own, such as who owns the check, for alerts and dashboards."""
+    runbook: str | None = None
+    """The address of a page that says what to do when it fails."""
+    title: str | None = None
+    """What people call it, where that is not its label."""
+    description: str | None = None
+    """What it is for, in words."""
+    group: str | None = None
+    """Under which heading the status page shows it."""
+
 
 POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
 """The options that the entry of any check may have."""
@@ -22,6 +50,24 @@ POLICY_OPTIONS = tuple(field.name for field in dataclasses.fields(Policy))
 
 class EntryError(Exception):
     """Report what is wrong with an entry, and the remedy, in words that may be shown."""
+
+
+def parameters_of(check_class: type[HealthCheck]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of the constructor; none where Python cannot tell."""
+    try:
+        return inspect.signature(check_class).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def defaults_of(check_class: type[HealthCheck]) -> Mapping[str, Any]:
+    """Return the defaults of the constructor's parameters."""
+    defaults = {p.name: p.default for p in parameters_of(check_class).values() if p.default is not p.empty}
+    for field in dataclasses.fields(check_class):
+        if field.name in defaults and field.default_factory is not dataclasses.MISSING:
+            with contextlib.suppress(Exception):
+                defaults[field.name] = field.default_factory()
+    return defaults
 
 
 def named_parameters(check_class: type[HealthCheck]) -> list[str]:

@@ -7,7 +7,8 @@ import time
 from health_check.backends import HealthCheck
 from health_check.monitor.reports import Reading, Report, Row
 from health_check.records import Message, Record, Result, State, state_of
-from health_check.registry.definitions import Definition, Policy
+from health_check.registry.definitions import Definition
+from health_check.registry.policies import Policy
 
 
 def definition(label: str, check: HealthCheck | None = None) -> Definition:

@@ -17,7 +17,7 @@ from health_check.extensions import Role
 from health_check.monitor.history import StoreSummary
 from health_check.monitor.reports import Overview, Reading, Report
 from health_check.records import NO_TOTALS, Record
-from health_check.registry.definitions import Policy
+from health_check.registry.policies import Policy
 from health_check_prometheus.families import families_of
 from tests.support.parsing import page_of, parse_text
 from tests.support.readings import reading, report, row, unknown

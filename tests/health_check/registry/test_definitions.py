@@ -9,8 +9,9 @@ import pytest
 from pytest_django import Settings
 
 from health_check.backends import ConciseRepr, HealthCheck
-from health_check.registry.definitions import Definition, Policy, label_of, unusable
+from health_check.registry.definitions import Definition, label_of, unusable
 from health_check.registry.entries import from_instance, parse
+from health_check.registry.policies import Policy
 from tests.support.checks import Alias, AsyncFine, Fine, Unnameable
 
 

@@ -19,7 +19,7 @@ from health_check.monitor.history import History
 from health_check.monitor.reports import Row
 from health_check.past import HALF_HOUR, HALF_HOURS, Incident, Period, gapless
 from health_check.records import Message, Record
-from health_check.registry.definitions import Policy
+from health_check.registry.policies import Policy
 from health_check.views import HealthCheckView
 from health_check.views.assets import read
 from health_check.views.html import render_page

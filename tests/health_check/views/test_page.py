@@ -15,7 +15,7 @@ from health_check.monitor.history import History
 from health_check.monitor.reports import Row
 from health_check.past import DAY, DAYS, HALF_HOUR, HALF_HOURS, Incident, Period, gapless
 from health_check.records import Message, Record, State
-from health_check.registry.definitions import Policy
+from health_check.registry.policies import Policy
 from health_check.views.graphs import duration_lines, history_bars
 from health_check.views.headline import since_of
 from health_check.views.page import MOST_OPEN, docstring, page_of
