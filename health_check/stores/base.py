@@ -377,7 +377,10 @@ class Store(abc.ABC):
         return addition_of(result, former and former.result, result.host if host is None else host)
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
-        """Return the records that other hosts have of checks, by host; none where the store has but one host."""
+        """Return the records that other hosts have of checks, by host; none where the store has but one host.
+
+        Asked after ``past``, which finds out which hosts there are.
+        """
         return {}
 
     def probe(self) -> None:

@@ -17,12 +17,9 @@ from health_check.records import Record, State
 from health_check.stores import serializer
 from health_check.stores.base import RELEASE_SECONDS, Key, Lease, Publication, Query, Stored, StoreError
 from health_check.stores.cache_access import HOST_KEY_SECONDS, LEAST_SECONDS, values
-from health_check.stores.cache_past import HOST_SECONDS, HOSTS, CachePast, added
+from health_check.stores.cache_past import HOST_SECONDS, CachePast, added
 
 MARK = "forced"
-
-HOSTS_SECONDS = 1.0
-"""For how long it is known which hosts there are."""
 
 
 class DjangoCacheStore(CachePast):
@@ -46,6 +43,7 @@ class DjangoCacheStore(CachePast):
         return f"the cache {self._alias!r}, as host {self._host}"
 
     def elsewhere(self, keys: Sequence[Key]) -> Mapping[str, Mapping[Key, Record]]:
+        """Return the records of the other hosts that were known when the past was read last."""
         return self._do(lambda cache: self._elsewhere(cache, [key for key in keys if key.scope == "host"]))
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
@@ -151,9 +149,6 @@ class DjangoCacheStore(CachePast):
         self._do(lambda cache: cache.delete_many([self._lease_key(lease.key, lease.seq) for lease in leases]))
 
     def _elsewhere(self, cache: BaseCache, keys: Sequence[Key]) -> dict[str, dict[Key, Record]]:
-        if self._clock.monotonic() >= self._hosts_read_at + HOSTS_SECONDS:
-            name = self._named(HOSTS)
-            self._note_hosts(values(cache, [name]).get(name))
         since = self._clock.now() - HOST_SECONDS
         hosts = [host for host, seen in self._hosts.items() if seen > since]
         names = {self._record_key(key, host): (host, key) for host in hosts if host != self._host for key in keys}

@@ -75,7 +75,7 @@ class CacheAccess(Store):
         self._numbers: dict[Key, int] = {}
         self._published: set[Key] = set()
         self._hosts: dict[str, float] = {}
-        self._hosts_read_at = self._host_noted_at = -math.inf
+        self._host_noted_at = -math.inf
         getattr(self._cache, "_cache", None)  # imports the client, which may take as long as an answer may
 
     @functools.cached_property

@@ -24,9 +24,6 @@ HOSTS = "hosts"
 CHECKS = "checks"
 TIDIED = "tidied"
 
-TIDY_SECONDS = 60
-"""For how long a process may add the hosts' days up to the site's, before another one does so."""
-
 TIDIED_AT_ONCE = 20
 """How many checks are added up in one round trip."""
 
@@ -142,7 +139,6 @@ class CachePast(CacheAccess):
         asked = [self._named(HOSTS), *former.values(), *names]
         found: dict[str, Any] = self._do(lambda cache: values(cache, asked))
         self._note_hosts(found.get(self._named(HOSTS)))
-        self._hosts_read_at = self._clock.monotonic()
         known, names = names, self._day_names(keys, days)
         if new := [name for name in names if name not in known]:
             found |= self._do(lambda cache: values(cache, new))
@@ -230,7 +226,8 @@ class CachePast(CacheAccess):
         self._host_noted_at = self._clock.monotonic()
         now = self._clock.now()
         today = int(now // DAY)
-        found = values(cache, [self._named(name) for name in (HOSTS, CHECKS, TIDIED)])
+        tidied = self._named(f"{TIDIED}:{today}")
+        found = values(cache, [self._named(HOSTS), self._named(CHECKS), tidied])
         self._note_hosts(found.get(self._named(HOSTS)))
         self._hosts[self._host] = now
         cache.set(self._named(HOSTS), json.dumps(self._hosts), HOST_KEY_SECONDS)
@@ -241,13 +238,11 @@ class CachePast(CacheAccess):
         if any(checks.get(name) != day for name, day in own.items()):
             checks = dict([*checks.items(), *own.items()][-MOST_CHECKS:])
             cache.set(self._named(CHECKS), json.dumps(checks), SITE_KEY_SECONDS)
-        if found.get(self._named(TIDIED)) != today and now % DAY >= LATE_SECONDS:
+        if tidied not in found and now % DAY >= LATE_SECONDS and cache.add(tidied, self._host, HOST_KEY_SECONDS):
             self._tidy(cache, [_key(name) for name in checks], today)
 
     def _tidy(self, cache: BaseCache, keys: Sequence[Key], today: int) -> None:
-        """Add the hosts' runs of yesterday up to the site's, if no other process does so."""
-        if not cache.add(self._named(f"{TIDIED}:lease"), self._host, TIDY_SECONDS):
-            return
+        """Add the hosts' runs of yesterday up to the site's, and of the day before, where that was broken off."""
         for first in range(0, len(keys), TIDIED_AT_ONCE):
             part = keys[first : first + TIDIED_AT_ONCE]
             names = {key: self._day_names([key], (today - 2, today - 1)) for key in part}
@@ -256,8 +251,6 @@ class CachePast(CacheAccess):
             texts = {self._days_key(key): self._added_up(key, names[key], found) for key in part}
             cache.set_many({name: text for name, text in texts.items() if text}, SITE_KEY_SECONDS)
             self.progressed()
-        cache.set(self._named(TIDIED), today, SITE_KEY_SECONDS)
-        cache.delete(self._named(f"{TIDIED}:lease"))
 
     def _added_up(self, key: Key, names: Mapping[str, tuple[Key, str]], found: Mapping[str, Any]) -> str:
         """Return the document of the former days of a check with the last days of all hosts; empty without runs."""

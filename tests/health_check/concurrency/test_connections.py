@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -101,14 +102,10 @@ class InDatabase(SharedStore):
 
 def test_store__keeps_no_connection() -> None:
     """Nor does the one that a store opened."""
-    clock = MovableClock()
-    store = InDatabase(clock)
-    worker = Worker(clock, lambda: store)
-    try:
+    store = InDatabase(MovableClock())
+    with contextlib.closing(Worker(store.clock, lambda: store)) as worker:
         assert worker.read(defined(lambda check: None)).state is State.OK
         eventually(lambda: store.used and store.used[0].connection is None)
-    finally:
-        worker.close()
 
 
 def test_here__an_error_breaks_no_transaction(bench: Bench, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.support.repetitions import long
 from tests.support.servers import ROOT, clean_environment
 
 SERVER = """
@@ -77,25 +78,17 @@ def starts(folder: pathlib.Path, *arguments: str) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("changed", ["own.py", pytest.param(".env", marks=pytest.mark.long)])
-def test_server_age__changed_meanwhile(tmp_path: pathlib.Path, changed: str) -> None:
-    """Workers that load what was changed go by the first of them, also those that take the place of others."""
-    found = starts(tmp_path, "lazy", changed)
+@pytest.mark.parametrize(
+    ("load", "changed"), [("lazy", "own.py"), long("lazy", ".env"), long("lazy", ""), ("preload", "own.py")]
+)
+def test_server_age(tmp_path: pathlib.Path, load: str, changed: str) -> None:
+    """Workers go by their master, whenever they were started, or, if it has loaded the site, by when that was.
+
+    Those that load what was changed go by the first of them, also those that take the place of others.
+    """
+    found = starts(tmp_path, load, changed)
     assert found["first"] < found["loaded"]
-    assert found["second"] > found["changed"] - NEAR
-    assert found["third"] == pytest.approx(found["second"], abs=NEAR)
-    assert found["fourth"] == pytest.approx(found["second"], abs=NEAR)
-
-
-def test_server_age__nothing_changed(tmp_path: pathlib.Path) -> None:
-    """Workers go by their master, whenever they were started."""
-    found = starts(tmp_path, "lazy", "")
-    assert found["first"] < found["loaded"]
-    assert [found[name] for name in ("second", "third", "fourth")] == pytest.approx([found["first"]] * 3, abs=NEAR)
-
-
-def test_server_age__loaded_by_the_master(tmp_path: pathlib.Path) -> None:
-    """Workers that were forked from a loaded site go by when it was loaded, whatever is changed since."""
-    found = starts(tmp_path, "preload", "own.py")
-    assert [found[name] for name in ("second", "third", "fourth")] == pytest.approx([found["first"]] * 3, abs=NEAR)
-    assert found["first"] < found["loaded"]
+    is_reloaded = load == "lazy" and bool(changed)
+    assert (found["second"] > found["changed"] - NEAR) is is_reloaded
+    start = found["second" if is_reloaded else "first"]
+    assert [found[name] for name in ("second", "third", "fourth")] == pytest.approx([start] * 3, abs=NEAR)

@@ -84,7 +84,7 @@ def test_days__are_added_up_once_by_one_host(clock: MovableClock) -> None:
         clock.forward(NOTE_HOST_SECONDS + 1)
         for store in hosts:
             assert store._cache is not None
-            store._cache.delete(store._named("tidied"))
+            store._cache.delete(store._named(f"tidied:{int(clock.now() // DAY)}"))
             run_now(store, clock)
         assert len(names_in(hosts[0], hosts[0]._days_key(KEY))) == 1
         assert runs_by_day(hosts[0])[0] == 2

@@ -82,7 +82,8 @@ VALUES: dict[str, Callable[[DjangoCacheStore], str]] = {
     "days": lambda store: store._days_key(KEY),
     "failures": lambda store: store._failures_key(KEY),
     "draining": lambda store: store._drain_key(),
-    **{name: functools.partial(DjangoCacheStore._named, name=name) for name in ("hosts", "checks", "tidied", "forced")},
+    **{name: functools.partial(DjangoCacheStore._named, name=name) for name in ("hosts", "checks", "forced")},
+    "tidied": lambda store: store._named(f"tidied:{int(store._clock.now() // DAY)}"),
 }
 
 

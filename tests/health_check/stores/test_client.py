@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -58,6 +58,14 @@ class Desk:
         record = Record.after(None, result_at(self.clock.now()), max_age=MAX_AGE)
         return self.client.publish([Publication(lease=lease, record=record)])
 
+    @contextlib.contextmanager
+    def hanging(self, method: str, step: Callable[[], object] | None = None) -> Iterator[None]:
+        """Have a step hang in a method of the store meanwhile."""
+        with self.store.holding(method) as held:
+            self.client.submit(step or (lambda: self.client.look([QUERY])))
+            assert held.running.wait(SECONDS)
+            yield
+
     def is_held(self) -> bool:
         """Tell whether the store has given a lease that was not given back."""
         return MemoryStore.look(self.store, [Query(key=KEY)])[0].held_since is not None
@@ -93,17 +101,14 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_call__all_calls_on_one_thread(desk: Desk) -> None:
     """The first use starts one thread, which does all that there is to do with the store, steps included."""
-    assert desk.store.calls == []
     lease = desk.lease()
     assert lease is not None
     assert desk.publish(lease) == [desk.store._records[KEY]]
     desk.client.release([lease])
-    stepped: list[object] = []
-    desk.client.submit(lambda: stepped.append(desk.client.look([QUERY])))
-    eventually(lambda: stepped)
+    desk.client.submit(lambda: desk.client.look([QUERY]))
+    eventually(lambda: desk.store.calls == ["look", "publish", "release", "look"])
     (thread,) = desk.store.threads
     assert thread.name == "health-check-store"
-    assert desk.store.calls == ["look", "publish", "release", "look"]
 
 
 def test_mark__is_asked_for_once_a_second(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,9 +132,7 @@ def test_mark__is_asked_for_once_a_second(desk: Desk, monkeypatch: pytest.Monkey
 def test_mark__is_asked_for_again_after_a_call_that_hangs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who wants to know the mark after the store was lost in such a call has it asked for again."""
     monkeypatch.setattr(desk.store, "mark_seconds", 2.0)
-    with desk.store.holding("probe") as held:
-        desk.client.mark()
-        assert held.running.wait(SECONDS)
+    with desk.hanging("probe", desk.client.mark):
         eventually(lambda: desk.client.rescue() is not None and not desk.client.up)
         eventually(lambda: desk.client.up)
         asked = desk.store.calls.count("probe")
@@ -205,9 +208,7 @@ def test_call__goes_on__is_slow_and_not_lost(desk: Desk, held: Held) -> None:
 
 def test_rescue__counts_what_somebody_saw_since_the_last_progress(desk: Desk) -> None:
     """Time before a round trip that came back is no silence, nor is any in which who looks could not go on himself."""
-    with desk.store.holding("look") as held:
-        desk.client.submit(lambda: desk.client.look([QUERY]))
-        assert held.running.wait(SECONDS)
+    with desk.hanging("look"):
         assert desk.client.rescue(leave=False) > 0
         desk.clock.forward(0.8 * ANSWER_SECONDS)
         desk.store.progressed()
@@ -246,9 +247,7 @@ def test_rescue__hung_step__is_given_up_once(desk: Desk) -> None:
         except SupersededError as error:
             said.append(error)
 
-    with desk.store.holding("look") as held:
-        desk.client.submit(step)
-        assert held.running.wait(SECONDS)
+    with desk.hanging("look", step):
         left = desk.client.rescue()
         assert 0 < left <= ANSWER_SECONDS
         assert desk.gave_up == []
@@ -450,9 +449,7 @@ def test_close__ends_the_thread__and_nobody_comes_to_the_store_again(
     """A client that is closed lets its thread and connections go; who asks it later brings no second thread to it."""
     closed: list[str] = []
     monkeypatch.setattr(desk.store, "close", lambda: closed.append(threading.current_thread().name))
-    with desk.store.holding("look") as held:
-        desk.client.submit(lambda: desk.client.look([QUERY]))
-        assert held.running.wait(SECONDS)
+    with desk.hanging("look"):
         desk.client.close()
         assert desk.client.look([QUERY]) is None
     (thread,) = desk.store.threads
@@ -463,8 +460,11 @@ def test_close__ends_the_thread__and_nobody_comes_to_the_store_again(
     assert desk.store.calls == ["look"]
 
 
-def test_pause__no_call_is_under_way(desk: Desk) -> None:
-    """Between pause and go_on, as a fork needs it, nothing is done with the store; afterwards all that was asked."""
+def test_pause__no_call_is_under_way(desk: Desk, lag: Lag) -> None:
+    """Between pause and go_on, as a fork needs it, nothing is done with the store; afterwards all that was asked.
+
+    A fork goes on after a moment where a call does not end, which is of no concern once it was left.
+    """
     desk.lease()
     assert desk.client.pause()
     assert not desk.client.pause(), "another fork at the same time does not end the pause of this one"
@@ -476,17 +476,11 @@ def test_pause__no_call_is_under_way(desk: Desk) -> None:
     eventually(lambda: told)
     assert told[0] is not None
     assert desk.client.up
-
-
-def test_pause__store_hangs__does_not_wait_for_ever(desk: Desk, lag: Lag) -> None:
-    """A fork goes on after a moment where a call does not end."""
-    with desk.store.holding("look") as held:
-        desk.client.submit(lambda: desk.client.look([QUERY]))
-        assert held.running.wait(SECONDS)
+    with desk.hanging("look"):
         began = time.monotonic()
         assert not desk.client.pause()
         assert time.monotonic() - began < 1.8 * ANSWER_SECONDS + lag.slack
         assert desk.client.look([QUERY]) is None
-        assert desk.client.pause(), "what hangs is of no concern any more"
+        assert desk.client.pause()
         desk.client.go_on()
     eventually(lambda: desk.client.up)
