@@ -72,14 +72,20 @@ class Redis(ServiceCheck):
             is_ours = client is not self.client
             asynchronous = inspect.iscoroutinefunction(client.execute_command)
             own = _parts(client) if is_ours else []
+            retry = (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0)
             for part in own:
-                retry = (AsynchronousRetry if asynchronous else Retry)(NoBackoff(), 0)
                 _hurry(part, self.client_timeout() / len(own), retry)
-            if asynchronous:
-                with contextlib.nullcontext() if is_ours else _loop_named():
-                    run_to_end(self._ask_asynchronously(client, own))
-            else:
+            if not asynchronous:
                 self._ask(client, own)
+                return
+            try:
+                run_to_end(self._ask_asynchronously(client, own))
+            except RuntimeError as error:
+                if is_ours:
+                    raise
+                raise ServiceUnavailable(
+                    "the client of redis.asyncio belongs to another event loop: give the check a `client_factory`"
+                ) from error
 
     def _ask(self, client: Any, to_close: Iterable[Any]) -> None:
         try:
@@ -149,17 +155,6 @@ def _failures_named() -> Iterator[None]:
         raise ServiceUnavailable(f"cannot connect to Redis ({type(error).__name__})") from error
     except redis.RedisError as error:
         raise ServiceReturnedUnexpectedResult(f"Redis refused PING ({type(error).__name__})") from error
-
-
-@contextlib.contextmanager
-def _loop_named() -> Iterator[None]:
-    """Name the remedy where a client of the user's own is bound to another event loop."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise ServiceUnavailable(
-            "the client of redis.asyncio belongs to another event loop: give the check a `client_factory`"
-        ) from error
 
 
 def _is_refused_login(error: Exception) -> bool:

@@ -13,12 +13,9 @@ from health_check.contrib.atlassian import SUMMARY, AtlassianStatusPage
 from health_check.contrib.elasticsearch import PATH, Elasticsearch
 from health_check.contrib.http import HTTP
 from health_check.contrib.rss import Feed
-from health_check.contrib.tcp import TCP
 from tests.services.contract import Contract, Service
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of, nothing_left
-from tests.support.client import eventually
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.web import PASSWORD, USER, Authority, Web, nginx
-from tests.support.workers import paused
 
 pytestmark = pytest.mark.server
 
@@ -123,26 +120,6 @@ def service(web: Web, authority: Authority, request: pytest.FixtureRequest) -> S
 
 class TestContract(Contract):
     """The check of a web service."""
-
-
-def test_tcp__whatever_happens(web: Web) -> None:
-    """A bare connection is accepted also for a server that does nothing; not where it is gone; and none is left."""
-
-    def found() -> list[str]:
-        return errors_of(TCP("localhost", web.ports["plain"], timeout=BUDGET_SECONDS))
-
-    assert found() == []
-    with paused(web):
-        assert found() == []
-    web.kill()
-    try:
-        assert found() == ["unavailable: no connection was accepted (ConnectionRefusedError)"]
-    finally:
-        web.start()
-    eventually(lambda: found() == [], what="a server in order")
-    with nothing_left():
-        for _ in range(RUNS):
-            found()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import socket
 from typing import Any
 
 import dns.rdatatype
+import dns.resolver
 import pytest
 import redis
 from celery import Celery
+from django.test import Client
 
 from health_check import DNS, Cache, Database, Disk, Mail, Memory, Migrations, Storage
 from health_check.backends import HealthCheck
@@ -23,6 +25,7 @@ from health_check.contrib.redis import Redis
 from health_check.contrib.tcp import TCP
 from health_check.exceptions import Misconfigured
 from health_check.registry.definitions import label_of
+from tests.conftest import Mount
 from tests.support.checks import messages_of
 
 SECRET = "planted-password-7d1f"
@@ -138,3 +141,42 @@ def test_option__that_is_refused(
     """Options that never make sense are refused at once."""
     with pytest.raises(exception, match=words):
         check_class(**options)
+
+
+def test_dns__no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that names no name server is told."""
+
+    def fail(resolver: dns.resolver.Resolver, place: object) -> None:
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", fail)
+    assert messages_of(DNS()) == ["unavailable: the name cannot be resolved (NoResolverConfiguration)"]
+
+
+def test_redis__says_what_is_wrong(mount_checks: Mount, client: Client) -> None:
+    """Without a server the page says what to set, and does not refer to the log."""
+    mount_checks("redis.Redis")
+    said = client.get("/health/?format=json").json()
+    assert list(said.values()) == ["misconfigured: Redis takes one of the options `url` and `client_factory`"]
+
+
+def test_redis__client_is_deprecated() -> None:
+    """A client that all runs share still works, with a warning that says what to use, and is not closed."""
+
+    class Shared:
+        closed = False
+
+        def execute_command(self) -> None:
+            """Exist, as that of a client does."""
+
+        def ping(self) -> bool:
+            return True
+
+        def close(self) -> None:
+            self.closed = True
+
+    client = Shared()
+    with pytest.warns(DeprecationWarning, match="use `client_factory`"):
+        check = Redis(client=client)
+    assert messages_of(check) == []
+    assert not client.closed
