@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime
 import logging
+import logging.handlers
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
@@ -165,75 +166,56 @@ def test_run_check__anything_else(check: HealthCheck, exception: type[BaseExcept
     assert check.time_taken > 0
 
 
-class Collecting(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(logging.Formatter().format(record))
-
-
 @pytest.mark.parametrize("name", ["health_check", "health-check"])
 def test_run_check__logs_the_unexpected(name: str) -> None:
     """The traceback of what nobody expected is logged where both versions' users look for it."""
-    handler = Collecting()
+    handler = logging.handlers.BufferingHandler(99)
     logging.getLogger(name).addHandler(handler)
     try:
         with pytest.raises(ZeroDivisionError):
             Blown().run_check()
     finally:
         logging.getLogger(name).removeHandler(handler)
-    assert len(handler.texts) == 1
-    assert "Blown" in handler.texts[0]
-    assert "Traceback" in handler.texts[0]
+    (record,) = handler.buffer
+    assert [word for word in ("Blown", "Traceback") if word not in record.getMessage()] == []
 
 
-def test_run_check__async_inside_a_running_loop() -> None:
-    """An async check runs to its end even where a loop runs in this thread."""
+class Decorated(HealthCheck):
+    """Returns an awaitable from a sync method, as some decorators do."""
+
+    def check_status(self) -> Awaitable[None]:
+        return AsyncBroken.check_status(self)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("check_class", [AsyncBroken, Decorated])
+def test_run_check__waits_for_its_end(check_class: type[HealthCheck]) -> None:
+    """An awaitable is awaited to its end, with or without a loop that runs in this thread."""
 
     async def main() -> HealthCheck:
-        check = AsyncBroken()
+        check = check_class()
         check.run_check()
         return check
 
-    assert asyncio.run(main()).status == 0
-
-
-def test_run_check__awaitable_of_a_sync_method() -> None:
-    """What a decorated async method returns is awaited."""
-
-    class Decorated(HealthCheck):
-        def check_status(self) -> Awaitable[None]:
-            return AsyncBroken.check_status(self)  # type: ignore[arg-type]
-
-    check = Decorated()
+    check = check_class()
     check.run_check()
-    assert check.status == 0
+    assert check.status == asyncio.run(main()).status == 0
 
 
 def test_arun_check__on_the_running_loop() -> None:
     """An async check runs on the loop that awaits it."""
-    loops: list[object] = []
 
     class Looping(HealthCheck):
         async def check_status(self) -> None:
-            loops.append(asyncio.get_running_loop())
-            self.add_error("gone")
+            self.add_error(f"on {id(asyncio.get_running_loop())}")
 
-    async def main() -> tuple[object, HealthCheck]:
-        check = Looping()
-        await check.arun_check()
-        return asyncio.get_running_loop(), check
+    async def main() -> None:
+        looping, of_version_4 = Looping(), Async(error=GONE)
+        await looping.arun_check()
+        await of_version_4.arun_check()
+        assert looping.pretty_status().endswith(f"on {id(asyncio.get_running_loop())}")
+        assert (of_version_4.status, of_version_4.time_taken > 0) == (0, True)
 
-    loop, check = asyncio.run(main())
-    assert loops == [loop]
-    assert (check.status, check.time_taken > 0) == (0, True)
-    of_version_4 = Async(error=GONE)
-    asyncio.run(of_version_4.arun_check())
-    assert of_version_4.status == 0
+    asyncio.run(main())
 
 
 class OwnRunCheck(AsyncFine):
@@ -291,23 +273,17 @@ def test_pretty_status__a_line_each() -> None:
 
 
 def test_repr__class_name_or_own() -> None:
-    """A check is called by its class, or as a dataclass or its user says; never by critical_service or errors."""
+    """A check is called by its class, or as a dataclass or its user says, also by the ``identifier()`` of 3.x."""
 
     class Own(HealthCheck):
         def __repr__(self) -> str:
             return "mine"
 
-    assert (repr(Fine()), repr(Own())) == ("Fine", "mine")
-    assert repr(Alias("x")) == "Alias(alias='x')"
-
-
-def test_repr__identifier_is_deprecated() -> None:
-    """``identifier()`` still names a check, with a warning that says what to write instead."""
-
     class Identified(HealthCheck):
         def identifier(self) -> str:
             return "the old name"
 
+    assert (repr(Fine()), repr(Own()), repr(Alias("x"))) == ("Fine", "mine", "Alias(alias='x')")
     with pytest.warns(DeprecationWarning, match=r"Identified\.identifier\(\).*__repr__"):
         assert repr(Identified()) == "the old name"
 
