@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import subprocess
 import sys
 
 import pytest
 
 import health_check
 from health_check.backends import HealthCheck
-from tests.support.servers import clean_environment
+from tests.support.servers import ROOT
+from tests.support.wheel import run
 
 OWN = [
     "health_check",
@@ -62,18 +62,13 @@ PUBLIC = {
 
 def test_import__brings_neither_django_nor_checks() -> None:
     """``import health_check`` imports a few small modules of its own, and of others only the standard library's."""
-    program = "import sys, json; import health_check; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], env=clean_environment(), capture_output=True, check=True)
-    top = {name.partition(".")[0] for name in json.loads(done.stdout)}
-    assert [name for name in json.loads(done.stdout) if name.startswith("health_check")] == OWN
-    assert top - sys.stdlib_module_names <= {"__main__", "health_check", "sitecustomize", *_of_the_environment()}
-
-
-def _of_the_environment() -> set[str]:
-    """Return what Python imports by itself here, for editable installs say."""
-    program = "import sys, json; print(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], env=clean_environment(), capture_output=True, check=True)
-    return {name.partition(".")[0] for name in json.loads(done.stdout)}
+    program = (
+        "import sys, json; before = [*sys.modules]; import health_check; print(json.dumps([before, [*sys.modules]]))"
+    )
+    before, after = json.loads(run([sys.executable, "-c", program], ROOT))
+    added = sorted(set(after) - set(before))
+    assert [name for name in added if name.startswith("health_check")] == OWN
+    assert {name.partition(".")[0] for name in added} - sys.stdlib_module_names <= {"health_check"}
 
 
 @pytest.mark.parametrize(("module", "names"), PUBLIC.items(), ids=PUBLIC)

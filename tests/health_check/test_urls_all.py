@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -22,7 +21,8 @@ from health_check.registry.plugins import plugin_dir
 from tests.conftest import Mount
 from tests.support.checks import Broken
 from tests.support.messages import ids
-from tests.support.servers import ROOT, clean_environment
+from tests.support.servers import ROOT
+from tests.support.wheel import run
 
 READY = "health_check:health_check_ready"
 
@@ -73,17 +73,9 @@ def test_exporters__loaded(
     apps: list[str], options: dict[str, object], expected: dict[str, object], tmp_path: pathlib.Path
 ) -> None:
     """Prometheus comes with the app, or with its own; without an exporter the site starts, and is told why."""
-    done = subprocess.run(
-        [sys.executable, "-c", SITE, json.dumps([apps, options])],
-        env={**clean_environment(), "PYTHONPATH": f"{ROOT}:{ROOT / 'exporters'}", "TMPDIR": str(tmp_path)},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == expected
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'exporters'}", "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", SITE, json.dumps([apps, options])]
+    assert json.loads(run(command, tmp_path, environment=environment).splitlines()[-1]) == expected
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import datetime
 import functools
 import json
 import random
-import subprocess
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +20,7 @@ from tests.support.checks import Alias, Fine, Telling
 from tests.support.placing import endpoint, entries
 from tests.support.repetitions import LONG, long
 from tests.support.servers import ROOT, clean_environment
+from tests.support.wheel import run
 
 
 @dataclasses.dataclass(repr=False)
@@ -176,15 +176,5 @@ print(json.dumps(labels()))
 @pytest.mark.parametrize("hash_seed", ["1", long("2")])
 def test_labels__the_same_in_every_process(hash_seed: str) -> None:
     """Workers, hosts and starts agree on the labels."""
-    environment = {**clean_environment(), "PYTHONHASHSEED": hash_seed}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert {int(number): label for number, label in json.loads(done.stdout).items()} == labels()
+    output = run([sys.executable, "-c", SCRIPT], ROOT, environment={**clean_environment(), "PYTHONHASHSEED": hash_seed})
+    assert {int(number): label for number, label in json.loads(output).items()} == labels()
