@@ -8,8 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.core.management.base import BaseCommand
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse
 from django.test import Client
 from django.urls import include, path
 from django.views import View
@@ -79,18 +78,6 @@ def test_view__rest_framework(mount: Mount, client: Client, settings: Settings) 
     assert said == {"healthy": False, "checks": {"Up": 1, "Grumbling": 0, "Down": 0}}
 
 
-def test_command__own(capsys: pytest.CaptureFixture[str]) -> None:
-    """A command of the site's own has them."""
-
-    class Command(CheckMixin, BaseCommand):  # type: ignore[misc]
-        def handle(self, *args: Any, **options: Any) -> None:
-            for error in self.errors:
-                self.stdout.write(str(error))
-
-    Command().handle()
-    assert capsys.readouterr().out == "unavailable: it is down\n"
-
-
 class Late(Up):
     """Its first instance is ready late, and each knows its name by then."""
 
@@ -147,15 +134,6 @@ def test_mixin__errors_and_plugins(threading: bool | None) -> None:
     assert list(checker.plugins) == ["Up", "Grumbling", "Down"]
     assert [str(error) for error in checker.errors] == ["unavailable: it is down"]
     assert [plugin.status for plugin in checker.plugins.values()] == [1, 0, 0]
-
-
-def test_mixin__subsets(settings: Settings) -> None:
-    """A subset that there is not raises Http404."""
-    settings.HEALTH_CHECK = {"SUBSETS": {"some": ["Up"]}}
-    assert list(CheckMixin().filter_plugins("some")) == ["Up"]
-    for method in (CheckMixin().check, CheckMixin().run_check, CheckMixin().filter_plugins):
-        with pytest.raises(Http404):
-            method("typo")
 
 
 def test_mixin__one_record_with_the_endpoint(mount: Mount, client: Client, settings: Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -12,7 +11,6 @@ from django.test import AsyncClient, Client
 from django.urls import include, path, reverse
 from pytest_django import Settings
 
-from health_check.management.system_checks.endpoints import check_endpoints
 from health_check.management.system_checks.migration import check_subsets
 from health_check.management.system_checks.settings import check_settings
 from health_check.registry.plugins import plugin_dir
@@ -27,7 +25,7 @@ SUBSETS = {"startup": ["Up", "Down"], "readiness": ["Up"], "live": ["Up"], "none
 
 
 @pytest.fixture(params=["include", "route"])
-def site(request: pytest.FixtureRequest, mount: Mount, settings: Settings) -> Callable[..., None]:
+def site(request: pytest.FixtureRequest, mount: Mount, settings: Settings) -> None:
     """A site with two checks and four subsets, by ``include`` or by a route and a view of its own."""
     settings.HEALTH_CHECK = {"SUBSETS": SUBSETS, "MAX_AGE": 60}
     plugin_dir.register(Up)
@@ -37,7 +35,6 @@ def site(request: pytest.FixtureRequest, mount: Mount, settings: Settings) -> Ca
     else:
         view = HealthCheckView.as_view(checks=[Up, Down])
         mount(path("health/<str:subset>/", view, name="subset"), path("health/", view, name="all"))
-    return lambda: None
 
 
 @pytest.mark.usefixtures("site")
@@ -63,28 +60,18 @@ def test_route__its_checks_alone(client: Client, subset: str, status: int, label
 @pytest.mark.usefixtures("site")
 @pytest.mark.parametrize("query", ["", "?format=json", "?format=rss"])
 def test_route__unknown(client: Client, query: str) -> None:
-    """A subset that there is not is 404, synchronous or not: never all checks."""
+    """A subset that there is not is 404, synchronous or not: never all checks, nor an answer that is kept for all."""
+    assert client.get(f"/health/{query}").status_code in (200, 500)
     for get in (client.get, async_to_sync(AsyncClient().get)):
         assert get(f"/health/typo/{query}").status_code == 404
         assert get(f"/health/readiness/{query}").status_code == 200
 
 
-@pytest.mark.usefixtures("site")
-def test_route__unknown_after_fresh_answers(client: Client) -> None:
-    """An answer that is kept for the whole endpoint is none of a subset's."""
-    assert client.get("/health/").status_code == 500
-    assert client.get("/health/typo/").status_code == 404
-
-
-def test_route__without_subsets(mount: Mount, client: Client) -> None:
-    """Without subsets there is no route for them, so that those of the site below ours are its own."""
+def test_route__name(mount: Mount, client: Client, settings: Settings) -> None:
+    """The route has the name that it had; without subsets there is none, so that those of the site are its own."""
     mount(path("health/", include("health_check.urls")), path("health/ready/", HealthCheckView.as_view(checks=[Up])))
     assert client.get("/health/ready/?format=json").json() == {"Up": "OK"}
     assert client.get("/health/typo/").status_code == 404
-
-
-def test_route__reverse(mount: Mount, settings: Settings) -> None:
-    """The route has the name that it had."""
     settings.HEALTH_CHECK = {"SUBSETS": SUBSETS}
     mount(path("health/", include("health_check.urls")))
     assert reverse("health_check:health_check_subset", args=["readiness"]) == "/health/readiness/"
@@ -137,13 +124,3 @@ def test_w041__names_that_no_check_has(mount: Mount, settings: Settings) -> None
     [message] = check_subsets()
     assert message.msg == "HEALTH_CHECK['SUBSETS']['a'] names 'CeleryHealthCheckHigh', but no check has that name."
     assert ids([message]) == ["health_check.W041"]
-
-
-def test_setting__deprecated(mount: Mount, settings: Settings) -> None:
-    """The system check says that subsets are deprecated, and what to write."""
-    settings.HEALTH_CHECK = {"SUBSETS": SUBSETS}
-    mount(path("health/", include("health_check.urls")))
-    [message] = check_settings()
-    assert (message.id, message.msg) == ("health_check.W002", "HEALTH_CHECK['SUBSETS'] is deprecated.")
-    assert "one HealthCheckView per subset" in str(message.hint)
-    assert check_endpoints() == []

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import http.client
 import pathlib
 import re
 import signal
 import socket
-import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from django.urls import path
 from pytest_django import Settings
 
 from health_check import extensions
+from health_check.management.server import Server
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
-from tests.support.bench import SECONDS, Script
+from tests.support.bench import Script
 from tests.support.checks import Broken, Fine
 from tests.support.commands import Run
 from tests.support.parsing import parse_text
@@ -92,82 +89,32 @@ def test_command__address_that_cannot_be_had(run: Run, site: None) -> None:
             assert "Choose another address with --host and --port." in ran.err
 
 
-class Serving:
-    """The command as it serves in this thread, and a client that asks it and then ends it in another one."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.terminate: Callable[..., object] | None = None
-        self.answers: list[tuple[int, str]] = []
-        self.port = 0
-        monkeypatch.setattr(signal, "signal", self._note)
-
-    def _note(self, number: int, handler: Callable[..., object]) -> None:
-        if number == signal.SIGTERM:
-            self.terminate = handler
-
-    def client(self, *targets: str) -> threading.Thread:
-        """Return a thread that asks for these and then has the command end."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-
-        def work() -> None:
-            try:
-                self.answers = [self._get(target) for target in targets]
-            finally:
-                assert self.terminate is not None
-                self.terminate(signal.SIGTERM, None)
-
-        return threading.Thread(target=work)
-
-    def _get(self, target: str) -> tuple[int, str]:
-        until = time.monotonic() + SECONDS
-        while True:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-            try:
-                connection.request("GET", target)
-                response = connection.getresponse()
-                return response.status, response.read().decode()
-            except ConnectionRefusedError:
-                assert time.monotonic() < until
-                threading.Event().wait(0.01)
-            finally:
-                connection.close()
-
-
 @pytest.fixture
-def serving(monkeypatch: pytest.MonkeyPatch) -> Serving:
-    """What a test of the serving command needs."""
-    return Serving(monkeypatch)
+def unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the server end before anybody asks it; processes that are asked are in the tests of the whole."""
+    monkeypatch.setattr(Server, "serve", lambda server, stop: server.server_close())
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
 
-def test_command__serves_until_it_is_ended(run: Run, site: None, serving: Serving) -> None:
-    """It says what it serves and where the records are, runs the scheduler, and ends well at SIGTERM."""
-    client = serving.client("/metrics", "/health/?format=json", "/nowhere")
-    client.start()
-    ran = run("--port", str(serving.port))
-    client.join(SECONDS)
-    assert [status for status, _ in serving.answers] == [200, 500, 404]
+def test_command__says_what_it_serves(run: Run, site: None, unasked: None) -> None:
+    """It says what it serves and where the records are, and runs the scheduler."""
+    ran = run("--port", "0")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out.splitlines() == [
-        f"Serving /metrics, /health/ on http://127.0.0.1:{serving.port}",
-        "Records: the memory of each process",
-        "Stopped.",
-    ]
+    serving, records, stopped = ran.out.splitlines()
+    assert re.fullmatch(r"Serving /metrics, /health/ on http://127\.0\.0\.1:\d+", serving)
+    assert (records, stopped) == ("Records: the memory of each process", "Stopped.")
     assert runtime.get().scheduler._state == "running"
 
 
 def test_command__says_what_is_missing(
-    run: Run, site: None, serving: Serving, without_metrics: None, settings: Settings, tmp_path: pathlib.Path
+    run: Run, site: None, unasked: None, without_metrics: None, settings: Settings, tmp_path: pathlib.Path
 ) -> None:
-    """Without the Prometheus exporter, and with a store that cannot be used, the endpoints are served all the same."""
+    """Without the Prometheus exporter, and with a store that cannot be used, it serves all the same, and says so."""
     (tmp_path / "file").touch()
     place = tmp_path / "file" / "store.sqlite3"
     store = {"BACKEND": "health_check.stores.sqlite.SQLiteStore", "OPTIONS": {"path": str(place)}}
     settings.HEALTH_CHECK = {"STORE": store}
-    client = serving.client("/health/?format=json")
-    client.start()
-    ran = run("--port", str(serving.port))
-    client.join(SECONDS)
-    assert ([status for status, _ in serving.answers], ran.code) == ([500], 0)
+    ran = run("--port", "0")
+    assert (ran.code, "Serving /health/ on" in ran.out) == (0, True)
     assert "There will be no /metrics: name 'prometheus' in HEALTH_CHECK['EXPORTERS']." in ran.err
     assert re.search(rf"Records: {place}, cannot be used \(.+\); this process keeps its records in memory\.", ran.out)
