@@ -74,7 +74,7 @@ def _ping(options: argparse.Namespace) -> tuple[int, str]:
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
     until = time.monotonic() + options.timeout
     try:
-        with _connect(parts, options) as plain, _secured(plain, parts, options) as connection:
+        with connect(parts, options.timeout, options.unix_socket, options.server_name, options.insecure) as connection:
             connection.sendall(_request(parts, options))
             status, body = _answer(connection, until)
     except (OSError, ValueError) as error:
@@ -111,34 +111,45 @@ def _parts(url: str) -> urllib.parse.SplitResult:
     return parts
 
 
-def _connect(parts: urllib.parse.SplitResult, options: argparse.Namespace) -> socket.socket:
-    if options.unix_socket is None:
+def connect(
+    parts: urllib.parse.SplitResult, timeout: float, unix_socket: str | None, server_name: str | None, insecure: bool
+) -> socket.socket:
+    """Return a connection to the server of a URL, over TLS where the URL says so.
+
+    Args:
+        parts: Those of the URL.
+        timeout: For how many seconds to wait for the server.
+        unix_socket: Its socket in the file system; default its host and port.
+        server_name: The name to ask for, and to verify, over TLS; default the host.
+        insecure: Whether its certificate may be any.
+
+    Raises:
+        OSError: If there is none to be had.
+    """
+    if unix_socket is None:
         host = parts.hostname or ""
         address = host.encode() if host.isascii() else host  # of a text Python would load its tables of host names
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        return socket.create_connection((address, port), options.timeout)  # type: ignore[arg-type]
-    if not hasattr(socket, "AF_UNIX"):
+        connection = socket.create_connection((address, port), timeout)  # type: ignore[arg-type]
+    elif hasattr(socket, "AF_UNIX"):
+        connection = socket.socket(socket.AF_UNIX)
+    else:
         raise OSError("Python has no unix sockets on this system")
-    connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.settimeout(options.timeout)
-        connection.connect(options.unix_socket)
-    except OSError:
+        if unix_socket is not None:
+            connection.settimeout(timeout)
+            connection.connect(unix_socket)
+        if parts.scheme == "http":
+            return connection
+        import ssl  # loads OpenSSL, which costs more than all else here
+
+        context = ssl.create_default_context()
+        if insecure:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return context.wrap_socket(connection, server_hostname=server_name or parts.hostname)
+    except BaseException:
         connection.close()
         raise
-    return connection
-
-
-def _secured(connection: socket.socket, parts: urllib.parse.SplitResult, options: argparse.Namespace) -> socket.socket:
-    """Return the connection, over TLS where the URL says so."""
-    if parts.scheme == "http":
-        return connection
-    import ssl  # loads OpenSSL, which costs more than all else here
-
-    context = ssl.create_default_context()
-    if options.insecure:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context.wrap_socket(connection, server_hostname=options.server_name or parts.hostname)
 
 
 def _request(parts: urllib.parse.SplitResult, options: argparse.Namespace) -> bytes:

@@ -7,7 +7,6 @@ import http.client
 import ipaddress
 import json
 import os
-import socket
 import ssl
 import time
 import urllib.parse
@@ -22,6 +21,7 @@ from django.utils.encoding import iri_to_uri
 from health_check.management.choice import path_of
 from health_check.management.outcomes import Outcome, outcome_of_answer
 from health_check.monitor import runtime
+from health_check.ping import connect
 from health_check.redaction import escaped, mask
 
 BODY_BYTES = 4 * 1024 * 1024
@@ -150,16 +150,10 @@ def ask(
         ProbeError: If there is no answer in time, or not one of a health endpoint.
     """
     until, parts = time.monotonic() + timeout, urllib.parse.urlsplit(url)
-    over_tls = parts.scheme == "https"
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection  # by their ports
     try:
-        kind = http.client.HTTPSConnection if over_tls else http.client.HTTPConnection
         with contextlib.closing(kind(parts.netloc, timeout=timeout)) as connection:
-            _connect(connection, unix_socket)
-            if over_tls:
-                context = ssl.create_default_context()
-                if insecure:
-                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                connection.sock = context.wrap_socket(connection.sock, server_hostname=server_name or parts.hostname)
+            connection.sock = connect(parts, timeout, unix_socket, server_name, insecure)
             path = f"{parts.path}?{parts.query}" if parts.query else parts.path
             connection.request("GET", path, headers={"Connection": "close", **headers})
             with connection.getresponse() as response:
@@ -174,17 +168,6 @@ def ask(
     except OSError as error:
         remedy = "Is the server running there? --no-http runs the checks without a server."
         raise ProbeError(f"{url} cannot be reached: {error}. {remedy}") from error
-
-
-def _connect(connection: http.client.HTTPConnection, unix_socket: str | None) -> None:
-    if unix_socket is None:
-        connection.sock = socket.create_connection((connection.host, connection.port), connection.timeout)
-    elif hasattr(socket, "AF_UNIX"):
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(connection.timeout)
-        connection.sock.connect(unix_socket)
-    else:
-        raise OSError("Python has no unix sockets on this system")
 
 
 def _understood(url: str, response: http.client.HTTPResponse, body: bytes) -> Mapping[str, Any]:
