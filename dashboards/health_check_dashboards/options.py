@@ -6,7 +6,8 @@ import dataclasses
 import decimal
 import re
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 RUNBOOKS = "https://django-health-exporter.github.io/django-health-exporter/alerts/"
 """Where the page on the alerts, docs/alerts.md, can be read."""
@@ -14,12 +15,11 @@ RUNBOOKS = "https://django-health-exporter.github.io/django-health-exporter/aler
 HEALTH_PAGE = "http://${__value.raw}/health/"
 """The health page of an instance, as links of dashboards have it."""
 
-DURATION = re.compile(r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?", re.ASCII)
+DURATION = r"(?=\d)(\d+y)?(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?"
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """A thing that may be said."""
 
     name: str
@@ -44,55 +44,61 @@ def error_budget(objective: str) -> str:
     return f"{(decimal.Decimal(100) - decimal.Decimal(objective)) / 100:f}"
 
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9]([\w./-]*[A-Za-z0-9])?", value, re.ASCII):
-        raise ValueError("use letters, digits and . _ - / between them")
-    return value
+Check = Callable[[str], str]
 
 
-def _label(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", value, re.ASCII):
-        raise ValueError("use the name of a label: letters, digits and _")
-    if value in TAKEN_LABELS:
-        raise ValueError(f"{value} is a label of alerts already, or must not be one")
-    return value
+def _of_form(pattern: str, remedy: str) -> Check:
+    """Return what lets values through that match a pattern, and for others says what to use."""
 
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value, re.ASCII):
+            raise ValueError(remedy)
+        return value
+
+    return check
+
+
+def _one_of(values: Sequence[str]) -> Check:
+    """Return what lets these values through."""
+    *others, last = values
+    return _of_form("|".join(values), f"use {', '.join(others)} or {last}")
+
+
+def _between(low: float, high: float, remedy: str, *, low_too: bool = False) -> Check:
+    """Return what lets numbers below ``high`` through, and above ``low`` or from there on."""
+
+    def check(value: str) -> str:
+        number = float(value) if re.fullmatch(r"\d{1,3}(\.\d{1,6})?", value, re.ASCII) else -1.0
+        if not low < number < high and not (low_too and number == low):
+            raise ValueError(remedy)
+        return value
+
+    return check
+
+
+_name = _of_form(r"[A-Za-z0-9]([\w./-]*[A-Za-z0-9])?", "use letters, digits and . _ - / between them")
+_delay = _of_form(DURATION, "use a duration like 0s, 90s, 5m or 1h30m")
+_count = _of_form(r"[1-9]\d{0,5}", "use a whole number from 1 on")
+_file = _of_form(r"[\w./-]*", "use the path of a file, as Prometheus sees it")
+_uid = _of_form(r"[\w-]{0,40}", "use the uid of a data source: letters, digits, _ and -")
+_target = _of_form(r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", "use HOST:PORT")
+_folder = _of_form(r"(?u:[\w ./-]*\w)", "use letters, digits, spaces and . _ - /")
+_share = _between(0, 1, "use a number between 0 and 1, like 0.5")
+_objective = _between(95, 100, "use a percentage from 95 to less than 100, like 99.5", low_too=True)
 
 TAKEN_LABELS = ("namespace", "job", "instance", "check", "url_name", "state", "outcome", "critical", "le")
 
 
+def _label(value: str) -> str:
+    if value in TAKEN_LABELS:
+        raise ValueError(f"{value} is a label of alerts already, or must not be one")
+    return _of_form(r"[A-Za-z_]\w*", "use the name of a label: letters, digits and _")(value)
+
+
 def _duration(value: str) -> str:
-    if not DURATION.fullmatch(value) or seconds(value) <= 0:
+    if not re.fullmatch(DURATION, value, re.ASCII) or seconds(value) <= 0:
         raise ValueError("use a duration like 90s, 5m or 1h30m")
     return value
-
-
-def _delay(value: str) -> str:
-    if not DURATION.fullmatch(value):
-        raise ValueError("use a duration like 0s, 90s, 5m or 1h30m")
-    return value
-
-
-def _share(value: str) -> str:
-    if not 0 < _number(value) < 1:
-        raise ValueError("use a number between 0 and 1, like 0.5")
-    return value
-
-
-def _count(value: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{0,5}", value, re.ASCII):
-        raise ValueError("use a whole number from 1 on")
-    return value
-
-
-def _objective(value: str) -> str:
-    if not 95 <= _number(value) < 100:
-        raise ValueError("use a percentage from 95 to less than 100, like 99.5")
-    return value
-
-
-def _number(value: str) -> decimal.Decimal:
-    return decimal.Decimal(value) if re.fullmatch(r"\d{1,3}(\.\d{1,6})?", value, re.ASCII) else decimal.Decimal(-1)
 
 
 def _url(value: str) -> str:
@@ -102,140 +108,101 @@ def _url(value: str) -> str:
     return value
 
 
-_WORD = r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?"
-"""The name of a label of Kubernetes, and its value."""
-
-
-def _pair(value: str) -> str:
-    if not re.fullmatch(rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_WORD}=({_WORD})?", value, re.ASCII):
-        raise ValueError("use a label of Kubernetes, like release=monitoring; name and value have 63 letters at most")
-    if value.startswith("app.kubernetes.io/name="):
-        raise ValueError("app.kubernetes.io/name is there already, with the job as its value")
-    return value
-
-
-def _owner(value: str) -> str:
-    name, _, url = value.partition("=")
-    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise ValueError("use NAME=URL, like payments=https://example.com/hook")
-    return f"{name}={_url(url)}"
-
-
-def _file(value: str) -> str:
-    if value and not re.fullmatch(r"[\w./-]+", value, re.ASCII):
-        raise ValueError("use the path of a file, as Prometheus sees it")
-    return value
-
-
-def _uid(value: str) -> str:
-    if not re.fullmatch(r"[\w-]{0,40}", value, re.ASCII):
-        raise ValueError("use the uid of a data source: letters, digits, _ and -")
-    return value
-
-
 def _base(value: str) -> str:
     return _url(value).rstrip("/")
 
 
-def _source(value: str) -> str:
-    if value not in SOURCES:
-        raise ValueError(f"use {', '.join(SOURCES[:-1])} or {SOURCES[-1]}")
-    return value
+_WORD = r"[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?"
+"""The name of a label of Kubernetes, and its value."""
+
+_is_pair = _of_form(
+    rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_WORD}=({_WORD})?",
+    "use a label of Kubernetes, like release=monitoring; name and value have 63 letters at most",
+)
+
+
+def _pair(value: str) -> str:
+    if value.startswith("app.kubernetes.io/name="):
+        raise ValueError("app.kubernetes.io/name is there already, with the job as its value")
+    return _is_pair(value)
+
+
+def _owner(value: str) -> str:
+    name, _, url = value.partition("=")
+    _of_form(r"[\w.-]+", "use NAME=URL, like payments=https://example.com/hook")(name)
+    return f"{name}={_url(url)}"
 
 
 SOURCES = ("scrape", "textfile", "push")
 """How the metrics come to Prometheus, by the names of ``/metrics``."""
-
-
-def _metrics(value: str) -> str:
-    if value not in METRICS:
-        raise ValueError(f"use {' or '.join(METRICS)}")
-    return value
-
 
 OTLP = "otlp"
 METRICS = ("prometheus", OTLP)
 """Whose names the metrics have: those of ``/metrics``, or those that arrive by OpenTelemetry's protocol."""
 
 
-def _target(value: str) -> str:
-    if not re.fullmatch(r"([\w.-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}", value, re.ASCII):
-        raise ValueError("use HOST:PORT")
-    return value
-
-
-def _folder(value: str) -> str:
-    if not re.fullmatch(r"[\w ./-]*\w", value):
-        raise ValueError("use letters, digits, spaces and . _ - /")
-    return value
-
-
-def _option(name: str, default: str, text: str, check: Callable[[str], str], metavar: str) -> Option:
-    return Option(name=name, default=default, text=text, check=check, metavar=metavar)
-
-
 OPTIONS = (
-    _option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
-    _option("source", "scrape", "how the metrics come: scrape, textfile or push", _source, "SOURCE"),
-    _option("metrics", "prometheus", "the names that the metrics have: prometheus or otlp", _metrics, "NAMES"),
-    _option(
+    Option("job", "django", "the job of the site, as Prometheus calls it", _name, "NAME"),
+    Option("source", "scrape", "how the metrics come: scrape, textfile or push", _one_of(SOURCES), "SOURCE"),
+    Option("metrics", "prometheus", "the names that the metrics have: prometheus or otlp", _one_of(METRICS), "NAMES"),
+    Option(
         "runbook-base",
         RUNBOOKS,
         "where the page on the alerts is; #alertname is appended, or alertname after a =",
         _url,
         "URL",
     ),
-    _option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
-    _option("health-url", "http://host.docker.internal:8000/health/", "where alerts link to", _url, "URL"),
-    _option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
-    _option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
-    _option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
-    _option("alertmanager", "alertmanager:9093", "where Prometheus finds Alertmanager", _target, "HOST:PORT"),
-    _option("blackbox", "blackbox:9115", "where Prometheus finds the blackbox exporter", _target, "HOST:PORT"),
-    _option("credentials-file", "", "the file of the token that Prometheus shows to the site", _file, "FILE"),
-    _option("tempo-uid", "", "the uid of Grafana's data source of traces, for links from exemplars", _uid, "UID"),
-    _option("webhook", "http://host.docker.internal:9099/", "where Alertmanager sends notifications", _url, "URL"),
-    _option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
-    _option("export-interval", "1m", "how often processes send metrics by OTLP", _duration, "TIME"),
-    _option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
-    _option("gap", "3m", "for how long missed scrapes are bridged", _duration, "TIME"),
-    _option("remember", "1d", "for how long to remember targets, sites and probes that are gone", _duration, "TIME"),
-    _option("page-share", "0.5", "the share of the hosts above which a failure is critical", _share, "SHARE"),
-    _option("failing-for", "2m", "a critical check in error this long", _delay, "TIME"),
-    _option("optional-for", "15m", "any other check in error this long", _delay, "TIME"),
-    _option("warning-for", "30m", "a check in warning this long", _delay, "TIME"),
-    _option("slow-share", "0.5", "the share of its time budget that a check may take", _share, "SHARE"),
-    _option("slow-over", "15m", "on average over this long", _duration, "TIME"),
-    _option("slow-for", "5m", "and for this long", _delay, "TIME"),
-    _option("timeouts", "2", "this many timeouts", _count, "COUNT"),
-    _option("timeouts-over", "30m", "within this long", _duration, "TIME"),
-    _option("timeouts-for", "2m", "and for this long", _delay, "TIME"),
-    _option("stuck-for", "10m", "a run that hangs this long", _delay, "TIME"),
-    _option("stale-for", "5m", "a check unknown this long", _delay, "TIME"),
-    _option("frozen-for", "10m", "numbers that do not change this long: twice from run to run", _delay, "TIME"),
-    _option("flaps", "4", "a check that breaks this often", _count, "COUNT"),
-    _option("flaps-over", "1h", "within this long", _duration, "TIME"),
-    _option("endpoint-for", "2m", "an endpoint that does not answer 200 this long", _delay, "TIME"),
-    _option("objective", "99.5", "the percentage of the time in which endpoints are to answer", _objective, "PERCENT"),
-    _option("window", "30d", "the time that the objective is about, for dashboards", _duration, "TIME"),
-    _option("burn-for", "2m", "its error budget spent fast this long", _delay, "TIME"),
-    _option("burn-slow-for", "15m", "its error budget spent slowly this long", _delay, "TIME"),
-    _option("probe-for", "4m", "a probe without 200 this long; more than --down-for", _delay, "TIME"),
-    _option("down-for", "2m", "no target of the site up this long", _delay, "TIME"),
-    _option("start-for", "15m", "for how long a target that was never up may take to start", _duration, "TIME"),
-    _option("most-share", "0.5", "more than this share of the targets cannot be scraped", _share, "SHARE"),
-    _option("most-over", "5m", "for much of this long", _duration, "TIME"),
-    _option("most-for", "5m", "and for this long", _delay, "TIME"),
-    _option("target-over", "10m", "a target that cannot be scraped for much of this long", _duration, "TIME"),
-    _option("target-for", "2m", "and for this long", _delay, "TIME"),
-    _option("absent-for", "5m", "no target, or a target without health checks, this long", _delay, "TIME"),
-    _option("store-over", "10m", "the store not to be read for half of this long", _duration, "TIME"),
-    _option("store-for", "5m", "and for this long", _delay, "TIME"),
-    _option("drained-for", "1h", "a host drained this long", _delay, "TIME"),
-    _option("keep-firing", "5m", "for how long an alert goes on after its cause is gone", _delay, "TIME"),
-    _option("group-wait", "30s", "how long Alertmanager waits for more alerts of a site", _delay, "TIME"),
-    _option("group-interval", "5m", "how long before it notifies of changes", _duration, "TIME"),
-    _option("repeat-interval", "4h", "how long before it repeats itself", _duration, "TIME"),
+    Option("dashboard-base", "http://localhost:3000", "where Grafana is, for links of alerts", _base, "URL"),
+    Option("health-url", "http://host.docker.internal:8000/health/", "where alerts link to", _url, "URL"),
+    Option("grafana-folder", "Health", "the folder of the dashboards in Grafana", _folder, "NAME"),
+    Option("target", "host.docker.internal:8000", "where prometheus.yml finds the site", _target, "HOST:PORT"),
+    Option("probe", "http://host.docker.internal:8000/health/", "what the blackbox exporter asks for", _url, "URL"),
+    Option("alertmanager", "alertmanager:9093", "where Prometheus finds Alertmanager", _target, "HOST:PORT"),
+    Option("blackbox", "blackbox:9115", "where Prometheus finds the blackbox exporter", _target, "HOST:PORT"),
+    Option("credentials-file", "", "the file of the token that Prometheus shows to the site", _file, "FILE"),
+    Option("tempo-uid", "", "the uid of Grafana's data source of traces, for links from exemplars", _uid, "UID"),
+    Option("webhook", "http://host.docker.internal:9099/", "where Alertmanager sends notifications", _url, "URL"),
+    Option("scrape-interval", "15s", "how often to scrape and probe", _duration, "TIME"),
+    Option("export-interval", "1m", "how often processes send metrics by OTLP", _duration, "TIME"),
+    Option("evaluation-interval", "15s", "how often to evaluate the rules", _duration, "TIME"),
+    Option("gap", "3m", "for how long missed scrapes are bridged", _duration, "TIME"),
+    Option("remember", "1d", "for how long to remember targets, sites and probes that are gone", _duration, "TIME"),
+    Option("page-share", "0.5", "the share of the hosts above which a failure is critical", _share, "SHARE"),
+    Option("failing-for", "2m", "a critical check in error this long", _delay, "TIME"),
+    Option("optional-for", "15m", "any other check in error this long", _delay, "TIME"),
+    Option("warning-for", "30m", "a check in warning this long", _delay, "TIME"),
+    Option("slow-share", "0.5", "the share of its time budget that a check may take", _share, "SHARE"),
+    Option("slow-over", "15m", "on average over this long", _duration, "TIME"),
+    Option("slow-for", "5m", "and for this long", _delay, "TIME"),
+    Option("timeouts", "2", "this many timeouts", _count, "COUNT"),
+    Option("timeouts-over", "30m", "within this long", _duration, "TIME"),
+    Option("timeouts-for", "2m", "and for this long", _delay, "TIME"),
+    Option("stuck-for", "10m", "a run that hangs this long", _delay, "TIME"),
+    Option("stale-for", "5m", "a check unknown this long", _delay, "TIME"),
+    Option("frozen-for", "10m", "numbers that do not change this long: twice from run to run", _delay, "TIME"),
+    Option("flaps", "4", "a check that breaks this often", _count, "COUNT"),
+    Option("flaps-over", "1h", "within this long", _duration, "TIME"),
+    Option("endpoint-for", "2m", "an endpoint that does not answer 200 this long", _delay, "TIME"),
+    Option("objective", "99.5", "the percentage of the time in which endpoints are to answer", _objective, "PERCENT"),
+    Option("window", "30d", "the time that the objective is about, for dashboards", _duration, "TIME"),
+    Option("burn-for", "2m", "its error budget spent fast this long", _delay, "TIME"),
+    Option("burn-slow-for", "15m", "its error budget spent slowly this long", _delay, "TIME"),
+    Option("probe-for", "4m", "a probe without 200 this long; more than --down-for", _delay, "TIME"),
+    Option("down-for", "2m", "no target of the site up this long", _delay, "TIME"),
+    Option("start-for", "15m", "for how long a target that was never up may take to start", _duration, "TIME"),
+    Option("most-share", "0.5", "more than this share of the targets cannot be scraped", _share, "SHARE"),
+    Option("most-over", "5m", "for much of this long", _duration, "TIME"),
+    Option("most-for", "5m", "and for this long", _delay, "TIME"),
+    Option("target-over", "10m", "a target that cannot be scraped for much of this long", _duration, "TIME"),
+    Option("target-for", "2m", "and for this long", _delay, "TIME"),
+    Option("absent-for", "5m", "no target, or a target without health checks, this long", _delay, "TIME"),
+    Option("store-over", "10m", "the store not to be read for half of this long", _duration, "TIME"),
+    Option("store-for", "5m", "and for this long", _delay, "TIME"),
+    Option("drained-for", "1h", "a host drained this long", _delay, "TIME"),
+    Option("keep-firing", "5m", "for how long an alert goes on after its cause is gone", _delay, "TIME"),
+    Option("group-wait", "30s", "how long Alertmanager waits for more alerts of a site", _delay, "TIME"),
+    Option("group-interval", "5m", "how long before it notifies of changes", _duration, "TIME"),
+    Option("repeat-interval", "4h", "how long before it repeats itself", _duration, "TIME"),
 )
 """All options with one value; ``--label`` may be said several times."""
 
@@ -295,12 +262,12 @@ def options_of(said: Mapping[str, str], labels: tuple[str, ...] = (), **several:
     return Options(values=values, **repeated)
 
 
-LABEL = _option("label", "", "a label by which sites of one job differ, such as env; may be repeated", _label, "NAME")
+LABEL = Option("label", "", "a label by which sites of one job differ, such as env; may be repeated", _label, "NAME")
 REPEATED: Mapping[str, Option] = {
     "labels": LABEL,
-    "tags": _option("tag", "", "a tag of checks that alerts have (owner, tier); may be repeated", _label, "NAME"),
-    "k8s_labels": _option("k8s-label", "", "a label of the operator's resources; may be repeated", _pair, "NAME=VALUE"),
-    "owners": _option(
+    "tags": Option("tag", "", "a tag of checks that alerts have (owner, tier); may be repeated", _label, "NAME"),
+    "k8s_labels": Option("k8s-label", "", "a label of the operator's resources; may be repeated", _pair, "NAME=VALUE"),
+    "owners": Option(
         "owner", "", "where to send alerts on checks with this owner; may be repeated", _owner, "NAME=URL"
     ),
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pathlib
 import re
-import subprocess
 
 import pytest
 import yaml
@@ -12,17 +11,14 @@ import yaml
 from health_check_dashboards.__main__ import write
 from health_check_dashboards.options import options_of
 from tests.support.boards import PACKAGE, alert_rules
-from tests.support.services import require
+from tests.support.services import require, verify
 
 FILE = PACKAGE / "alertmanager" / "alertmanager.yml"
 
 
-def run(program: str, package: str, *arguments: str | pathlib.Path) -> str:
-    """Run a program, which has to be content, and return what it prints."""
-    command = [require(program, package=package), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def run(program: str, package: str, *arguments: str | pathlib.Path) -> None:
+    """Run a program of a package, which has to be content."""
+    verify(require(program, package=package), *arguments)
 
 
 @pytest.fixture(params=[{}, {"job": "shop/web", "webhook": "https://example.com/hook?x=1&y=2", "gap": "1m30s"}])

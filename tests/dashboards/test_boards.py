@@ -29,6 +29,12 @@ RECORDED = "job_url_name:"
 OF_SITES = ("ALERTS", RECORDED)
 """What has no instance."""
 
+LINTED = ("stat", "timeseries", "gauge")
+"""The kinds of panels whose units the linter looks at; those with value mappings need none."""
+
+UNITS = {"none", "short", "s", "dtdurations", "percent", "percentunit", "cpm", "suffix:x"}
+"""Of the units that the linter knows, those that make sense here, and multiples, for which it has none."""
+
 PANELS = [
     pytest.param(name, panel, id=f"{name}-{number}-{panel['title']}")
     for name in BOARDS
@@ -137,6 +143,8 @@ def test_panel__explains_itself(name: str, panel: dict[str, Any]) -> None:
     assert panel["datasource"] == SOURCE
     defaults = panel["fieldConfig"]["defaults"]
     assert OWN_UNIT.get(panel["type"], lambda _: defaults["unit"])(panel)
+    if panel["type"] in LINTED and not defaults.get("mappings"):
+        assert defaults["unit"] in UNITS
     assert len(defaults["noValue"]) > 5
     assert panel["targets"]
     names = [target["refId"] for target in panel["targets"]]
@@ -203,7 +211,9 @@ def test_target__counts_nothing_twice(name: str, target: Target) -> None:
 
 @pytest.mark.parametrize(("name", "target"), TARGETS)
 def test_target__looks_over_enough_runs(name: str, target: Target) -> None:
-    """Rates are over ``$__rate_interval``, in panels whose steps hold runs; all else is over the range of the board."""
+    """Rates, of all counters, are over ``$__rate_interval``, in panels whose steps hold runs; all else over others."""
+    for place in re.finditer(r"\w+_total\{", target.expr):
+        assert re.search(r"\b(rate|irate|increase)\($", target.expr[: place.start()])
     if re.search(r"\b(rate|increase)\(", target.expr):
         assert "[$__rate_interval]" in target.expr
         assert target.interval >= 300
@@ -224,42 +234,12 @@ def test_variables__are_chosen_from_data(name: str) -> None:
             assert variable["datasource"] == SOURCE
             assert (variable["multi"], variable["includeAll"], variable["refresh"]) == (True, True, 2)
             assert variable["current"] == {"text": ["All"], "value": ["$__all"]}
+            assert re.fullmatch(r"label_values\(\w+(\{.*\})?, \w+\)", variable["query"]["query"])
+        if variable["name"] in ("job", "instance"):  # as template-job-rule and template-instance-rule have it
+            assert (variable["label"], variable["allValue"]) == (variable["name"].title(), ".+")
     names = [variable["name"] for variable in others]
     expected = ["namespace", "job", "instance", "endpoint", "check", "objective"]
     assert names == expected[: {"health": 6, "now": 5, "fleet": 2}[name]]
-
-
-@pytest.mark.parametrize("name", BOARDS)
-def test_linter__templates(name: str) -> None:
-    """As template-job-rule, template-instance-rule and template-label-promql-rule have it; a fleet has no instances."""
-    query = {variable["name"]: variable for variable in variables(board(name)) if variable["type"] == "query"}
-    for required in ("job",) if name == "fleet" else ("job", "instance"):
-        assert query[required]["label"] == required.title()
-        assert query[required]["allValue"] == ".+"
-    for variable in query.values():
-        assert re.fullmatch(r"label_values\(\w+(\{.*\})?, \w+\)", variable["query"]["query"])
-
-
-@pytest.mark.parametrize(("name", "target"), TARGETS)
-def test_linter__counters(name: str, target: Target) -> None:
-    """As target-counter-agg-rule has it: each counter is in a rate or an increase."""
-    for place in re.finditer(r"\w+_total\{", target.expr):
-        assert re.search(r"\b(rate|irate|increase)\($", target.expr[: place.start()])
-
-
-LINTED = ("stat", "timeseries", "gauge")
-"""The kinds of panels whose units the linter looks at; those with value mappings need none."""
-
-UNITS = {"none", "short", "s", "dtdurations", "percent", "percentunit", "cpm"}
-"""Of the units that the linter knows, those that make sense here."""
-
-
-@pytest.mark.parametrize(("name", "panel"), PANELS)
-def test_linter__units(name: str, panel: dict[str, Any]) -> None:
-    """As panel-units-rule has it, but for multiples, for which the linter knows no unit."""
-    defaults = panel["fieldConfig"]["defaults"]
-    if panel["type"] in LINTED and not defaults.get("mappings"):
-        assert defaults["unit"] in UNITS | {"suffix:x"}
 
 
 def test_links__lead_to_the_other_board() -> None:

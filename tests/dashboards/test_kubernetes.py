@@ -22,7 +22,7 @@ from health_check_dashboards.__main__ import write
 from health_check_dashboards.options import options_of
 from tests.support import operator_schemas
 from tests.support.boards import PACKAGE
-from tests.support.services import require
+from tests.support.services import require, verify
 
 VERSION = "1.37"
 """Whose schemas hold."""
@@ -53,10 +53,13 @@ OPERATOR_FILES = ("service-monitor.yaml", "pod-monitor.yaml", "probe.yaml", "pro
 
 
 def test_operator__knows_each_field(tmp_path: pathlib.Path) -> None:
-    """The Prometheus operator takes each resource, and what it does not know is found, wherever it stands."""
-    write(tmp_path, options_of({"job": "shop/web"}, ("env",), k8s_labels=("release=monitoring",)), force=False)
+    """The Prometheus operator takes each resource, with labels that were said; what it does not know is found."""
+    labels = ("release=monitoring", "example.com/team=web")
+    write(tmp_path, options_of({"job": "shop/web"}, ("env",), k8s_labels=labels), force=False)
+    expected = {"app.kubernetes.io/name": "shop-web", "release": "monitoring", "example.com/team": "web"}
     for name in OPERATOR_FILES:
         (resource,) = resources(tmp_path, name)
+        assert resource["metadata"]["labels"] == expected
         assert resource["apiVersion"] == "monitoring.coreos.com/v1"
         assert operator_schemas.errors(resource) == []
         for broken in ({**resource["spec"], "intervall": "15s"}, *broken_within(resource["spec"])):
@@ -72,16 +75,6 @@ def broken_within(value: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", OPERATOR_FILES)
-def test_operator__selects_by_labels_that_were_said(tmp_path: pathlib.Path, name: str) -> None:
-    """Each resource of the operator has the labels of ``--k8s-label``, beside that of the job."""
-    labels = ("release=monitoring", "example.com/team=web")
-    write(tmp_path, options_of({"job": "shop"}, k8s_labels=labels), force=False)
-    (resource,) = resources(tmp_path, name)
-    expected = {"app.kubernetes.io/name": "shop", "release": "monitoring", "example.com/team": "web"}
-    assert resource["metadata"]["labels"] == expected
-
-
 def test_names__differ_between_sites(tmp_path: pathlib.Path) -> None:
     """Two sites share no resource, so that applying one replaces nothing of the other."""
     named = []
@@ -95,7 +88,7 @@ def test_names__differ_between_sites(tmp_path: pathlib.Path) -> None:
 
 def test_probes__suit_what_they_ask() -> None:
     """Liveness runs no check; readiness waits longer than a check may take; each has its timeouts."""
-    deployment, service = resources_of_defaults("deployment.yaml")
+    deployment, service = resources(PACKAGE, "deployment.yaml")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     startup, live, ready = (container[f"{name}Probe"] for name in ("startup", "liveness", "readiness"))
     path_of = functools.partial(reverse, urlconf="health_check.urls.all")
@@ -106,11 +99,6 @@ def test_probes__suit_what_they_ask() -> None:
         assert probe.keys() == {"httpGet", "periodSeconds", "timeoutSeconds", "failureThreshold"}
     (port,) = service["spec"]["ports"]
     assert port["targetPort"] in [each["name"] for each in container["ports"]]
-
-
-def resources_of_defaults(name: str) -> list[dict[str, Any]]:
-    """Return the resources of a file of the package."""
-    return list(yaml.safe_load_all((PACKAGE / "kubernetes" / name).read_text()))
 
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -229,8 +217,7 @@ def test_prometheus_rule__has_the_rules(folder: pathlib.Path, tmp_path: pathlib.
     assert rule["spec"] == yaml.safe_load((folder / "prometheus" / "alerts.yml").read_text())
     file = tmp_path / "spec.yml"
     file.write_text(yaml.safe_dump(rule["spec"]))
-    promtool = require("promtool", package="prometheus")
-    subprocess.run([promtool, "check", "rules", file], capture_output=True, timeout=60, check=True)
+    verify(require("promtool", package="prometheus"), "check", "rules", file)
 
 
 def test_config_maps__have_the_dashboards(folder: pathlib.Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pathlib
 import re
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.support.boards import PACKAGE, alert_rules, rules
-from tests.support.services import require
+from tests.support.services import require, verify
 
 FILE = PACKAGE / "prometheus" / "alerts.yml"
 RUNBOOK = pathlib.Path(__file__).parents[2] / "docs" / "alerts.md"
@@ -18,17 +17,9 @@ RUNBOOK = pathlib.Path(__file__).parents[2] / "docs" / "alerts.md"
 ALERTS = [pytest.param(rule, id=rule["alert"]) for rule in alert_rules()]
 
 
-def promtool(*arguments: str | pathlib.Path) -> None:
-    """Run promtool, which has to be content."""
-    command = [require("promtool", package="prometheus"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "FAILED" not in done.stdout + done.stderr
-
-
 def test_rules__are_proper() -> None:
     """The rules can be read, and none is there twice."""
-    promtool("check", "rules", "--lint=all", "--lint-fatal", FILE)
+    verify(require("promtool", package="prometheus"), "check", "rules", "--lint=all", "--lint-fatal", FILE)
 
 
 @pytest.mark.parametrize("rule", ALERTS)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import re
-import subprocess
-from collections.abc import Sequence
 
 import pytest
 
@@ -17,6 +14,7 @@ from tests.support.boards import alert_rules
 from tests.support.repetitions import LONG, long
 from tests.support.scenarios import Scenario, promtool_tests, scenarios
 from tests.support.scraping import promtool_programs
+from tests.support.services import verify
 from tests.support.victoria import victoria_program
 
 STEPS = {
@@ -42,12 +40,18 @@ def options_for(source: str, step: int, labels: tuple[str, ...]) -> Options:
     return options_of({**STEPS[step], **how}, labels)
 
 
-def verify(command: Sequence[str | pathlib.Path]) -> None:
-    """Run a program that tests rules, which has to be content."""
-    seldom = {**os.environ, "GOGC": "400"}  # else a third of its time goes into freeing memory
-    done = subprocess.run(command, env=seldom, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stdout[-8000:]}{done.stderr[-8000:]}"
-    assert "FAILED" not in done.stdout + done.stderr
+SELDOM = {"GOGC": "400"}
+"""Has programs spend less time on freeing memory, which else takes a third of it."""
+
+
+def scenario_file(
+    folder: pathlib.Path, options: Options, tests: list[Scenario], source: str, step: int
+) -> pathlib.Path:
+    """Write the rules of a site, and scenarios of them as promtool reads those; return the file."""
+    write(folder, options, force=False)
+    file = folder / "scenarios.yml"
+    file.write_text(json.dumps(promtool_tests(tests, source, folder / "prometheus" / "alerts.yml", step)))
+    return file
 
 
 @pytest.mark.timeout(SECONDS)
@@ -56,14 +60,12 @@ def verify(command: Sequence[str | pathlib.Path]) -> None:
 )
 def test_alerts__fire_when_they_should(source: str, step: int, labels: tuple[str, ...], tmp_path: pathlib.Path) -> None:
     """At each minute those alerts fire that a scenario names, and no others."""
-    write(tmp_path, options_for(source, step, labels), force=False)
-    file = tmp_path / "scenarios.yml"
-    rules = tmp_path / "prometheus" / "alerts.yml"
-    file.write_text(json.dumps(promtool_tests(chosen(source, step, labels), source, rules, step)))
+    tests = chosen(source, step, labels)
+    file = scenario_file(tmp_path, options_for(source, step, labels), tests, source, step)
     programs = promtool_programs()
     chosen_ones = programs[:1] if (source, step) == ("scrape", 1) else programs[-1:]
     for program in programs if LONG else chosen_ones:
-        verify([program, "test", "rules", file])
+        verify(program, "test", "rules", file, seconds=SECONDS, environment=SELDOM)
 
 
 @pytest.mark.timeout(SECONDS)
@@ -76,16 +78,10 @@ def test_alerts__fire_when_they_should_by_vmalert(source: str, labels: tuple[str
     It sees what a rule records one evaluation later: scenarios with steps of five minutes are beyond its lookback.
     """
     program = victoria_program("vmalert-tool")
-    write(tmp_path, options_for(source, 1, labels), force=False)
-    file = tmp_path / "scenarios.yml"
-    rules = tmp_path / "prometheus" / "alerts.yml"
     found = [one for one in chosen(source, 1, labels) if one.model.get("vmalert", True)]
-    file.write_text(json.dumps(promtool_tests(found, source, rules, 1)).replace("promql_expr_test", METRICSQL))
-    verify([program, "unittest", "--disableAlertgroupLabel", f"--files={file}"])
-
-
-METRICSQL = "metricsql_expr_test"
-"""What vmalert-tool calls the expectations on expressions."""
+    file = scenario_file(tmp_path, options_for(source, 1, labels), found, source, 1)
+    file.write_text(file.read_text().replace("promql_expr_test", "metricsql_expr_test"))
+    verify(program, "unittest", "--disableAlertgroupLabel", f"--files={file}", seconds=SECONDS, environment=SELDOM)
 
 
 def test_scenarios__tell_of_every_alert() -> None:

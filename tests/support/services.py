@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable
+import subprocess
+from collections.abc import Iterable, Mapping
 
 import pytest
 
@@ -27,3 +28,18 @@ def require(command: str, *, package: str, folders: Iterable[pathlib.Path] = ())
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def verify(*command: str | pathlib.Path, seconds: float = 100.0, environment: Mapping[str, str] | None = None) -> None:
+    """Run a program that verifies something, and has to be content.
+
+    Args:
+        command: The program and its arguments.
+        seconds: How long it may take.
+        environment: More environment variables.
+    """
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=seconds, check=False)
+    said = f"{command}\n{done.stdout[-8000:]}{done.stderr[-8000:]}"
+    assert done.returncode == 0, said
+    assert "FAILED" not in said
