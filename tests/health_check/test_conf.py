@@ -28,27 +28,12 @@ def _outside_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("django.test.utils._TestState.saved_data")
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [
-        (0, 0.0),
-        (2, 2.0),
-        (1.5, 1.5),
-        (datetime.timedelta(minutes=1), 60.0),
-        (datetime.timedelta(0), 0.0),
-        (-1, None),
-        (datetime.timedelta(seconds=-1), None),
-        (math.inf, None),
-        (math.nan, None),
-        (True, None),
-        ("5", None),
-        (None, None),
-        ([], None),
-    ],
-)
-def test_seconds__numbers_and_timedeltas(value: object, number: float | None) -> None:
+def test_seconds__numbers_and_timedeltas() -> None:
     """A number from 0 up and a timedelta are seconds, anything else is not."""
-    assert seconds(value) == number
+    given = (0, 2, 1.5, datetime.timedelta(minutes=1), datetime.timedelta(0))
+    assert [seconds(value) for value in given] == [0.0, 2.0, 1.5, 60.0, 0.0]
+    others: list[object] = [-1, datetime.timedelta(seconds=-1), math.inf, math.nan, 10**400, True, "5", None, []]
+    assert [value for value in others if seconds(value) is not None] == []
 
 
 DEFAULTS = {
@@ -123,54 +108,41 @@ def test_settings__configured(key: str, value: object, expected: object, setting
     assert getattr(ours, key) == expected
 
 
-NO_BUCKETS: list[object] = [
+BOUNDS = [
     *(None, [], (), "0.1, 1", 5, {"0.1": 1}, {0.1}),
     *([0, 1], [-1, 1], [1, 0.1], [1, 1], [1, 1.0], [0.1, "1"], [0.1, True], [0.1, None], [0.1, math.inf]),
     *([0.1, math.nan], [10**400], [float(number) for number in range(1, 52)]),
 ]
+STORES = ["memory", {}, {"BACKEND": "a.B", "OPTIONS": []}, {"BACKEND": "a.B", "LOCATION": "x"}, {"BACKEND": 3}, None]
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "remedy"),
+    ("key", "values", "remedy"),
     [
-        ("TIMEOUT", 0, "use a number of seconds above 0."),
-        ("TIMEOUT", "5", "use a number of seconds above 0."),
-        ("TIMEOUT", None, "use a number of seconds above 0."),
-        ("MAX_AGE", -1, "use a number of seconds from 0 up."),
-        ("MAX_AGE", math.inf, "use a number of seconds from 0 up."),
-        ("WAIT", True, "use a number of seconds from 0 up."),
-        ("SCRAPE_WAIT", "x", "use a number of seconds from 0 up."),
-        ("MAX_CONCURRENCY", -1, "use a whole number of threads"),
-        ("MAX_CONCURRENCY", 1.5, "use a whole number of threads"),
-        ("MAX_CONCURRENCY", True, "use a whole number of threads"),
-        ("WARNINGS_AS_ERRORS", "yes", "use True or False."),
-        ("URLCONF", 3, "use the dotted path of a URLconf module."),
-        ("STORE", "memory", "use a dict like"),
-        ("STORE", {}, "use a dict like"),
-        ("STORE", {"BACKEND": "a.B", "OPTIONS": []}, "use a dict like"),
-        ("STORE", {"BACKEND": "a.B", "LOCATION": "x"}, "use a dict like"),
-        ("STORE", {"BACKEND": 3}, "use a dict like"),
-        ("STORE", None, "use a dict like"),
-        ("SCHEDULER", 1, "use True or False."),
-        ("SCHEDULER", "yes", "use True or False."),
-        ("TRACES", "some", 'use "all"'),
-        ("TRACES", ["all"], 'use "all"'),
-        ("ENVIRONMENT", 1, "use a text of at most 200 letters"),
-        ("ENVIRONMENT", "x" * 201, "use a text of at most 200 letters"),
-        ("TRACE_URL", "https://tempo.example.com/", 'use an address like "https://tempo.example.com/trace/{trace_id}"'),
-        ("TRACE_URL", "javascript:{trace_id}", "use an address like"),
-        ("TRACE_URL", None, "use an address like"),
-        *(("DURATION_BUCKETS", value, "use a list of at most 50 numbers") for value in NO_BUCKETS),
+        ("TIMEOUT", [0, "5", None], "use a number of seconds above 0."),
+        ("MAX_AGE", [-1, math.inf], "use a number of seconds from 0 up."),
+        ("WAIT", [True], "use a number of seconds from 0 up."),
+        ("SCRAPE_WAIT", ["x"], "use a number of seconds from 0 up."),
+        ("MAX_CONCURRENCY", [-1, 1.5, True], "use a whole number of threads"),
+        ("WARNINGS_AS_ERRORS", ["yes"], "use True or False."),
+        ("URLCONF", [3], "use the dotted path of a URLconf module."),
+        ("STORE", STORES, "use a dict like"),
+        ("SCHEDULER", [1, "yes"], "use True or False."),
+        ("TRACES", ["some", ["all"]], 'use "all"'),
+        ("ENVIRONMENT", [1, "x" * 201], "use a text of at most 200 letters"),
+        ("TRACE_URL", ["https://tempo.example.com/", "javascript:{trace_id}", None], "use an address like"),
+        ("DURATION_BUCKETS", BOUNDS, "use a list of at most 50 numbers"),
     ],
 )
-def test_settings__unusable(key: str, value: object, remedy: str, settings: Settings) -> None:
+def test_settings__unusable(key: str, values: list[object], remedy: str, settings: Settings) -> None:
     """A value that cannot be used is refused with its key, itself and the remedy."""
-    settings.HEALTH_CHECK = {key: value}
-    with pytest.raises(ImproperlyConfigured) as caught:
-        getattr(ours, key)
-    text = str(caught.value)
-    assert text.startswith(f"HEALTH_CHECK[{key!r}] is {value!r}: {remedy}")
-    assert conf.problems() == [text]
+    for value in values:
+        settings.HEALTH_CHECK = {key: value}
+        with pytest.raises(ImproperlyConfigured) as caught:
+            getattr(ours, key)
+        text = str(caught.value)
+        assert text.startswith(f"HEALTH_CHECK[{key!r}] is {value!r}: {remedy}")
+        assert conf.problems() == [text]
 
 
 def test_settings__secrets_stay_out_of_messages(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -238,40 +239,29 @@ def test_parse__module_that_raises(error: str, tmp_path: Path, monkeypatch: pyte
     assert "hunter2" not in str(caught.value)
 
 
+NO_TAGS = ["payments", {"job": "x"}, {"on-call": "x"}, {"tier": 1}, {"group": "x"}, {f"t{n}": "" for n in range(9)}]
+
+
 @pytest.mark.parametrize(
-    ("option", "value", "remedy"),
+    ("option", "values", "remedy"),
     [
-        ("timeout", 0, "a number of seconds above 0"),
-        ("timeout", "soon", "a number of seconds above 0"),
-        ("timeout", True, "a number of seconds above 0"),
-        ("timeout", float("inf"), "a number of seconds above 0"),
-        ("timeout", datetime.timedelta(seconds=-1), "a number of seconds above 0"),
-        ("max_age", -1, "a number of seconds from 0 up"),
-        ("max_age", float("nan"), "a number of seconds from 0 up"),
-        ("max_age", None, "a number of seconds from 0 up"),
-        ("name", " ", "a text that is not empty"),
-        ("name", 7, "a text that is not empty"),
-        ("scope", "galaxy", "'host' or 'fleet'"),
-        ("scope", [], "'host' or 'fleet'"),
-        ("critical_service", "no", "True or False"),
-        ("critical_service", 0, "True or False"),
-        ("tags", "payments", "a dict of at most 8 names and texts"),
-        ("tags", {"job": "x"}, "a dict of at most 8 names and texts"),
-        ("tags", {"on-call": "x"}, "a dict of at most 8 names and texts"),
-        ("tags", {"tier": 1}, "a dict of at most 8 names and texts"),
-        ("tags", {f"t{n}": "" for n in range(9)}, "a dict of at most 8 names and texts"),
-        ("runbook", "wiki", "an address like https://"),
-        *((name, value, "a text that is not empty") for name in ("description", "title", "group") for value in ("", 7)),
-        ("tags", {"group": "x"}, "a dict of at most 8 names and texts"),
+        ("timeout", [0, "x", True, math.inf, datetime.timedelta(seconds=-1)], "a number of seconds above 0"),
+        ("max_age", [-1, math.nan, None], "a number of seconds from 0 up"),
+        ("scope", ["galaxy", []], "'host' or 'fleet'"),
+        ("critical_service", ["no", 0], "True or False"),
+        ("tags", NO_TAGS, "a dict of at most 8 names and texts"),
+        ("runbook", ["wiki"], "an address like https://"),
+        *((name, [" ", 7], "a text that is not empty") for name in ("name", "description", "title", "group")),
     ],
 )
-def test_define__unusable_policy(option: str, value: object, remedy: str) -> None:
+def test_define__unusable_policy(option: str, values: list[object], remedy: str) -> None:
     """A policy option that cannot be used is refused with its name, its value and the remedy."""
-    with pytest.raises(EntryError) as caught:
-        parse((Fine, {option: value})).define()
-    text = str(caught.value)
-    assert "tests.support.checks.Fine" in text
-    assert f"option {option!r} with the value {value!r}: use {remedy}" in text
+    for value in values:
+        with pytest.raises(EntryError) as caught:
+            parse((Fine, {option: value})).define()
+        text = str(caught.value)
+        assert "tests.support.checks.Fine" in text
+        assert f"option {option!r} with the value {value!r}: use {remedy}" in text
 
 
 @pytest.mark.parametrize(
