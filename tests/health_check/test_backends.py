@@ -50,14 +50,11 @@ def test_fields__required_ones() -> None:
         Required("a", "b", 3)  # type: ignore[call-arg]
 
 
-class Skipping(HealthCheck):
+class Skipping(Fine):
     """Has an ``__init__`` that leaves the one above out."""
 
     def __init__(self, host: str) -> None:
         self.host = host
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
 
 def test_errors__without_super_init() -> None:

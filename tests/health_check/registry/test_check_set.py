@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from health_check.backends import HealthCheck
 from health_check.registry.check_set import CheckSet, build_check_set
 from health_check.registry.definitions import Definition
 from health_check.runner.boundary import execute
@@ -16,13 +15,10 @@ from tests.support.placing import endpoint, entries
 
 
 @dataclasses.dataclass(repr=False)
-class Nameless(HealthCheck):
+class Nameless(Fine):
     """Is called like its siblings, whatever its options."""
 
     alias: str = "default"
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
 
 def built(**items: Sequence[object]) -> tuple[CheckSet, Mapping[str, list[tuple[str, bool]]]]:

@@ -21,7 +21,7 @@ def defined(item: object, **options: Any) -> Definition:
 
 
 @dataclasses.dataclass
-class WithInitVar(HealthCheck):
+class WithInitVar(Fine):
     """Takes an option that is no field."""
 
     dsn: dataclasses.InitVar[str]
@@ -30,30 +30,21 @@ class WithInitVar(HealthCheck):
     def __post_init__(self, dsn: str) -> None:
         self.host = dsn.rpartition("@")[2]
 
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
-
-class Plain(HealthCheck):
+class Plain(Fine):
     """Has a constructor of its own."""
 
     def __init__(self, host: str = "localhost") -> None:
         super().__init__()
         self.host = host
 
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
-
-class KeywordOptions(HealthCheck):
+class KeywordOptions(Fine):
     """Takes whatever options there are."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__()
         self.options = options
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
 
 class Uncomparable:

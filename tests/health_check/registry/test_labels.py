@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from health_check.backends import ConciseRepr, HealthCheck
+from health_check.backends import ConciseRepr
 from health_check.registry.check_set import build_check_set
 from health_check.registry.definitions import Definition
 from tests.support.checks import Alias, Fine, Telling
@@ -24,16 +24,13 @@ from tests.support.wheel import run
 
 
 @dataclasses.dataclass(repr=False)
-class Service(ConciseRepr, HealthCheck):
+class Service(ConciseRepr, Fine):
     """Shows none of its options, as checks of services do."""
 
     url: str = dataclasses.field(default="", repr=False)
     limit: float = dataclasses.field(default=90.0, repr=False)
     every: Any = dataclasses.field(default=None, repr=False)
     alias: str = "default"
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
 
 
 class Fine2(Fine):
