@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from django.urls import path, resolve
 from django.utils.translation import override
 from pytest_django import Settings
@@ -95,13 +96,21 @@ def test_catalogue__tries_again_where_plugins_need_a_request(mount: Mount, setti
     assert list(catalogue.check_set.definitions) == ["Unnameable"]
 
 
-def test_catalogue__served_view_that_the_walk_missed(mount: Mount, settings: Settings) -> None:
-    """A served view that is in no pattern adds itself, once, under a name of its own."""
+@pytest.fixture
+def catalogue(mount: Mount, settings: Settings) -> Catalogue:
+    """The catalogue of a site with one endpoint."""
     mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
-    catalogue = catalogue_of(settings)
-    missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
-    added, _ = catalogue.add(missed)
-    assert catalogue.add(dataclasses.replace(missed))[0] is added
+    return catalogue_of(settings)
+
+
+MISSED = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
+"""An endpoint that is in no pattern."""
+
+
+def test_catalogue__served_view_that_the_walk_missed(catalogue: Catalogue) -> None:
+    """A served view that is in no pattern adds itself, once, under a name of its own."""
+    added, _ = catalogue.add(MISSED)
+    assert catalogue.add(dataclasses.replace(MISSED))[0] is added
     assert [(e.name, e.route) for e in catalogue.endpoints] == [("health", "health/"), ("health-2", "hidden/")]
     assert list(catalogue.check_set.definitions) == ["Fine", "Broken"]
 
@@ -120,13 +129,11 @@ def test_catalogue__one_endpoint_in_all_languages(settings: Settings) -> None:
     assert [e.name for e in catalogue.endpoints] == ["health"]
 
 
-def test_catalogue__place_keeps_what_is_alike(mount: Mount, settings: Settings) -> None:
+def test_catalogue__place_keeps_what_is_alike(catalogue: Catalogue) -> None:
     """A view that chooses the same checks at each request changes nothing; other checks take their place.
 
     A view that is called without a URLconf is answered, and forgotten.
     """
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
-    catalogue = catalogue_of(settings)
     (known,) = catalogue.endpoints
     _, first = catalogue.place(known, [("a", Alias("a")), Fine()])
     assert catalogue.place(known, [("a", Alias("a")), Fine()])[1] is first
@@ -137,16 +144,13 @@ def test_catalogue__place_keeps_what_is_alike(mount: Mount, settings: Settings) 
     assert list(catalogue.check_set.definitions) == ["a"]
 
 
-def test_catalogue__first_requests_at_once__all_find_their_checks(mount: Mount, settings: Settings) -> None:
+def test_catalogue__first_requests_at_once__all_find_their_checks(catalogue: Catalogue) -> None:
     """Requests that meet while the checks of a missed view are constructed wait for them."""
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
-    catalogue = catalogue_of(settings)
-    missed = dataclasses.replace(endpoint("health"), route="hidden/", initkwargs={"checks": [Broken]})
     meeting = threading.Barrier(8, timeout=20)
 
     def ask() -> list[str]:
         meeting.wait()
-        found, check_set = catalogue.listed(missed) or catalogue.add(missed)
+        found, check_set = catalogue.listed(MISSED) or catalogue.add(MISSED)
         return [definition.label for definition in check_set.checks_of([found])]
 
     with ThreadPoolExecutor(8) as pool:
@@ -159,24 +163,17 @@ def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Setting
     calls: list[str] = []
     gate = threading.Event()
 
-    class Hangs(HealthCheck):
-        def __init__(self) -> None:
+    class Constructed(HealthCheck):
+        def __init__(self, how: str) -> None:
             super().__init__()
-            calls.append("hangs")
-            gate.wait(20)
+            calls.append(how)
+            if how == "hangs":
+                gate.wait(20)
+            elif how == "raises":
+                raise OSError("not yet")
 
-    class Raises(HealthCheck):
-        def __init__(self) -> None:
-            super().__init__()
-            calls.append("raises")
-            raise OSError("not yet")
-
-    class Works(HealthCheck):
-        def __init__(self) -> None:
-            super().__init__()
-            calls.append("works")
-
-    mount(path("health/", HealthCheckView.as_view(checks=[Hangs, Raises, Works]), name="health"))
+    checks = [(Constructed, {"how": how, "name": how}) for how in ("hangs", "raises", "works")]
+    mount(path("health/", HealthCheckView.as_view(checks=checks), name="health"))
     clock = MovableClock()
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4}
     runner = Runner(clock)
@@ -193,7 +190,7 @@ def test_catalogue__tries_again_only_what_failed(mount: Mount, settings: Setting
     assert (calls.count("hangs"), calls.count("raises"), calls.count("works")) == (1, 4, 1)
 
 
-def test_place__same_entries__construct_nothing_again(mount: Mount, settings: Settings) -> None:
+def test_place__same_entries__construct_nothing_again(catalogue: Catalogue) -> None:
     """A function view that names its checks anew at each request does not have them constructed anew."""
     made: list[int] = []
 
@@ -202,9 +199,6 @@ def test_place__same_entries__construct_nothing_again(mount: Mount, settings: Se
             super().__init__()
             made.append(number)
 
-    mount(path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"))
-    catalogue = catalogue_of(settings)
-    wanted = dataclasses.replace(endpoint("health"), route="hidden/")
     for _ in range(3):
-        catalogue.place(wanted, [Counted, (Counted, {"number": 1, "name": "one"})])
+        catalogue.place(MISSED, [Counted, (Counted, {"number": 1, "name": "one"})])
     assert made == [0, 1]
