@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pathlib
-import re
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.client import eventually, get, send
+from tests.support.client import eventually, get
 from tests.support.faces import Observations, command, moment
 from tests.support.scraping import prometheus, query
 from tests.support.servers import Server, site_under_gunicorn
@@ -70,31 +69,19 @@ def test_faces__agree_before_during_and_after_a_failure(
     """Whatever is broken or mended, all faces show the same outcome of every run of every check."""
     observations = Observations(server, scraper)
 
-    press(server, "mend")
+    prices = site.folder / "prices.csv"
+    prices.touch()
     agree(observations, server, scraper, failing=set())
 
-    press(server, "break")
+    prices.unlink()
     (site.folder / "db").rename(site.folder / "elsewhere")
     agree(observations, server, scraper, failing={"PriceList", "Database"})
 
-    press(server, "mend")
+    prices.touch()
     (site.folder / "elsewhere").rename(site.folder / "db")
     agree(observations, server, scraper, failing=set())
 
     assert min(gaps(noted_runs(site.folder, "Flip"))) >= max_age
-
-
-def press(server: Server, button: str) -> None:
-    """Break or mend the price list with the form that visitors use."""
-    page = get(f"{server.url}/")
-    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.body)
-    cookie = re.match(r"csrftoken=\w+", page.headers["Set-Cookie"])
-    assert token is not None
-    assert cookie is not None
-    form = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": cookie[0]}
-    answer = send("POST", f"{server.url}/", headers=form, body=f"csrfmiddlewaretoken={token[1]}&do={button}")
-    assert (answer.status, answer.headers["Location"]) == (302, "/")
-    assert ("missing" in get(f"{server.url}/").body) == (button == "break")
 
 
 def agree(observations: Observations, server: Server, scraper: Server, *, failing: set[str]) -> None:

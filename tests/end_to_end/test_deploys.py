@@ -7,7 +7,6 @@ import dataclasses
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -19,7 +18,7 @@ from django.core import mail
 
 from tests.support.caches import redis_server
 from tests.support.client import eventually, get
-from tests.support.readiness import answers_of_all, workers_of
+from tests.support.readiness import answers_of_all, renew_workers
 from tests.support.repetitions import LONG, long
 from tests.support.servers import Server, clean_environment, manage, site_under_gunicorn
 from tests.support.site.checks import noted_runs
@@ -134,9 +133,7 @@ def test_reload__of_new_code(tmp_path: pathlib.Path, arguments: tuple[str, ...],
         assert "OK" in said(server)
         code.write_text(CODE.format(fails=True))
         os.utime(code, (1, 1))  # as where a deploy keeps the times of files
-        before = workers_of(server)
-        server.process.send_signal(signal.SIGHUP)
-        eventually(lambda: len(workers_of(server) - before) == len(workers_of(server)) == 2, what="other workers")
+        renew_workers(server)
         assert ("OK" in said(server)) is not reloads
         assert len(noted_runs(tmp_path, "Deployed")) == 1 + reloads
 

@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric
 
 from tests.support.client import eventually, get, send
 from tests.support.parsing import parse_openmetrics, parse_text
-from tests.support.servers import Server, gunicorn
+from tests.support.plain.settings import MIDDLEWARE as OF_PLAIN
+from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
@@ -30,33 +31,42 @@ CHECKS = {"Cache", "Database", "Counting"}
 
 @pytest.fixture
 def site(tmp_path: pathlib.Path) -> Site:
-    """A site that is instrumented, with checks of what is."""
+    """A site whose requests, database and cache are instrumented, with checks of what is."""
+    folder = tmp_path / "site"
+    database = {"ENGINE": "django_prometheus.db.backends.sqlite3", "NAME": str(folder / "db" / "plain.sqlite3")}
     return Site(
-        folder=tmp_path / "site",
+        folder=folder,
         checks=["health_check.Cache", "health_check.Database", "tests.support.site.checks.Counting"],
         max_age=30,
+        caches={"default": {"BACKEND": "django_prometheus.cache.backends.locmem.LocMemCache"}},
+        settings={
+            "INSTALLED_APPS": ["django_prometheus"],
+            "ROOT_URLCONF": "tests.support.site.instrumented_urls",
+            "MIDDLEWARE": [
+                "django_prometheus.middleware.PrometheusBeforeMiddleware",
+                "tests.support.site.views.name_process",
+                *OF_PLAIN,
+                "django.middleware.gzip.GZipMiddleware",
+                "django_prometheus.middleware.PrometheusAfterMiddleware",
+            ],
+            "DATABASES": {"default": database},
+        },
     )
 
 
 @pytest.fixture
-def environment(site: Site) -> dict[str, str]:
-    """What says so."""
-    return {**site.environment(), "DJANGO_SETTINGS_MODULE": "tests.support.site.instrumented_settings"}
-
-
-@pytest.fixture
-def alone(site: Site, environment: dict[str, str]) -> Iterator[Server]:
+def alone(site: Site) -> Iterator[Server]:
     """The site, served by one process."""
-    with gunicorn(site.folder, environment) as server:
+    with site_under_gunicorn(site) as server:
         yield server
 
 
 @pytest.fixture
-def server(site: Site, environment: dict[str, str], tmp_path: pathlib.Path) -> Iterator[Server]:
+def server(site: Site, tmp_path: pathlib.Path) -> Iterator[Server]:
     """The site, served by several processes, in multiprocess mode."""
     (tmp_path / "metrics").mkdir()
-    multiprocess = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
-    with gunicorn(site.folder, multiprocess, f"--workers={WORKERS}", "--threads=2") as server:
+    multiprocess = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    with site_under_gunicorn(site, f"--workers={WORKERS}", "--threads=2", environment=multiprocess) as server:
         yield server
 
 

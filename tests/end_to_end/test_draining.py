@@ -111,7 +111,7 @@ def new_workers_say_so(server: Server) -> None:
     for path in READINESS:
         assert {answer.status for answer in answers_of_all(server, path)[new]} == {503}
     seen = workers_of(server)
-    server.process.send_signal(signal.SIGHUP)
+    server.process.send_signal(signal.SIGHUP)  # after which there are as many as at first
     eventually(lambda: not workers_of(server) & seen, what="new workers in the place of all")
     assert says(server, 503)
     assert server.output().count("This host is drained") == len(seen) + len(workers_of(server))

@@ -3,53 +3,59 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.alerting import blackbox_exporter
 from tests.support.client import eventually, get, send
-from tests.support.servers import Server, await_output, running
-from tests.support.services import require
+from tests.support.plain.settings import MIDDLEWARE as OF_PLAIN
+from tests.support.servers import Server, listening
 from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
 MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
-SETTINGS = "tests.support.site.strict_settings"
 
-WORKERS: dict[str, tuple[str, ...]] = {
-    "gthread": ("--workers=2", "--threads=4", "tests.support.plain.wsgi"),
-    "uvicorn": ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "tests.support.plain.asgi:application"),
+WORKERS: dict[str, tuple[str, str]] = {
+    "gthread": ("gthread", "tests.support.plain.wsgi"),
+    "uvicorn": ("uvicorn_worker.UvicornWorker", "tests.support.plain.asgi:application"),
 }
-"""How gunicorn is started."""
+"""Classes of gunicorn's workers, and the applications for them."""
 
 
 @contextlib.contextmanager
-def strict_site(site: Site, first: str, arguments: tuple[str, ...] = WORKERS["gthread"]) -> Iterator[Server]:
+def strict_site(site: Site, *first: str, workers: str = "gthread") -> Iterator[Server]:
     """Serve a site that refuses probes unless its first middleware does otherwise."""
-    environment = {**site.environment(), "DJANGO_SETTINGS_MODULE": SETTINGS, "TEST_SITE_FIRST": first}
-    options = ["--bind=127.0.0.1:0", "--timeout=120", "--no-control-socket"]
-    with running([sys.executable, "-m", "gunicorn", *options, *arguments], site.folder, environment) as server:
-        server.url = await_output(server, r"Listening at: (http://127\.0\.0\.1:\d+)")[1]
+    others = ["django.middleware.security.SecurityMiddleware", "tests.support.site.middleware.touches_host"]
+    settings = {
+        "ALLOWED_HOSTS": ["shop.example"],
+        "SECURE_SSL_REDIRECT": True,
+        "MIDDLEWARE": [*first, *others, "tests.support.site.views.name_process", *OF_PLAIN],
+    }
+    kind, application = WORKERS[workers]
+    options = ["--bind=127.0.0.1:0", "--workers=2", "--no-control-socket", f"--worker-class={kind}", application]
+    environment = dataclasses.replace(site, settings=settings).environment()
+    address = r"Listening at: http://(127\.0\.0\.1:\d+)"
+    command = [sys.executable, "-m", "gunicorn", *options]
+    with listening(command, site.folder, environment, address=address, path="") as server:
         eventually(lambda: get(f"{server.url}/health/live/").status, what="an answer of any kind")
         yield server
 
 
+BLACKBOX = "modules: {http_2xx: {prober: http, http: {preferred_ip_protocol: ip4, no_follow_redirects: true}}}\n"
+
+
 @contextlib.contextmanager
-def blackbox_exporter(folder: pathlib.Path) -> Iterator[Server]:
-    """Run a blackbox exporter."""
-    program = require("prometheus-blackbox-exporter", package="prometheus-blackbox-exporter")
+def probing(folder: pathlib.Path) -> Iterator[Server]:
+    """Run a blackbox exporter that probes by address."""
     folder.mkdir()
     configuration = folder / "blackbox.yml"
-    configuration.write_text(
-        "modules: {http_2xx: {prober: http, timeout: 30s, http: {preferred_ip_protocol: ip4, no_follow_redirects: "
-        "true}}}\n"
-    )
-    options = [f"--config.file={configuration}", "--web.listen-address=127.0.0.1:0"]
-    with running([program, *options], folder) as server:
-        server.url = "http://" + await_output(server, r"address=(127\.0\.0\.1:\d+)")[1]
+    configuration.write_text(BLACKBOX)
+    with blackbox_exporter(folder, configuration) as server:
         yield server
 
 
@@ -85,7 +91,7 @@ def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
         max_age=60,
         health_check={"EARLY_METRICS": True},
     )
-    with strict_site(site, MIDDLEWARE, WORKERS[workers]) as server, blackbox_exporter(tmp_path / "prober") as prober:
+    with strict_site(site, MIDDLEWARE, workers=workers) as server, probing(tmp_path / "prober") as prober:
         for path in ("/health/", "/health/?format=json", "/health/live/", "/metrics"):
             for headers in HOSTS:
                 answer = send("GET", server.url + path, headers=headers)
@@ -105,6 +111,6 @@ def test_probe__by_address(workers: str, tmp_path: pathlib.Path) -> None:
 def test_probe__without_the_middleware(tmp_path: pathlib.Path) -> None:
     """Without the middleware the same probes are refused, or sent where they cannot go, and the site seems down."""
     site = Site(folder=tmp_path / "site", checks=["tests.support.site.checks.Counting"])
-    with strict_site(site, "") as server, blackbox_exporter(tmp_path / "prober") as prober:
+    with strict_site(site) as server, probing(tmp_path / "prober") as prober:
         assert {get(server.url + path).status for path in ("/health/", "/health/live/", "/metrics")} <= {301, 400}
         assert probed(prober, f"{server.url}/health/") == (0, 400)

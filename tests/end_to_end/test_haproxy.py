@@ -13,7 +13,6 @@ from tests.support.balancing import Balancer, Clients, haproxy
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually, get
 from tests.support.readiness import READY, statuses_of_all
-from tests.support.repetitions import long
 from tests.support.servers import Server, gunicorn, manage
 from tests.support.site.configuration import Site
 from tests.support.small_servers import free_address
@@ -68,21 +67,24 @@ class Host:
         assert done.returncode == 0, done.stderr
 
 
-def site_of(name: str, folder: pathlib.Path, cache: CacheServer | None) -> Site:
-    """Return a host's part of the site, with its records in a cache that all hosts share, or in a file of its own."""
-    checks = ["tests.support.site.checks.Counting"]
-    if cache is None:
-        return Site(settings=READY, folder=folder / name, checks=checks)
-    store = {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": name}}
-    caches = {"default": cache.configuration()}
-    return Site(settings=READY, folder=folder / name, checks=checks, caches=caches, health_check={"STORE": store})
+def site_of(name: str, folder: pathlib.Path, cache: CacheServer) -> Site:
+    """Return a host's part of the site, with its records in a cache that all hosts share."""
+    return Site(
+        settings=READY,
+        folder=folder / name,
+        checks=["tests.support.site.checks.Counting"],
+        caches={"default": cache.configuration()},
+        health_check={
+            "STORE": {"BACKEND": "health_check.stores.cache.DjangoCacheStore", "OPTIONS": {"host": name}},
+        },
+    )
 
 
-@pytest.fixture(params=["redis", long("files")])
-def hosts(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Mapping[str, Host]]:
+@pytest.fixture
+def hosts(tmp_path: pathlib.Path) -> Iterator[Mapping[str, Host]]:
     """Two hosts that serve the site."""
     with contextlib.ExitStack() as stack:
-        cache = stack.enter_context(redis_server(tmp_path / "redis")) if request.param == "redis" else None
+        cache = stack.enter_context(redis_server(tmp_path / "redis"))
         made = {name: Host(site=site_of(name, tmp_path, cache), address=free_address(), stack=stack) for name in NAMES}
         for host in made.values():
             host.start()

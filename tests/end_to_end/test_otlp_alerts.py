@@ -20,10 +20,10 @@ from health_check_dashboards.options import OTLP
 from tests.support.alerting import Receiver, alertmanager, prometheus, receiver, written
 from tests.support.boards import BOARDS, targets
 from tests.support.client import eventually, get, get_at_once
-from tests.support.otlp import collector
 from tests.support.panels import Asked, shown, values_of
-from tests.support.sending import SendingSite, instrument
+from tests.support.sending import instrument, sending
 from tests.support.servers import Server, site_under_gunicorn, standalone_exporter
+from tests.support.site.configuration import Site
 from tests.support.victoria import victoria_metrics, victoria_program, vmalert
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -49,21 +49,6 @@ PRICE_LIST = ["tests.support.plain.checks.PriceList", {"tags": {"owner": "paymen
 CHECKS = [PRICE_LIST, "health_check.Database"]
 
 AVAILABLE = "job_url_name:django_health_check_endpoint_status:max"
-
-Way = Callable[[pathlib.Path, str], contextlib.AbstractContextManager[dict[str, str]]]
-
-
-@contextlib.contextmanager
-def directly(folder: pathlib.Path, to: str) -> Iterator[dict[str, str]]:
-    """Have the site send to VictoriaMetrics itself, by HTTP."""
-    yield {"to": to, "protocol": "http/protobuf"}
-
-
-@contextlib.contextmanager
-def by_collector(folder: pathlib.Path, to: str) -> Iterator[dict[str, str]]:
-    """Have it send by gRPC to a collector, which forwards by HTTP."""
-    with collector(folder, to, protocol="grpc") as server:
-        yield {"to": server.url, "protocol": "grpc"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,7 +84,7 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watched(tmp_path: pathlib.Path, way: Way) -> Iterator[Watched]:
+def watched(tmp_path: pathlib.Path) -> Iterator[Watched]:
     """Run a site and an exporter process beside it, and what stands between them and a webhook."""
     victoria_program("victoria-metrics")  # else nothing is started
     with contextlib.ExitStack() as stack:
@@ -107,16 +92,14 @@ def watched(tmp_path: pathlib.Path, way: Way) -> Iterator[Watched]:
         folder = written(tmp_path / "monitoring", {**QUICK, "webhook": told.url})
         manager = stack.enter_context(alertmanager(tmp_path / "am", folder / "alertmanager" / "alertmanager.yml"))
         store = stack.enter_context(victoria_metrics(tmp_path / "vm", folder / "victoriametrics" / "relabel.yml"))
-        sent = stack.enter_context(way(tmp_path / "collector", f"{store.url}/opentelemetry"))
-        site = SendingSite(
-            folder=tmp_path / "site", checks=CHECKS, to=sent["to"], variables=variables(sent["protocol"])
-        )
+        names = {"OTEL_SERVICE_NAME": "shop", "OTEL_TRACES_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
+        variables = sending(f"{store.url}/opentelemetry", **names)
+        site = Site(folder=tmp_path / "site", checks=CHECKS, variables=variables)
         site.environment()
         prices = site.folder / "prices.csv"
         prices.write_text("tea,2.50\n")
         server = stack.enter_context(site_under_gunicorn(site, "--workers=2", "--threads=2", wrapper=[instrument()]))
-        beside = dataclasses.replace(site, to=f"{store.url}/opentelemetry", variables=variables("http/protobuf"))
-        stack.enter_context(standalone_exporter(beside, {}, "--otlp"))
+        stack.enter_context(standalone_exporter(site, {}, "--otlp"))
         asked = Asked(prometheus=store)
         eventually(lambda: all_send(server, asked), what="metrics of both workers, and of the exporter beside them")
         rules = folder / "prometheus" / "alerts.yml"
@@ -128,7 +111,7 @@ def watched(tmp_path: pathlib.Path, way: Way) -> Iterator[Watched]:
 
 def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path) -> None:
     """A check that breaks is told, and that it is fixed, and that a site is down though its exporter process is not."""
-    with watched(tmp_path, directly) as site:
+    with watched(tmp_path) as site:
 
         def pages() -> None:
             every_panel_has_data(site.folder, site.asked)
@@ -140,24 +123,7 @@ def test_otlp__from_a_broken_check_to_a_webhook(tmp_path: pathlib.Path) -> None:
         assert {name for name, _ in site.told.read()} == TOLD
 
 
-@pytest.mark.long
-def test_otlp__by_grpc_through_a_collector(tmp_path: pathlib.Path) -> None:
-    """What workers send by gRPC, and a collector forwards, is told as well."""
-    with watched(tmp_path, by_collector) as site:
-        site.breaks_and_is_fixed()
-
-
 TOLD = {"HealthCheckFailing", "HealthCheckEndpointFailing", "HealthCheckSiteDown"}
-
-
-def variables(protocol: str) -> dict[str, str]:
-    """Return what is set of the site besides where it sends to."""
-    return {
-        "OTEL_SERVICE_NAME": "shop",
-        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-        "OTEL_TRACES_EXPORTER": "none",
-        "OTEL_LOGS_EXPORTER": "none",
-    }
 
 
 def all_send(server: Server, asked: Asked) -> bool:

@@ -14,9 +14,10 @@ from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.arrived import Arrived, Point
 from tests.support.client import Lag, eventually, get
 from tests.support.otlp import CHECK, ROUND, Receiver, collector, receiver
-from tests.support.sending import SendingSite
+from tests.support.sending import sending
 from tests.support.servers import Server, clean_environment, manage, standalone_exporter
 from tests.support.site.checks import noted_runs
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -35,10 +36,10 @@ WITHOUT_EXTRA = "import sys; sys.modules['opentelemetry.exporter.otlp.proto.http
 """What a process does first that has not got the package which sends."""
 
 
-def site_of(folder: pathlib.Path, to: Receiver | Server, **variables: str) -> SendingSite:
+def site_of(folder: pathlib.Path, to: Receiver | Server, **variables: str) -> Site:
     """Return a site with a check of each kind."""
     checks = [f"tests.support.site.checks.{name}" for name in NAMES]
-    return SendingSite(folder=folder, checks=checks, max_age=0.5, to=to.url, variables=variables)
+    return Site(folder=folder, checks=checks, max_age=0.5, variables=sending(to.url, **variables))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from tests.support.arrived import Point, Span
 from tests.support.client import eventually, get, get_at_once
 from tests.support.otlp import CHECK, ROUND, Receiver, receiver
 from tests.support.repetitions import long
-from tests.support.sending import SendingSite, instrument
+from tests.support.sending import instrument, sending
 from tests.support.servers import (
     ROOT,
     Server,
@@ -27,6 +27,7 @@ from tests.support.servers import (
 )
 from tests.support.site.checks import noted_runs
 from tests.support.site.collected import COLLECTIONS
+from tests.support.site.configuration import Site
 
 pytestmark = pytest.mark.server
 
@@ -47,15 +48,13 @@ SET_UPS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
 """Where an SDK may be set up: options of gunicorn, the application, and what runs checks."""
 
 
-def site_of(folder: pathlib.Path, to: Receiver, **health_check: object) -> SendingSite:
+def site_of(folder: pathlib.Path, to: Receiver, **health_check: object) -> Site:
     """Return a site with a check of each kind, and with the files that the documentation has for gunicorn."""
     for name in ("telemetry.py", "gunicorn.conf.py"):
         (folder / name).write_text(documented(name))
     checks = [f"tests.support.site.checks.{name}" for name in NAMES]
-    variables = {"OTEL_SERVICE_NAME": "shop"}
-    return SendingSite(
-        folder=folder, checks=checks, max_age=0.3, to=to.url, health_check=health_check, variables=variables
-    )
+    variables = sending(to.url, OTEL_SERVICE_NAME="shop")
+    return Site(folder=folder, checks=checks, max_age=0.3, health_check=health_check, variables=variables)
 
 
 def documented(name: str) -> str:
@@ -139,7 +138,7 @@ LOGGING = {"OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true"}
 def test_instrument__requests_link_to_the_rounds_they_waited_for(tmp_path: pathlib.Path) -> None:
     """With opentelemetry-instrument and nothing else, rounds are roots of their own that request spans link to."""
     with receiver() as arrived:
-        site = dataclasses.replace(site_of(tmp_path, arrived), variables=LOGGING)
+        site = dataclasses.replace(site_of(tmp_path, arrived), variables=sending(arrived.url, **LOGGING))
         with site_under_gunicorn(site, "--workers=2", "--threads=2", wrapper=[instrument()]) as server:
             ask_until_two_have_run(server, tmp_path)
             request, root = eventually(lambda: linked(arrived), what="a request that waited for a round")

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.caches import redis_server
 from tests.support.client import eventually, get
+from tests.support.readiness import kill_worker
 from tests.support.scraping import ask, prometheus_programs, scrape, scraping
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site.checks import noted_runs
@@ -133,11 +134,6 @@ def site_of(folder: pathlib.Path, **options: Any) -> Site:
     )
 
 
-def kill_a_worker(server: Server) -> None:
-    """Kill a worker without warning."""
-    min(psutil.Process(server.process.pid).children(), key=lambda child: child.pid).kill()
-
-
 def test_past__of_hosts(tmp_path: pathlib.Path) -> None:
     """Each worker of each host tells of the runs of all hosts; what both were in is one incident."""
     with redis_server(tmp_path / "redis") as redis:
@@ -158,7 +154,7 @@ def test_past__of_hosts(tmp_path: pathlib.Path) -> None:
                 for site in sites:
                     site.folder.joinpath("broken").touch()
                 fleet.await_status(0)
-                kill_a_worker(fleet.servers[0])
+                kill_worker(fleet.servers[0])
                 for site in sites:
                     site.folder.joinpath("broken").unlink()
                 fleet.await_status(1)

@@ -9,11 +9,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 
-import psutil
 import pytest
 
 from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.client import eventually
+from tests.support.readiness import kill_worker, renew_workers
 from tests.support.scraping import ask, prometheus_programs, query, scrape, scraping
 from tests.support.servers import Server, site_under_gunicorn
 from tests.support.site import tracing
@@ -93,25 +93,6 @@ def setting(tmp_path: pathlib.Path) -> Iterator[Setting]:
                 for folder, program in folders.items()
             },
         )
-
-
-def workers(server: Server) -> set[int]:
-    """Return the worker processes of a gunicorn."""
-    return {child.pid for child in psutil.Process(server.process.pid).children()}
-
-
-def kill_worker(server: Server) -> None:
-    """Kill a worker without warning, and wait for its successor."""
-    before = workers(server)
-    psutil.Process(min(before)).kill()
-    eventually(lambda: len(workers(server) - {min(before)}) == WORKERS, what="a new worker")
-
-
-def renew_workers(server: Server) -> None:
-    """Have all workers replaced, as after a deployment."""
-    before = workers(server)
-    psutil.Process(server.process.pid).send_signal(1)  # SIGHUP
-    eventually(lambda: len(workers(server)) == WORKERS and not workers(server) & before, what="new workers")
 
 
 def test_scrapes__over_restarts(setting: Setting) -> None:

@@ -8,21 +8,19 @@ import dataclasses
 import itertools
 import pathlib
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from health_check.conf import DEFAULT_DURATION_BUCKETS
 from tests.support.client import eventually, get
 from tests.support.faces import moment
-from tests.support.readiness import workers_of
+from tests.support.readiness import kill_worker, renew_workers, workers_of
 from tests.support.repetitions import long
 from tests.support.servers import Server, manage, site_under_gunicorn
 from tests.support.site.checks import gaps, noted_runs
@@ -33,7 +31,7 @@ pytestmark = pytest.mark.server
 
 MAX_AGE = 0.6
 CLIENTS = 3
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 RUNS = 3
 """How many runs there are between one disturbance and the next."""
 
@@ -144,19 +142,6 @@ def await_runs(site: Site) -> None:
     )
 
 
-def disturb(server: Server, site: Site, workers: int) -> None:
-    """Kill a worker, then have all of them renewed; in between let there be some runs."""
-    await_runs(site)
-    victim = min(workers_of(server))
-    psutil.Process(victim).kill()
-    eventually(lambda: len(workers_of(server) - {victim}) == workers, what="a new worker")
-    await_runs(site)
-    before = workers_of(server)
-    server.process.send_signal(signal.SIGHUP)
-    eventually(lambda: len(workers_of(server)) == workers and not workers_of(server) & before, what="new workers")
-    await_runs(site)
-
-
 @pytest.mark.parametrize("name", [name if name in OFTEN else long(name) for name in SERVERS])
 def test_workers__agree_whatever_becomes_of_them(tmp_path: pathlib.Path, name: str) -> None:
     """All answers show one sequence of runs, each of which took place once for all, and counters that never go back."""
@@ -172,7 +157,11 @@ def test_workers__agree_whatever_becomes_of_them(tmp_path: pathlib.Path, name: s
         try:
             clients = [pool.submit(watch, server, done, reader) for reader in readers]
             the_command_agrees(server, site)
-            disturb(server, site, workers)
+            await_runs(site)
+            kill_worker(server)
+            await_runs(site)
+            renew_workers(server)
+            await_runs(site)
         finally:
             done.set()
         sights = [one for client in clients for one in client.result()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import signal
 from collections.abc import Collection, Mapping
 
 import psutil
@@ -54,3 +55,22 @@ def samples(server: Server, name: str) -> dict[str, float]:
     lines = get(f"{server.url}/metrics").body.splitlines()
     found = [line.removeprefix(f"django_health_check_{name}").rsplit(" ", 1) for line in lines if f"_{name}" in line]
     return {labels: float(value) for labels, value in found if labels == "" or labels.startswith("{")}
+
+
+def kill_worker(server: Server) -> None:
+    """Kill a worker of a gunicorn without warning, and wait for its successor."""
+    before = workers_of(server)
+    psutil.Process(min(before)).kill()
+    eventually(lambda: len(workers_of(server) - {min(before)}) == len(before), what="a new worker")
+
+
+def renew_workers(server: Server) -> None:
+    """Have all workers of a gunicorn replaced, as after a deploy."""
+    before = workers_of(server)
+    server.process.send_signal(signal.SIGHUP)
+
+    def are_new() -> bool:
+        now = workers_of(server)
+        return len(now) == len(before) and not now & before
+
+    eventually(are_new, what="new workers in the place of all")

@@ -1,26 +1,9 @@
-"""Sites whose processes send what they observe by OTLP."""
+"""What has the processes of a site send what they observe by OTLP."""
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import sys
-from collections.abc import Mapping
-
-from tests.support.site.configuration import Site
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SendingSite(Site):
-    """A site whose processes send to a receiver."""
-
-    to: str
-    """The address of the receiver."""
-    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """More environment variables."""
-
-    def environment(self) -> dict[str, str]:
-        return {**super().environment(), **sending(self.to, **self.variables)}
 
 
 def sending(to: str, **more: str) -> dict[str, str]:

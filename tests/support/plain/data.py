@@ -20,14 +20,4 @@ def prepare() -> None:
     if not (folder() / "db").exists():
         for name in ("db", "media"):
             (folder() / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        mend()
-
-
-def mend() -> None:
-    """Put the price list in its place."""
-    price_list().write_text("tea,2.50\ncoffee,3.00\n")
-
-
-def break_it() -> None:
-    """Take the price list away."""
-    price_list().unlink(missing_ok=True)
+        price_list().write_text("tea,2.50\ncoffee,3.00\n")

@@ -4,10 +4,8 @@ from django.urls import include, path
 
 from health_check.registry.endpoints import DEFAULT_CHECKS
 from health_check.views import HealthCheckView
-from tests.support.plain.views import HomeView
 
 urlpatterns = [
-    path("", HomeView.as_view(), name="home"),
     path(
         "health/",
         HealthCheckView.as_view(checks=[*DEFAULT_CHECKS, "tests.support.plain.checks.PriceList"]),

@@ -31,6 +31,8 @@ class Site:
     """``CACHES``, where it is not to be the plain site's."""
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """More settings, in JSON's types."""
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """More environment variables of its processes."""
     random_settings: bool = False
     """Whether some settings differ from process to process, as careless settings files have it."""
     spans: bool = False
@@ -50,6 +52,7 @@ class Site:
             "TEST_SITE_FOLDER": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
             "TEST_SITE_SECRET_KEY": "tests",
+            **self.variables,
         }
 
 
