@@ -45,9 +45,7 @@ class Site:
         for name in ("db", "media", "tmp"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         return {
-            VARIABLE: json.dumps(
-                {field.name: getattr(self, field.name) for field in dataclasses.fields(Site)}, default=str
-            ),
+            VARIABLE: json.dumps(dataclasses.asdict(self), default=str),
             "DJANGO_SETTINGS_MODULE": "tests.support.site.settings",
             "TEST_SITE_FOLDER": str(self.folder),
             "TMPDIR": str(self.folder / "tmp"),
