@@ -75,7 +75,8 @@ class Query:
         """Return the query string, ``?`` included, of the same with some changes."""
         other = dataclasses.replace(self, **changes)  # type: ignore[arg-type]
         pairs: list[tuple[str, object]] = [("check", label) for label in other.checks]
-        pairs += [(name, getattr(other, field)) for name, field in _FIELDS.items() if _differs(other, field)]
+        values = [(name, getattr(other, field), getattr(NO_QUERY, field)) for name, field in _FIELDS.items()]
+        pairs += [(name, value) for name, value, usual in values if value != usual]
         return f"?{urlencode(pairs)}"
 
 
@@ -83,10 +84,6 @@ _FIELDS = {"state": "state", "q": "text", "group": "group", "range": "range", "s
 """The fields that links have, by their parameters."""
 
 NO_QUERY = Query()
-
-
-def _differs(query: Query, field: str) -> bool:
-    return bool(getattr(query, field) != getattr(NO_QUERY, field))
 
 
 def query_of(request: HttpRequest) -> Query:

@@ -28,13 +28,8 @@ def _imported(path: str) -> object:
 
 
 def _sets_urlconf(middleware: object) -> bool:
-    """Return whether the code of a middleware, or of what it calls by name, sets an attribute ``urlconf``."""
-    return any(_stores(each.__code__) for each in called_by(middleware))
-
-
-def _stores(code: types.CodeType) -> bool:
-    """Return whether code sets an attribute ``urlconf`` of anything but ``self``."""
-    return any(_sets_attribute(each) for each in codes_in(code))
+    """Return whether the code of a middleware, or of what it calls, sets an attribute ``urlconf`` of another object."""
+    return any(_sets_attribute(code) for each in called_by(middleware) for code in codes_in(each.__code__))
 
 
 def _sets_attribute(code: types.CodeType) -> bool:

@@ -27,16 +27,6 @@ CACHE_STORE = "health_check.stores.cache.DjangoCacheStore"
 SECRET = "a text that nobody meant for readers"
 
 
-class Clashing(HealthCheck):
-    """Has the label of another check."""
-
-    def check_status(self) -> None:
-        """Find nothing wrong."""
-
-    def __repr__(self) -> str:
-        return "Fine"
-
-
 UNUSABLE: list[tuple[object, str, str]] = [
     ("no.such.Check", "no.such.Check", "Correct the path"),
     ("tests.support.checks.Missing", "tests.support.checks.Missing", "Correct the path"),
@@ -90,14 +80,6 @@ def test_unusable_entry__is_a_failing_check(
     assert 'django_health_check_endpoint_status{url_name="health"} 0.0' in metrics.content.decode()
 
 
-def test_equal_labels__are_told_apart(mount_checks: Mount, client: Client) -> None:
-    """Of two checks that would have one label the second has four digits more, and both run."""
-    mount_checks(checks.Fine, Clashing)
-    found = client.get("/health/?format=json").json()
-    assert list(found.values()) == ["OK", "OK"]
-    assert [label[:5] for label in found] == ["Fine", "Fine#"]
-
-
 @CONCURRENCY
 @pytest.mark.parametrize("check", [checks.Blown, checks.Exiting, checks.BaseBlown, checks.AsyncExiting])
 def test_check__raises_anything(
@@ -114,19 +96,6 @@ def test_check__raises_anything(
         assert "Something went wrong!" in text
         assert SECRET not in text
     assert client.get("/metrics").status_code == 200
-
-
-def test_check__raises_is_logged_once(
-    settings: Settings, mount_checks: Mount, client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The traceback is in the log once per change of state, not once per probe."""
-    mount_checks(checks.Blown)
-    with caplog.at_level(logging.INFO, "health_check"):
-        for _ in range(3):
-            assert client.get("/health/?format=json").status_code == 500
-    records = [record for record in caplog.records if record.name == "health_check"]
-    assert len(records) == 1
-    assert "ZeroDivisionError" in records[0].getMessage() + str(records[0].exc_text)
 
 
 @pytest.fixture

@@ -124,16 +124,3 @@ def test_cache_middleware__never_cached(settings: Settings, mount: Mount, client
         assert client.get(url).content != before
     finally:
         cache.clear()
-
-
-@pytest.mark.parametrize(
-    ("host", "shown"), [("testserver", b"http://testserver/health/"), ("evil.example", b"/health/")]
-)
-def test_feed__host(settings: Settings, mount_checks: Mount, client: Client, host: str, shown: bytes) -> None:
-    """A host that is not allowed, a probe's IP address say, gets the feed, too, without links to that host."""
-    settings.MIDDLEWARE = []
-    mount_checks(Fine)
-    response = client.get("/health/?format=rss", headers={"Host": host})
-    assert response.status_code == 200
-    assert shown in response.content
-    assert b"evil.example" not in response.content

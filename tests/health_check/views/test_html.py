@@ -15,6 +15,7 @@ from django.urls import path
 from pytest_django import Settings
 
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor import runtime
 from health_check.monitor.history import History
 from health_check.monitor.reports import Row
 from health_check.past import HALF_HOUR, HALF_HOURS, Incident, Period, gapless
@@ -56,7 +57,7 @@ def test_page__rows() -> None:
         ("! warning", "Disk optional", "warning: 95 % in use"),
         ("✓ ok", "Database", ""),
     ]
-    ages = r"never run", r"for 0 s ?run 0 s ago, 2\.50 s", r"for 4[23] s ?run 4[23] s ago, 12\.3 ms"
+    ages = r"never run", r"for \d s ?run \d s ago, 2\.50 s", r"for [45]\d s ?run [45]\d s ago, 12\.3 ms"
     assert [bool(re.fullmatch(age, each["age"])) for each, age in zip(found, ages, strict=True)] == [True] * 3
 
 
@@ -350,3 +351,68 @@ def test_own_template__has_what_ours_shows(
     mount(path("health/", HealthCheckView.as_view(checks=[Fine], template_name=template_name)))
     response = client.get("/health/")
     assert (response.status_code, response.content) == (200, shown)
+
+
+@pytest.fixture
+def _site(mount: Mount, settings: Settings) -> None:
+    settings.HEALTH_CHECK = {"MAX_AGE": 60, "MAX_CONCURRENCY": 0}
+    view = HealthCheckView.as_view
+    mount(
+        path("health/", view(checks=[Fine]), name="health"),
+        path("ready/", view(checks=[Fine]), name="ready"),
+        path("broken/", view(checks=[Broken]), name="broken"),
+        path("closed/", view(checks=[Fine], open=False), name="closed"),
+        path("unnamed-secret/", view(checks=[Fine])),
+    )
+
+
+def shown(document: str) -> list[tuple[str, str, str]]:
+    """Return the name, the path and the status of each endpoint that a page links to."""
+    found = re.findall(
+        r'<a href="(/[^"]*)" title="([^"]*)"[^>]*>([^<]*)(?:<span class="status[^"]*">(\d+)</span>)?</a>', document
+    )
+    assert all(link == text.strip() for link, _, text, _ in found)
+    return [(name, link, status) for link, name, _, status in found]
+
+
+@pytest.mark.usefixtures("_site")
+def test_addresses__what_is_known_is_told(client: Client) -> None:
+    """Endpoints are shown by their paths; what one answers is told once its checks have run, if all may ask there."""
+    document = client.get("/health/").content.decode()
+    assert "Robots get <strong>200</strong> here. Load balancers ask at /ready/." in document
+    assert shown(document) == [
+        ("health", "/health/", "200"),
+        ("ready", "/ready/", ""),
+        ("broken", "/broken/", ""),
+        ("closed", "/closed/", ""),
+    ]
+    client.get("/broken/")
+    assert ("broken", "/broken/", "500") in shown(client.get("/health/?q=").content.decode())
+
+
+@pytest.mark.usefixtures("_site")
+def test_addresses__what_load_balancers_get(client: Client) -> None:
+    """The banner says what load balancers get where they ask, also while the host is drained."""
+    client.get("/ready/")
+    document = client.get("/health/").content.decode()
+    assert "Robots get <strong>200</strong> here. Load balancers get <strong>200</strong> at /ready/." in document
+    assert "drained" not in document
+    assert "Load balancers and robots get <strong>200</strong>." in client.get("/ready/").content.decode()
+    runtime.drain()
+    document = client.get("/health/").content.decode()
+    assert "Robots get <strong>200</strong> here. Load balancers get <strong>503</strong> at /ready/." in document
+    assert "All checks pass here; this host is drained" in document
+    assert ("ready", "/ready/", "503") in shown(document)
+
+
+def test_addresses__nothing_without_details(client: Client, mount: Mount) -> None:
+    """Who may see no details sees no other endpoint."""
+    view = HealthCheckView.as_view
+    mount(
+        path("health/", view(checks=[Fine], details="never"), name="health"),
+        path("ready/", view(checks=[Fine]), name="ready"),
+    )
+    runtime.drain()
+    document = client.get("/health/").content.decode()
+    assert "/ready/" not in document
+    assert "drained" not in document

@@ -169,11 +169,11 @@ def test_groups__worst_first() -> None:
         SEARCH,
         titled(row(reading("Mail", "gone")), group="Services"),
     ]
-    groups = page_of(report(*rows))["groups"]
-    assert [(group["name"], group["summary"]) for group in groups] == [
-        ("Services", "1 error"),
-        ("Data", "1 warning, 1 ok"),
-        ("", "1 ok"),
+    groups = page_of(report(*rows), History(half_hours={"Database": half_hours(ok=9, error=1)}))["groups"]
+    assert [(group["name"], group["summary"], group["up"]) for group in groups] == [
+        ("Services", "1 error", ""),
+        ("Data", "1 warning, 1 ok", "90.00 %"),
+        ("", "1 ok", ""),
     ]
     assert [line["reading"].label for line in groups[1]["lines"]] == ["Cache", "Database"]
     (group,) = page_of(report(*rows), query=Query(sort="name"))["groups"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.test import AsyncClient
 from django.urls import path
 from pytest_django import Settings
@@ -17,7 +17,7 @@ from health_check.backends import HealthCheck
 from health_check.monitor import runtime
 from health_check.registry.endpoints import discover
 from health_check.views import HealthCheckView
-from health_check.views.sync_async import Callback
+from health_check.views.sync_async import Callback, on_event_loop
 from tests.conftest import Mount
 from tests.support.checks import AsyncExiting, AsyncFine, Broken, Exiting, Fine
 from tests.support.site.stacks import asgi, wsgi
@@ -89,6 +89,26 @@ def test_asgi__first_request__finds_the_endpoint_and_runs_it(
     settings.HEALTH_CHECK = {"MAX_CONCURRENCY": concurrency}
     mount_checks(Fine)
     assert asgi("/health/?format=json").content == b'{"Fine": "OK"}'
+
+
+@pytest.mark.parametrize(("name", "is_on_loop"), [("json", True), ("rss", True), ("html", False)])
+def test_asgi__waits_on_the_loop(
+    settings: Settings, mount_checks: Mount, monkeypatch: pytest.MonkeyPatch, name: str, is_on_loop: bool
+) -> None:
+    """No thread waits for checks, or renders their report, but for the page: a template may use the ORM."""
+    answered: list[bool] = []
+    dispatch = HealthCheckView.dispatch
+
+    def noting(self: HealthCheckView, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        answered.append(on_event_loop())
+        return dispatch(self, *args, **kwargs)
+
+    monkeypatch.setattr(HealthCheckView, "dispatch", noting)
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 0}
+    mount_checks(Fine)
+    runtime.read()
+    assert asyncio.run(AsyncClient().get(f"/health/?format={name}")).status_code == 200
+    assert answered == [is_on_loop]
 
 
 @pytest.mark.parametrize(
