@@ -6,9 +6,8 @@ import threading
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import Client
 from django.urls import include, path
 from django.views.decorators.cache import cache_page, never_cache
 from pytest_django import Settings
@@ -19,6 +18,7 @@ from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.checks import AsyncBroken, AsyncFine, Blown, Broken, Fine, Shaky, TwiceBroken
+from tests.support.site.stacks import STACKS, Ask
 
 FORMATS = {
     "html": "text/html; charset=utf-8",
@@ -103,102 +103,77 @@ def test_get__not_acceptable(mount_checks: Mount, client: Client, check: type, q
     assert "scrape /metrics" in response.text
 
 
-@pytest.mark.parametrize("headers", [{"Accept": "*"}, {"Accept": "*/*;q=nonsense"}, {"Accept": ""}, {}])
-@pytest.mark.parametrize("query", ["", "?format="])
-def test_get__nonsense(mount_checks: Mount, client: Client, headers: dict[str, str], query: str) -> None:
-    """What names no format gets the page."""
-    mount_checks(Fine)
-    response = client.get(f"/health/{query}", headers=headers)
-    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-
-
-@pytest.mark.parametrize(("check", "status"), [(Fine, 200), (Broken, 500)])
-def test_head__status_without_body(mount_checks: Mount, client: Client, check: type, status: int) -> None:
-    """A HEAD request has the status and headers of GET, and no body."""
-    mount_checks(check)
-    response = client.head("/health/?format=json")
-    assert (response.status_code, response.content) == (status, b"")
-    assert response.headers["Content-Type"] == "application/json"
-    assert "no-store" in response.headers["Cache-Control"]
-
-
 PREFLIGHT = {"Origin": "https://else.example", "Access-Control-Request-Method": "GET"}
 
 
 @pytest.mark.parametrize(
-    ("check", "query", "headers", "status"),
+    ("method", "check", "query", "headers", "status"),
     [
-        (Fine, "", {}, 200),
-        (Broken, "", {}, 500),
-        (Broken, "?format=atom", {}, 200),
-        (Broken, "", {"Accept": "image/png"}, 406),
-        (Broken, "", {"Origin": "https://else.example"}, 500),
-        (Broken, "", PREFLIGHT, 200),
-        (Broken, "?check=nope", {}, 404),
+        ("HEAD", Fine, "?format=json", {}, 200),
+        ("HEAD", Broken, "?format=json", {}, 500),
+        ("OPTIONS", Fine, "", {}, 200),
+        ("OPTIONS", Broken, "", {}, 500),
+        ("OPTIONS", Broken, "?format=atom", {}, 200),
+        ("OPTIONS", Broken, "", {"Accept": "image/png"}, 406),
+        ("OPTIONS", Broken, "", {"Origin": "https://else.example"}, 500),
+        ("OPTIONS", Broken, "", PREFLIGHT, 200),
+        ("OPTIONS", Broken, "?check=nope", {}, 404),
+        *((method, Fine, "", {}, 405) for method in ("POST", "PUT", "PATCH", "DELETE")),
     ],
 )
-def test_options__status_of_get(
-    mount_checks: Mount, client: Client, check: type, query: str, headers: dict[str, str], status: int
+def test_method__status_of_get(
+    mount_checks: Mount, client: Client, method: str, check: type, query: str, headers: dict[str, str], status: int
 ) -> None:
-    """An OPTIONS request, HAProxy's default probe, has the status of GET; a CORS preflight only learns the methods."""
+    """HEAD, and OPTIONS, HAProxy's default probe, have the status of GET; a CORS preflight only learns the methods.
+
+    No other method is allowed.
+    """
     mount_checks(check)
-    response = client.options(f"/health/{query}", headers=headers)
+    response = client.generic(method, f"/health/{query}", headers=headers)
     assert (response.status_code, response.content) == (status, b"")
-    assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert "no-store" in response.headers["Cache-Control"]
+    if method == "HEAD":
+        assert response.headers["Content-Type"] == "application/json"
+    else:
+        assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 
-class OwnOptions(HealthCheckView):
-    """A view that answers OPTIONS itself."""
-
-    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return HttpResponse("own", status=418)
+def own(self: HealthCheckView, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer otherwise."""
+    return HttpResponse("own", status=418)
 
 
-class AsyncGet(HealthCheckView):
-    """A view that answers GET by a coroutine, as one for django-health-check 4.x."""
-
-    async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return HttpResponse("own", status=418)
+async def async_own(self: HealthCheckView, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    """Answer otherwise by a coroutine, as views for django-health-check 4.x do."""
+    return HttpResponse("own", status=418)
 
 
-class AsyncOptions(HealthCheckView):
-    """A view that answers OPTIONS by a coroutine."""
-
-    async def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return HttpResponse("own", status=418)
-
-
+@STACKS
 @pytest.mark.parametrize(
-    ("view", "get", "options"),
+    ("methods", "answers"),
     [
-        (OwnOptions, (500, None), (418, b"own")),
-        (AsyncGet, (418, b"own"), (418, b"")),
-        (AsyncOptions, (500, None), (418, b"own")),
+        ({"options": own}, {"GET": (500, None), "OPTIONS": (418, b"own")}),
+        ({"options": async_own}, {"GET": (500, None), "OPTIONS": (418, b"own")}),
+        ({"get": async_own}, {"GET": (418, b"own"), "OPTIONS": (418, b"")}),
     ],
 )
-@pytest.mark.parametrize("loop", [True, False])
 def test_methods_of_a_subclass__its_own_answer(
-    mount: Mount, view: type[HealthCheckView], get: tuple[int, bytes | None], options: tuple[int, bytes], loop: bool
+    ask: Ask, mount: Mount, methods: dict[str, Any], answers: dict[str, tuple[int, bytes | None]]
 ) -> None:
     """What a subclass answers, also by a coroutine, is its answer, under WSGI and ASGI."""
-    mount(path("health/", view.as_view(checks=[Broken])))
-    for method, (status, content) in (("get", get), ("options", options)):
-        if loop:
-            response: Any = async_to_sync(getattr(AsyncClient(), method))("/health/")
-        else:
-            response = getattr(Client(), method)("/health/")
+    view_class: type[HealthCheckView] = type("Own", (HealthCheckView,), methods)
+    mount(path("health/", view_class.as_view(checks=[Broken])))
+    for method, (status, content) in answers.items():
+        response = ask("/health/", method=method)
         assert response.status_code == status
         assert content is None or response.content == content
         assert "no-store" in response.headers["Cache-Control"]
 
 
-@pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_other_methods__not_allowed(mount_checks: Mount, client: Client, method: str) -> None:
-    """No other method is allowed."""
-    mount_checks(Fine)
-    response = client.generic(method.upper(), "/health/")
-    assert response.status_code == 405
-    assert "no-store" in response.headers["Cache-Control"]
+class Optional(Broken):
+    """Is not critical by its class."""
+
+    critical_service = False
 
 
 @pytest.mark.parametrize(
@@ -216,6 +191,8 @@ def test_other_methods__not_allowed(mount_checks: Mount, client: Client, method:
         ([(Broken, {"critical_service": False})], {}, 200),
         ([(Shaky, {"critical_service": False})], {}, 200),
         ([(Broken, {"critical_service": False}), Blown], {}, 500),
+        ([Optional], {}, 200),
+        ([(Optional, {"critical_service": True})], {}, 500),
     ],
 )
 def test_status_code__options(
@@ -235,24 +212,6 @@ def test_status_code__warnings_by_setting(
     settings.HEALTH_CHECK = {"WARNINGS_AS_ERRORS": setting}
     mount_checks(Shaky, warnings_as_errors=option)
     assert client.get("/health/").status_code == status
-
-
-def test_status_code__critical_by_class_and_endpoint(mount: Mount, client: Client) -> None:
-    """A check that is not critical by its class may be so on one endpoint, and the other way round."""
-
-    class Optional(HealthCheck):
-        critical_service = False
-
-        def check_status(self) -> None:
-            self.add_error("gone")
-
-    mount(
-        path("a/", HealthCheckView.as_view(checks=[Optional]), name="a"),
-        path("b/", HealthCheckView.as_view(checks=[(Optional, {"critical_service": True})]), name="b"),
-        path("c/", HealthCheckView.as_view(checks=[(Broken, {"critical_service": False})]), name="c"),
-        path("d/", HealthCheckView.as_view(checks=[Broken]), name="d"),
-    )
-    assert [client.get(f"/{name}/").status_code for name in "abcd"] == [200, 500, 200, 500]
 
 
 def test_status_code__unknown_counts(settings: Settings, mount_checks: Mount, client: Client) -> None:
