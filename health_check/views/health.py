@@ -32,7 +32,7 @@ from health_check.views.endpoint import EndpointMixin, UnknownCheckError, restri
 from health_check.views.html import link_to, render_page
 from health_check.views.negotiation import CONTENT_TYPES, FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
-from health_check.views.response_cache import ResponseCache, key_of
+from health_check.views.response_cache import Key, ResponseCache, key_of
 from health_check.views.runbooks import runbook
 from health_check.views.subsets import errors_of, in_subset, names_in
 from health_check.views.sync_async import AsyncView, Callback, View, issue, non_atomic_requests
@@ -104,7 +104,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
             self.setup(request, *args, **kwargs)
             return self
 
-        def finished(self: HealthCheckView, key: object) -> HttpResponseBase:
+        def finished(self: HealthCheckView, key: Key | None) -> HttpResponseBase:
             response = self.dispatch(self.request, *self.args, **self.kwargs)
             if self._is_for_all:
                 with contextlib.suppress(ImproperlyConfigured):  # an endpoint without checks needs no settings

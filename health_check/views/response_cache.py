@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -22,6 +22,9 @@ MOST_RESPONSES = 32
 
 HTML_SECONDS = 1.0
 """For how long a page is cached at most: it shows ages, in seconds."""
+
+
+Key = tuple[Any, ...]
 
 
 class CachedResponse(NamedTuple):
@@ -47,15 +50,15 @@ class ResponseCache:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[object, CachedResponse] = {}
+        self._kept: dict[Key, CachedResponse] = {}
 
-    def answer(self, key: object) -> HttpResponse | None:
+    def answer(self, key: Key | None) -> HttpResponse | None:
         """Return the answer to a request; None where the view has to find it.
 
         Args:
             key: What ``key_of`` returns of the request.
         """
-        cached = self._kept.get(key)
+        cached = None if key is None else self._kept.get(key)
         try:
             if cached is None or time.monotonic() >= cached.until or cached.known != _known():
                 return None
@@ -66,7 +69,7 @@ class ResponseCache:
             vars(response)["_has_been_logged"] = True  # by our logger: ADMINS get no mail per probe
         return response
 
-    def keep(self, key: object, response: HttpResponseBase, report: Report, *, is_readiness: bool) -> None:
+    def keep(self, key: Key | None, response: HttpResponseBase, report: Report, *, is_readiness: bool) -> None:
         """Keep what a view has answered with a report that it shows everybody, if all records are fresh.
 
         Args:
@@ -77,6 +80,8 @@ class ResponseCache:
         """
         if key is None or type(response) is not HttpResponse or not runtime.get().prepared:  # a template of the site's
             return
+        if response.headers["Content-Type"] != CONTENT_TYPES[key[0]]:  # the page could not be rendered
+            return
         monitor = runtime.get().monitor
         known = _known()
         fresh = monitor.fresh([reading.definition for reading in report.readings])
@@ -85,7 +90,7 @@ class ResponseCache:
             return
         if any(now.record is not then.record for now, then in zip(fresh[0], report.readings, strict=True)):
             return
-        if response.headers["Content-Type"] == CONTENT_TYPES["html"]:
+        if key[0] == "html":
             until = min(until, time.monotonic() + HTML_SECONDS)
         until = min(until, fresh[1])
         cached = CachedResponse(response.content, response.status_code, dict(response.headers), until, known)
@@ -101,8 +106,8 @@ def _known() -> tuple[object, ...]:
     return current, monitor.stamp, current.catalogue.current, bool(monitor.store_client.draining)
 
 
-def key_of(request: HttpRequest) -> object:
-    """Return what distinguishes the answer to a request from others; None for one that is not kept.
+def key_of(request: HttpRequest) -> Key | None:
+    """Return the format of a request, and what else distinguishes its answer; None for one that is not kept.
 
     Filters are for pages; the page of a check has the address of the request in it, to be copied.
     """
@@ -110,8 +115,10 @@ def key_of(request: HttpRequest) -> object:
     chosen = chosen_format(query.format, request.META.get("HTTP_ACCEPT", ""))
     if request.method not in ("GET", "HEAD") or match is None or "subset" in match.kwargs:
         return None
-    if (chosen != "html" and chosen not in RENDERERS) or query.runbook is not None or query.unusable:
+    if chosen is None or (chosen != "html" and chosen not in RENDERERS):
+        return None
+    if query.runbook is not None or query.unusable:
         return None
     if query is NO_QUERY or (not query.checks and (chosen != "html" or query == NO_QUERY)):
-        return chosen
+        return (chosen,)
     return (chosen, query, link_to(request)) if chosen == "html" else (chosen, query.checks)

@@ -16,7 +16,7 @@ from health_check.backends import HealthCheck
 from health_check.concurrency.clock import Clock
 from health_check.monitor import runtime
 from health_check.views import HealthCheckView, response_cache
-from health_check.views.response_cache import ResponseCache
+from health_check.views.response_cache import Key, ResponseCache
 from tests.conftest import Mount
 from tests.support.checks import AsyncFine, Broken, Fine, Shaky
 from tests.support.site.stacks import STACKS, Ask
@@ -38,7 +38,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> list[HttpResponse]:
     answers: list[HttpResponse] = []
     original = ResponseCache.answer
 
-    def answer(self: ResponseCache, key: object) -> HttpResponse | None:
+    def answer(self: ResponseCache, key: Key | None) -> HttpResponse | None:
         found = original(self, key)
         if found is not None:
             answers.append(found)
@@ -117,6 +117,7 @@ def test_answer__is_that_of_the_view(
         ({"details": "never"}, JSON, "GET", {}),
         ({"tokens": ["t"], "details": "authorized"}, JSON, "GET", {"Authorization": "Bearer t"}),
         ({"checks": [Fine, (Shaky, {"max_age": 0})]}, JSON, "GET", {}),
+        ({"template_name": "missing.html"}, "/health/?format=html", "GET", {}),
     ],
 )
 def test_answer__never_kept(
