@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 
 from django.utils.dateformat import format as date_format
@@ -10,7 +11,6 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 
-from health_check.durations import Spread
 from health_check.past import DAY, Period
 from health_check.records import State
 from health_check.views.words import local, percent, uptime
@@ -75,8 +75,11 @@ def duration_lines(periods: Sequence[Period]) -> SafeString:
     if highest <= 0:
         return mark_safe("")
     scale, parts = (HEIGHT - 2) / highest, []
-    for first, part in _unbroken(spreads):
-        left, right = first * STEP, (first + len(part)) * STEP  # each as wide as its bars, also one that is alone
+    for has_runs, group in itertools.groupby(enumerate(spreads), lambda pair: pair[1] is not None):
+        if not has_runs:
+            continue
+        positions, part = zip(*group, strict=True)
+        left, right = positions[0] * STEP, (positions[-1] + 1) * STEP  # as wide as the bars, also of one that is alone
         xs = [left, *range(left + STEP // 2, right, STEP), right]
         lows, medians, highs = zip(part[0], *part, part[-1], strict=True)
         low, median, high = (_points(xs, seconds, scale) for seconds in (lows, medians, highs))
@@ -113,16 +116,3 @@ def _times(number: int, is_days: bool) -> str:
 
 def _points(xs: Sequence[int], seconds: Sequence[float], scale: float) -> list[str]:
     return [f"{x},{HEIGHT - 1 - value * scale:.1f}" for x, value in zip(xs, seconds, strict=True)]
-
-
-def _unbroken(spreads: Sequence[Spread | None]) -> Iterable[tuple[int, list[Spread]]]:
-    """Yield the parts that have runs, each with the position of its first period."""
-    part: list[Spread] = []
-    for position, spread in enumerate(spreads):
-        if spread is not None:
-            part.append(spread)
-        elif part:
-            yield position - len(part), part
-            part = []
-    if part:
-        yield len(spreads) - len(part), part

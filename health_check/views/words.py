@@ -17,8 +17,8 @@ SIGNS = {State.OK: "✓", State.WARNING: "!", State.ERROR: "✗", State.UNKNOWN:
 
 WORST_FIRST = {State.ERROR: 0, State.UNKNOWN: 1, State.WARNING: 2, State.OK: 3}
 
-STEPS = ((86400, "d"), (3600, "h"), (60, "min"))
-"""The units of ages, with their seconds."""
+STEPS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 60, ""))
+"""The units of ages with their seconds, each with the next smaller one, if that is shown."""
 
 
 def duration(seconds: float) -> str:
@@ -41,13 +41,10 @@ def span(seconds: float) -> str:
     seconds = max(0.0, seconds)
     if seconds < 120:
         return f"{seconds:.0f} s"
-    for position, (size, unit) in enumerate(STEPS):
-        if seconds >= size:
-            number, rest = divmod(int(seconds), size)
-            smaller = STEPS[position + 1 : position + 2]
-            more = rest // smaller[0][0] if smaller and number < 10 else 0
-            return f"{number} {unit} {more} {smaller[0][1]}" if more else f"{number} {unit}"
-    return f"{seconds:.0f} s"
+    size, unit, smaller, its_unit = next(step for step in STEPS if seconds >= step[0])
+    number, rest = divmod(int(seconds), size)
+    more = rest // smaller if number < 10 else 0
+    return f"{number} {unit} {more} {its_unit}" if more else f"{number} {unit}"
 
 
 def age(moment: float | None, now: float) -> str:

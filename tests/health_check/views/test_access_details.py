@@ -140,43 +140,6 @@ def test_page__neither_past_nor_other_hosts(
         assert (PLANTED in body) == (details == "always")
 
 
-TEMPLATE = """
-{{ errors }}
-{% for plugin in plugins %}
-  {{ plugin }}: {{ plugin.status }} {{ plugin.pretty_status }} {{ plugin.errors }}
-  {% for error in plugin.errors %}[{{ error }}|{{ error.message }}|{{ error.message_type }}]{% endfor %}
-{% endfor %}
-{% for label, plugin in plugins.items %}{{ label }}={{ plugin.errors|length }};{% endfor %}
-{% for line in lines %}{{ line.bars }}{{ line.what }}{{ line.reading.messages }}{% endfor %}{{ hosts }}
-"""
-
-
-@pytest.fixture
-def _own_template(settings: Settings) -> None:
-    loaders = [("django.template.loaders.locmem.Loader", {"own.html": TEMPLATE})]
-    settings.TEMPLATES = [
-        {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}
-    ]
-
-
-@STACKS
-@RUNNING
-@pytest.mark.usefixtures("_own_template")
-def test_template__own(ask: Ask, configuration: dict[str, Any], settings: Settings, mount: Mount) -> None:
-    """A template of the site's gets plugins whose errors say their state, and knows that there are errors."""
-    settings.HEALTH_CHECK = configuration
-    mounted(mount, template_name="own.html")
-    response = ask("/health/")
-    body = response.content.decode()
-    assert response.status_code == 500
-    assert body.split()[0] == "True"
-    assert "Fine=0;Weak=1;Down=1;Blown=1;" in body
-    assert "Fine: 1 OK []" in body.replace("Fine(): ", "Fine: ")
-    assert "[warning" in body
-    assert "[error" in body
-    assert PLANTED not in body
-
-
 class Scripted(HealthCheckView):
     """Makes its own JSON, from everything it can get at."""
 
