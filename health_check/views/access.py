@@ -17,7 +17,6 @@ from health_check.conf import nearest, settings
 from health_check.logs import log_once, warn_once
 from health_check.redaction import shown
 from health_check.views.client import UNIX, Client, Network, client_of, is_forwarded_untold, is_in, network_of
-from health_check.views.login import login_link
 
 DETAILS = ("always", "authorized", "never")
 
@@ -222,12 +221,6 @@ class AccessMixin:
     def access_decision(self) -> AccessDecision:
         """What the one who asks gets."""
         return decide(self.request, self.access_policy, self.is_authorized)
-
-    @property
-    def login_link(self) -> str:
-        """Where to log in to see more; empty for whom that would not help."""
-        would_help = self.access_policy.details == "authorized" and not self.access_decision.details
-        return login_link(self.request) if would_help else ""
 
     @classmethod
     def may_change_access(cls) -> bool:

@@ -29,11 +29,10 @@ from health_check.views.arguments import PLAIN, has_no_code, refuse_unusable
 from health_check.views.assets import asset, revalidated
 from health_check.views.badges import badge
 from health_check.views.endpoint import EndpointMixin, UnknownCheckError, restricted, unknown_check
-from health_check.views.html import link_to, render_page
+from health_check.views.html import link_to, login_link, render_page
 from health_check.views.negotiation import CONTENT_TYPES, FORMATS, MEDIA_TYPES, chosen_format
 from health_check.views.plugins import Plugins
 from health_check.views.response_cache import Key, ResponseCache, key_of
-from health_check.views.runbooks import runbook
 from health_check.views.subsets import errors_of, in_subset, names_in
 from health_check.views.sync_async import AsyncView, Callback, View, issue, non_atomic_requests
 
@@ -163,10 +162,7 @@ class HealthCheckView(EndpointMixin, TemplateView):
         try:
             _ = self._subset
             response = (
-                self.refusal()
-                or asset(request, self.query.format)
-                or runbook(request.method, self.query.runbook)
-                or _awaited(super().dispatch(request, *args, **kwargs))
+                self.refusal() or asset(request, self.query) or _awaited(super().dispatch(request, *args, **kwargs))
             )
         except ImproperlyConfigured as error:
             log_once(f"configuration {error}", "The health checks are not configured properly.", error)
@@ -274,7 +270,8 @@ class HealthCheckView(EndpointMixin, TemplateView):
         is_context = isinstance(plugins, Mapping) and "plugins" in plugins
         context = dict(plugins) if is_context else self.get_context_data(plugins=plugins)
         context.setdefault("report", self.report)
-        context.setdefault("login_link", self.login_link)
+        sees_more = self.access_policy.details == "authorized" and not self.access_decision.details
+        context.setdefault("login_link", login_link(self.request) if sees_more else "")
         try:
             return render_page(self.request, self.get_template_names(), context, status=status, **response_kwargs)
         except Exception as error:

@@ -8,11 +8,15 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import resolve_url
 from django.template import Context, Engine, Template, TemplateDoesNotExist, loader
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import NoReverseMatch, Resolver404, resolve, reverse
 from django.utils import translation
 
 from health_check.monitor import runtime
@@ -76,6 +80,21 @@ def link_to(request: HttpRequest) -> str:
 def _our_own(context: dict[str, Any]) -> str:
     with translation.override("en"):  # that of its words: numbers are to look alike
         return _our_template().render(Context(context))
+
+
+def login_link(request: HttpRequest) -> str:
+    """Return where to log in; empty where the site has no sessions, or none of its pages is for that."""
+    if not apps.is_installed("django.contrib.sessions"):
+        return ""
+    for name in (django_settings.LOGIN_URL, "admin:login"):
+        try:
+            url = resolve_url(name)
+            if not url.startswith(("http://", "https://", "//")):
+                resolve(url)
+        except (NoReverseMatch, Resolver404):
+            continue
+        return f"{url}{'&' if '?' in url else '?'}{urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})}"
+    return ""
 
 
 def _parts(report: Report, query: Query, link: str) -> dict[str, Any]:
