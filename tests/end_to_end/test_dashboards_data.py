@@ -221,7 +221,7 @@ NATIVE = "django_health_check_duration_seconds"
 
 def grafana_shows_it(data: Data, at: float) -> None:
     """Have Grafana's code shape the tables, where npm can bring it, and compare them with what the sites are like."""
-    if not grafana.installed():
+    if grafana.modules() is None:
         print("Without Grafana's code, which npm did not bring: tables are not compared.")
         return
     found = {title: table for name in BOARDS for title, table in tables_of(data, boards.board(name), at).items()}

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import pathlib
-import shutil
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.client import eventually
-from tests.support.servers import ROOT
-from tests.support.services import require
+from tests.support.services import npm_modules, require
 
 AXE_VERSION = "4.10.3"
-
-AXE = ROOT / "build" / f"axe-core-{AXE_VERSION}" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 class Browser:
@@ -74,7 +68,9 @@ class Browser:
 
     def findings(self) -> list[str]:
         """Return what axe-core finds wrong with the page."""
-        self._driver.execute_script(AXE.read_text())
+        modules = npm_modules("axe-core", AXE_VERSION)
+        assert modules is not None
+        self._driver.execute_script((modules / "axe-core" / "axe.min.js").read_text())
         found: dict[str, Any] = self._driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
             "const fail = error => done({violations: [{id: String(error), nodes: []}]});"
@@ -132,16 +128,5 @@ def browsing(folder: pathlib.Path) -> Iterator[Browser]:
 
 def require_axe() -> None:
     """Skip the test where axe-core is not there and npm cannot fetch it."""
-    if AXE.exists():
-        return
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is not installed: it comes with Node.js")
-    folder = AXE.parents[2]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_text(json.dumps({"private": True}))
-    command = [npm, "install", "--no-audit", "--no-fund", "--silent", f"axe-core@{AXE_VERSION}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        shutil.rmtree(folder, ignore_errors=True)
-        pytest.skip(f"axe-core {AXE_VERSION} cannot be fetched: {done.stderr}")
+    if npm_modules("axe-core", AXE_VERSION) is None:
+        pytest.skip(f"axe-core {AXE_VERSION} cannot be fetched by npm, which comes with Node.js")

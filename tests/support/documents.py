@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import json
+import multiprocessing
 import os
 import pathlib
 import re
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 ROOT = pathlib.Path(__file__).parents[2]
 WITH_A_PROJECT_OF_ITS_OWN = ("tutorial",)
@@ -99,37 +99,21 @@ def look(folder: pathlib.Path) -> dict[str, int]:
     return {one.name: client.get(f"/{one.route}", {"format": "json"}).status_code for one in endpoints}
 
 
-def in_a_fork(work: Callable[[], object]) -> tuple[int, int]:
-    """Begin something in a process of its own; return its number, and where to read as JSON what it came to."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(writing)
-        return pid, reading
+def outcome(folder: str) -> dict[str, int] | str:
+    """Return what looking at a project came to: what ``look`` returns, or a traceback."""
     try:
-        found = work()
+        return look(pathlib.Path(folder))
     except BaseException:
-        found = traceback.format_exc()
-    with contextlib.suppress(OSError):
-        os.write(writing, json.dumps(found).encode())
-    os._exit(0)
+        return traceback.format_exc()
 
 
 def main() -> None:
-    """Look at the projects that are named, two at a time, and print what came of it."""
+    """Look at the projects that are named, two at a time, each in a fork, and print what came of it."""
     for module in ("django.contrib.admin", "django.core.management", "django.test"):
         importlib.import_module(module)  # once, for all
-    found, running = {}, dict[str, tuple[int, int]]()
-    for name in [*sys.argv[1:], ""]:
-        while running and (len(running) > 1 or not name):
-            done, (pid, reading) = next(iter(running.items()))
-            with os.fdopen(reading, "rb") as file:
-                found[done] = json.loads(file.read())
-            os.waitpid(pid, 0)
-            del running[done]
-        if name:
-            running[name] = in_a_fork(lambda folder=pathlib.Path(name): look(folder))  # type: ignore[misc]
-    json.dump(found, sys.stdout)
+    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        found = pool.map(outcome, sys.argv[1:], chunksize=1)
+    json.dump(dict(zip(sys.argv[1:], found, strict=True)), sys.stdout)
 
 
 if __name__ == "__main__":

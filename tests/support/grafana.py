@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.support.servers import ROOT
+from tests.support.services import npm_modules
 
 VERSION = "11.6.0"
-
-FOLDER = ROOT / "build" / f"grafana-data-{VERSION}"
 
 SCRIPT = pathlib.Path(__file__).with_suffix(".js")
 
@@ -22,20 +19,9 @@ Table = dict[str, list[Any]]
 """The values of each column."""
 
 
-def installed() -> bool:
-    """Tell whether the package is there, having installed it where npm can."""
-    if (FOLDER / "installed").exists():
-        return True
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        return False
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    (FOLDER / "package.json").write_text('{"private": true}\n')
-    command = [npm, "install", "--no-audit", "--no-fund", "--silent", f"@grafana/data@{VERSION}"]
-    if subprocess.run(command, cwd=FOLDER, capture_output=True, timeout=300, check=False).returncode != 0:
-        return False
-    (FOLDER / "installed").touch()
-    return True
+def modules() -> pathlib.Path | None:
+    """Return where the package is, having installed it where npm can."""
+    return npm_modules("@grafana/data", VERSION)
 
 
 def frame(name: str, series: Mapping[frozenset[tuple[str, str]], float], *, alone: bool) -> dict[str, Any]:
@@ -66,7 +52,7 @@ def tables(panels: Sequence[Mapping[str, Any]]) -> list[list[Table]]:
     done = subprocess.run(
         ["node", SCRIPT],
         input=json.dumps(panels),
-        env={**os.environ, "NODE_PATH": str(FOLDER / "node_modules")},
+        env={**os.environ, "NODE_PATH": str(modules())},
         capture_output=True,
         text=True,
         timeout=60,

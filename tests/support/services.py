@@ -10,6 +10,9 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+BUILD = pathlib.Path(__file__).parents[2] / "build"
+"""Where what is fetched is kept."""
+
 
 def require(command: str, *, package: str, folders: Iterable[pathlib.Path] = ()) -> str:
     """Return the path of a server's program.
@@ -28,6 +31,23 @@ def require(command: str, *, package: str, folders: Iterable[pathlib.Path] = ())
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def npm_modules(package: str, version: str) -> pathlib.Path | None:
+    """Return the folder of modules that has a package of npm's, having installed it; None where npm cannot."""
+    folder = BUILD / f"{package.removeprefix('@').replace('/', '-')}-{version}"
+    modules = folder / "node_modules"
+    if not (modules / package).exists():
+        npm = shutil.which("npm")  # it comes with Node.js
+        if npm is None:
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "package.json").write_text('{"private": true}\n')
+        command = [npm, "install", "--no-audit", "--no-fund", "--silent", f"{package}@{version}"]
+        if subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False).returncode != 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+    return modules
 
 
 def verify(*command: str | pathlib.Path, seconds: float = 100.0, environment: Mapping[str, str] | None = None) -> None:
