@@ -254,21 +254,26 @@ def test_receiver__tries_to_end_the_process(
         assert called.acquire(timeout=5)
 
 
-def test_receiver__hangs(
-    gate: threading.Event, settings: Settings, mount: Mount, connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A receiver that hangs holds up no answer and no run; what is announced meanwhile is sent afterwards."""
+@pytest.fixture
+def hanging(gate: threading.Event, connect: Connect, settings: Settings) -> tuple[threading.Event, list[str]]:
+    """A receiver that hangs: what tells that it was called, and the labels that it was called with."""
     called = threading.Event()
     labels: list[str] = []
 
-    def hanging(label: str, **arguments: Any) -> None:
+    def hang(label: str, **arguments: Any) -> None:
         labels.append(label)
         called.set()
         gate.wait(SECONDS)
 
     settings.HEALTH_CHECK = THREADS
+    connect(check_finished, hang)
+    return called, labels
+
+
+def test_receiver__hangs(gate: threading.Event, hanging: tuple[threading.Event, list[str]], mount: Mount) -> None:
+    """A receiver that hangs holds up no answer and no run; what is announced meanwhile is sent afterwards."""
+    called, labels = hanging
     before = set(signal_threads())  # those of other tests are idle
-    connect(check_finished, hanging)
     mount(
         path("health/", HealthCheckView.as_view(checks=[Fine]), name="health"),
         path("more/", HealthCheckView.as_view(checks=[Broken, Shaky]), name="more"),
@@ -285,23 +290,13 @@ def test_receiver__hangs(
 
 def test_waiting__no_more_than_that(
     gate: threading.Event,
+    hanging: tuple[threading.Event, list[str]],
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    settings: Settings,
-    connect: Connect,
 ) -> None:
     """Of what waits for a receiver that hangs a bounded number is kept; that others are dropped is said once."""
-    called = threading.Event()
-    labels: list[str] = []
-
-    def hanging(label: str, **arguments: Any) -> None:
-        labels.append(label)
-        called.set()
-        gate.wait(SECONDS)
-
+    called, labels = hanging
     monkeypatch.setattr(state_changes, "MOST_WAITING", 5)
-    settings.HEALTH_CHECK = THREADS
-    connect(check_finished, hanging)
     mine = Notifier(Clock())
     told(mine, "0")
     assert called.wait(SECONDS)

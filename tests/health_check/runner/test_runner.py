@@ -162,23 +162,6 @@ def test_async_check__default_executor__is_the_runners_too(bench: Bench) -> None
     assert seen == [("health-check-run", True)]
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError()])
-@pytest.mark.parametrize("asynchronous", [False, True])
-def test_check__raising_what_it_should_not__is_an_unknown_error(
-    bench: Bench, error: BaseException, asynchronous: bool
-) -> None:
-    """Nothing a check raises gets past the runner, and the next check runs as ever."""
-
-    def check_status(check: HealthCheck) -> None:
-        raise error
-
-    async def acheck_status(check: HealthCheck) -> None:
-        raise error
-
-    assert bench.read(defined(acheck_status if asynchronous else check_status)).pretty_status == "unknown error"
-    assert bench.read(defined(lambda check: None)).state is State.OK
-
-
 def test_check__that_cannot_be_constructed__says_so(bench: Bench) -> None:
     """A constructor that fails later than at first sight is named in the message."""
     broken = False

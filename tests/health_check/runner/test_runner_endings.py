@@ -135,6 +135,8 @@ ENDINGS: dict[str, tuple[Body, str]] = {
     "failing text": (raising(FailingText), UNKNOWN),
     "no text": (raising(NoText), UNKNOWN),
     "unplaced": (raising(Unplaced), UNKNOWN),
+    **{error.__name__: (raising(error), UNKNOWN) for error in (SystemExit, GeneratorExit, RecursionError)},
+    "interrupted": (raising(KeyboardInterrupt), UNKNOWN),
     "cancelled": (raising(asyncio.CancelledError), UNKNOWN),
     "group": (raising(BaseExceptionGroup, "both", [KeyboardInterrupt(), ServiceUnavailable("no")]), UNKNOWN),
     "memory": (raising(MemoryError), f"{UNKNOWN}\n{NO_MEMORY}"),
