@@ -22,7 +22,12 @@ OK = result_at(1_700_000_000.123456)
 TRACED = dataclasses.replace(OK, exemplar=EXEMPLAR.labels)
 FAILED = dataclasses.replace(
     OK,
-    messages=(ERROR, Message.of(ServiceWarning('Größe 数据库 🩺\n"quoted"\\ \x7f')), UNKNOWN_ERROR),
+    messages=(
+        ERROR,
+        Message.of(ServiceWarning('Größe 数据库 🩺\n"quoted"\\ \x7f')),
+        dataclasses.replace(UNKNOWN_ERROR, time=1e9),
+    ),
+    pretty_status="PONG",
     timed_out=True,
     error_type="timeout",
     host="höst",
@@ -169,7 +174,7 @@ def test_memo__parses_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serializer, "load", noting)
     memo, text, other = Memo(), dump(RECORD), dump(RECORD._replace(seq=2))
     assert memo.load("a", text) is memo.load("a", "".join(text))
-    assert memo.load("b", text) == RECORD
+    assert memo.load("b", text) == memo.load("a", text) == RECORD
     assert memo.load("a", other) == RECORD._replace(seq=2)
     assert memo.load("a", text) == RECORD
     assert parsed == [text, text, other, text]
