@@ -13,11 +13,13 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
+from health_check.monitor.record_cache import CachedRecord
 from health_check.monitor.reports import Reading
-from health_check.records import Outcome, State
+from health_check.records import Outcome, Record, State
 from health_check.registry.definitions import Definition
 from health_check.registry.entries import parse
 from tests.support.bench import SECONDS, Bench, Held, defined, eventually
+from tests.support.places import result_at
 
 pytestmark = pytest.mark.usefixtures("on_threads")
 
@@ -87,7 +89,8 @@ def test_read__runs_a_check_once_while_its_result_is_fresh(bench: Bench) -> None
     first = bench.read(definition)
     assert bench.read(definition).record is first.record
     bench.clock.forward(9)
-    assert bench.read(definition).record is first.record
+    beside, other = bench.monitor.read([definition, defined(lambda check: None)])
+    assert (beside.record, other.state) == (first.record, State.OK)
     assert len(runs) == 1
     bench.clock.forward(2)
     again = bench.read(definition)
@@ -95,6 +98,15 @@ def test_read__runs_a_check_once_while_its_result_is_fresh(bench: Bench) -> None
     assert again.record is not None
     assert first.record is not None
     assert again.record.seq == first.record.seq + 1
+
+
+@pytest.mark.parametrize(("time_taken", "lead"), [(None, 0.0), (3.0, 3.0), (60.0, 5.0)])
+def test_lead__is_what_the_last_run_took(time_taken: float | None, lead: float) -> None:
+    """A run starts as long before the record expires as the last one took, at most its budget."""
+    cached = CachedRecord(defined(lambda check: None), is_private=False)
+    if time_taken is not None:
+        cached.record = Record.after(None, result_at(100.0, time_taken=time_taken), max_age=10)
+    assert cached.lead == lead
 
 
 def test_read__runs_at_every_reading_where_nothing_may_be_kept(bench: Bench) -> None:
