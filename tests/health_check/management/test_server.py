@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import http.client
 import math
@@ -13,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from email.message import Message
 from typing import Any
 
 import pytest
@@ -35,15 +33,7 @@ from health_check_prometheus.views import MetricsView
 from tests.conftest import Mount
 from tests.support.bench import SECONDS, Held, defined, eventually
 from tests.support.checks import Broken, Fine
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What a server answered."""
-
-    status: int
-    headers: Message
-    body: str
+from tests.support.client import Answer, send
 
 
 class QuickServer(Server):
@@ -75,8 +65,7 @@ class Running:
 
     def send(self, target: str, method: str = "GET", **headers: str) -> Answer:
         """Send a request, on a connection of its own."""
-        with self.connection() as connection:
-            return answer_of(connection, target, method, **headers)
+        return send(method, f"{self.server.url}{target}", headers=headers)
 
     def close(self) -> None:
         """Stop it, and wait until it has."""
@@ -89,7 +78,7 @@ def answer_of(connection: http.client.HTTPConnection, target: str, method: str =
     """Send a request on this connection, and return the answer."""
     connection.request(method, target, headers=headers)
     response = connection.getresponse()
-    return Answer(response.status, response.headers, response.read().decode())
+    return Answer(status=response.status, headers=response.headers, body=response.read().decode(), seconds=0)
 
 
 @pytest.fixture
