@@ -34,8 +34,12 @@ def _entry(plugin: Any, options: Mapping[str, Any]) -> str:
     path = plugin if isinstance(plugin, str) else f"{plugin.__module__}.{plugin.__qualname__}"
     name = NEW_NAMES.get(path, path)
     shown = {key: repr(value) for key, value in options.items() if (key, value) != ("alias", "default")}
-    shown = {**_settings_of(name), **shown}
-    pairs = ", ".join(f'"{key}": {value}' for key, value in shown.items())
+    return written_entry(name, {**_settings_of(name), **shown})
+
+
+def written_entry(name: str, options: Mapping[str, str]) -> str:
+    """Return a check and its options, which are written already, as they are written in ``checks``."""
+    pairs = ", ".join(f'"{key}": {value}' for key, value in options.items())
     return f'("{name}", {{{pairs}}})' if pairs else f'"{name}"'
 
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from health_check.checks import mail
+from health_check.compat.declarations import written_entry
 from health_check.conf import settings as health_check_settings
 from health_check.registry.endpoints import walk
 
@@ -135,10 +136,7 @@ def _replaced() -> str:
 def _literal(entry: Entry) -> str:
     """Return an entry as it is written in Python, in double quotes."""
     name, options = entry
-    pairs = []
-    for key, value in options.items():
-        pairs.append(f'"{key}": {json.dumps(value) if isinstance(value, str) else repr(value)}')
-    return f'("{name}", {{{", ".join(pairs)}}})' if options else f'"{name}"'
+    return written_entry(name, {k: json.dumps(v) if isinstance(v, str) else repr(v) for k, v in options.items()})
 
 
 def needs_token() -> bool:

@@ -136,26 +136,27 @@ class Command(HealthCommand):
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
-        redraw, healthy = self.stdout.isatty() and options["format"] == "text", False
+        as_text, healthy = options["format"] == "text", False
+        redraw = as_text and self.stdout.isatty()
         before: Mapping[str, str] = {}
         lines: Mapping[str, str]
         while not stop.is_set():
             try:
                 outcome = look()
             except ProbeError as error:
-                healthy, lines = False, {"": str(error)}
-                text = self.style.ERROR(str(error))
+                healthy, lines, text = False, {"": str(error)}, self.style.ERROR(str(error))
+                if not as_text:
+                    self.stderr.write(text)
             else:
                 healthy, lines = outcome.healthy, outcomes.as_lines(outcome)
                 text = self._table(outcome) if redraw else ""
+                if not as_text:
+                    self._print(outcome, options)
             if redraw:
                 self.stdout.write(f"{CLEAR}{text}\n\nEvery {options['watch']:g} s. Ctrl-C ends.")
-            elif options["format"] == "text":
-                for label, line in lines.items():
-                    if line != before.get(label):
-                        self.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
-            else:
-                self._print(outcome, options)
+            elif as_text:
+                for line in [line for label, line in lines.items() if line != before.get(label)]:
+                    self.stdout.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
             before = lines
             self.stdout.flush()
             stop.wait(options["watch"])

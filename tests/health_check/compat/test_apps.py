@@ -28,7 +28,7 @@ CACHES = {{
     name: {{"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": name}}
     for name in ("default", "sessions")
 }}
-HEALTH_CHECK = {{"MAX_CONCURRENCY": 0}}
+HEALTH_CHECK = {{"MAX_CONCURRENCY": 0, "MAX_AGE": 60}}
 """
 
 URLS = """

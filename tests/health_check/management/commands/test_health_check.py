@@ -356,8 +356,9 @@ def test_watch__logs_what_changes(
 
 @site
 @pytest.mark.usefixtures("_same_signals")
-def test_watch__no_health_endpoint(run: Run) -> None:
-    """While there is no answer of a health endpoint that is said once, and the watch goes on; its exit code is 1."""
+@pytest.mark.parametrize("output_format", ["text", "json"])
+def test_watch__no_health_endpoint(output_format: str, run: Run) -> None:
+    """While there is no answer of a health endpoint that is said, and the watch goes on; its exit code is 1."""
 
     def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
         if len(server.requests) == 3:
@@ -365,9 +366,10 @@ def test_watch__no_health_endpoint(run: Run) -> None:
         says(404, b"")(handler)
 
     with serving(answer) as server:
-        ran = run("health", server.address, "--watch=0.01")
-    assert (ran.code, len(ran.out.splitlines())) == (1, 1)
-    assert "answers HTTP 404: no health endpoint answers there" in ran.out
+        ran = run("health", server.address, "--watch=0.01", "--format", output_format)
+    said = ran.out if output_format == "text" else ran.err  # as text, once
+    assert (ran.code, len(said.splitlines())) == (1, 1 if output_format == "text" else 3)
+    assert "answers HTTP 404: no health endpoint answers there" in said
 
 
 @pytest.mark.parametrize(
