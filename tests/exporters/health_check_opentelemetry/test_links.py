@@ -7,6 +7,7 @@ import concurrent.futures
 
 import pytest
 from django.test import AsyncClient, Client
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from pytest_django import Settings
@@ -28,17 +29,21 @@ def links_of(span: ReadableSpan) -> list[tuple[int, int]]:
 
 def ask(spans: Spans, url: str = "/health/", *, status: int = 200) -> None:
     """Ask as an instrumented server would have it, in a span."""
-    with spans.tracer.start_as_current_span(REQUEST):
+    with spans.tracer.start_as_current_span(REQUEST) as span:
         assert Client().get(url).status_code == status
+        assert trace.get_current_span() is span
 
 
 @pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("url", ["/health/", "/metrics"])
 def test_link__of_a_request(spans: Spans, mount_checks: Mount, url: str) -> None:
-    """The span of the request that waited links to that of the round."""
+    """The span of the request that waited links to that of the round, which is a trace of its own."""
     mount_checks(Fine, AsyncFine)
     ask(spans, url)
-    assert links_of(spans.named(REQUEST)) == [ids(spans.named(ROUND))]
+    request, root = spans.named(REQUEST), spans.named(ROUND)
+    assert links_of(request) == [ids(root)]
+    assert root.parent is None
+    assert ids(request)[0] != ids(root)[0]
 
 
 @pytest.mark.usefixtures("threads")
@@ -56,11 +61,13 @@ def test_link__of_an_async_request(spans: Spans, mount_checks: Mount) -> None:
 
 @pytest.mark.usefixtures("threads")
 def test_link__not_of_who_did_not_wait(spans: Spans, mount_checks: Mount) -> None:
-    """A request that found fresh records links to nothing."""
+    """A request that found fresh records links to nothing, and has nothing traced."""
     mount_checks(Fine)
     runtime.read()
+    spans.clear()
     ask(spans)
     assert links_of(spans.named(REQUEST)) == []
+    assert spans.names == [REQUEST]
 
 
 @pytest.mark.usefixtures("threads")

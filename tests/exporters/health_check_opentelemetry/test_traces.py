@@ -82,21 +82,19 @@ def test_failures__spans_that_checks_make_themselves_are_no_orphans(
         assert orphans(spans.finished) == []
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-def test_failures__first_one_is_written_afterwards(
-    failures: None, spans: Spans, mount_checks: Mount, asynchronous: bool
-) -> None:
-    """The round in which something fails first has all its own spans, with their real times, and none of calls."""
+def test_failures__first_ones_are_written_afterwards(failures: None, spans: Spans, mount_checks: Mount) -> None:
+    """The round in which checks fail first has all its own spans, with their real times, and none of calls."""
     client = Client(spans)
-    mount_checks(
-        calling(client, "Fails", None, DOWN, asynchronous=asynchronous),
-        calling(client, "Fine"),
-        calling(client, "FineAsync", asynchronous=True),
-    )
+    states = {"Fails": "error", "FailsAsync": "error", "Fine": "ok", "FineAsync": "ok"}
+    outcomes = {"error": [None, DOWN], "ok": []}
+    checks = [
+        calling(client, name, *outcomes[state], asynchronous=name.endswith("Async")) for name, state in states.items()
+    ]
+    mount_checks(*checks)
     run()
     assert spans.names == []
-    assert run() == {"Fails": "error", "Fine": "ok", "FineAsync": "ok"}
-    assert spans.names == sorted([ROUND, *(f"health_check.check {name}" for name in ("Fails", "Fine", "FineAsync"))])
+    assert run() == states
+    assert spans.names == [*(f"health_check.check {name}" for name in states), ROUND]
     root = spans.named(ROUND)
     assert (root.parent, attributes(root)["health_check.trigger"]) == (None, "request")
     assert attributes(root)["health_check.state"] == "error"
@@ -107,11 +105,12 @@ def test_failures__first_one_is_written_afterwards(
         assert span.start_time == pytest.approx(result.started * 1e9, abs=1e3)
         assert span.end_time == pytest.approx(result.finished * 1e9, abs=1e3)
         assert (root.start_time or 0) <= (span.start_time or 0) <= (span.end_time or 0) <= (root.end_time or 0)
-    failed = spans.of_check("Fails")
-    assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "unavailable: down")
-    assert attributes(failed)["error.type"] == "health_check.exceptions.ServiceUnavailable"
+    for name in ("Fails", "FailsAsync"):
+        failed = spans.of_check(name)
+        assert (failed.status.status_code, failed.status.description) == (StatusCode.ERROR, "unavailable: down")
+        assert attributes(failed)["error.type"] == "health_check.exceptions.ServiceUnavailable"
+        assert exemplar_of(name) == labels(failed)
     assert not any(client.sampled)
-    assert exemplar_of("Fails") == labels(failed)
     assert exemplar_of("Fine") in ({}, labels(spans.of_check("Fine")))  # it may have ended before anything was wrong
 
 
@@ -156,22 +155,6 @@ def test_failures__silent_after_one_round_in_order(failures: None, spans: Spans,
     assert traced == [(1, 0), (1, 2), (0, 0), (1, 0)]
 
 
-def test_failures__several_at_once_are_one_round(failures: None, spans: Spans, mount_checks: Mount) -> None:
-    """Checks that fail at the same time share the span of their round."""
-    client = Client(spans)
-    names = [f"Fails{number}" for number in range(4)]
-    mount_checks(
-        *(calling(client, name, DOWN, asynchronous=name > "Fails1") for name in names), calling(client, "Fine")
-    )
-    run()
-    root = spans.named(ROUND)
-    assert len(spans.finished) == 6
-    for name in [*names, "Fine"]:
-        assert is_child(spans.of_check(name), root)
-    for name in names:
-        assert exemplar_of(name) == labels(spans.of_check(name))
-
-
 def test_failures__hung_check(
     settings: Settings, spans: Spans, mount_checks: Mount, held: Held, hanging: type[HealthCheck]
 ) -> None:
@@ -197,29 +180,18 @@ def test_failures__hung_check(
 
 
 @every_sampler
-def test_none__leaves_nothing(choose: Choose, mount_checks: Mount, sampler: Sampler) -> None:
-    """Nothing is traced, however checks are, and records have no exemplars."""
-    choose("none")
-    with recording_spans(sampler) as spans:
-        client = Client(spans)
-        mount_checks(calling(client, "Fails", DOWN), calling(client, "Async", DOWN, asynchronous=True))
-        for _ in range(2):
-            assert run() == {"Fails": "error", "Async": "error"}
-        assert spans.names == []
-        assert exemplar_of("Fails") == {}
-    assert not any(client.sampled)
-
-
-@every_sampler
-def test_all__traces_every_round(choose: Choose, mount_checks: Mount, sampler: Sampler) -> None:
-    """Every round has all its spans, and those of calls."""
-    choose("all")
+@pytest.mark.parametrize("traces", ["none", "all"])
+def test_traces__whatever_comes_of_it(choose: Choose, mount_checks: Mount, sampler: Sampler, traces: str) -> None:
+    """However checks are, nothing is traced, and records have no exemplars; or every round, with its calls."""
+    choose(traces)
     with recording_spans(sampler) as spans:
         client = Client(spans)
         mount_checks(calling(client, "Fails", DOWN), calling(client, "Async", asynchronous=True))
         for _ in range(2):
             spans.clear()
-            run()
-            names = ["health_check.check Async", "health_check.check Fails", ROUND]
-            assert spans.names == sorted([CALL, CALL, *names])
+            assert run() == {"Fails": "error", "Async": "ok"}
+            own = [*(f"health_check.check {name}" for name in ("Async", "Fails")), ROUND]
+            assert spans.names == ([CALL, CALL, *own] if traces == "all" else [])
             assert orphans(spans.finished) == []
+        assert exemplar_of("Fails") == (labels(spans.of_check("Fails")) if traces == "all" else {})
+    assert client.sampled == [traces == "all"] * 4

@@ -141,13 +141,18 @@ def test_parsers__labels_come_back(client: Client, accept: str) -> None:
 
 
 def test_openmetrics__units_types_and_exemplars(client: Client) -> None:
-    """Strictly parsed, what is in seconds says so, types are those documented, and each check has its exemplar."""
+    """Strictly parsed, what is in seconds or of the last run says so, types are documented, checks have exemplars."""
     start = time.time()
     found = families_in(page(client, "application/openmetrics-text"))
     ours = {name: family for name, family in found.items() if name.startswith(PREFIX)}
     assert {name for name, family in ours.items() if family.unit == "seconds"} == {
         name for name in ours if name.endswith("_seconds")
     }
+    for name, family in ours.items():
+        assert family.documentation[0].isupper(), family
+        assert family.documentation.endswith("."), family
+    for name in ("status", "state", "time_taken_seconds"):
+        assert "as of its last run" in ours[f"{PREFIX}_{name}"].documentation
     types = {name.removeprefix(PREFIX).strip("_"): family.type for name, family in ours.items()}
     assert {name: kind for name, kind in types.items() if kind != "gauge"} == {
         "": "info",
@@ -161,17 +166,6 @@ def test_openmetrics__units_types_and_exemplars(client: Client) -> None:
         assert exemplar.labels == TRACE
         assert exemplar.value >= 0
         assert start - 60 < float(exemplar.timestamp or 0) <= time.time()
-
-
-def test_help__says_what_the_value_is_of(client: Client) -> None:
-    """Every metric is described by a sentence; what is of the last run says so."""
-    found = families_in(page(client, scope="health"))
-    for family in found.values():
-        assert family.documentation[0].isupper(), family
-        assert family.documentation.endswith("."), family
-    for name in ("status", "state", "time_taken_seconds"):
-        assert "as of its last run" in found[f"{PREFIX}_{name}"].documentation
-    assert "last run" in found[f"{PREFIX}_last_run_timestamp_seconds"].documentation
 
 
 def test_removed_check__vanishes(mount_checks: Mount, client: Client) -> None:
