@@ -148,7 +148,7 @@ def test_openmetrics__units_types_and_exemplars(client: Client) -> None:
     assert {name for name, family in ours.items() if family.unit == "seconds"} == {
         name for name in ours if name.endswith("_seconds")
     }
-    for name, family in ours.items():
+    for family in ours.values():
         assert family.documentation[0].isupper(), family
         assert family.documentation.endswith("."), family
     for name in ("status", "state", "time_taken_seconds"):
