@@ -14,20 +14,14 @@ from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.concurrency import threads
-from health_check.records import Result, State
+from health_check.records import State
 from health_check.registry.definitions import Definition
-from health_check.runner.observers import (
-    Observer,
-    RoundObserver,
-    RunObserver,
-    Trigger,
-    register_observer,
-    unregister_observer,
-)
+from health_check.runner.observers import Observer
 from health_check.signals import check_finished
 from health_check.stores import StoreError
 from tests.support.bench import SECONDS, Held, Script, SharedStore, Worker, defined, eventually
 from tests.support.client import Lag
+from tests.support.observing import Noting, observed
 
 PATIENCE = 5.0
 """How many seconds a reader may wait at most here: less than a check of its own patience would take."""
@@ -98,40 +92,9 @@ def test_setting__that_cannot_be_used(worker: Worker, settings: Settings, settin
     assert states(worker, definition) == {State.OK}
 
 
-class Faulty(Observer):
-    """An observer that raises at one of the moments it hears of."""
-
-    def __init__(self, moment: str) -> None:
-        self.moment = moment
-
-    def _raise(self, moment: str) -> None:
-        if moment == self.moment:
-            raise LookupError(moment)
-
-    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
-        self._raise("round")
-        faulty = self
-
-        class FaultyRun(RunObserver):
-            def exemplar(self) -> dict[str, str]:
-                faulty._raise("exemplar")
-                return {}
-
-            def end(self, result: Result) -> None:
-                faulty._raise("end")
-
-        class FaultyRound(RoundObserver):
-            def run(self, definition: Definition) -> RunObserver:
-                faulty._raise("run")
-                return FaultyRun()
-
-            def waited(self) -> None:
-                faulty._raise("waited")
-
-            def end(self) -> None:
-                faulty._raise("round end")
-
-        return FaultyRound()
+def nonsense() -> Any:
+    """Fail."""
+    raise LookupError
 
 
 def test_receiver_and_log_handler__raise(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,10 +144,16 @@ class Untraceable(Observer):
         raise LookupError("untraced")
 
 
-OBSERVERS = [*map(Faulty, ["", "round", "run", "exemplar", "end", "waited", "round end"]), Untraceable()]
+OBSERVERS = {
+    "none": Observer(),
+    **{moment: Noting(fails_at=moment) for moment in ("round", "run", "enter", "leave", "end", "waited")},
+    "exemplar": Noting(exemplar=nonsense),
+    "untraced": Untraceable(),
+}
+"""Observers that raise at one of the moments they hear of."""
 
 
-@pytest.mark.parametrize("observer", OBSERVERS, ids=lambda observer: getattr(observer, "moment", "untraced") or "none")
+@pytest.mark.parametrize("observer", OBSERVERS.values(), ids=OBSERVERS)
 def test_log_handler__blocks__delays_nothing(
     worker: Worker, gate: threading.Event, held: Held, observer: Observer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,17 +170,16 @@ def test_log_handler__blocks__delays_nothing(
     handler = Blocking()
     logger = logging.getLogger("health_check")
     logger.addHandler(handler)
-    register_observer(observer)
     faulty = [Script(ValueError()).define(), defined(leave)]
     try:
-        assert states(worker, *faulty) == {State.ERROR}
-        began = time.monotonic()
-        assert states(worker, *faulty, Script().define(), defined(fine)) == {State.ERROR, State.OK}
-        assert states(worker, defined(held, timeout=0.1)) == {State.ERROR}
-        assert time.monotonic() - began < 3
+        with observed(observer):
+            assert states(worker, *faulty) == {State.ERROR}
+            began = time.monotonic()
+            assert states(worker, *faulty, Script().define(), defined(fine)) == {State.ERROR, State.OK}
+            assert states(worker, defined(held, timeout=0.1)) == {State.ERROR}
+            assert time.monotonic() - began < 3
     finally:
         gate.set()
-        unregister_observer(observer)
         logger.removeHandler(handler)
         worker.monitor.flush(SECONDS)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import dataclasses
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,12 @@ from pytest_django import Settings
 
 from health_check.monitor import runtime
 from health_check.records import NO_TOTALS, Exemplar, Record, Result
-from health_check.registry.definitions import Definition
 from health_check.runner import observers
-from health_check.runner.observers import Observer, Observers, RoundObserver, RunObserver, Trigger
+from health_check.runner.observers import Observer, Observers, RunObserver, Trigger
 from tests.conftest import Mount
 from tests.support.bench import Bench, Held, defined, eventually
 from tests.support.checks import AsyncFine, Broken, Fine
+from tests.support.observing import Noting, inside, observed
 
 TRACE = {"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331"}
 
@@ -29,67 +28,14 @@ RESULT = Result(time_taken=0.05, started=100.0, finished=100.05, host="host", pi
 
 FINE = defined(lambda check: None)
 
-inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="nobody")
-
-
-class Noting(Observer, RoundObserver, RunObserver):
-    """Notes what it hears, and is round and run at once."""
-
-    def __init__(self, name: str = "one", fails_at: str = "", exemplar: Callable[[], Any] = dict) -> None:
-        self.name = name
-        self.fails_at = fails_at
-        self.heard: list[str] = []
-        self._exemplar = exemplar
-
-    def _hear(self, word: str) -> None:
-        self.heard.append(word)
-        if word.partition(" ")[0] == self.fails_at:
-            raise ZeroDivisionError(word)
-
-    def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
-        self._hear("round")
-        return self
-
-    def run(self, definition: Definition) -> RunObserver:
-        self._hear(f"run {definition.label}")
-        return self
-
-    @contextlib.contextmanager
-    def attach(self) -> Iterator[None]:
-        self._hear("enter")
-        token = inside.set(self.name)
-        try:
-            yield
-        finally:
-            inside.reset(token)
-            self._hear("leave")
-
-    def end(self, result: Result | None = None) -> None:
-        self._hear("end" if result is None else f"end {result.outcome.value}")
-
-    def exemplar(self) -> Mapping[str, str]:
-        found: Mapping[str, str] = self._exemplar()
-        return found
-
-    @property
-    def words(self) -> list[str]:
-        """What it heard, by the first words."""
-        return [word.partition(" ")[0] for word in self.heard]
-
-
-Register = Callable[[Observer], None]
+Register = Callable[[Observer], object]
 
 
 @pytest.fixture
 def register() -> Iterator[Register]:
     """A function that has an observer follow the runs of this test."""
     with contextlib.ExitStack() as stack:
-
-        def make(observer: Observer) -> None:
-            observers.register_observer(observer)
-            stack.callback(observers.unregister_observer, observer)
-
-        yield make
+        yield lambda observer: stack.enter_context(observed(observer))
 
 
 def test_register__follows_a_reading(register: Register) -> None:

@@ -15,16 +15,9 @@ from pytest_django import Settings
 from health_check.backends import HealthCheck
 from health_check.records import Result, State
 from health_check.registry.entries import parse
-from health_check.runner.observers import (
-    Observer,
-    RoundObserver,
-    RunObserver,
-    Trigger,
-    register_observer,
-    unregister_observer,
-)
 from health_check.stores import Key, Query
 from tests.support.bench import SECONDS, Bench, defined, eventually
+from tests.support.observing import Noting, observed
 
 
 @pytest.fixture(autouse=True)
@@ -183,17 +176,9 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(
         monkeypatch.setattr(f"health_check.{module}.BEAT_SECONDS", 0.7)  # later than their time is up
     told, runs = threading.Event(), []
 
-    class Slow(Observer):
-        def round(self, trigger: Trigger, *, failing: bool) -> RoundObserver:
-            return SlowRound()
-
-    class SlowRound(RoundObserver):
-        def run(self, definition: object) -> RunObserver:
-            return SlowRun()
-
-    class SlowRun(RunObserver):
-        def end(self, result: Result) -> None:
-            told.wait(SECONDS)
+    class Slow(Noting):
+        def end(self, result: Result | None = None) -> None:
+            assert result is None or told.wait(SECONDS)
 
     async def hang(check: HealthCheck) -> None:
         runs.append("hang")
@@ -204,13 +189,9 @@ def test_loop__replaced__starts_no_check_again_whose_time_is_up(
             await asyncio.sleep(0)
         gate.wait(SECONDS)
 
-    observer = Slow()
-    register_observer(observer)
-    try:
+    with observed(Slow()):
         definitions = [defined(hang, timeout=0.1), defined(block, timeout=0.1)]
         assert {reading.state for reading in bench.monitor.read(definitions)} == {State.ERROR}
-    finally:
-        unregister_observer(observer)
         told.set()
     assert runs == ["hang"]
 
