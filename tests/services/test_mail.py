@@ -59,10 +59,11 @@ def use(server: MailServer, settings: Settings, authority: Authority, monkeypatc
     monkeypatch.setenv("SSL_CERT_FILE", authority.ca_file)
 
     def use_port(kind: str, *, port: str = "", user: str = USER, password: str = PASSWORD) -> Mail:
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.ports[port or kind]
-        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = user, password
-        for name, value in KINDS[kind].items():
-            setattr(settings, name, value)
+        place = {"EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": server.ports[port or kind]}
+        login = {"EMAIL_HOST_USER": user, "EMAIL_HOST_PASSWORD": password}
+        for name, value in {**place, **login, **KINDS[kind]}.items():
+            if getattr(settings, name) != value:  # each setting that is set is one more to look through
+                setattr(settings, name, value)
         return Mail(backend=SMTP, timeout=BUDGET_SECONDS)
 
     return use_port
