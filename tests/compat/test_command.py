@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -99,15 +98,3 @@ def test_path__with_a_script_name(name: str) -> None:
     assert path_of(catalogue, name) == "/ok/"
     assert find(catalogue, name).name == "ok"
     assert get_script_prefix() == "/shop/"
-
-
-@pytest.mark.parametrize("wanted", ["typo", "/typo/"])
-@pytest.mark.parametrize("function", [find, path_of])
-def test_path__unknown(wanted: str, function: Callable[..., Any]) -> None:
-    """A name that there is not is told with those that there are; a path may be anything for a server."""
-    catalogue = runtime.get().catalogue
-    if (wanted, function) == ("/typo/", path_of):
-        assert path_of(catalogue, wanted) == wanted
-        return
-    with pytest.raises(CommandError, match="Known endpoints: ok, bad"):
-        function(catalogue, wanted)

@@ -23,39 +23,26 @@ from tests.conftest import Mount
 SECRET = "planted-secret-7d1f"
 
 
-def test_cache__options() -> None:
-    """The options are those of 3.18 and 3.23, with warnings where they are old."""
+class Sessions(CacheBackend):
+    """Calls the constructor as subclasses did."""
+
+    def __init__(self) -> None:
+        super().__init__("sessions")
+
+
+def test_cache__options(settings: Settings) -> None:
+    """The options are those of 3.18 and 3.23, with warnings where they are old; it does what its successor does."""
     assert (CacheBackend("other").alias, CacheBackend(alias="other").alias) == ("other", "other")
-    assert CacheBackend(key_prefix="shop").key_prefix == "shop"
+    assert (Sessions().alias, label_of(Sessions())) == ("sessions", "Sessions(alias='sessions')")
     with pytest.warns(DeprecationWarning, match="backend of CacheBackend is deprecated: use alias"):
         assert CacheBackend(backend="other").alias == "other"
     with pytest.warns(DeprecationWarning, match="cache_key of CacheBackend is deprecated: use key_prefix"):
         assert CacheBackend(cache_key="shop").key_prefix == "shop"
-
-
-def test_cache__setting(settings: Settings) -> None:
-    """The setting of the key is what keys begin with."""
-    assert CacheBackend().key_prefix == "djangohealthcheck_test"
-    settings.HEALTHCHECK_CACHE_KEY = "shop"
-    assert CacheBackend().key_prefix == "shop"
-    assert CacheBackend(key_prefix="mine").key_prefix == "mine"
-
-
-def test_cache__constructor_of_a_subclass() -> None:
-    """A subclass may call the constructor as it did."""
-
-    class Sessions(CacheBackend):
-        def __init__(self) -> None:
-            super().__init__("sessions")
-
-    assert (Sessions().alias, label_of(Sessions())) == ("sessions", "Sessions(alias='sessions')")
-
-
-def test_cache__runs() -> None:
-    """It does what its successor does."""
     check = CacheBackend()
     check.run_check()
-    assert check.errors == []
+    assert (check.key_prefix, check.errors) == ("djangohealthcheck_test", [])
+    settings.HEALTHCHECK_CACHE_KEY = "shop"
+    assert (CacheBackend().key_prefix, CacheBackend(key_prefix="mine").key_prefix) == ("shop", "mine")
 
 
 def test_storage__alias_of_a_subclass() -> None:

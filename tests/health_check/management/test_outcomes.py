@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
@@ -15,6 +16,8 @@ from health_check.management.outcomes import (
     Line,
     Outcome,
     as_full_json,
+    as_json,
+    as_lines,
     as_table,
     outcome_of_answer,
     summary,
@@ -69,6 +72,14 @@ def test_table__at_80_columns() -> None:
         "ok     Database                   yes       4.2 ms    3 s  07:00:00",
         "1 of 2 fails: 500 on ready",
     ]
+
+
+def test_notices__come_first() -> None:
+    """What is wrong besides the checks is said first, and not hidden by a check of its name."""
+    drained = outcome(DATABASE, dataclasses.replace(DATABASE, label="draining"), code=503, draining="unavailable: x")
+    texts = {"draining": "unavailable: x", "Database": "OK"}
+    assert list(json.loads(as_json(drained)).items()) == list(texts.items())
+    assert list(as_lines(drained)) == list(texts)
 
 
 @pytest.mark.parametrize("width", [20, 80, 120])

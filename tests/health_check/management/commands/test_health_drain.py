@@ -12,10 +12,9 @@ from django.urls import path
 from pytest_django import Settings
 
 from health_check.management.commands import health_drain
-from health_check.monitor import runtime
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
-from tests.support.checks import Broken, Fine
+from tests.support.checks import Fine
 from tests.support.commands import Ran, Run
 from tests.support.draining import DRAINED, Host
 
@@ -198,21 +197,3 @@ def test_drain__in_a_test_suite(run: Run) -> None:
     assert run().code == 0
     assert Client().get("/ready/").status_code == 503
     assert run("--status").code == 1
-
-
-def test_health_check__while_drained(run: Run, mount: Mount) -> None:
-    """The other command says so first, and that not all is in order; an endpoint that is not for readiness does not."""
-    mount(
-        path("ready/", HealthCheckView.as_view(checks=[Fine], readiness=True), name="ready"),
-        path("health/", HealthCheckView.as_view(checks=[Fine, Broken]), name="health"),
-        path("live/", HealthCheckView.as_view(checks=[Fine], liveness=True), name="live"),
-    )
-    runtime.drain()
-    line = "draining                 ... unavailable: this host is drained"
-    for arguments in ([], ["ready", "--no-http"]):
-        ran = run(*arguments, command="health_check")
-        assert (ran.code, ran.out.splitlines()[0]) == (1, line)
-        assert "Fine                     ... OK" in ran.out
-    assert '"draining": "unavailable: this host is drained"' in run("--format", "json", command="health_check").out
-    ran = run("live", "--no-http", command="health_check")
-    assert (ran.code, ran.out) == (0, "Fine                     ... OK\n")

@@ -85,7 +85,7 @@ def test_policies__budgets_and_ages(
     assert ids(check_policies()) == expected
 
 
-def test_w008__one_message_for_what_is_alike(mount: Mount, settings: Settings) -> None:
+def test_policies__one_message_for_what_is_alike(mount: Mount, settings: Settings) -> None:
     """Checks of the same budget and age are named together; the shortest of the options of a check counts."""
     settings.HEALTH_CHECK = {"MAX_AGE": 2}
     mount(
@@ -97,10 +97,6 @@ def test_w008__one_message_for_what_is_alike(mount: Mount, settings: Settings) -
         ("W008", "Fine, Alias(alias='default') may take 5 s", "2 s only"),
         ("W008", "Alias(alias='x') may take 4 s"),
     )
-
-
-def test_w009__says_what_and_how_long(mount: Mount) -> None:
-    """The check and the age are named."""
     mount(path("health/", view((Old, {"name": "Backups"}))))
     assert_said(check_policies(), ("W009", "Backups has a max_age of 86400 s", "field"))
 

@@ -33,6 +33,7 @@ def test_all__are_registered() -> None:
             [("E001", "HEALTH_CHECK['TIMEOUT'] is -1"), ("E001", "HEALTH_CHECK['TRACES'] is 'x'")],
         ),
         ({"URLCONF": "no.such.urls"}, [("E001", "HEALTH_CHECK['URLCONF'] is 'no.such.urls'")]),
+        *(({"COMPAT": value}, [("E001", "HEALTH_CHECK['COMPAT'] is", '"3.20"')]) for value in ("3.24", 3.2, "", True)),
         ({"URLCONF": ""}, [("E001", "HEALTH_CHECK['URLCONF'] is ''")]),
         *(
             ({"ACCESS": access}, [("E001", words)])
