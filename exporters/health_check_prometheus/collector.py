@@ -45,12 +45,3 @@ class HealthCheckCollector(Collector):
     def describe(self) -> Iterable[Metric]:
         """Return the families as they are without any check, so that registering runs none."""
         return families_of(None, StoreSummary())
-
-
-_registered: list[HealthCheckCollector] = []
-
-
-def register_default() -> None:
-    """Register one collector with the default registry, however often this is called."""
-    if not _registered:
-        _registered.append(HealthCheckCollector())

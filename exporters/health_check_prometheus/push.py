@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import http.client
 import os
-import stat
 import urllib.error
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
@@ -60,16 +59,13 @@ def verify_textfile(options: Mapping[str, Any]) -> None:
     path = str(options["textfile"])
     folder = os.path.dirname(path) or "."  # noqa: PTH120 - pathlib drops a slash at the end, which says "a folder"
     try:
-        os.stat(folder)  # noqa: PTH116
-        is_folder = stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
-    except FileNotFoundError as error:
-        if error.filename != path:
-            raise _unwritable(path, error.strerror) from error
-        is_folder = False
+        os.stat(os.path.join(folder, "."))  # noqa: PTH116, PTH118
     except OSError as error:
         raise _unwritable(path, error.strerror) from error
-    if is_folder or not os.access(folder, os.W_OK | os.X_OK):
-        raise _unwritable(path, "it is a folder" if is_folder else "the folder is not writable")
+    if os.path.isdir(path):  # noqa: PTH112
+        raise _unwritable(path, "it is a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise _unwritable(path, "the folder is not writable")
 
 
 def _unwritable(path: object, reason: object) -> OutputError:
