@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+from django.utils.functional import cached_property  # that of functools holds one lock for all instances
 
 from health_check.conf import settings
 from health_check.exceptions import (
@@ -134,12 +135,12 @@ class Result:
     exemplar: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What finds this run elsewhere: the ids of its trace and span, where there is a sampled trace."""
 
-    @functools.cached_property
+    @cached_property
     def state(self) -> State:
         """The state the check was found in."""
         return state_of(self.messages)
 
-    @functools.cached_property
+    @cached_property
     def outcome(self) -> Outcome:
         """How the run ended."""
         return Outcome.TIMEOUT if self.timed_out else Outcome(self.state)

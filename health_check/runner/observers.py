@@ -47,12 +47,15 @@ def current_trigger() -> Trigger:
     return _trigger.get()
 
 
+NOTHING = contextlib.nullcontext()
+
+
 class RunObserver:
     """Follow one run of a check."""
 
     def attach(self) -> contextlib.AbstractContextManager[object]:
         """Return a context manager in which the check executes, on any thread."""
-        return contextlib.nullcontext()
+        return NOTHING
 
     def exemplar(self) -> Mapping[str, str]:
         """Return what finds this run elsewhere, as labels of an exemplar: the ids of a sampled trace, say.
@@ -93,7 +96,7 @@ class Observer:
 
     def untraced(self) -> contextlib.AbstractContextManager[object]:
         """Return a context manager for work of our own that is no run of a check: at the store, say."""
-        return contextlib.nullcontext()
+        return NOTHING
 
 
 _observers: list[Observer] = []
@@ -114,7 +117,7 @@ def unregister_observer(observer: Observer) -> None:
 def untraced() -> contextlib.AbstractContextManager[object]:
     """Return a context manager for what is no run of a check: no observer follows it."""
     observers = tuple(_observers)
-    return _all_entered([observer.untraced for observer in observers]) if observers else contextlib.nullcontext()
+    return _all_entered([observer.untraced for observer in observers]) if observers else NOTHING
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ class MemoryStore(Store):
         self._lock = new_lock()
         self._records: dict[Key, Record] = {}
         self._leases: dict[Key, tuple[Lease, float]] = {}
-        self._past: dict[Key, _Kept] = {}
+        self._past: collections.defaultdict[Key, _Kept] = collections.defaultdict(_Kept)
 
     def describe(self) -> str:
         return "the memory of each process"
@@ -51,7 +51,7 @@ class MemoryStore(Store):
     def _add(self, key: Key, additions: Sequence[Addition]) -> None:
         with self._lock:
             for addition in additions:
-                self._past.setdefault(key, _Kept()).add(addition, self._clock.now())
+                self._past[key].add(addition, self._clock.now())
 
     def drain(self, on: bool, *, unless_said: bool = False) -> None:
         if not unless_said:
@@ -103,7 +103,7 @@ class MemoryStore(Store):
         latest = self._records.get(lease.key)
         record = self._records[lease.key] = self._following(publication, latest)
         added = self._addition(lease.key, record.result, latest)
-        self._past.setdefault(lease.key, _Kept()).add(added, self._clock.now())
+        self._past[lease.key].add(added, self._clock.now())
         return record
 
     def _holds(self, lease: Lease) -> bool:
