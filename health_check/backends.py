@@ -236,10 +236,7 @@ def is_asynchronous(check_class: type[HealthCheck]) -> bool:
     """Return whether the checks of this class can run on an event loop."""
     if check_class.run_check is not HealthCheck.run_check:
         return False
-    return _is_coroutine_function(getattr(check_class, status_method_name(check_class)))
-
-
-_is_coroutine_function = functools.lru_cache(inspect.iscoroutinefunction)
+    return inspect.iscoroutinefunction(getattr(check_class, status_method_name(check_class)))
 
 
 def _refuse_lost_critical_service(cls: type[HealthCheck]) -> None:
