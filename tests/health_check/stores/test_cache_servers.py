@@ -160,13 +160,21 @@ def test_django_redis__keeps_records(redis: CacheServer, use_cache: UseCache) ->
 
 
 @pytest.mark.parametrize("start", [redis_server, memcached_server])
-def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, start: Start) -> None:
-    """Without its server a store fails and says which cache; with a new one it works, and begins anew."""
+def test_server__paused_and_killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, start: Start) -> None:
+    """Without its server a store fails and says which cache; what a paused one kept is still there, a new one is empty.
+
+    A server that says nothing fails when the client's timeout is over.
+    """
     with start(tmp_path / "first") as server:
-        use_cache(server.configuration())
+        use_cache(server.configuration(OPTIONS=IMPATIENT[start]))
         store = DjangoCacheStore(site=SITE)
         place = Place(create_store=lambda clock: store)
-        run(store, place.run())
+        record = run(store, place.run())
+        server.pause()
+        with pytest.raises(StoreError, match=r"(?i)time"):
+            store.probe()
+        server.resume()
+        assert look(store).record == record
         lease = lease_of(store, force=True)
         server.kill()
         works: list[Callable[[], object]] = [
@@ -183,25 +191,9 @@ def test_server__killed_and_back(tmp_path: pathlib.Path, use_cache: UseCache, st
         store.close()
         with pytest.raises(StoreError):
             look(store)
-    with start(tmp_path / "second", port=server.port):
-        assert look(store).record is None
-        record = run(store, place.run())
-        store.close()
-        assert (record_of(store), record.seq) == (record, 1)
-        store.close()
-
-
-@pytest.mark.parametrize("start", [redis_server, memcached_server])
-def test_server__paused(tmp_path: pathlib.Path, use_cache: UseCache, start: Start) -> None:
-    """A server that says nothing is a StoreError when the client's timeout is over; what it kept is still there."""
-    with start(tmp_path) as server:
-        use_cache(server.configuration(OPTIONS=IMPATIENT[start]))
-        store = DjangoCacheStore(site=SITE)
-        record = run(store, Place(create_store=lambda clock: store).run())
-        server.pause()
-        with pytest.raises(StoreError, match=r"(?i)time"):
-            store.probe()
-        store.close()
-        server.resume()
-        assert look(store).record == record
-        store.close()
+        with start(tmp_path / "second", port=server.port):
+            assert look(store).record is None
+            record = run(store, place.run())
+            store.close()
+            assert (record_of(store), record.seq) == (record, 1)
+            store.close()
