@@ -105,7 +105,7 @@ class Period(NamedTuple):
 def total_of(periods: Iterable[Period]) -> Period:
     """Return the runs of several periods as one, as for the uptime of a week; it starts with the first."""
     found = list(periods)
-    return functools.reduce(Period.plus, found)._replace(length=sum(period.length for period in found))
+    return _sum(found[0].start, sum(period.length for period in found), found)
 
 
 class Change(NamedTuple):
