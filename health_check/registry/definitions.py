@@ -57,12 +57,12 @@ class Definition:
         """Whether it is critical on any endpoint."""
         return any(policy.critical_service is not False for policy in self.policies)
 
-    @property
+    @cached_property
     def method_name(self) -> str:
         """The name of the method that looks at the service."""
         return status_method_name(self.check_class)
 
-    @property
+    @cached_property
     def asynchronous(self) -> bool:
         """Whether it runs on the event loop."""
         return is_asynchronous(self.check_class)
