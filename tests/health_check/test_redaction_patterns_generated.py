@@ -164,14 +164,3 @@ def test_cost__a_megabyte() -> None:
     large = small * (1_000_000 // len(small) + 1)
     assert len(large) >= 1_000_000
     assert_proportional(small, large)
-
-
-FRAGMENTS = [*PARTS, "***", CORE, "user", "host=x", "is", "value=", "[a]", "{a}", "auth=", "tokens=", "u:p@tcp("]
-
-
-@settings(DETERMINISTIC, max_examples=times(600))
-@given(st.lists(st.sampled_from(FRAGMENTS), max_size=8), st.sampled_from([" ", ", ", "\n"]))
-def test_mask__once_is_enough(fragments: list[str], separator: str) -> None:
-    """What was masked stays as it is, whatever it was."""
-    masked = mask(separator.join(fragments))
-    assert mask(masked) == masked
