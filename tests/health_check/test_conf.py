@@ -14,7 +14,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from health_check import conf
-from health_check.conf import host_name, nearest, seconds, site_name
+from health_check.conf import host_name, seconds, site_name
 from health_check.conf import settings as ours
 from health_check.monitor import runtime
 from tests.conftest import Mount
@@ -201,13 +201,6 @@ def test_unknown__how_many(keys: tuple[object, ...], unknown: int, settings: Set
     """Keys of ours and of version 3.x are known; what cannot be sorted, or only looks like a setting, is not."""
     settings.HEALTH_CHECK = dict.fromkeys(keys, 1)
     assert len(conf.unknown()) == unknown
-
-
-def test_nearest__nothing_like_it() -> None:
-    """A name that is like no known one gets no hint."""
-    assert nearest("alais", ["alias", "path"]) == " Did you mean 'alias'?"
-    assert nearest("xyz", ["alias", "path"]) == ""
-    assert nearest("x", []) == ""
 
 
 @pytest.mark.usefixtures("_outside_tests")

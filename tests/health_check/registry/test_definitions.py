@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from health_check.backends import ConciseRepr, HealthCheck
-from health_check.registry.definitions import Definition, label_of, unusable
+from health_check.registry.definitions import Definition, label_of
 from health_check.registry.entries import from_instance, parse
 from health_check.registry.policies import Policy
 from tests.support.checks import Alias, AsyncFine, Fine, Unnameable
@@ -114,26 +114,12 @@ def test_policy__strictest_holds(settings: Settings) -> None:
     assert (stated.max_age, silent.max_age) == (0, 0)  # in a test suite every reading runs afresh
 
 
-@pytest.mark.parametrize(
-    ("scopes", "scope"),
-    [
-        ((None,), "host"),
-        (("fleet",), "fleet"),
-        (("fleet", "fleet"), "fleet"),
-        (("fleet", None), "host"),
-        (("fleet", "host"), "host"),
-    ],
-)
-def test_scope__fleet_only_if_all_say_so(scopes: tuple[str | None, ...], scope: str) -> None:
+def test_scope__fleet_only_if_all_say_so() -> None:
     """Where entries disagree, each host finds out for itself."""
-    assert merged(*(Policy(scope=one) for one in scopes)).scope == scope
-
-
-def test_definition__describes_its_class() -> None:
-    """A definition knows the path, the method and the way of running of its class."""
-    assert defined(Fine).backend == "tests.support.checks.Fine"
-    assert (defined(Fine).asynchronous, defined(AsyncFine).asynchronous) == (False, True)
-    assert defined(Fine).method_name == "check_status"
+    for scopes in ([None], ["fleet", None], ["fleet", "host"]):
+        assert merged(*(Policy(scope=one) for one in scopes)).scope == "host"
+    for scopes in (["fleet"], ["fleet", "fleet"]):
+        assert merged(*(Policy(scope=one) for one in scopes)).scope == "fleet"
 
 
 @dataclasses.dataclass(slots=True)
@@ -165,16 +151,6 @@ def test_copy__runs_nothing_of_the_checks() -> None:
     definition = defined(Counting)
     definition.copy()
     assert built == [1]
-
-
-def test_unusable__always_in_error() -> None:
-    """What stands for an unusable entry is critical, in error, and says why."""
-    definition = unusable("shop.checks.Serach", "There is no such class.")
-    check = definition.build()
-    check.run_check()
-    assert check.status == 0
-    assert check.pretty_status().endswith(": There is no such class.")
-    assert (definition.label, definition.critical, repr(check)) == ("shop.checks.Serach", True, "shop.checks.Serach")
 
 
 @dataclasses.dataclass(repr=False)

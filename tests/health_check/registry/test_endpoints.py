@@ -17,14 +17,13 @@ from django.views.generic import TemplateView
 from pytest_django import Settings
 
 from health_check.registry.endpoints import (
-    DEFAULT_CHECKS,
     Endpoint,
     EndpointOptions,
     discover,
     walk,
 )
 from health_check.views import HealthCheckView
-from tests.support.checks import Broken, ExitingAtConstruction, Fine, Unbuildable
+from tests.support.checks import Broken, Fine
 
 Mount = Callable[..., None]
 View = Callable[..., HttpResponseBase]
@@ -131,17 +130,6 @@ def test_discover__includes_and_namespaces(mount: Mount, settings: Settings) -> 
         assert (match.view_name, match.route) in found(settings)
 
 
-def test_discover__our_own_urls(mount: Mount, settings: Settings) -> None:
-    """``health_check.urls`` mounts the default endpoint and the live one, each found once."""
-    mount(path("health/", include("health_check.urls")))
-    assert found(settings) == [
-        ("health_check:health_check_home", "health/"),
-        ("health_check:health_check_live", "health/live/"),
-    ]
-    home, live = discover(str(settings.ROOT_URLCONF))
-    assert (home.items(), live.items()) == (DEFAULT_CHECKS, ())
-
-
 def test_discover__i18n_patterns(settings: Settings) -> None:
     """A language in the path is a part of the route, as of the request's."""
     settings.ROOT_URLCONF = "tests.support.urls_i18n"
@@ -196,33 +184,6 @@ def test_items__of_own_plugins() -> None:
     assert endpoint.has_own_plugins
     assert endpoint.items() == (("fine", fine), broken)
     assert not endpoint_of(OtherView).has_own_plugins
-
-
-def test_get_plugins__pairs() -> None:
-    """The usual ``get_plugins`` gives label and instance of each entry, also of one that cannot be used."""
-    view = HealthCheckView(checks=[(Fine, {"name": "x"}), "no.such.Check", Unbuildable, ExitingAtConstruction])
-    pairs = dict(view.get_plugins())
-    assert list(pairs) == [
-        "x",
-        "no.such.Check",
-        "Unbuildable",
-        "ExitingAtConstruction",
-    ]
-    assert isinstance(pairs["x"], Fine)
-    pairs["no.such.Check"].run_check()
-    assert "'no.such.Check' cannot be imported" in pairs["no.such.Check"].pretty_status()
-
-
-def test_default_checks__all_there() -> None:
-    """The default checks can be used, in the order of the documentation."""
-    assert [label for label, _ in HealthCheckView().get_plugins()] == [
-        "Cache",
-        "Database",
-        "Disk",
-        "Mail",
-        "Memory",
-        "Storage",
-    ]
 
 
 def marked(**marks: object) -> type[HealthCheckView]:
