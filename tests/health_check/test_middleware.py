@@ -23,8 +23,6 @@ MIDDLEWARE = "health_check.middleware.HealthCheckMiddleware"
 SITE = "tests.support.site.middleware"
 URL = "/health/?format=json"
 
-RUNNING = pytest.mark.parametrize("configuration", [{}, {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}], ids=["here", "threads"])
-
 SESSIONS = ["django.contrib.sessions.middleware.SessionMiddleware"]
 USERS = [*SESSIONS, "django.contrib.auth.middleware.AuthenticationMiddleware"]
 OBSTACLES: dict[str, tuple[list[str], int]] = {
@@ -74,16 +72,13 @@ def site(settings: Settings, mount: Mount) -> Callable[..., None]:
     return make
 
 
-@RUNNING
 @pytest.mark.parametrize("obstacle", OBSTACLES)
-def test_obstacle__none_for_probes(
-    ask: Ask, configuration: dict[str, Any], obstacle: str, settings: Settings, site: Mount
-) -> None:
+def test_obstacle__none_for_probes(ask: Ask, obstacle: str, settings: Settings, site: Mount) -> None:
     """What refuses every other page, and in the middleware's absence most probes, does not see a probe."""
     others, status = OBSTACLES[obstacle]
     settings.ALLOWED_HOSTS = []
     settings.SECURE_SSL_REDIRECT = True
-    settings.HEALTH_CHECK = configuration
+    settings.HEALTH_CHECK = {"MAX_CONCURRENCY": 4, "MAX_AGE": 60}
     site(*others)
     headers = {"Host": "10.0.0.7:8000"}
     assert ask("/plain/", headers=headers, session="a" * 32).status_code == status

@@ -163,13 +163,6 @@ def test_after__each_run(
     assert tuple(record.totals.runs[outcome] for outcome in Outcome) == runs
 
 
-def test_after__leaves_the_record_before_alone() -> None:
-    """Records are frozen: a later run does not count in an earlier record."""
-    first = history(result())
-    Record.after(first, result(ERROR), max_age=10)
-    assert (first.totals.runs[Outcome.OK], first.totals.runs[Outcome.ERROR]) == (1, 0)
-
-
 @pytest.mark.parametrize(
     ("time_taken", "bound"),
     [

@@ -10,7 +10,6 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import include, path, re_path, resolve
-from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import TemplateView
@@ -130,30 +129,9 @@ def test_discover__includes_and_namespaces(mount: Mount, settings: Settings) -> 
         assert (match.view_name, match.route) in found(settings)
 
 
-def test_discover__i18n_patterns(settings: Settings) -> None:
-    """A language in the path is a part of the route, as of the request's."""
-    settings.ROOT_URLCONF = "tests.support.urls_i18n"
-    with override("de"):
-        (endpoint,) = discover(str(settings.ROOT_URLCONF))
-        match = resolve("/de/health/")
-    assert (endpoint.name, endpoint.route) == ("health", "de/health/")
-    assert (match.view_name, match.route) == (endpoint.name, endpoint.route)
-
-
 def endpoint_of(view_class: type[EndpointOptions], **options: Any) -> Endpoint:
     """Return an endpoint of this view."""
     return Endpoint(name="x", route="x/", view_class=view_class, initkwargs=options)
-
-
-def test_option__as_view_before_class() -> None:
-    """An argument of ``as_view`` comes before the attribute of the class, and that before the default."""
-
-    class Strict(HealthCheckView):
-        error_status_code = 503
-
-    assert endpoint_of(Strict, error_status_code=429).option("error_status_code") == 429
-    assert endpoint_of(Strict).option("error_status_code") == 503
-    assert endpoint_of(HealthCheckView).option("error_status_code") == 500
 
 
 @pytest.mark.parametrize(
