@@ -136,18 +136,15 @@ def find(catalogue: Catalogue, wanted: str) -> Endpoint:
     Raises:
         CommandError: If there is none.
     """
-    for endpoint in catalogue.endpoints:
-        if f"/{endpoint.route}" == wanted:
-            return endpoint
     for name in spellings(wanted):
         for endpoint in catalogue.endpoints:
             if endpoint.name == name:
                 return endpoint
     with contextlib.suppress(Resolver404, CommandError), as_served():
-        endpoint_there = endpoint_of(resolve(path_of(catalogue, wanted), urlconf=health_check_settings.URLCONF))
-        found = catalogue.listed(endpoint_there) if endpoint_there is not None else None
-        if found is not None:
-            return found[0]
+        there = endpoint_of(resolve(path_of(catalogue, wanted), urlconf=health_check_settings.URLCONF))
+        for endpoint in catalogue.endpoints:
+            if there is not None and endpoint.key == there.key:
+                return endpoint
     raise CommandError(f"There is no endpoint {wanted!r}.{_known(catalogue, wanted)}")
 
 

@@ -49,6 +49,7 @@ def test_command__every_check_once(run: Run) -> None:
         ("warn", 0, ["Shaky"]),
         ("/ready/", 0, ["Fine", "Orders"]),
         ("shop", 0, ["AsyncFine"]),
+        ("/of/books/", 0, ["AsyncFine"]),
     ],
 )
 def test_no_http__one_endpoint(endpoint: str, code: int, labels: list[str], run: Run) -> None:
