@@ -22,7 +22,7 @@ from health_check.registry.entries import parse
 from tests.services.contract import Contract, Service
 from tests.support import mariadb, postgres
 from tests.support.bench import Bench
-from tests.support.checked import BUDGET_SECONDS, RUNS, errors_of
+from tests.support.checked import BUDGET_SECONDS, errors_of
 from tests.support.client import eventually
 from tests.support.databases import PREFIX, database
 from tests.support.mariadb import MariaDB, mariadb_server, use_pymysql
@@ -127,16 +127,6 @@ def service(kind: Kind, check: Database) -> Service:
 
 class TestContract(Contract):
     """The checks of a database."""
-
-
-def test_check__connects_at_each_run(postgresql: Kind, add_database: AddDatabase) -> None:
-    """No run is spared the connection, which is what the check is about."""
-    server: Any = postgresql.server
-    add_database("shop", **postgresql.configuration())
-    before = server.sessions_ever()
-    for _ in range(RUNS):
-        Database("shop").run_check()
-    eventually(lambda: server.sessions_ever() >= before + RUNS, what="a connection a run")
 
 
 def test_check__wrong_password(kind: Kind, check: Database, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from health_check import Database
 from health_check.checks.database import _of_its_own
 from health_check.checks.migrations import Migrations
-from health_check.registry.entries import parse
 from tests.support.checks import messages_of
 from tests.support.small_servers import free_address, silent_address
 
@@ -123,23 +122,6 @@ def test_timeout__is_the_shorter_one(
         assert connection.get_connection_params()["connect_timeout"] == expected
     assert connection.settings_dict["OPTIONS"] == options
     assert connection.settings_dict is connections.settings["shop"]
-
-
-@pytest.mark.parametrize(("options", "expected"), [({"timeout": 10}, 8), ({}, 4)])
-def test_timeout__is_a_share_of_the_budget(
-    add_shop: Callable[..., None], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], expected: float
-) -> None:
-    """The budget is that of the check's entry, or the default."""
-    given: list[float] = []
-
-    def spy(connection: Any, seconds: float) -> Any:
-        given.append(seconds)
-        return _of_its_own(connection, seconds)
-
-    monkeypatch.setattr("health_check.checks.database._of_its_own", spy)
-    add_shop(free_address())
-    parse(("health_check.Database", {"alias": "shop", **options})).define().build().run_check()
-    assert given == [expected]
 
 
 @pytest.mark.parametrize(("vendor", "options"), [("sqlite", {"timeout": 4}), ("other", {})])

@@ -13,7 +13,6 @@ from django.test import Client
 import health_check
 from health_check.backends import HealthCheck
 from health_check.compat.redis import RedisHealthCheck
-from health_check.contrib.atlassian import GitHub
 from health_check.contrib.celery import Ping
 from health_check.contrib.elasticsearch import Elasticsearch
 from health_check.contrib.http import HTTP
@@ -21,7 +20,6 @@ from health_check.contrib.rabbitmq import RabbitMQ
 from health_check.contrib.redis import Redis
 from health_check.contrib.tcp import TCP
 from tests.conftest import Mount
-from tests.support.pages import serving_pages
 
 SECRET = "planted-secret-7d1f"
 
@@ -120,14 +118,3 @@ def test_url__password_that_is_not_encoded(
 
 def _own(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "name"}
-
-
-def test_provider__title_in_html_is_text(mount_checks: Mount, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a provider says is text on our page, whatever it looks like."""
-    with serving_pages() as pages:
-        pages.page("/api/v2/summary.json", '{"incidents": [{"name": "<script>alert()</script>"}]}')
-        monkeypatch.setattr(GitHub, "base_url", pages.url)
-        mount_checks(GitHub)
-        page = client.get("/health/?format=html").content.decode()
-    assert "<script>alert" not in page
-    assert "&lt;script&gt;alert()" in page

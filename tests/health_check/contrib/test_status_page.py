@@ -6,13 +6,11 @@ import time
 from typing import ClassVar
 
 import pytest
-from django.test import Client
 
 from health_check.contrib._status_page import StatusPage
 from health_check.contrib.atlassian import GitHub
 from health_check.contrib.rss import Feed
 from health_check.registry.entries import parse
-from tests.conftest import Mount
 from tests.support.checks import messages_of
 from tests.support.client import Lag
 from tests.support.pages import Pages
@@ -101,14 +99,3 @@ def test_policy__max_age_as_a_field() -> None:
 
         class Older(Feed):
             max_age: int = 4
-
-
-def test_policy__incident_fails_where_warnings_do(provider: Pages, mount_checks: Mount, client: Client) -> None:
-    """An incident is a warning: whether it counts is for the endpoint to say."""
-    provider.page("/feed", f"<rss version='2.0'><channel>{INCIDENTS}</channel></rss>")
-    mount_checks(Fed, warnings_as_errors=False)
-    assert client.get("/health/?format=text").status_code == 200
-    mount_checks((Fed, {"critical_service": False}))
-    response = client.get("/health/?format=text")
-    assert response.status_code == 200
-    assert "warning: outage 0" in response.content.decode()
