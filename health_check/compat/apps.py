@@ -13,6 +13,9 @@ from django.conf import settings
 
 from health_check.compat import names
 
+SWITCHES = {"health_check.Disk": "DISK_USAGE_MAX", "health_check.Memory": "MEMORY_MIN"}
+"""The settings that, being None, had the app of psutil register no check."""
+
 
 class FormerConfig(AppConfig):
     """Register the checks that the app registered, and our system checks, where it alone is installed."""
@@ -32,22 +35,14 @@ class FormerConfig(AppConfig):
     def entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the checks to add, with their options."""
         configured = getattr(settings, "HEALTH_CHECK", None)
+        limits = configured if isinstance(configured, Mapping) else {}
         for path in self.registers:
             if path == "health_check.Cache":
                 prefix = getattr(settings, "HEALTHCHECK_CACHE_KEY", None)
                 own = {} if prefix is None else {"key_prefix": prefix}
                 yield from ((path, {"alias": alias, **own}) for alias in settings.CACHES)
-            elif not _is_switched_off(path, configured):
+            elif limits.get(SWITCHES.get(path), 0) is not None:
                 yield path, {}
-
-
-SWITCHES = {"health_check.Disk": "DISK_USAGE_MAX", "health_check.Memory": "MEMORY_MIN"}
-"""The settings that, being None, had the app of psutil register no check."""
-
-
-def _is_switched_off(path: str, configured: object) -> bool:
-    key = SWITCHES.get(path)
-    return key is not None and isinstance(configured, Mapping) and configured.get(key, 0) is None
 
 
 def config_of(app: str) -> type[AppConfig]:

@@ -59,13 +59,13 @@ def test_no_http__one_endpoint(endpoint: str, code: int, labels: list[str], run:
     assert (ran.code, ran.err) == (code, "")
 
 
-@pytest.mark.parametrize("name", ["{}", "health_check_{}", "health_check:health_check_{}", "/health/{}/"])
-def test_endpoint__of_the_usual_urls(name: str, run: Run, mount: Mount) -> None:
+def test_endpoint__of_the_usual_urls(run: Run, mount: Mount) -> None:
     """The endpoints of ``health_check.urls`` may be called by the last part of their names; a wrong one is told."""
     mount(path("", include("health_check.urls.all")))
-    assert run(name.format("ready"), "--list").out.splitlines() == ["Database"]
     with serving_site() as address:
-        assert run(name.format("live"), address).out == "The server answers; the endpoint has no checks.\n"
+        for name in ("{}", "health_check_{}", "health_check:health_check_{}", "/health/{}/"):
+            assert run(name.format("ready"), "--list").out.splitlines() == ["Database"]
+            assert run(name.format("live"), address).out == "The server answers; the endpoint has no checks.\n"
     assert "no endpoint 'redy'. Did you mean 'ready'?" in run("redy", "--no-http").err
 
 
