@@ -105,6 +105,8 @@ class Mail(ServiceCheck):
             name = self.backend or "EMAIL_BACKEND"
             raise ServiceUnavailable(f"the mail backend {name!r} cannot be imported") from error
         except (KeyError, ImproperlyConfigured) as error:
+            if not has_mailers:
+                raise
             raise ServiceUnavailable(
                 f"the mailer {self.alias!r} is not in MAILERS, or not configured properly, see the log"
             ) from error

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from celery import Celery
 
-from tests.support.rabbitmq import Broker
 from tests.support.servers import Served, Server, await_output, running
 
 SECONDS = 90.0
@@ -55,7 +54,7 @@ def beat(folder: pathlib.Path, broker: str, *, cache: str = "") -> Iterator[Serv
 
 
 @contextlib.contextmanager
-def paused(server: Server | Served | Broker) -> Iterator[None]:
+def paused(server: Server | Served) -> Iterator[None]:
     """Keep a server from doing anything."""
     server.pause()
     try:
