@@ -11,9 +11,8 @@ from contextlib import AbstractContextManager
 import pytest
 
 from health_check.conf import DEFAULT_DURATION_BUCKETS
-from tests.support.arrived import Arrived, Point
 from tests.support.client import Lag, eventually, get
-from tests.support.otlp import CHECK, ROUND, Receiver, collector, receiver
+from tests.support.otlp import CHECK, ROUND, Arrived, Point, Receiver, collector, receiver
 from tests.support.sending import sending
 from tests.support.servers import Server, clean_environment, manage, standalone_exporter
 from tests.support.site.checks import noted_runs

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.arrived import Span
 from tests.support.caches import CacheServer, redis_server
 from tests.support.client import eventually, get
 from tests.support.databases import database, database_site, make_table
-from tests.support.otlp import CHECK, ROUND, Receiver, receiver
+from tests.support.otlp import CHECK, ROUND, Receiver, Span, receiver
 from tests.support.postgres import Postgres, postgres_server
 from tests.support.repetitions import long
 from tests.support.sending import instrument, sending

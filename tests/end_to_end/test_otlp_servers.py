@@ -11,9 +11,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.support.arrived import Point, Span
 from tests.support.client import eventually, get, get_at_once
-from tests.support.otlp import CHECK, ROUND, Receiver, receiver
+from tests.support.otlp import CHECK, ROUND, Point, Receiver, Span, receiver
 from tests.support.repetitions import long
 from tests.support.sending import instrument, sending
 from tests.support.servers import (

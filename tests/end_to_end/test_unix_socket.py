@@ -99,7 +99,7 @@ def behind_nginx(folder: pathlib.Path, kind: str, site: Site) -> Iterator[Behind
     web.mkdir()
     authority = Authority(folder=web)
     ports = {"port": free_port(), "tls_port": free_port(), "front_port": free_port()}
-    certificate = authority.certificate(days=100, name="shop.example").path
+    certificate = authority.certificate(days=100, name="shop.example")
     text = PROXY.format(folder=web, socket=socket, certificate=certificate, **ports)
     (web / "nginx.conf").write_text(CONFIGURATION.format(folder=web, servers=text))
     command = [sys.executable, "-m", *(part.format(socket=socket) for part in SERVERS[kind])]

@@ -19,7 +19,6 @@ from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests.support.servers import Served, await_output, free_port
-from tests.support.web import Certificate
 
 USER = "shopkeeper"
 PASSWORD = "planted-password-7d1f"
@@ -40,14 +39,14 @@ CONNECTIONS = 8
 class MailServer(Served):
     """A mail server, and how to reach it."""
 
-    certificate: Certificate
+    certificate: pathlib.Path
     """Its certificate, for 127.0.0.1."""
     ports: Mapping[str, int]
     """Its ports on 127.0.0.1 by their kinds, the same whenever it is started again."""
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
-        arguments = [str(self.certificate.path), *(str(self.ports[kind]) for kind in KINDS)]
+        arguments = [str(self.certificate), *(str(self.ports[kind]) for kind in KINDS)]
         self.run(sys.executable, "-m", __name__, *arguments)
         await_output(self.server, "It listens")
 
@@ -56,7 +55,7 @@ class MailServer(Served):
         return psutil.Process(self.server.process.pid).num_fds()
 
 
-def mail_server(folder: pathlib.Path, certificate: Certificate) -> contextlib.AbstractContextManager[MailServer]:
+def mail_server(folder: pathlib.Path, certificate: pathlib.Path) -> contextlib.AbstractContextManager[MailServer]:
     """Run a mail server.
 
     Args:

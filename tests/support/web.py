@@ -59,17 +59,12 @@ SERVER = """
 """
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Certificate:
-    """A certificate and its key, in one file."""
-
-    path: pathlib.Path
-    """The file."""
+DIRECTIVES = "ssl_certificate {0}; ssl_certificate_key {0};"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Authority:
-    """Who issues certificates."""
+    """Who issues certificates, each in one file with its key."""
 
     folder: pathlib.Path
     """Where they are kept."""
@@ -82,7 +77,7 @@ class Authority:
         self.ca.cert_pem.write_to_path(str(path))
         return str(path)
 
-    def certificate(self, days: float, name: str = NAME) -> Certificate:
+    def certificate(self, days: float, name: str = NAME) -> pathlib.Path:
         """Issue one.
 
         Args:
@@ -93,15 +88,15 @@ class Authority:
         issued = self.ca.issue_cert(name, not_before=expiry - datetime.timedelta(days=100), not_after=expiry)
         return self._kept(issued.private_key_and_cert_chain_pem.bytes(), f"{name}-{days}.pem")
 
-    def self_signed(self) -> Certificate:
+    def self_signed(self) -> pathlib.Path:
         """Return one that nobody else answers for."""
         other = trustme.CA()
         return self._kept(other.private_key_pem.bytes() + other.cert_pem.bytes(), "self-signed.pem")
 
-    def _kept(self, content: bytes, name: str) -> Certificate:
+    def _kept(self, content: bytes, name: str) -> pathlib.Path:
         path = self.folder / name
         path.write_bytes(content)
-        return Certificate(path=path)
+        return path
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -124,7 +119,7 @@ class Web(Served):
 
 
 @contextlib.contextmanager
-def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iterator[Web]:
+def nginx(folder: pathlib.Path, certificates: Mapping[str, pathlib.Path]) -> Iterator[Web]:
     """Run an nginx.
 
     Args:
@@ -139,7 +134,7 @@ def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iter
             folder=folder,
             password=PASSWORD,
             tls="ssl" if name in certificates else "",
-            certificate=_directives(certificates[name]) if name in certificates else "",
+            certificate=DIRECTIVES.format(certificates[name]) if name in certificates else "",
         )
         for name, port in ports.items()
     ]
@@ -150,10 +145,6 @@ def nginx(folder: pathlib.Path, certificates: Mapping[str, Certificate]) -> Iter
     web = Web(folder=folder, ports=ports)
     with web.started():
         yield web
-
-
-def _directives(certificate: Certificate) -> str:
-    return f"ssl_certificate {certificate.path}; ssl_certificate_key {certificate.path};"
 
 
 def _listens(port: int) -> bool:

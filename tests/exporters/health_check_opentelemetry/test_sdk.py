@@ -15,8 +15,7 @@ from pytest_django import Settings
 from health_check.extensions import ShutDown, TelemetryError
 from health_check_opentelemetry import sdk
 from health_check_opentelemetry.observer import is_of_the_api
-from tests.support.arrived import Arrived
-from tests.support.otlp import Receiver, receiver
+from tests.support.otlp import Arrived, Receiver, receiver
 
 SECONDS = 20.0
 """How long sending may take where nothing hinders it."""
