@@ -114,17 +114,23 @@ def test_hostile_place__is_not_used(
     folder = store.path.parent
     folder.mkdir(mode=0o700)
     prepare(store.path)
-    before = {found: found.lstat() for found in temp.rglob("*")}
+    before = snapshot(temp)
     with pytest.raises(StoreError, match=text):
         store.probe()
     assert text in store.trouble()
-    assert {found: found.lstat() for found in temp.rglob("*")} == before
+    assert snapshot(temp) == before
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     else:
         shutil.rmtree(folder)
     store.probe()
     assert store.trouble() == ""
+
+
+def snapshot(place: pathlib.Path) -> dict[pathlib.Path, tuple[int, ...]]:
+    """Return what is in a folder, and how that is: kind and mode, number, links, owner and group, size and change."""
+    found = {path: path.lstat() for path in place.rglob("*")}
+    return {path: (*status[:7], status.st_mtime_ns) for path, status in found.items()}
 
 
 def test_default_file__is_the_user_s_and_the_site_s(store: SQLiteStore, temp: pathlib.Path) -> None:
