@@ -132,7 +132,7 @@ def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settin
     assert jobs["shop"] == ["shop.internal:8123"]
     assert jobs["shop-probe"] == ["http://shop.internal:8123/health/"]
     settings.HEALTH_CHECK = {"ACCESS": {"OPEN": False, "TOKENS": ["planted"]}}
-    proposed("--write", str(tmp_path / "closed"))
+    assert "Written, for the job tests:" in proposed("--write", str(tmp_path / "closed"))  # the package of the settings
     assert "/etc/prometheus/health.token" in (tmp_path / "closed" / "prometheus" / "prometheus.yml").read_text()
     (folder / "prometheus" / "alerts.yml").write_text("mine")
     with pytest.raises(CommandError, match="would be overwritten") as caught:
