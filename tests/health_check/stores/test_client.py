@@ -297,6 +297,7 @@ def test_call__store_fails(
         assert desk.client.look([QUERY]) is None
     assert desk.store.calls == ["look"] * MOST_TRIES
     assert desk.client.trouble == text
+    assert (desk.client.drain(True), desk.client.draining) == (False, False), "what cannot be noted is not believed"
     assert len(warnings_of(caplog)) == 1
     assert "hunter2" not in caplog.text
     assert ("Traceback" in caplog.text) is has_traceback

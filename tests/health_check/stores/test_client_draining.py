@@ -52,22 +52,6 @@ def test_learn_draining__is_asked_once_a_second(host: Host) -> None:
     assert shelf.calls == ["probe"] * 2
 
 
-def test_draining__store_is_down(host: Host) -> None:
-    """Who knows goes on knowing; who comes meanwhile cannot know; what cannot be noted is not believed."""
-    knowing = host.process()
-    assert knowing.drain(True)
-    with host.locked_file():
-        new = host.process()
-        began = time.monotonic()
-        assert host.learned(new) is None
-        assert not new.drain(False)
-        assert not knowing.drain(False)
-        assert time.monotonic() - began < SECONDS / 4
-        assert host.learned(knowing) is knowing.draining is True
-    eventually(lambda: knowing.up and new.up)
-    assert host.learned(new) is host.learned(knowing) is True
-
-
 def test_drain__store_hangs__does_not_take_long(host: Host, monkeypatch: pytest.MonkeyPatch, lag: Lag) -> None:
     """Whoever wants it waits for a quarter of a second, and what the call brings home later is no news."""
     monkeypatch.setattr("health_check.stores.client.ANSWER_SECONDS", ANSWER_SECONDS)
