@@ -124,6 +124,7 @@ def test_urls__in_place_of_others(settings: Settings, mount: Mount) -> None:
 
 def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settings) -> None:
     """``--write`` writes the files with the job and the address of the site; other files are not overwritten."""
+    assert "Written, for the job tests:" in proposed("--write", str(tmp_path / "first"))  # the package of the settings
     folder = tmp_path / "monitoring"
     text = proposed("--write", str(folder), "--target", "shop.internal:8123", "--job", "shop")
     assert "Written, for the job shop:" in text
@@ -132,7 +133,7 @@ def test_write__monitoring_of_this_site(tmp_path: pathlib.Path, settings: Settin
     assert jobs["shop"] == ["shop.internal:8123"]
     assert jobs["shop-probe"] == ["http://shop.internal:8123/health/"]
     settings.HEALTH_CHECK = {"ACCESS": {"OPEN": False, "TOKENS": ["planted"]}}
-    assert "Written, for the job tests:" in proposed("--write", str(tmp_path / "closed"))  # the package of the settings
+    proposed("--write", str(tmp_path / "closed"))
     assert "/etc/prometheus/health.token" in (tmp_path / "closed" / "prometheus" / "prometheus.yml").read_text()
     (folder / "prometheus" / "alerts.yml").write_text("mine")
     with pytest.raises(CommandError, match="would be overwritten") as caught:
