@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +32,13 @@ def has_no_code(view_class: type) -> bool:
         for name, value in vars(each).items()
         if not name.startswith("__") or name in ("__init__", "__getattribute__", "__getattr__")
     )
+
+
+@functools.lru_cache(maxsize=1000)
+def says_by_code(view_class: type) -> bool:
+    """Return whether a view says in code what it checks, or who is answered: any attribute may matter to that then."""
+    stated = (name for name in PLAIN if not name.startswith("__") and name != "is_authorized")
+    return any(_is_computed(inspect.getattr_static(view_class, name)) for name in stated)
 
 
 def _is_computed(value: object) -> bool:

@@ -19,8 +19,11 @@ from health_check.registry.definitions import UnusableEntry
 from health_check.registry.endpoints import OPTIONS, Endpoint, EndpointOptions, endpoint_of, items_of
 from health_check.registry.identity import equal_values
 from health_check.views.access import AccessMixin, stated_by
-from health_check.views.arguments import PLAIN, has_no_code, refuse_unusable_options
+from health_check.views.arguments import PLAIN, has_no_code, refuse_unusable_options, says_by_code
 from health_check.views.query import MOST_LETTERS, Query, query_of
+
+FOUND_OUT = ("report", "plugin_list", "access_policy", "access_decision", "_is_for_all", "_is_readiness")
+"""The attributes of a view that say what was found out for its request."""
 
 
 class UnknownCheckError(Exception):
@@ -70,9 +73,10 @@ class EndpointMixin(AccessMixin, EndpointOptions):
     request: HttpRequest
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Set an attribute, and forget what was found out before, if it says what is checked or who is answered."""
-        if name in PLAIN:
-            for known in ("report", "plugin_list", "access_policy", "access_decision"):
+        """Set an attribute, and forget what was found out before, if it may say what is checked or who is answered."""
+        view_class: Any = type(self)
+        if name in PLAIN or (name not in FOUND_OUT and says_by_code(view_class)):
+            for known in FOUND_OUT:
                 vars(self).pop(known, None)
         super().__setattr__(name, value)
 

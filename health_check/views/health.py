@@ -11,7 +11,7 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.auth.decorators import login_not_required
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import cached_property  # that of functools holds one lock for all instances
@@ -83,8 +83,10 @@ class HealthCheckView(EndpointMixin, TemplateView):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if isinstance(initkwargs.get("checks"), Iterator):
+        if isinstance(initkwargs.get("checks"), Iterator):  # it can be gone through once
             initkwargs["checks"] = tuple(initkwargs["checks"])
+        if isinstance(inspect.getattr_static(cls, "checks"), Iterator):
+            cls.checks = tuple(cls.checks)
         refuse_unusable(cls, initkwargs)
         view: Any = login_not_required(non_atomic_requests(super().as_view(**initkwargs)))
         view_class: Any = cls
@@ -155,7 +157,11 @@ class HealthCheckView(EndpointMixin, TemplateView):
     @property
     def _format(self) -> str | None:
         """The format that is asked for; None if there is none that the client accepts."""
-        return chosen_format(self.query.format, self.request.META.get("HTTP_ACCEPT", ""))
+        try:
+            name = self.request.GET.get("format", "")  # code of the site's may have set it
+        except SuspiciousOperation:  # more parameters than Django reads
+            name = ""
+        return chosen_format(name, self.request.META.get("HTTP_ACCEPT", ""))
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response: HttpResponseBase

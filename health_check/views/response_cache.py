@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.core.exceptions import ImproperlyConfigured
+from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from health_check.monitor import runtime
@@ -62,7 +62,7 @@ class ResponseCache:
         try:
             if cached is None or time.monotonic() >= cached.until or cached.known != _known():
                 return None
-        except ImproperlyConfigured:  # the view says so
+        except Exception:  # the view says what is wrong; settings may be such as cannot be compared
             return None
         response = HttpResponse(cached.body, status=cached.status, headers=cached.headers)
         if cached.status >= 500:
@@ -100,10 +100,11 @@ class ResponseCache:
 
 
 def _known() -> tuple[object, ...]:
-    """Return what answers depend on: the records, the checks, and whether the host is drained."""
-    current = runtime.get()
+    """Return what answers depend on: the records, the checks, whether the host is drained, and the settings."""
+    current, said = runtime.get(), getattr(django_settings, "HEALTH_CHECK", None)
     monitor = current.monitor
-    return current, monitor.stamp, current.catalogue.current, bool(monitor.store_client.draining)
+    said = tuple(said.items()) if isinstance(said, dict) else said
+    return current, monitor.stamp, current.catalogue.current, bool(monitor.store_client.draining), said
 
 
 def key_of(request: HttpRequest) -> Key | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.test import Client
 from django.urls import path
 from pytest_django import Settings
@@ -59,6 +59,26 @@ class ByProperty(HealthCheckView):
         yield Broken
 
 
+class ByState(HealthCheckView):
+    """Says by properties what changes while it answers."""
+
+    checks = iter([Broken])  # type: ignore[assignment]
+    answering = False
+    details = property(lambda self: "never" if self.answering else "always")
+    error_status_code = property(lambda self: 429 if self.answering else 500)
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        assert self.errors
+        self.answering = True
+        return super().get(request, *args, **kwargs)
+
+
+class Once(HealthCheckView):
+    """Has checks that can be gone through once."""
+
+    checks = iter([Broken])  # type: ignore[assignment]
+
+
 class ByRequest(HealthCheckView):
     """Chooses by a property that needs a request."""
 
@@ -109,6 +129,8 @@ SAID: list[tuple[Callable[[], dict[str, Any]], int, str]] = [
             for values, status, words in SAID
         ),
         (ByProperty, {}, 429, GONE),
+        (ByState, {}, 429, '{"Broken": "error"}'),
+        (Once, {}, 500, GONE),
         (ByRequest, {}, 500, GONE),
         (Raising, {}, 500, "Raising.checks raised ZeroDivisionError"),
         (NoAccess, {}, 500, "NoAccess.open raised ZeroDivisionError"),
@@ -173,3 +195,16 @@ def test_checks__of_each_request(mount: Mount, client: Client) -> None:
         found = client.get(f"/health/{aliases}/?format=json").json()
         assert found == {f"Alias(alias='{alias}')": "OK" for alias in aliases.split(",")}
     assert list(runtime.get().catalogue.check_set.definitions) == ["Fine", "Broken"]
+
+
+@pytest.mark.parametrize("method", ["dispatch", "get"])
+def test_format__that_code_chooses(mount: Mount, client: Client, method: str) -> None:
+    """A view may change what is asked for, as with django-health-check."""
+
+    def answer(self: HealthCheckView, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request.GET = QueryDict("format=json")
+        return getattr(HealthCheckView, method)(self, request, *args, **kwargs)  # type: ignore[no-any-return]
+
+    view: Any = type("Json", (HealthCheckView,), {method: answer})
+    mount(path("health/", view.as_view(checks=[Fine]), name="health"))
+    assert client.get("/health/").headers["Content-Type"] == "application/json"

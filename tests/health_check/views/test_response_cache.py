@@ -203,11 +203,24 @@ def test_kept__page_for_a_second(
 
 
 def test_kept__until_settings_change(mount_checks: Mount, settings: Settings) -> None:
-    """What warnings are is for the settings to say."""
+    """Also where they are changed in place, as tests do, and whatever they are."""
     mount_checks(Fine, Shaky)
     assert [get().status_code for _ in range(2)] == [500, 500]
-    settings.HEALTH_CHECK = {**settings.HEALTH_CHECK, "WARNINGS_AS_ERRORS": False}
-    assert get().status_code == 200
+    settings.HEALTH_CHECK["WARNINGS_AS_ERRORS"] = False
+    settings.HEALTH_CHECK["OWN"] = Incomparable()
+    assert [get().status_code for _ in range(2)] == [200, 200]
+    settings.HEALTH_CHECK["OWN"] = Incomparable()
+    settings.HEALTH_CHECK["ACCESS"] = {"OPEN": False}
+    assert get().status_code == 403
+
+
+class Incomparable:
+    """What cannot be compared, as an array."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("which of them?")
 
 
 def test_kept__until_the_host_is_drained(mount_checks: Mount, kept: list[HttpResponse]) -> None:
