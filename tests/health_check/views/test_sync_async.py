@@ -91,11 +91,11 @@ def test_asgi__first_request__finds_the_endpoint_and_runs_it(
     assert asgi("/health/?format=json").content == b'{"Fine": "OK"}'
 
 
-@pytest.mark.parametrize(("name", "is_on_loop"), [("json", True), ("rss", True), ("html", False)])
+@pytest.mark.parametrize(("name", "is_on_loop"), [("json", True), ("rss", True), ("svg", False), ("html", False)])
 def test_asgi__waits_on_the_loop(
     settings: Settings, mount_checks: Mount, monkeypatch: pytest.MonkeyPatch, name: str, is_on_loop: bool
 ) -> None:
-    """No thread waits for checks, or renders their report, but for the page: a template may use the ORM."""
+    """No thread waits for checks, or renders them, but for pages and badges: they show the past, which the store has."""
     answered: list[bool] = []
     dispatch = HealthCheckView.dispatch
 
