@@ -1,4 +1,4 @@
-"""Draining, as endpoints, formats, the page, and a project's own views show it."""
+"""Draining, as endpoints, formats and the page show it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import path
 from pytest_django import Settings
@@ -328,92 +328,3 @@ def test_page__heading_and_title(shown: Report, mood: str, heading: str) -> None
     assert found[1] == mood
     assert " ".join(re.sub("<[^>]*>", " ", found[2]).split()).startswith(heading)
     assert document.count("unavailable: gone") == sum("unavailable: gone" in str(each) for each in shown.readings)
-
-
-class ByErrors(HealthCheckView):
-    """Decides by ``errors``, as the documentation of 3.2x has it."""
-
-    checks = (Fine,)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        status = 500 if self.errors else 200
-        if request.GET.get("format") == "json":
-            return self.render_to_response_json(self.plugins, status)
-        return self.render_to_response(self.plugins, status)
-
-
-class ByCheck(HealthCheckView):
-    """Tells what ``check()`` returns."""
-
-    checks = (Fine, Broken)
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return JsonResponse({"check": [str(error) for error in self.check()], "plugins": list(self.plugins)})
-
-
-class OwnPlugins(HealthCheckView):
-    """Chooses its checks in code."""
-
-    def get_plugins(self) -> Iterable[Any]:
-        yield "mine", Fine()
-
-
-class OwnJson(HealthCheckView):
-    """Renders its own JSON."""
-
-    checks = (Fine,)
-
-    def render_to_response_json(self, plugins: Any, status: int = 200) -> HttpResponse:
-        return JsonResponse({str(label): plugin.status for label, plugin in plugins.items()}, status=status)
-
-
-class OwnPage(HealthCheckView):
-    """Renders its own page."""
-
-    checks = (Fine,)
-
-    def render_to_response(self, plugins: Any, status: int) -> HttpResponse:  # type: ignore[override]
-        return HttpResponse(f"{len(plugins)} checks", status=status)
-
-
-class OwnTemplate(HealthCheckView):
-    """Has a template which knows ``errors``."""
-
-    checks = (Fine,)
-    template_name = "own.html"
-
-
-OWN = "{% if errors %}down{% else %}up{% endif %} {{ report.draining }} {{ report.status_code }} {{ plugins|length }}"
-
-GONE = "unavailable: Something went wrong!"
-
-
-@pytest.mark.parametrize(
-    ("view", "kind", "status", "body"),
-    [
-        (ByErrors, "json", 500, {"draining": NOTICE, "Fine": "OK"}),
-        (ByErrors, "html", 500, "Drained: this host"),
-        (ByCheck, "json", 200, {"check": [NOTICE, GONE], "plugins": ["Fine", "Broken"]}),
-        (OwnPlugins, "json", 503, {"draining": NOTICE, "mine": "OK"}),
-        (OwnJson, "json", 503, {"Fine": 1}),
-        (OwnPage, "json", 503, {"draining": NOTICE, "Fine": "OK"}),
-        (OwnPage, "html", 503, "1 checks"),
-        (OwnTemplate, "html", 503, "down True 503 1"),
-    ],
-)
-def test_subclasses__are_told(
-    view: type[HealthCheckView], kind: str, status: int, body: object, mount: Mount, settings: Settings
-) -> None:
-    """Whatever a view renders itself, it is told the status; ``errors`` has the notice first, like that of a check."""
-    loaders = [("django.template.loaders.locmem.Loader", {"own.html": OWN})]
-    settings.TEMPLATES = [
-        {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}
-    ]
-    mount(path("ready/", view.as_view(readiness=True), name="ready"))
-    assert runtime.drain()
-    response: Any = Client().get("/ready/", {"format": kind})
-    assert response.status_code == status
-    if kind == "json":
-        assert list(response.json().items()) == list(body.items())  # type: ignore[attr-defined]
-    else:
-        assert str(body) in response.content.decode()

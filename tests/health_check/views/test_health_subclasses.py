@@ -9,6 +9,7 @@ import pytest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.test import Client, RequestFactory
 from django.urls import path
+from pytest_django import Settings
 
 from health_check.backends import HealthCheck
 from health_check.monitor import runtime
@@ -156,6 +157,54 @@ def test_get_plugins__by_request(mount: Mount, client: Client) -> None:
     for alias in ("one", "two", "one"):
         found = client.get("/health/", {"format": "json", "alias": alias}).json()
         assert found == {f"Alias(alias='{alias}')": "OK"}
+
+
+class OwnPlugins(HealthCheckView):
+    """Chooses its checks in code, in pairs."""
+
+    def get_plugins(self) -> Iterable[Any]:
+        yield "mine", Fine()
+
+
+TEMPLATE = "{% if errors %}down{% endif %} {{ report.draining }} {{ report.status_code }} {{ plugins|length }}"
+NOTICE = "unavailable: this host is drained"
+
+
+@pytest.mark.parametrize(
+    ("view_class", "options", "kind", "status", "body"),
+    [
+        (OwnGet, {}, "json", 503, {"draining": NOTICE, "Fine": "OK"}),
+        (OwnGet, {}, "html", 503, "Drained: this host"),
+        (Errors, {"checks": [Fine, Broken]}, "json", 200, {"errors": [NOTICE, GONE]}),
+        (OwnPlugins, {}, "json", 503, {"draining": NOTICE, "mine": "OK"}),
+        (Rendering, {}, "json", 218, {"status": 503, "Fine": "OK"}),
+        (Rendering, {}, "html", 218, "503 Fine=1"),
+        (HealthCheckView, {"template_name": "own.html"}, "html", 503, "down True 503 1"),
+    ],
+)
+def test_subclass__is_told_that_the_host_is_drained(
+    view_class: type[HealthCheckView],
+    options: dict[str, Any],
+    kind: str,
+    status: int,
+    body: object,
+    mount: Mount,
+    client: Client,
+    settings: Settings,
+) -> None:
+    """Whatever a view renders itself, it is told the status; ``errors`` has the notice first, like that of a check."""
+    loaders = [("django.template.loaders.locmem.Loader", {"own.html": TEMPLATE})]
+    settings.TEMPLATES = [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "OPTIONS": {"loaders": loaders}}
+    ]
+    mount(path("ready/", view_class.as_view(readiness=True, **{"checks": [Fine], **options}), name="ready"))
+    assert runtime.drain()
+    response = client.get("/ready/", {"format": kind}, headers={"Accept": f"application/{kind}"})
+    assert response.status_code == status
+    if kind == "json":
+        assert list(response.json().items()) == list(body.items())  # type: ignore[attr-defined]
+    else:
+        assert str(body) in response.content.decode()
 
 
 def test_get_plugins__as_a_user_calls_it() -> None:

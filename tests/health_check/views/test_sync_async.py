@@ -95,7 +95,7 @@ def test_asgi__first_request__finds_the_endpoint_and_runs_it(
 def test_asgi__waits_on_the_loop(
     settings: Settings, mount_checks: Mount, monkeypatch: pytest.MonkeyPatch, name: str, is_on_loop: bool
 ) -> None:
-    """No thread waits for checks, or renders them, but for pages and badges: they show the past, which the store has."""
+    """No thread waits for checks, or renders them, but for pages and badges: they ask the store for the past."""
     answered: list[bool] = []
     dispatch = HealthCheckView.dispatch
 
