@@ -57,7 +57,7 @@ test-long: $(VENV)/installed ## Run all tests, with all of their repetitions (TE
 	TEST_FACTOR=$(or $(TEST_FACTOR),1) $(BIN)/python $(PYTEST) $(ARGS)
 
 # What neither Python nor Django can change: texts, generated files, the wheel, examples that other tests have, too.
-UNCHANGED := benchmarks tests/dashboards tests/test_docs.py tests/test_docs_commands.py tests/test_packaging.py tests/test_services.py \
+UNCHANGED := benchmarks tests/dashboards tests/test_docs.py tests/test_packaging.py tests/test_services.py \
 	$(wildcard tests/health_check/test_redaction_patterns*.py)
 
 .PHONY: first-five-minutes
