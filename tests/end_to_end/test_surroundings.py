@@ -156,28 +156,9 @@ print("--- demo", main(["--port=0"]))
     assert "--- demo 2" in done.stdout
 
 
-@pytest.mark.parametrize(
-    ("secret", "health_check", "words"),
-    [
-        ("", "{}", "SECRET_KEY"),
-        (
-            "x",
-            "{'STORE': {'BACKEND': 'health_check.stores.sqlite.SQLiteStore', 'OPTIONS': {'path': CLOSED}}}",
-            "denied",
-        ),
-    ],
-)
-def test_check__place_that_cannot_be_looked_at(
-    tmp_path: pathlib.Path, secret: str, health_check: str, words: str
-) -> None:
-    """``manage.py check`` and ``migrate`` say what is wrong with the store's place, and go on."""
-    if os.geteuid() != 0:
-        pytest.skip("Only root can become another user")
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    health_check = health_check.replace("CLOSED", repr(str(closed / "folder" / "health.sqlite3")))
-    environment = {**site(tmp_path, secret, health_check), "TMPDIR": tempfile.gettempdir()}
-    program = """
+STORE = "{{'STORE': {{'BACKEND': 'health_check.stores.sqlite.SQLiteStore', 'OPTIONS': {{'path': {path!r}}}}}}}"
+
+ANOTHER_USER = """
 import os, django
 from django.core.checks import run_checks
 django.setup()
@@ -188,11 +169,20 @@ for message in run_checks(tags=["health_check"], include_deployment_checks=True)
     print(message)
 print(create_store().describe())
 """
-    done = ran([sys.executable, "-c", program], tmp_path, environment)
+
+
+def test_check__place_that_cannot_be_looked_at(tmp_path: pathlib.Path) -> None:
+    """``manage.py check`` says what is wrong with the store's place, and goes on."""
+    if os.geteuid() != 0:
+        pytest.skip("Only root can become another user")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    health_check = STORE.format(path=str(closed / "folder" / "health.sqlite3"))
+    environment = {**site(tmp_path, "x", health_check), "TMPDIR": tempfile.gettempdir()}
+    done = ran([sys.executable, "-c", ANOTHER_USER], tmp_path, environment)
     assert done.returncode == 0, done.stderr
-    if secret:
-        assert "health_check.W005" in done.stdout
-        assert words in done.stdout
+    assert "health_check.W005" in done.stdout
+    assert "denied" in done.stdout
 
 
 @pytest.mark.parametrize("encoding", ["ascii", long("latin-1")])
