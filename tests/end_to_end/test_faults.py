@@ -1,9 +1,11 @@
-"""A store that is damaged, locked, full, gone or not to be trusted, and a process that is killed: answers go on."""
+"""A store that is damaged, locked, gone or not to be trusted, and a process that is killed: answers go on.
+
+What a store says on a full disk, or on one that is read-only, is in the tests of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import pathlib
 import socket
@@ -11,9 +13,8 @@ import sqlite3
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from io import RawIOBase
 
 import pytest
 
@@ -23,7 +24,6 @@ from tests.support.files import noise
 from tests.support.observer import MAX_AGE, METRICS, Observer
 from tests.support.repetitions import long
 from tests.support.servers import as_nobody, for_everybody, site_under_gunicorn
-from tests.support.services import require
 from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 
@@ -48,9 +48,9 @@ def site_of(folder: pathlib.Path, *more: object, path: pathlib.Path | None = Non
 
 
 @contextlib.contextmanager
-def observed(site: Site, wrapper: Sequence[str] = ()) -> Iterator[Observer]:
+def observed(site: Site) -> Iterator[Observer]:
     """Yield a client of a site of several processes that share their records."""
-    with site_under_gunicorn(site, *ARGUMENTS, wrapper=wrapper) as server:
+    with site_under_gunicorn(site, *ARGUMENTS) as server:
         observer = Observer(server, site.folder, LABELS)
         with observer.watching():
             observer.learn_what_is_normal()
@@ -197,49 +197,6 @@ def test_cache__is_done_without(
             outlive(observer, fault(cache), lasts=fault is not emptied)
             if fault is paused:
                 observer.assert_counters_never_fall()
-
-
-def test_full_file_system__is_done_without(tmp_path: pathlib.Path) -> None:
-    """Where no byte more can be written, answers go on from memory; with room again, all is shared and counted."""
-    small = tmp_path / "small"
-    small.mkdir()
-    with observed(site_of(tmp_path, path=small / "records.sqlite3"), on_small_disk(small)) as observer:
-        outlive(observer, full(pathlib.Path(f"/proc/{observer.server.process.pid}/root{small}")))
-
-
-def on_small_disk(folder: pathlib.Path) -> list[str]:
-    """Return what gives a program a small file system of its own at a folder."""
-    wrapper = [require("unshare", package="util-linux"), "--mount"]
-    wrapper += ["sh", "-c", f"mount -t tmpfs -o size=256k none '{folder}' && exec \"$@\"", "sh"]
-    done = subprocess.run([*wrapper, "true"], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"No file system can be mounted here: {done.stderr}")
-    return wrapper
-
-
-def fill(file: RawIOBase) -> None:
-    """Write to a file until there is no room."""
-    try:
-        while True:
-            file.write(bytes(512))
-    except OSError as error:
-        assert error.errno == errno.ENOSPC  # noqa: PT017 - the only way to know that it is full
-
-
-@contextlib.contextmanager
-def full(folder: pathlib.Path) -> Iterator[None]:
-    """Fill a file system, and leave SQLite no journal: with the one that is there it can go on."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        fill(file)
-        while any(journal.stat().st_size for journal in folder.glob("*-journal")):
-            for journal in folder.glob("*-journal"):
-                journal.unlink()
-            fill(file)
-        try:
-            yield
-        finally:
-            filler.unlink()
 
 
 def test_hostile_place__is_not_used(tmp_path: pathlib.Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import io
 import json
@@ -53,24 +52,19 @@ class Truthful(HealthCheck):
         raise ServiceUnavailable(TRUTH)
 
 
-class Kept(abc.ABC):
+class Kept:
     """What a store has kept, to be replaced by something else."""
 
-    @abc.abstractmethod
-    def names(self) -> list[Any]:
-        """Return what there is, by whatever name; of the record of the check first."""
+    values: dict[Any, object]
+    """What there is, by whatever name; the record of the check first."""
 
-    @abc.abstractmethod
-    def value(self, name: Any) -> object:
-        """Return what is kept there."""
-
-    @abc.abstractmethod
     def restore(self) -> None:
         """Have all be as it was, but for the record, which is gone."""
+        raise NotImplementedError
 
-    @abc.abstractmethod
     def replace(self, name: Any, value: object, dice: random.Random) -> None:
-        """Replace it."""
+        """Replace what there is of a name."""
+        raise NotImplementedError
 
 
 class KeptInFile(Kept):
@@ -85,21 +79,14 @@ class KeptInFile(Kept):
         shutil.copy(path, self._copy)
         with self._open(self._copy) as database:
             tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            self._names = [
+            names = [
                 (table, column) for table in tables for _, column, *_ in database.execute(f"PRAGMA table_info({table})")
             ]
-            self._values = {
+            self.values = {
                 name: (database.execute(f"SELECT {name[1]} FROM {name[0]}").fetchone() or [None])[0]  # noqa: S608
-                for name in self._names
+                for name in sorted(names, key=lambda name: name != ("latest", "document"))
             }
             database.execute("DELETE FROM latest")
-
-    def names(self) -> list[Any]:
-        record = ("latest", "document")
-        return [record, *(name for name in self._names if name != record)]
-
-    def value(self, name: Any) -> object:
-        return self._values[name]
 
     def restore(self) -> None:
         new = self._path.with_suffix(".new")
@@ -110,9 +97,9 @@ class KeptInFile(Kept):
     def replace(self, name: Any, value: object, dice: random.Random) -> None:
         with self._open(self._path) as database, contextlib.suppress(sqlite3.Error, OverflowError, UnicodeError):
             if name[0] == "latest":
-                row = {column: self._values[table, column] for table, column in self._names if table == "latest"}
+                row = {column: value for (table, column), value in self.values.items() if table == "latest"}
                 places = ", ".join("?" * len(row))
-                database.execute(f"INSERT INTO latest VALUES ({places})", list(row.values()))  # noqa: S608
+                database.execute(f"INSERT INTO latest ({', '.join(row)}) VALUES ({places})", [*row.values()])  # noqa: S608
                 if isinstance(value, str):
                     database.execute("UPDATE latest SET written = ?", (time.time(),))
             is_text = isinstance(value, bytes) and dice.random() < 0.5
@@ -138,10 +125,10 @@ class KeptInCache(Kept):
         store = DjangoCacheStore()
         record = store._record_key(Key(label="Truthful"))
         found = eventually(lambda: self._found(record), what="the record")
-        self._values = {name: caches["default"].get(name) for name in [record, *sorted({*found} - {record})]}
+        self.values = {name: caches["default"].get(name) for name in [record, *sorted({*found} - {record})]}
         west = store._record_key(Key(label="Truthful"), "west")
-        self._values[west] = self._values[record]
-        self._values[store._named("hosts")] = json.dumps({"west": time.time(), "here": time.time()})
+        self.values[west] = self.values[record]
+        self.values[store._named("hosts")] = json.dumps({"west": time.time(), "here": time.time()})
 
     def _found(self, record: str) -> list[str]:
         """Return the keys, once the record is among them."""
@@ -152,15 +139,9 @@ class KeptInCache(Kept):
         """Let go of the connection."""
         self._client.close()
 
-    def names(self) -> list[Any]:
-        return list(self._values)
-
-    def value(self, name: Any) -> object:
-        return self._values[name]
-
     def restore(self) -> None:
         caches["default"].clear()
-        others = [(name, value) for name, value in self._values.items() if ":lease:" not in name][1:]
+        others = [(name, value) for name, value in self.values.items() if ":lease:" not in name][1:]
         caches["default"].set_many(dict(others))
 
     def replace(self, name: Any, value: object, dice: random.Random) -> None:
@@ -203,18 +184,18 @@ def use() -> None:
 
 def test_fuzz_records(kept: Kept) -> None:
     """Whatever a store says, each face answers, and shows the truth unless a run has just ended."""
-    shown = 0
+    shown, record = 0, next(iter(kept.values))
     with meter_provider(gauges=True) as (_, metrics), logged() as log:
         for number in range(RECORDS):
             dice = random.Random(number)  # noqa: S311 - the same at each run
             kept.restore()
-            name = kept.names()[0] if dice.random() < 0.7 else dice.choice(kept.names())
+            name = record if dice.random() < 0.7 else dice.choice(list(kept.values))
             is_lease = ":lease:" in name or name[0] == "checks"
             if is_lease and dice.random() < 0.97:  # who believes it waits
-                name, is_lease = kept.names()[0], False
-            value = made_of(dice, kept.value(name))
+                name, is_lease = record, False
+            value = made_of(dice, kept.values[name])
             kept.replace(name, value, dice)
-            allowed = name == kept.names()[0] and may_be_shown(value, time.time())
+            allowed = name == record and may_be_shown(value, time.time())
             try:
                 shown += ask(dice, metrics, allowed=allowed, is_lease=is_lease)
                 runtime.flush(5.0)

@@ -1,18 +1,21 @@
-"""One process that has run out of something harms no other."""
+"""A process that is frozen, has run out of something, or has a check that is slow to construct: others go on."""
 
 from __future__ import annotations
 
 import pathlib
 import resource
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from tests.support.caches import redis_server
-from tests.support.client import eventually, get, get_at_once
+from tests.support.client import Answer, Lag, eventually, get, get_at_once
 from tests.support.repetitions import LONG, long
-from tests.support.servers import site_under_gunicorn, worker_of
+from tests.support.servers import site_under_gunicorn, uvicorn, worker_of
+from tests.support.site.checks import noted_runs, release
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
 
@@ -80,3 +83,70 @@ def test_process_without_memory_for_threads__says_so_once(tmp_path: pathlib.Path
         assert told[-1] <= 2, server.output()
         worker.rlimit(resource.RLIMIT_AS, (most, most))
         eventually(lambda: get(f"{server.url}/health/").status == 200, what="checks that run again")
+
+
+FROZEN_SECONDS = 4.0
+"""Longer than the checks may take."""
+
+
+@pytest.mark.parametrize("kind", ["threads", long("event loop")])
+def test_frozen_process__times_nothing_out(tmp_path: pathlib.Path, kind: str) -> None:
+    """Checks of half a second with a budget of one are ok, though their process stood still for four seconds.
+
+    What it lost is given back once: a check that hangs times out all the same.
+    """
+    names = ["Slow", "SlowAsync"]
+    checks = [[f"tests.support.site.checks.{name}", {"timeout": 1}] for name in [*names, "Hang"]]
+    site = Site(folder=tmp_path, checks=checks, max_age=0)
+    serving = site_under_gunicorn(site) if kind == "threads" else uvicorn(tmp_path, site.environment())
+    with serving as server, ThreadPoolExecutor(1) as pool:
+        process = worker_of(server) if kind == "threads" else psutil.Process(server.process.pid)
+        for number in range(1, 3):
+            asked = pool.submit(get, f"{server.url}/health/", format="json")
+            eventually(lambda number=number: len(noted_runs(tmp_path, "Slow")) >= number, what="a run")  # type: ignore[misc]
+            process.suspend()
+            threading.Event().wait(FROZEN_SECONDS)
+            process.resume()
+            resumed = time.monotonic()
+            said = asked.result().json()
+            hung = said.pop("Hang")
+            assert said == dict.fromkeys(names, "OK")
+            if number == 1:
+                assert "after 1 s" in hung
+                assert time.monotonic() - resumed > 0.5
+        assert not [line for line in server.output().splitlines() if "is error" in line and "Hang" not in line]
+
+
+@pytest.mark.parametrize("worker", [long("gthread"), "gevent"])
+def test_constructor__slow_and_failing(tmp_path: pathlib.Path, worker: str) -> None:
+    """Probes of others with a limit of a second get their answer, also while it is tried again."""
+    site = Site(
+        folder=tmp_path,
+        checks=["tests.support.site.hostile.SlowlyBuilt"],
+        others=["tests.support.site.checks.Counting"],
+        health_check={"STORE": {"BACKEND": "health_check.stores.memory.MemoryStore"}},
+    )
+    lag = Lag()
+    with (
+        site_under_gunicorn(site, f"--worker-class={worker}", "--threads=20") as server,
+        ThreadPoolExecutor(20) as pool,
+    ):
+        with lag.measured():
+            asked = pool.submit(get, f"{server.url}/health/", format="json")
+            probes = [pool.submit(get, f"{server.url}{path}") for path in ["/health/live/"] * 8 + ["/others/"]]
+            until = time.monotonic() + 10
+            answers: list[Answer] = [probe.result() for probe in probes]
+            while time.monotonic() < until:
+                answers.append(get(f"{server.url}/health/live/"))
+                time.sleep(0.25)
+        assert {answer.status for answer in answers} == {200}
+        slowest = max(answer.seconds for answer in answers)
+        print(f"{len(answers)} probes, the slowest took {slowest:.3f} s")
+        assert slowest < 1 + lag.slack
+        found = asked.result()
+        assert found.status == 500
+        assert [text[:13] for text in found.json().values()] == ["unavailable: "]
+        assert "ConnectionRefusedError" in found.body
+        assert "nobody meant" not in found.body
+        release(tmp_path)
+        eventually(lambda: get(f"{server.url}/health/").status == 200, what="the service is back")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -12,12 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.client import eventually, get
-from tests.support.readiness import statuses_of_all, workers_of
+from tests.support.client import get
+from tests.support.readiness import workers_of
 from tests.support.repetitions import long
 from tests.support.servers import ROOT, Server, await_answer, free_port, running
 from tests.support.services import require
-from tests.support.site.checks import noted_runs
 from tests.support.site.configuration import Site
 from tests.support.site.views import PROCESS_HEADER
 
@@ -68,19 +66,3 @@ def test_uwsgi__workers_start_afresh(tmp_path: pathlib.Path, module: str) -> Non
                 break
         assert answered == workers
         assert "django_health_check_store_up 1.0" in get(f"{server.url}/metrics").body
-
-
-@pytest.mark.long
-def test_uwsgi__reload(tmp_path: pathlib.Path) -> None:
-    """``kill -HUP`` has the same master load the site again: each check runs once after that, for all workers."""
-    site = Site(folder=tmp_path, checks=["tests.support.site.checks.FailingWhile"], max_age=60.0)
-    (tmp_path / "broken").touch()
-    with uwsgi(site, "tests.support.plain.wsgi") as server:
-        assert statuses_of_all(server, "/health/") == {500}
-        (tmp_path / "broken").unlink()
-        before = workers_of(server)
-        server.process.send_signal(signal.SIGHUP)
-        eventually(lambda: not workers_of(server) & before, what="other workers")
-        await_answer(server, "/health/live/")
-        assert statuses_of_all(server, "/health/") == {200}
-        assert len(noted_runs(tmp_path, "FailingWhile")) == 2

@@ -94,16 +94,12 @@ class Observer:
         server: Serves the site.
         folder: Where its checks note their runs.
         labels: Its checks.
-        max_age: For how many seconds their results are fresh.
     """
 
-    def __init__(
-        self, server: Server, folder: pathlib.Path, labels: Sequence[str], *, max_age: float = MAX_AGE
-    ) -> None:
+    def __init__(self, server: Server, folder: pathlib.Path, labels: Sequence[str]) -> None:
         self.server = server
         self.folder = folder
         self.labels = labels
-        self.max_age = max_age
         self.seen: list[Seen] = []
         self.normal = 0.0
         self.lag = Lag()
@@ -123,7 +119,7 @@ class Observer:
     def learn_what_is_normal(self) -> None:
         """Measure how long answers take when nothing is amiss."""
         self.await_shared()
-        answers = self.period(1.5 * self.max_age)
+        answers = self.period(1.5 * MAX_AGE)
         self.normal = max(seen.seconds for seen in answers)
         self.assert_right(answers)
         self._old_log = len(self.server.output())
@@ -143,9 +139,22 @@ class Observer:
         time.sleep(seconds)
         return self.since(start)
 
+    def quiet_period(self, seconds: float) -> tuple[list[Seen], float]:
+        """Return the answers of a period, and when it began, on the monotonic clock.
+
+        Where the machine stood still for so long that a process went on without the store, begin anew.
+        """
+        for _ in range(MOST_ATTEMPTS):
+            before, start = self.stalls, time.monotonic()
+            time.sleep(seconds)
+            if before == self.stalls:
+                break
+            self.await_shared()
+        return self.since(start), start
+
     def workers(self) -> set[int]:
-        """Return the processes that answer; 0 stands for the only one of a server that does not tell."""
-        return {child.pid for child in psutil.Process(self.server.process.pid).children()} or {0}
+        """Return the processes that answer."""
+        return {child.pid for child in psutil.Process(self.server.process.pid).children()}
 
     def await_all(self, condition: Callable[[Seen], bool], *, what: str, seconds: float = 60.0) -> None:
         """Wait until the newest scrapes of all processes, made from now on, are as they should be."""
@@ -205,7 +214,7 @@ class Observer:
 
     def assert_one_truth(self, seconds: float) -> None:
         """Observe for a while, and assert that all processes show the same runs, of which there is one per max_age."""
-        answers, start = quiet_period(seconds, self)
+        answers, start = self.quiet_period(seconds)
         elapsed = time.monotonic() - start
         self.assert_right(answers)
         scrapes = [seen for seen in answers if seen.path == METRICS]
@@ -216,7 +225,7 @@ class Observer:
             for some, others in itertools.combinations(by_worker.values(), 2):
                 assert some & others, f"{label}: {by_worker}"
             runs = [run for run in noted_runs(self.folder, label) if run.started >= start]
-            assert len(runs) <= elapsed / self.max_age + 1, f"{label}: {runs} in {elapsed:.2f} s"
+            assert len(runs) <= elapsed / MAX_AGE + 1, f"{label}: {runs} in {elapsed:.2f} s"
 
     def missing(self, label: str) -> float | None:
         """Return how many of the runs that a check has noted are not counted; None while counters are absent."""
@@ -235,14 +244,14 @@ class Observer:
         if lost is None:
             self.await_shared()
             before = {label: self.missing(label) or 0.0 for label in self.labels}
-            self.period(2 * self.max_age)
+            self.period(2 * MAX_AGE)
 
         def counted(label: str) -> bool:
             missing = self.missing(label)
             return missing is not None and abs(missing - before[label]) <= (1 if lost is None else lost)
 
         for label in self.labels:
-            eventually(functools.partial(counted, label), what=f"{label} to be counted", seconds=4 * self.max_age)
+            eventually(functools.partial(counted, label), what=f"{label} to be counted", seconds=4 * MAX_AGE)
 
     @property
     def stalls(self) -> int:
@@ -264,22 +273,6 @@ class Observer:
     def kill_worker(self, pid: int) -> None:
         """Kill a process, which the server replaces."""
         psutil.Process(pid).send_signal(signal.SIGKILL)
-
-
-def quiet_period(seconds: float, *observers: Observer) -> tuple[list[Seen], float]:
-    """Return the answers to the first of several clients during a period, and when it began, on the monotonic clock.
-
-    Where the machine stood still for so long that a process went on without the store, begin anew.
-    """
-    for _ in range(MOST_ATTEMPTS):
-        before = [observer.stalls for observer in observers]
-        start = time.monotonic()
-        time.sleep(seconds)
-        if before == [observer.stalls for observer in observers]:
-            break
-        for observer in observers:
-            observer.await_shared()
-    return observers[0].since(start), start
 
 
 def look(url: str, path: str) -> Seen:
