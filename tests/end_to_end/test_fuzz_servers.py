@@ -7,8 +7,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import pathlib
-import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +15,7 @@ from tests.support.fuzz_bytes import Raw, asked, raw_of
 from tests.support.fuzz_requests import AT_ONCE, SECONDS, fuzz
 from tests.support.fuzz_rules import LEAKS, Judge, assert_nothing_shown, assert_well_formed
 from tests.support.repetitions import times
-from tests.support.servers import Server, await_answer, await_output, gunicorn, running
+from tests.support.servers import Server, gunicorn, uvicorn
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(SECONDS)]
 
@@ -27,8 +25,7 @@ CRASHES = ["Exception in ASGI application", "Error handling request", "Internal 
 """What servers and Django print when something got past us."""
 
 
-@contextlib.contextmanager
-def planted(server: str, kind: str, folder: pathlib.Path) -> Iterator[Server]:
+def planted(server: str, kind: str, folder: pathlib.Path) -> contextlib.AbstractContextManager[Server]:
     """Serve the site that has secrets everywhere."""
     environment = {
         "DJANGO_SETTINGS_MODULE": "tests.support.site.planted_settings",
@@ -36,20 +33,9 @@ def planted(server: str, kind: str, folder: pathlib.Path) -> Iterator[Server]:
         "PLANTED_PASSWORD": LEAKS[0],
     }
     if server == "gunicorn":
-        with gunicorn(folder, environment, application="django.core.wsgi:get_wsgi_application()") as running_server:
-            yield running_server
-        return
-    options = [
-        "--port=0",
-        "--no-access-log",
-        "--no-proxy-headers",
-        "--factory",
-        "django.core.asgi:get_asgi_application",
-    ]
-    with running([sys.executable, "-m", "uvicorn", *options], folder, environment) as running_server:
-        running_server.url = await_output(running_server, r"running on (http://127\.0\.0\.1:\d+)")[1]
-        await_answer(running_server, "/health/live/")
-        yield running_server
+        return gunicorn(folder, environment, application="django.core.wsgi:get_wsgi_application()")
+    options = ["--no-access-log", "--no-proxy-headers", "--factory"]
+    return uvicorn(folder, environment, *options, application="django.core.asgi:get_asgi_application")
 
 
 @pytest.mark.parametrize(("server", "kind"), [("gunicorn", "first"), ("uvicorn", "plain")])

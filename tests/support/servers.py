@@ -281,9 +281,14 @@ def gunicorn(
     return listening(command, folder, environment, address=r"Listening at: http://(127\.0\.0\.1:\d+)")
 
 
-def uvicorn(folder: pathlib.Path, environment: Mapping[str, str]) -> contextlib.AbstractContextManager[Server]:
-    """Serve a site with uvicorn."""
-    command = [sys.executable, "-m", "uvicorn", "--port=0", "tests.support.plain.asgi:application"]
+def uvicorn(
+    folder: pathlib.Path,
+    environment: Mapping[str, str],
+    *arguments: str,
+    application: str = "tests.support.plain.asgi:application",
+) -> contextlib.AbstractContextManager[Server]:
+    """Serve a site with uvicorn, with more options if any."""
+    command = [sys.executable, "-m", "uvicorn", "--port=0", *arguments, application]
     return listening(command, folder, environment, address=r"running on http://(127\.0\.0\.1:\d+)")
 
 
