@@ -51,7 +51,10 @@ def proposed(*arguments: str) -> str:
         (
             {
                 "MAILERS": {"default": {"BACKEND": CONSOLE}, "bulk": {"BACKEND": SMTP}},
-                "STORAGES": {"default": {"BACKEND": "x.FileSystemStorage", "OPTIONS": {"location": "y"}}},
+                "STORAGES": {
+                    "default": {"BACKEND": "x.FileSystemStorage", "OPTIONS": {"location": "y"}},
+                    "staticfiles": {"BACKEND": "x.StaticFilesStorage"},
+                },
             },
             '"Cache", "Database", "Disk", ("Mail", {"alias": "bulk"}), "Memory", "Storage"',
             "",
