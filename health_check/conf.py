@@ -422,7 +422,7 @@ def __getattr__(name: str) -> Any:
     )
     if not hasattr(django_settings, "HEALTH_CHECK"):
         django_settings.HEALTH_CHECK = {}
-    return ChainMap(django_settings.HEALTH_CHECK, _DEFAULTS_OF_3X)  # type: ignore[misc]  # django-stubs
+    return ChainMap(_configured(), _DEFAULTS_OF_3X)  # type: ignore[arg-type]  # it is a dict, nearly always
 
 
 _DEFAULTS_OF_3X = {

@@ -159,6 +159,8 @@ def test_settings__no_dict(value: object, settings: Settings) -> None:
     settings.HEALTH_CHECK = value
     assert conf.problems() == [f"HEALTH_CHECK is {value!r}: use a dict of settings."]
     assert conf.unknown() == []
+    with pytest.warns(DeprecationWarning), pytest.raises(ImproperlyConfigured, match="use a dict of settings"):
+        _ = conf.HEALTH_CHECK
 
 
 def test_problems__all_of_them(settings: Settings) -> None:
