@@ -159,7 +159,7 @@ def test_settings__no_dict(value: object, settings: Settings) -> None:
     settings.HEALTH_CHECK = value
     assert conf.problems() == [f"HEALTH_CHECK is {value!r}: use a dict of settings."]
     assert conf.unknown() == []
-    with pytest.warns(DeprecationWarning), pytest.raises(ImproperlyConfigured, match="use a dict of settings"):
+    with pytest.warns(DeprecationWarning, match="django.conf"), pytest.raises(ImproperlyConfigured, match="use a dict"):
         _ = conf.HEALTH_CHECK
 
 
