@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -237,7 +238,8 @@ def copy_of(check: HealthCheck) -> HealthCheck:
     for slot in _slots(own):
         if hasattr(check, slot):
             object.__setattr__(copied, slot, getattr(check, slot))
-    copied.errors = []
+    with contextlib.suppress(Exception):  # a property of the user's, say, that cannot be set
+        copied.errors = []
     return copied
 
 

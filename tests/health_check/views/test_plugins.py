@@ -79,3 +79,18 @@ def test_filled__copy_of_its_own() -> None:
         assert first is not prototype
         assert prototype.errors == []
         assert second.pretty_status() == "unavailable: gone"
+
+
+class OwnErrors(HealthCheck):
+    """Has errors that cannot be set."""
+
+    errors = property(lambda self: [GONE])
+
+    def __init__(self) -> None:
+        """Set nothing."""
+
+
+def test_filled__errors_that_cannot_be_set() -> None:
+    """The page is shown all the same: runs and records say what is wrong."""
+    check = filled(row(reading("OwnErrors", GONE, check=OwnErrors()), critical=False))
+    assert (type(check), check.critical_service, check.errors) == (OwnErrors, False, [GONE])
