@@ -86,12 +86,11 @@ lint: $(VENV)/installed ## Check style, types, the direction of imports, and tha
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/zizmor --quiet --offline --config .github/zizmor.yml .github
-	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture --check
 	PYTHONPATH=.:exporters:dashboards $(BIN)/python -m health_check_dashboards.drawing --check
 
 .PHONY: architecture
-architecture: $(VENV)/installed ## Print the rooms of the source, their levels and imports
-	@PYTHONPATH=.:exporters:dashboards $(BIN)/python -m tests.support.architecture
+architecture: $(VENV)/installed ## Print the rooms of the source and their imports, as a graph for Graphviz
+	@PYTHONPATH=.:exporters:dashboards $(BIN)/import-linter drawgraph health_check --show-import-totals --show-module-counts
 
 .PHONY: dashboards
 dashboards: $(VENV)/installed ## Draw the Grafana dashboards again
