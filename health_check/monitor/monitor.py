@@ -146,6 +146,7 @@ class Monitor:
     def close(self) -> None:
         """End the threads."""
         self.store_client.close()
+        self._refresher.notifier.close()
 
     def _patience(self, waiters: Sequence[Waiter]) -> Iterator[tuple[Future[Record | None], float]]:
         """Yield what to wait for, and for how many seconds; sees to the store meanwhile.

@@ -80,6 +80,10 @@ class Notifier:
             self.tell(lambda: told.set_result(None))
             told.wait(seconds)
 
+    def close(self) -> None:
+        """Have the thread end when it has done all that was added before."""
+        self._worker.leave()
+
 
 def _is_inline() -> bool:
     try:

@@ -41,6 +41,14 @@ class Pool:
         self._size = 0
         self._waking = False
         """Whether a thread was woken or started that has not looked for a task yet: the next one is up to it."""
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Have threads that have nothing to do end now, and others then; what is submitted later starts another one."""
+        with self._condition:
+            self._is_closed = True
+            for _ in range(self._idle):
+                self._condition.notify()
 
     def submit(self, run: Callable[[], None]) -> Task:
         """Have a thread do something as soon as one is free.
@@ -115,7 +123,7 @@ class Pool:
             if not self._tasks:
                 self._waking = False
                 self._idle += 1
-                self._condition.wait_for(self._tasks.__len__, IDLE_SECONDS)
+                self._condition.wait_for(lambda: self._tasks or self._is_closed, IDLE_SECONDS)
                 self._idle -= 1
             self._waking = False
             if self._tasks:

@@ -90,11 +90,13 @@ class Runner:
             self.start(run)
 
     def close(self) -> None:
-        """End the event loop."""
+        """End the event loop, and the threads that run nothing."""
         with self._lock:
             loop, self._loop = self._loop, None
         if loop is not None:
             loop.stop()
+        self._pool.close()
+        self._helpers.close()
 
     def _start_on_thread(self, run: Run) -> None:
         label = run.definition.label

@@ -19,6 +19,7 @@ from health_check.monitor.reports import Overview
 from health_check.views import HealthCheckView
 from tests.conftest import Mount
 from tests.support.bench import eventually
+from tests.support.checks import Broken
 
 SECONDS = 20.0
 
@@ -139,15 +140,17 @@ def test_store_summary_and_history__of_what_was_read(settings: Settings, mount: 
     assert runtime.history(readings) is history
 
 
-def test_reset__lets_the_store_go(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
-    """Under other settings the thread that worked with the store before ends."""
-    settings.HEALTH_CHECK = {"STORE": store_at(tmp_path)}
-    mount(path("one/", HealthCheckView.as_view(checks=[Ready]), name="one"))
+def test_reset__ends_its_threads(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
+    """Under other settings the threads end that ran checks, worked with the store, and sent signals before."""
+    settings.HEALTH_CHECK = {"STORE": store_at(tmp_path), "MAX_CONCURRENCY": 4}
+    mount(path("one/", HealthCheckView.as_view(checks=[Broken]), name="one"))
     before = set(threading.enumerate())
     runtime.read()
-    thread = thread_of("store", before)
+    runtime.flush(SECONDS)
+    started = set(threading.enumerate()) - before
+    assert {f"health-check-{name}" for name in ("store", "run", "notify")} <= {thread.name for thread in started}
     settings.HEALTH_CHECK = {}
-    eventually(lambda: not thread.is_alive())
+    eventually(lambda: not any(thread.is_alive() for thread in started))
 
 
 def store_at(folder: pathlib.Path) -> dict[str, object]:
