@@ -88,7 +88,8 @@ def test_hostile_checks__harm_nothing(tmp_path: pathlib.Path, kind: str) -> None
 def test_check__that_returns_late__is_not_listened_to(tmp_path: pathlib.Path) -> None:
     """What comes after the deadline is dropped on all faces, and the next run counts."""
     with serving("gthread", site_with(tmp_path, [f"{HOSTILE}.Late"])) as scene:
-        eventually(lambda: scene.seconds_still_running(), what="the page to say: still running")
+        timeouts = 'runs_total{check="Late",outcome="timeout"}'
+        eventually(lambda: scene.metric(timeouts) == [1.0], what="the run to be given up")
         release(tmp_path)
         texts: set[str] = set()
 
