@@ -8,6 +8,7 @@ import pathlib
 import re
 import time
 import types
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -102,7 +103,8 @@ def spend(monkeypatch: pytest.MonkeyPatch, *looks: Times) -> None:
     monkeypatch.setattr(CPU, "_last", None)
     remaining, moments = iter(looks), iter(range(0, 3600 * 100, 3600))
     monkeypatch.setattr(psutil, "cpu_times", lambda: next(remaining))
-    monkeypatch.setattr(time, "monotonic", lambda: float(next(moments)))
+    clock = types.SimpleNamespace(monotonic=lambda: float(next(moments)), sleep=time.sleep)
+    monkeypatch.setattr("health_check.contrib.psutil.time", clock)  # not that of other threads
 
 
 @pytest.mark.parametrize(
