@@ -8,7 +8,6 @@ import pathlib
 import re
 import time
 import types
-import types
 from collections.abc import Callable
 from typing import Any
 
