@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -295,11 +296,11 @@ def compacted(changes: Iterable[Change]) -> list[Change]:
     """Return changes of one check, oldest first, without those that make no difference to its incidents.
 
     Args:
-        changes: The changes, oldest first.
+        changes: The changes, in any order: former ones may be added later.
     """
     found: list[Change] = []
     last: dict[str, list[Change]] = {}
-    for change in changes:
+    for change in sorted(changes, key=operator.attrgetter("time")):
         before = last.setdefault(change.host, [])
         is_bad = change.state != State.OK
         is_again = is_bad and len(before) > 1 and before[-1].state == State.OK

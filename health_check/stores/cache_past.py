@@ -123,8 +123,7 @@ def add_up(former: Document, documents: Sequence[tuple[str, Document]], silent: 
             end = max(period.start + period.length for period in document.periods.values())
             last[host] = Change(max(end, last[host].time), State.OK.value, host)
             found[last[host]] = None
-    changes = sorted((change for change in found if change.time >= oldest), key=lambda change: change.time)
-    former.changes = compacted(changes)[-MOST_CHANGES:]
+    former.changes = compacted(change for change in found if change.time >= oldest)[-MOST_CHANGES:]
 
 
 class CachePast(CacheAccess):

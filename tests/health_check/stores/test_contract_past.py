@@ -130,9 +130,10 @@ def test_failures__the_last_ones(place: Place) -> None:
 
 
 def made_up(now: float) -> list[Result]:
-    """Return runs of 24 hours, each minute one, with an outage of half an hour."""
+    """Return runs of 24 hours, each minute one, with an outage of half an hour over midnight."""
     began = int(now // 60) * 60 - DAY
-    outage = range(began + 6 * 3600, began + 6 * 3600 + 1800)
+    midnight = int(now // DAY) * DAY
+    outage = range(midnight - 900, midnight + 900)
     return [
         result_at(float(moment), *((ERROR,) if moment in outage else ())) for moment in range(began, began + DAY, 60)
     ]
