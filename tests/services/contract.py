@@ -70,7 +70,8 @@ class LastingContract:
 
     def test_many_runs__leave_nothing(self, service: Service) -> None:
         """After many runs, good and bad, no thread, open file or connection is left that was not there before."""
-        service.await_ok()
+        for _ in range(3):  # others who use the server, Celery's worker say, have made their connections then
+            service.await_ok()
         before = service.left()
         with nothing_left():
             for _ in range(service.runs):
