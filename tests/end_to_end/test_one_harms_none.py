@@ -112,7 +112,7 @@ def test_frozen_process__times_nothing_out(tmp_path: pathlib.Path, kind: str) ->
             hung = said.pop("Hang")
             assert said == dict.fromkeys(names, "OK")
             if number == 1:
-                assert "after 1 s" in hung
+                assert "after 1 s" in hung or "still running" in hung  # the reader, too, may have been late again
                 assert time.monotonic() - resumed > 0.5
         assert not [line for line in server.output().splitlines() if "is error" in line and "Hang" not in line]
 
