@@ -114,6 +114,9 @@ def test_frozen_process__times_nothing_out(tmp_path: pathlib.Path, kind: str) ->
             if number == 1:
                 assert "after 1 s" in hung or "still running" in hung  # the reader, too, may have been late again
                 assert time.monotonic() - resumed > 0.5
+        eventually(
+            lambda: "Hang is error: unavailable: timed out after 1 s" in server.output(), what="the end of its time"
+        )
         assert not [line for line in server.output().splitlines() if "is error" in line and "Hang" not in line]
 
 

@@ -55,7 +55,7 @@ def serving(
 
 def is_starved() -> bool:
     """Return whether programs wait for a processor for so long that it looks as if the store did not answer."""
-    return os.getloadavg()[0] > 3 * (os.cpu_count() or 1)
+    return os.getloadavg()[0] > 4 * (os.cpu_count() or 1)  # all tests at once make it 3
 
 
 def many(number: int, **options: Any) -> list[Any]:

@@ -140,8 +140,12 @@ def test_store_summary_and_history__of_what_was_read(settings: Settings, mount: 
     assert runtime.history(readings) is history
 
 
-def test_reset__ends_its_threads(settings: Settings, mount: Mount, tmp_path: pathlib.Path) -> None:
+def test_reset__ends_its_threads(
+    settings: Settings, mount: Mount, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Under other settings the threads end that ran checks, worked with the store, and sent signals before."""
+    for module in ("health_check.concurrency.worker", "health_check.runner.pool"):
+        monkeypatch.setattr(f"{module}.IDLE_SECONDS", 3600.0)  # after which they would end anyway
     settings.HEALTH_CHECK = {"STORE": store_at(tmp_path), "MAX_CONCURRENCY": 4}
     mount(path("one/", HealthCheckView.as_view(checks=[Broken]), name="one"))
     before = set(threading.enumerate())

@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from health_check.backends import ConciseRepr, HealthCheck
-from health_check.registry.definitions import Definition, label_of
+from health_check.registry.definitions import Definition, ages_of, label_of, timeouts_of
 from health_check.registry.entries import from_instance, parse
 from health_check.registry.policies import Policy
 from tests.support.checks import Alias, AsyncFine, Fine, Unnameable
@@ -221,3 +221,13 @@ def test_concise_repr__fields(check: Concise, text: str) -> None:
     """Only what tells a check from the usual one is shown."""
     check.derived = "something else"
     assert repr(check) == text
+
+
+@pytest.mark.parametrize("said", [{}, {"MAX_AGE": 7, "TIMEOUT": 3}])
+def test_ages_and_timeouts__of_several_are_those_of_each(settings: Settings, said: dict[str, object]) -> None:
+    """The settings count as for one check, those of a test suite as well."""
+    settings.HEALTH_CHECK = said
+    options: list[dict[str, object]] = [{}, {"max_age": 60, "timeout": 9}, {"max_age": 1, "timeout": 1}]
+    checks = [parse(("health_check.Cache", each)).define() for each in options]
+    assert ages_of(checks) == [check.max_age for check in checks] == ([7.0, 60.0, 1.0] if said else [0.0] * 3)
+    assert timeouts_of(checks) == [check.timeout for check in checks] == [3.0 if said else 5.0, 9.0, 1.0]
